@@ -1,0 +1,234 @@
+"""The command line: `pulsemon`, `python -m pulsemon`, `python3 run.py`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+import uvicorn
+
+from pulsemon import __version__, clock, log, monitors
+from pulsemon.backup import back_up
+from pulsemon.db import Database
+from pulsemon.errors import InUse, PulseMonError, StartRefused
+from pulsemon.server import PulseMon
+from pulsemon.settings import Settings, load
+from pulsemon.web import forms
+from pulsemon.web.protocol import PingProtocol
+
+app = typer.Typer(
+    help="PulseMon: a monitor of heartbeats with a public status page.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
+app.add_typer(monitor_app, name="monitor")
+
+_SECRETS = ("admin_token", "admin_session_secret", "database_url")
+_API_TIMEOUT_SEC = 10.0
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one line on standard error and exit status 1."""
+    try:
+        app()
+    except PulseMonError as refused:
+        print(f"PulseMon: {refused}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+@app.callback(invoke_without_command=True)
+def _common(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve() -> None:
+    """Start the server: panel, API, status page and the background work, all on APP_HOST:APP_PORT."""
+    settings = load()
+    config = uvicorn.Config(
+        PulseMon(settings, address=f"http://{settings.app_host}:{settings.app_port}"),
+        host=settings.app_host,
+        port=settings.app_port,
+        http=PingProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        # A request that takes longer than this is cut off, so that a stop is a stop.
+        timeout_graceful_shutdown=10,
+    )
+    # uvicorn raises the signal that stopped it once more when it is done: a stop that was asked for is a success.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server = uvicorn.Server(config)
+    # Its small talk says nothing that ours does not say better; a refusal to start stays one line.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return
+    if not server.started:
+        raise SystemExit(1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date. Refuses while a server runs on it (SQLite)."""
+    with _database(load()) as database:
+        print(f"The database is up to date ({'SQLite' if database.is_sqlite else 'PostgreSQL'}).")
+
+
+@app.command("check-config")
+def check_config() -> None:
+    """Read the environment and .env, and print what PulseMon makes of them; secrets are masked."""
+    settings = load()
+    for name, value in settings.model_dump(mode="json").items():
+        shown = ",".join(value) if isinstance(value, list) else value
+        if name in _SECRETS and value:
+            shown = value.partition("://")[0] + "://..." if name == "database_url" and "@" in value else value
+            shown = "(set)" if name != "database_url" else shown
+        print(f"{name.upper()}={shown}")
+    if not settings.admin_token:
+        print("ADMIN_TOKEN is not set, or still the placeholder: administration is closed.", file=sys.stderr)
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
+    """Copy the SQLite database to FILE, checked, while the server runs or not. Only reads the database."""
+    size = back_up(load().database_url, file.resolve())
+    print(f"{file}: {size} bytes, integrity checked.")
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    log.configure(level=settings.log_level.value, form=settings.log_format.value)
+    database = Database.open(settings.database_url, allow_unsafe=settings.allow_unsafe_database, lock_patience_sec=0.0)
+    try:
+        database.migrate()
+        yield database
+    finally:
+        database.close()
+
+
+@monitor_app.command("list")
+def list_monitors(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as the API gives it.")] = False,
+) -> None:
+    """List all monitors, in the order of their creation."""
+    found = _through(
+        lambda database: [_summary(view) for view in monitors.list_all(database)[0]],
+        lambda api: [_summary_of_api(each) for each in api("GET", "/api/monitors").json()],
+    )
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for each in found:
+        print(f"{each['status']:8} {each['slug']:30} {each['last_ping'] or '-':24}  {each['name']}")
+
+
+@monitor_app.command("create")
+def create_monitor(
+    name: Annotated[str, typer.Argument(help="What people read.")],
+    interval: Annotated[int, typer.Option(help="Seconds between pings.")],
+    grace: Annotated[int, typer.Option(help="Seconds a ping may be late.")] = 0,
+    slug: Annotated[str | None, typer.Option(help="Part of the ping URL; made from the name if left out.")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Told of UP -> DOWN and DOWN -> UP.")] = None,
+) -> None:
+    """Create a monitor and print the path of its ping URL."""
+    body = {
+        "name": name,
+        "slug": slug or forms.slugify(name),
+        "interval_seconds": interval,
+        "grace_seconds": grace,
+        "webhook_url": webhook_url,
+    }
+    new = forms.create_from_json(body)
+    made = _through(
+        lambda database: _summary(monitors.create(database, new, now=clock.now())),
+        lambda api: _summary_of_api(api("POST", "/api/monitors", body).json()),
+    )
+    print(made["ping_path"])
+
+
+@monitor_app.command("delete")
+def delete_monitor(
+    slug: Annotated[str, typer.Argument(help="The monitor's slug.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a monitor with its pings, history and unsent messages."""
+    if not yes:
+        typer.confirm(f"Delete {slug!r} with its pings, history and unsent messages?", abort=True)
+    _through(
+        lambda database: monitors.remove(database, monitors.by_slug(slug)),
+        lambda api: api(
+            "DELETE", f"/api/monitors/{httpx2.URL('http://x').copy_with(path='/' + slug).raw_path.decode()[1:]}"
+        ),
+    )
+    print(f"Deleted {slug}.")
+
+
+def _summary(view: monitors.View) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "slug": view.slug,
+        "interval_seconds": view.interval_seconds,
+        "grace_seconds": view.grace_seconds,
+        "status": view.status.value,
+        "last_ping": view.last_ping.isoformat(timespec="milliseconds") if view.last_ping else None,
+        "ping_path": monitors.ping_path(view.slug, view.token),
+    }
+
+
+def _summary_of_api(each: dict[str, Any]) -> dict[str, Any]:
+    names = ("name", "slug", "interval_seconds", "grace_seconds", "status", "last_ping")
+    return {name: each[name] for name in names} | {"ping_path": monitors.ping_path(each["slug"], each["token"])}
+
+
+def _through(directly: Callable[[Database], Any], by_api: Callable[[Callable[..., httpx2.Response]], Any]) -> Any:
+    """Work on the database itself, or through the API of the server that holds it."""
+    settings = load()
+    try:
+        with _database(settings) as database:
+            return directly(database)
+    except InUse:
+        return by_api(_api(settings))
+
+
+def _api(settings: Settings) -> Callable[..., httpx2.Response]:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.app_host, settings.app_host)  # noqa: S104
+
+    def call(method: str, path: str, body: Any = None) -> httpx2.Response:
+        if not settings.admin_token:
+            raise StartRefused("The server runs, and talking to it takes ADMIN_TOKEN, which is not set here.")
+        url = f"http://{host}:{settings.app_port}{path}"
+        headers = {"X-Admin-Token": settings.admin_token}
+        try:
+            with httpx2.Client(trust_env=False, timeout=_API_TIMEOUT_SEC) as client:
+                answer = client.request(method, url, headers=headers, json=body)
+        except httpx2.TransportError as failed:
+            raise StartRefused(f"The server holds the database and does not answer at {host}: {failed}") from None
+        if answer.is_error:
+            raise StartRefused(f"The server answered {answer.status_code}: {_detail(answer)}")
+        return answer
+
+    return call
+
+
+def _detail(answer: httpx2.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]

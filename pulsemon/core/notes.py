@@ -1,0 +1,64 @@
+"""The sentence that says why a status changed: one template per cause, filled with numbers only.
+
+The English rendering is what history keeps as its note; the panel renders the same detail in the reader's language.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from pulsemon.core.status import Cause
+
+
+def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
+    """Mark *text* for the catalogues without translating it now."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """The numbers a note speaks of; None where they do not apply. Seconds."""
+
+    interval_seconds: int | None = None
+    grace_seconds: int | None = None
+    run_limit_seconds: int | None = None
+    exit_status: int | None = None
+    was_blind: bool = False
+
+    def to_json(self) -> str:
+        """Return what `from_json` reads; fields that do not apply are left out."""
+        applies = {name: value for name, value in asdict(self).items() if value is not None and value is not False}
+        return json.dumps(applies)
+
+    @classmethod
+    def from_json(cls, text: str | None) -> Detail:
+        """Read what `to_json` wrote; fields of a later version are passed over."""
+        known = json.loads(text or "{}")
+        return cls(**{name: known[name] for name in cls.__slots__ if name in known})
+
+
+NO_DETAIL = Detail()
+
+_TEMPLATES: dict[Cause, str] = {
+    Cause.PING: N_("A ping arrived."),
+    Cause.SILENCE: N_("No ping within the interval of %(interval_seconds)d s and the grace of %(grace_seconds)d s."),
+    Cause.FAILURE: N_("The job reported a failure."),
+    Cause.RUN_LIMIT: N_("A run was started and did not end within %(run_limit_seconds)d s."),
+    Cause.EDIT: N_("The interval or the grace was changed."),
+    Cause.SWEEP: N_("The full sweep corrected the status."),
+    Cause.PAUSE: N_("Paused."),
+    Cause.RESUME: N_("Resumed; waiting for the next ping."),
+}
+_EXIT_STATUS = N_("The job ended with exit status %(exit_status)d.")
+_WAS_BLIND = N_("PulseMon was blind when one was due: a ping may have been lost.")
+
+
+def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = str) -> str:
+    """Return the sentence for *cause* in the language of *translate*."""
+    has_exit_status = cause is Cause.FAILURE and detail.exit_status is not None
+    template = _EXIT_STATUS if has_exit_status else _TEMPLATES[cause]
+    numbers = {name: value or 0 for name, value in asdict(detail).items()}
+    sentence = translate(template) % numbers
+    return f"{sentence} {translate(_WAS_BLIND)}" if detail.was_blind else sentence

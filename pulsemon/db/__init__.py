@@ -1,0 +1,182 @@
+"""The database: `Database.read()` and `Database.write()`, on SQLite or PostgreSQL.
+
+One style on both: SQLAlchemy statements on a `Connection`, one transaction per use case, closed before any network
+call. On SQLite there is one write connection, and a first-come-first-served lane in front of it; readers have a pool of
+their own and never wait for it. On PostgreSQL both are ordinary pools, and rows are locked where a use case says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from pulsemon import log
+from pulsemon.db import postgres, schema, sqlite
+from pulsemon.db.lane import WriteLane
+from pulsemon.db.lock import FileLock
+from pulsemon.db.types import to_text
+from pulsemon.errors import StartRefused, Unavailable
+
+_log = log.get(__name__)
+
+# Shorter than the five seconds after which a ping is answered 503: whoever waits for the lane gets a clear answer.
+LANE_TIMEOUT_SEC = 4.5
+_BUSY_MS = int(sqlite.BUSY_TIMEOUT_SEC * 1000)
+
+
+class Database:
+    """Two ways in: `read()` for one consistent snapshot, `write()` for one transaction."""
+
+    def __init__(self, writer: Engine, reader: Engine, *, lane: WriteLane | None, lock: FileLock | None) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lane = lane
+        self._lock = lock
+        self._busy_ms = _BUSY_MS  # changed only by whoever holds the lane
+        # Why the last write failed; None once one has succeeded since. `/ready` tells it.
+        self.write_failure: str | None = None
+
+    @classmethod
+    def open(
+        cls, url: str, *, allow_unsafe: bool = False, lock_patience_sec: float = sqlite.LOCK_PATIENCE_SEC
+    ) -> Database:
+        """Connect, check that the database is ours and keeps what it acknowledges, and take its lock (SQLite).
+
+        The lock is waited for, because a server that is being replaced needs a moment to let go.
+
+        Raises:
+            StartRefused: with the one line that says why not. Nothing was touched.
+        """
+        if url.startswith("sqlite"):
+            opened = sqlite.open_file(url, lock_patience_sec=lock_patience_sec)
+            return cls(opened.writer, opened.reader, lane=WriteLane(), lock=opened.lock)
+        writer, reader = postgres.connect(url, allow_unsafe=allow_unsafe)
+        return cls(writer, reader, lane=None, lock=None)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Return whether this is SQLite: one process, one write connection."""
+        return self._lane is not None
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; does nothing when it is. All or nothing, and one process at a time.
+
+        Raises:
+            StartRefused: the database is newer than the program, or cannot be written.
+        """
+        try:
+            with self.write() as connection:
+                schema.upgrade(connection)
+        except Unavailable as failed:
+            raise StartRefused(
+                f"The database could not be brought up to date: {failed}. Nothing was changed."
+            ) from None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run one transaction: committed, and on disk, when the block ends; rolled back when it raises.
+
+        Raises:
+            Unavailable: the database cannot be reached, is locked by somebody else, or cannot write. When the COMMIT
+                itself was cut off, it is not known whether it was stored.
+        """
+        if self._lane is not None:
+            self._take_lane(self._lane)
+        try:
+            with self._translate(), self._writer.connect() as connection:
+                self._limit_patience(connection)
+                transaction = connection.begin()
+                try:
+                    yield connection
+                    if transaction.is_active:  # the block may have rolled back by itself: nothing to write
+                        transaction.commit()
+                except BaseException as failed:
+                    _roll_back(connection, transaction, failed)
+                    raise
+            self.write_failure = None
+        except Unavailable as failed:
+            self.write_failure = str(failed)
+            raise
+        finally:
+            if self._lane is not None:
+                self._lane.release()
+
+    def _take_lane(self, lane: WriteLane) -> None:
+        started_at = time.monotonic()
+        if not lane.acquire(LANE_TIMEOUT_SEC):
+            self.write_failure = "locked"
+            raise Unavailable("the database is busy")
+        waited_sec = time.monotonic() - started_at
+        self._busy_ms = int(min(sqlite.BUSY_TIMEOUT_SEC, max(LANE_TIMEOUT_SEC - waited_sec, 0.1)) * 1000)
+
+    def _limit_patience(self, connection: Connection) -> None:
+        """Who has waited for the lane waits less for the file: both together stay below what a client is promised."""
+        if self._lane is None or connection.info.get("busy_ms", _BUSY_MS) == self._busy_ms:
+            return
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
+        connection.info["busy_ms"] = self._busy_ms
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Run queries on one snapshot of the database; nothing can be written.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        with self._translate(), self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    def encode(self, instant: datetime | None) -> Any:
+        """Return *instant* as the driver wants it, for statements that bypass SQLAlchemy's types."""
+        if instant is None or self._lane is None:
+            return instant
+        return to_text(instant)
+
+    def close(self) -> None:
+        """Close all connections and give the lock back."""
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def _translate(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as failed:
+            raise Unavailable(_summary(failed.orig)) from failed
+        except sqlite3.OperationalError as failed:  # from the ping lane, which talks to the driver itself
+            raise Unavailable(_summary(failed)) from failed
+        except PoolTimeout as failed:
+            raise Unavailable("all connections to the database are busy") from failed
+        except DBAPIError as failed:
+            if failed.connection_invalidated:
+                raise Unavailable("the connection to the database was lost") from failed
+            raise
+
+
+def _roll_back(connection: Connection, transaction: Any, failed: BaseException) -> None:
+    """Undo what the block did; a connection that cannot even do that is thrown away, so that the next one is fresh."""
+    try:
+        if not connection.invalidated:
+            transaction.rollback()
+    except DBAPIError:
+        connection.invalidate()
+        return
+    if "disk I/O error" in str(failed) and not connection.invalidated:
+        # After a failed fsync SQLite's pages and the disk may disagree: only a new connection reads what is there.
+        connection.invalidate()
+
+
+def _summary(failed: BaseException | None) -> str:
+    """Return the driver's own first line: it names the trouble, and neither statement nor parameters."""
+    return (str(failed).strip() or type(failed).__name__).splitlines()[0][:200]

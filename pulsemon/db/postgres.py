@@ -1,0 +1,103 @@
+"""Connecting to PostgreSQL, and refusing a server that acknowledges what it may lose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from pulsemon.db import schema
+from pulsemon.errors import StartRefused
+
+# Seconds and milliseconds after which a server that does not answer counts as away; a ping's answer is due within 5 s.
+_CONNECT_ARGS: dict[str, Any] = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 4_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "application_name": "pulsemon",
+    # A statement that waits longer than this for a lock or for the disk is not going to make the five seconds.
+    "options": (
+        "-c timezone=UTC -c lock_timeout=4000 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"
+    ),
+}
+
+
+def normal_url(url: str) -> URL:
+    """Return *url* with the driver named: `postgres://` and `postgresql://` mean psycopg 3."""
+    try:
+        return make_url(url).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        raise StartRefused(
+            "DATABASE_URL is not a URL that can be read; the form is postgresql://USER:PASSWORD@HOST/NAME."
+        ) from None
+
+
+def connect(url: str, *, allow_unsafe: bool) -> tuple[Engine, Engine]:
+    """Return the engine that writes and the one that reads.
+
+    Raises:
+        StartRefused: the server cannot be reached, the database is not ours or newer, or it is not durable.
+    """
+    target = normal_url(url)
+    writer = _engine(target, pool_size=6)
+    reader = _engine(target, pool_size=8).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    try:
+        _check(writer, target, allow_unsafe=allow_unsafe)
+    except StartRefused:
+        writer.dispose()
+        raise
+    return writer, reader
+
+
+def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
+    """Look at the database before anything is written."""
+    try:
+        with writer.connect() as connection:
+            inspector = inspect(connection)
+            columns = {
+                name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()
+            }
+            revision = None
+            if "alembic_version" in columns:
+                revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            durability = {
+                name: connection.exec_driver_sql(f"SHOW {name}").scalar()
+                for name in ("fsync", "full_page_writes", "synchronous_commit")
+            }
+    except DBAPIError as failed:
+        reason = str(failed.orig).strip().splitlines()[-1] if str(failed.orig).strip() else "no answer"
+        raise StartRefused(f"The database of DATABASE_URL cannot be used: {reason[:200]}") from None
+    problem = schema.objection(columns, revision)
+    if problem:
+        raise StartRefused(f"The database {target.database!r} {problem}")
+    unsafe = [f"{name}=off" for name, value in durability.items() if value == "off"]
+    if unsafe and not allow_unsafe:
+        raise StartRefused(
+            f"PostgreSQL runs with {', '.join(unsafe)}: it may lose pings that were acknowledged. "
+            "Switch that on, or set ALLOW_UNSAFE_DATABASE=true."
+        )
+
+
+def _engine(target: URL, *, pool_size: int) -> Engine:
+    engine = create_engine(
+        target,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=4.0,
+        # An error is logged with its statement; tokens and secrets are among the parameters.
+        hide_parameters=True,
+        # A connection that the server closed meanwhile is replaced before use, not after a failed ping.
+        pool_pre_ping=True,
+        connect_args=_CONNECT_ARGS,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # Short statements that repeat: prepared after their first use.
+        connection.prepare_threshold = 1
+
+    return engine

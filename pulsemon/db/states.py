@@ -1,0 +1,139 @@
+"""A monitor's row as the values that `core.status` decides with, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, case, insert, select, update
+from sqlalchemy.orm import aliased
+
+from pulsemon.core.status import BlindWindow, Cause, State, Status, Timing
+from pulsemon.db.tables import History, Monitor, UnseenSpan
+
+_newest = aliased(History)  # an alias, so that whoever joins the history itself does not correlate this one away
+_DOWN_RECORDED_AT = (
+    select(_newest.created_at)
+    .where(_newest.monitor_id == Monitor.id, _newest.seq == Monitor.state_seq)
+    .correlate(Monitor)
+    .scalar_subquery()
+)
+
+_COLUMNS = (
+    Monitor.id,
+    Monitor.slug,
+    Monitor.name,
+    Monitor.webhook_url,
+    Monitor.interval_seconds,
+    Monitor.grace_seconds,
+    Monitor.max_run_seconds,
+    Monitor.status,
+    Monitor.last_ping,
+    Monitor.due_at,
+    Monitor.run_started_at,
+    Monitor.blind_due_at,
+    Monitor.down_cause,
+    Monitor.state_seq,
+    # One probe of an index, and only for what is DOWN.
+    case((Monitor.status == Status.DOWN.value, _DOWN_RECORDED_AT)).label("down_recorded_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A monitor as a decider needs it: who it is, its timing, its state, and how many transitions it has had."""
+
+    id: int
+    slug: str
+    name: str
+    webhook_url: str | None
+    timing: Timing
+    state: State
+    seq: int
+    down_recorded_at: datetime | None = None
+
+
+def select_watched() -> Select[*tuple[Any, ...]]:
+    """Return the query that `watched` reads the rows of; add where, order and lock."""
+    return select(*_COLUMNS)
+
+
+def watched(row: Row[*tuple[Any, ...]]) -> Watched:
+    """Read one row of `select_watched`."""
+    return Watched(
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        webhook_url=row.webhook_url,
+        timing=timing(row.interval_seconds, row.grace_seconds, row.max_run_seconds),
+        state=State(
+            Status(row.status),
+            row.last_ping,
+            row.due_at,
+            row.run_started_at,
+            row.blind_due_at,
+            Cause(row.down_cause) if row.down_cause else None,
+        ),
+        seq=row.state_seq,
+        down_recorded_at=row.down_recorded_at,
+    )
+
+
+def timing(interval_seconds: int, grace_seconds: int, max_run_seconds: int | None) -> Timing:
+    """Return the timing that three columns hold."""
+    return Timing(
+        timedelta(seconds=interval_seconds),
+        timedelta(seconds=grace_seconds),
+        timedelta(seconds=max_run_seconds) if max_run_seconds else None,
+    )
+
+
+_SAVE = (
+    update(Monitor)
+    .where(Monitor.id == bindparam("its_id"), Monitor.state_seq == bindparam("its_seq"))
+    .values(
+        status=bindparam("status"),
+        last_ping=bindparam("last_ping"),
+        due_at=bindparam("due_at"),
+        run_started_at=bindparam("run_started_at"),
+        blind_due_at=bindparam("blind_due_at"),
+        down_cause=bindparam("down_cause"),
+        state_seq=bindparam("state_seq"),
+    )
+)
+
+
+def save(connection: Connection, changes: Iterable[tuple[Watched, State, int]]) -> None:
+    """Write new states: (the monitor as read, its state now, its transition count now).
+
+    The rows must be locked by this transaction: on SQLite the write transaction is that lock, on PostgreSQL
+    `with_for_update` when they were read.
+    """
+    rows = [
+        {
+            "its_id": monitor.id,
+            "its_seq": monitor.seq,
+            "status": state.status.value,
+            "last_ping": state.last_ping,
+            "due_at": state.due_at,
+            "run_started_at": state.run_started_at,
+            "blind_due_at": state.blind_due_at,
+            "down_cause": state.down_cause.value if state.down_cause else None,
+            "state_seq": seq,
+        }
+        for monitor, state, seq in changes
+    ]
+    if rows:
+        connection.execute(_SAVE, rows)
+
+
+def add_unseen(connection: Connection, spans: Iterable[tuple[int, BlindWindow]]) -> None:
+    """Record for each monitor id the span that a blind window makes unknown."""
+    rows = [
+        {"monitor_id": monitor_id, "started_at": span.started_at, "ended_at": span.ended_at}
+        for monitor_id, span in spans
+    ]
+    if rows:
+        connection.execute(insert(UnseenSpan), rows)

@@ -1,0 +1,269 @@
+"""Messages out: lease what is due, and settle what came of it.
+
+Two short transactions with the network between them. A lease is a due time in the future: if the process dies while
+sending, the message becomes due again by itself. Sending stands in `notify`, the loop around it in `loops`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.orm import aliased
+
+from pulsemon.core import alerting
+from pulsemon.db import Database
+from pulsemon.db.tables import Attempt, Delivery, Monitor, Webhook
+from pulsemon.errors import Conflict, NotFound
+from pulsemon.notify.message import Delivered, Message, Outcome, Rejected, Retry
+
+# Longer than a sender's 15 seconds in all, so that a slow attempt is never sent twice at once; short enough that what
+# a killed process was sending goes out again within a minute.
+LEASE = timedelta(seconds=30)
+# To one receiver at once: a hanging one holds so many connections and no more.
+LANE_WIDTH = 4
+# To all of them: with 15 s a message, a hundred hanging receivers leave room for the others.
+MAX_IN_FLIGHT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A message that is ours to send until the lease ends."""
+
+    delivery_id: int
+    lease_token: str
+    message: Message
+    receiver: str
+    url: str
+    secret: str | None
+    attempt: int
+    created_at: datetime
+    retry_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A leased message, what came of sending it, and when."""
+
+    leased: Leased
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    jitter: float  # in [-1, 1]
+
+
+def lease_due(database: Database, *, now: datetime, in_flight: Mapping[str, int]) -> list[Leased]:
+    """Take what is due at *now*, at most `LANE_WIDTH` a receiver and `MAX_IN_FLIGHT` in all.
+
+    *in_flight* counts what this process is sending by receiver. A monitor's message waits for the older ones of that
+    monitor: UP is not sent before its DOWN was delivered or given up.
+    """
+    wanted = _lanes_with_work(database, now, in_flight)
+    if not wanted:
+        return []
+    with database.write() as connection:
+        ids = [each for receiver, room in wanted.items() for each in _due_ids(connection, receiver, room, now)]
+        return _lease(connection, ids, now) if ids else []
+
+
+def next_attempt_at(database: Database) -> datetime | None:
+    """Return when the next message is due, or None."""
+    with database.read() as connection:
+        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "pending"))
+
+
+def _lanes_with_work(database: Database, now: datetime, in_flight: Mapping[str, int]) -> dict[str, int]:
+    """Return receiver -> how many messages may be taken for it."""
+    room_in_all = MAX_IN_FLIGHT - sum(in_flight.values())
+    with database.read() as connection:
+        due = connection.execute(
+            select(Delivery.receiver, func.count())
+            .where(Delivery.state == "pending", Delivery.next_attempt_at <= now)
+            .group_by(Delivery.receiver)
+            .order_by(func.min(Delivery.next_attempt_at))
+        ).all()
+    wanted: dict[str, int] = {}
+    for receiver, count in due:
+        room = min(LANE_WIDTH - in_flight.get(receiver, 0), count, room_in_all)
+        if room > 0:
+            wanted[receiver] = room
+            room_in_all -= room
+    return wanted
+
+
+def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:
+    older = aliased(Delivery)
+    is_first_of_its_monitor = ~(
+        select(older.id)
+        .where(older.monitor_id == Delivery.monitor_id, older.id < Delivery.id, older.state == "pending")
+        .exists()
+    )
+    query = (
+        select(Delivery.id)
+        .where(
+            Delivery.receiver == receiver,
+            Delivery.state == "pending",
+            Delivery.next_attempt_at <= now,
+            is_first_of_its_monitor,
+        )
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .limit(room)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.scalars(query).all()
+
+
+def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Leased]:
+    token = secrets.token_hex(16)
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(ids))
+        .values(next_attempt_at=now + LEASE, lease_token=token, attempt_count=Delivery.attempt_count + 1)
+    )
+    rows = connection.execute(
+        select(
+            Delivery.id,
+            Delivery.message_id,
+            Delivery.payload,
+            Delivery.receiver,
+            Delivery.attempt_count,
+            Delivery.created_at,
+            Delivery.retry_since,
+            Monitor.webhook_url,
+            Webhook.secret,
+        )
+        .join(Monitor, Monitor.id == Delivery.monitor_id)
+        .outerjoin(Webhook, Webhook.monitor_id == Delivery.monitor_id)
+        .where(Delivery.id.in_(ids))
+    )
+    leased = []
+    for row in rows:
+        try:
+            message = Message.from_stored(row.message_id, row.payload)
+        except ValueError:  # edited by hand: it can never be sent, and must not stand in the way of the others
+            values = {"state": "given-up", "reason": "damaged", "settled_at": now, "lease_token": None}
+            connection.execute(update(Delivery).where(Delivery.id == row.id).values(values))
+            continue
+        leased.append(
+            Leased(
+                delivery_id=row.id,
+                lease_token=token,
+                message=message,
+                receiver=row.receiver,
+                url=row.webhook_url or "",
+                secret=row.secret,
+                attempt=row.attempt_count,
+                created_at=row.created_at,
+                retry_since=row.retry_since,
+            )
+        )
+    return leased
+
+
+def settle(database: Database, sent: Sequence[Sent]) -> None:
+    """Record what came of messages; one that is no longer ours (the lease ran out, it was cancelled) stays as it is."""
+    with database.write() as connection:
+        for each in sent:
+            _settle_one(connection, each)
+
+
+def _settle_one(connection: Connection, sent: Sent) -> None:
+    leased = sent.leased
+    values = _verdict(sent)
+    mine = connection.execute(
+        update(Delivery)
+        .where(Delivery.id == leased.delivery_id, Delivery.lease_token == leased.lease_token)
+        .where(Delivery.state == "pending")
+        .values(lease_token=None, **values)
+    )
+    if not mine.rowcount:
+        return
+    connection.execute(insert(Attempt), [_attempt_row(sent)])
+    if isinstance(sent.outcome, Rejected) and sent.outcome.switch_off:
+        _switch_off(connection, leased.delivery_id, now=sent.finished_at)
+
+
+def _verdict(sent: Sent) -> dict[str, Any]:
+    done = {"settled_at": sent.finished_at}
+    match sent.outcome:
+        case Delivered():
+            return done | {"state": "delivered", "reason": None}
+        case Rejected(reason=reason):
+            return done | {"state": "given-up", "reason": reason}
+        case Retry(reason=reason, retry_after=retry_after):
+            delay = alerting.backoff(sent.leased.attempt, jitter=sent.jitter, retry_after=retry_after)
+            if alerting.is_given_up(sent.finished_at - sent.leased.retry_since, delay):
+                return done | {"state": "given-up", "reason": reason}
+            return {"next_attempt_at": sent.finished_at + delay, "reason": reason}
+
+
+def _attempt_row(sent: Sent) -> dict[str, Any]:
+    outcome = sent.outcome
+    return {
+        "delivery_id": sent.leased.delivery_id,
+        "number": sent.leased.attempt,
+        "started_at": sent.started_at,
+        "duration_ms": max(0, int((sent.finished_at - sent.started_at).total_seconds() * 1000)),
+        "outcome": type(outcome).__name__.lower(),
+        "status_code": outcome.status_code,
+        "reason": None if isinstance(outcome, Delivered) else outcome.reason,
+        "excerpt": None if isinstance(outcome, Delivered) else outcome.excerpt or None,
+    }
+
+
+def _switch_off(connection: Connection, delivery_id: int, *, now: datetime) -> None:
+    """410 Gone: nothing more goes there until somebody edits the webhook."""
+    monitor_id = connection.scalar(select(Delivery.monitor_id).where(Delivery.id == delivery_id))
+    written = connection.execute(update(Webhook).where(Webhook.monitor_id == monitor_id).values(switched_off_at=now))
+    if not written.rowcount:
+        connection.execute(insert(Webhook), [{"monitor_id": monitor_id, "switched_off_at": now}])
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.monitor_id == monitor_id, Delivery.state == "pending")
+        .values(state="cancelled", reason="gone", settled_at=now, lease_token=None)
+    )
+
+
+def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: datetime) -> None:
+    """Make a message that was settled due again, with the same id, so that a receiver can tell the repeat.
+
+    Raises:
+        NotFound: the monitor has no such message.
+        Conflict: it is still being tried, or the monitor has no webhook any more.
+    """
+    with database.write() as connection:
+        found = connection.execute(
+            select(Delivery.state, Monitor.webhook_url)
+            .join(Monitor, Monitor.id == Delivery.monitor_id)
+            .where(Delivery.id == delivery_id, Delivery.monitor_id == monitor_id)
+            .with_for_update(of=Delivery)
+        ).first()
+        if found is None:
+            raise NotFound("This monitor has no such message.")
+        if found.state == "pending":
+            raise Conflict("This message is still being tried.")
+        if not found.webhook_url:
+            raise Conflict("This monitor has no webhook to send it to.")
+        values = {"state": "pending", "next_attempt_at": now, "retry_since": now, "settled_at": None, "reason": None}
+        values |= {"receiver": alerting.receiver(found.webhook_url), "attempt_count": 0}
+        connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is owed, and since when."""
+
+    pending_count: int
+    oldest_created_at: datetime | None
+
+
+def backlog(database: Database) -> Backlog:
+    """Return the state of the outbox, for the metrics and `/ready`."""
+    with database.read() as connection:
+        query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == "pending")
+        count, oldest = connection.execute(query).one()
+    return Backlog(count, oldest)

@@ -1,0 +1,139 @@
+"""Sending messages: lease what is due, send it side by side, settle what came of it in batches.
+
+The loop's thread sends; the database is used in other threads. What is in flight when the process dies is leased, and
+becomes due again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from pulsemon import dispatcher, log
+from pulsemon.db import Database
+from pulsemon.dispatcher import Leased, Sent
+from pulsemon.errors import Unavailable
+from pulsemon.notify import webhook
+from pulsemon.notify.http import GuardedClient
+from pulsemon.notify.message import Delivered, Outcome, Reason, Retry
+
+_log = log.get(__name__)
+
+# How often to look for what became due by time alone; whatever is written by this process wakes the loop at once.
+LOOK_SEC = 1.0
+STOP_PATIENCE_SEC = 2.0
+
+
+class Dispatching:
+    """The sending side of one process."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: GuardedClient,
+        *,
+        locale: str,
+        now: Callable[[], datetime],
+        on_settled: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._locale = locale
+        self._now = now
+        self._on_settled = on_settled
+        self._in_flight: Counter[str] = Counter()
+        self._sent: list[Sent] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self.outcomes: Counter[str] = Counter({"delivered": 0, "retry": 0, "rejected": 0})
+        self._random = random.SystemRandom()
+
+    def wake(self) -> None:
+        """Look for due messages now. Belongs to the loop's thread."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Lease, send and settle until cancelled."""
+        while not self._is_stopping:
+            self._wake.clear()
+            try:
+                await self._settle()
+                await self._lease()
+            except Unavailable as failed:
+                _log.warning("delivery.unavailable", reason=str(failed))
+            except Exception:
+                _log.exception("delivery.failed")
+            try:
+                async with asyncio.timeout(LOOK_SEC):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def stop(self) -> None:
+        """Let what is being sent end, if it ends soon, and settle it; the rest is leased and will be sent again."""
+        self._is_stopping = True
+        self._wake.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_PATIENCE_SEC)
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self._settle()
+        except Unavailable as failed:
+            _log.warning("delivery.unavailable", reason=str(failed))
+
+    async def _lease(self) -> None:
+        leased = await asyncio.to_thread(
+            dispatcher.lease_due, self._database, now=self._now(), in_flight=dict(self._in_flight)
+        )
+        for each in leased:
+            self._in_flight[each.receiver] += 1
+            task = asyncio.create_task(self._send(each))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, leased: Leased) -> None:
+        started_at = self._now()
+        try:
+            outcome = await webhook.send(
+                self._client,
+                leased.message,
+                url=leased.url,
+                secret=leased.secret,
+                locale=self._locale,
+                sent_at=started_at,
+            )
+        except Exception:
+            _log.exception("delivery.crashed", message=leased.message.message_id)
+            outcome = Retry(Reason.INTERNAL)
+        finally:
+            self._in_flight[leased.receiver] -= 1
+        finished_at = self._now()
+        self._sent.append(Sent(leased, outcome, started_at, finished_at, jitter=self._random.uniform(-1, 1)))
+        self._count(leased, outcome)
+        self._wake.set()
+
+    def _count(self, leased: Leased, outcome: Outcome) -> None:
+        kind = type(outcome).__name__.lower()
+        self.outcomes[kind] += 1
+        fields = {"message": leased.message.message_id, "receiver": leased.receiver, "attempt": leased.attempt}
+        if isinstance(outcome, Delivered):
+            _log.info("delivery.delivered", **fields)
+        else:
+            _log.warning(f"delivery.{kind}", reason=outcome.reason, status=outcome.status_code, **fields)
+
+    async def _settle(self) -> None:
+        """Write what came of the messages sent since last time; kept for another try if the database is away."""
+        sent, self._sent = self._sent, []
+        if not sent:
+            return
+        try:
+            await asyncio.to_thread(dispatcher.settle, self._database, sent)
+        except Unavailable:
+            self._sent = sent + self._sent
+            raise
+        self._on_settled()

@@ -1,0 +1,224 @@
+"""The evaluating thread: sleep until the next deadline, find out whether anybody was watching, expire.
+
+One `tick` is one look around; `run` repeats it until it is told to stop. What a tick does to the database stands in
+`evaluator`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pulsemon import evaluator, log
+from pulsemon.core.blindness import BlindCause, Reading, compare
+from pulsemon.core.status import BlindWindow
+from pulsemon.db import Database
+from pulsemon.errors import Unavailable
+
+_log = log.get(__name__)
+
+# The longest sleep: another node may have brought a deadline nearer without telling this one.
+MAX_SLEEP_SEC = 1.0
+HEARTBEAT_SEC = 1.0
+# While something holds judgement back (a ping not yet stored, a stalled loop), look again soon.
+HELD_SLEEP_SEC = 0.005
+FAILED_SLEEP_SEC = 0.25
+# One tick's own work, a write that waits for its turn included, is no blindness: pings are stored meanwhile.
+WORK_ALLOWANCE_SEC = 6.0
+# Windows of one cause that lie closer together than this are told as one.
+_JOIN = timedelta(seconds=5)
+# A pass over all monitors may take long, and taking it for blindness would call for the next pass at once.
+PASS_ALLOWANCE_SEC = 600.0
+# The event loop reads the pings; when it stood still for longer than this, nobody did.
+LOOP_IS_STALLED_SEC = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the evaluation learns from others, each safe to call from its thread."""
+
+    read_clocks: Callable[[], Reading]
+    oldest_unstored: Callable[[], datetime | None]
+    take_refusals: Callable[[], list[datetime]]
+    loop_beat_at: Callable[[], float]  # monotonic
+    on_changed: Callable[[evaluator.Changed], None]
+
+
+class Evaluation:
+    """The state that ticks hand to one another."""
+
+    def __init__(self, database: Database, node: str, *, sweep_sec: float, around: Surroundings) -> None:
+        self._database = database
+        self._node = node
+        self._sweep_sec = sweep_sec
+        self._around = around
+        self._wake = threading.Event()
+        self._is_stopping = False
+        self._planned_wake_at: datetime | None = None
+        self._before = around.read_clocks()
+        self._expected_sec = 0.0
+        self._windows: list[tuple[BlindWindow, BlindCause]] = []
+        self._is_set_back = False
+        self._stalled_since: datetime | None = None
+        self._beat_at = self._swept_at = self._before.monotonic
+        self._last_beat: Reading | None = None
+        self._is_database_away = False
+        self.ticked_at = self._before.monotonic
+        self.expired_count = 0
+
+    def begin(self) -> None:
+        """Before anything is judged: what was missed since somebody was last able to write is nobody's fault."""
+        now = self._around.read_clocks()
+        seen_at = evaluator.last_heartbeat(self._database)
+        window = evaluator.blind_since_last_heartbeat(seen_at, now=now.wall, is_alone=self._database.is_sqlite)
+        if window is not None:
+            _log.info("blind.restart", since=window.started_at.isoformat(), until=window.ended_at.isoformat())
+            evaluator.excuse_blindness(self._database, [(window, BlindCause.RESTART.value)], now=now.wall)
+        elif seen_at is not None and seen_at > now.wall:
+            # The clock was set back while nobody ran.
+            evaluator.bound_deadlines(self._database, now=now.wall)
+        evaluator.beat(self._database, self._node, now=now.wall)
+        self._before = self._last_beat = now
+        self._beat_at = self._swept_at = now.monotonic
+
+    def run(self) -> None:
+        """Tick until `stop`; the body of the evaluating thread."""
+        while not self._is_stopping:
+            try:
+                sleep_sec = self.tick()
+            except Unavailable as failed:
+                _log.warning("evaluation.unavailable", reason=str(failed))
+                sleep_sec = FAILED_SLEEP_SEC
+            except Exception:
+                _log.exception("evaluation.failed")
+                sleep_sec = MAX_SLEEP_SEC
+            self._rest(sleep_sec)
+            self._wake.wait(sleep_sec)
+            self._wake.clear()
+
+    def _rest(self, sleep_sec: float) -> None:
+        """Between work and sleep: a process that was stopped in the middle of its work was blind too."""
+        clocks = self._around.read_clocks()
+        self._notice(self._before, clocks, expected_sec=self._expected_sec)
+        self._before, self._expected_sec = clocks, sleep_sec
+        self._planned_wake_at = clocks.wall + timedelta(seconds=sleep_sec)
+
+    def wake(self) -> None:
+        """Look around now."""
+        self._wake.set()
+
+    def wake_for(self, due_at: datetime) -> None:
+        """Look around now if *due_at* comes before the planned moment."""
+        if self._planned_wake_at is None or due_at < self._planned_wake_at:
+            self._wake.set()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._is_stopping = True
+        self._wake.set()
+
+    def tick(self) -> float:
+        """Look around once; return how long to sleep. Raises Unavailable."""
+        clocks = self._around.read_clocks()
+        self._notice(self._before, clocks, expected_sec=self._expected_sec)
+        self._before, self._expected_sec = clocks, WORK_ALLOWANCE_SEC
+        if self._is_loop_stalled(clocks):
+            return HELD_SLEEP_SEC * 10
+        self._notice_refusals()
+        self._beat(clocks)
+        self._excuse(clocks.wall)
+        self._sweep(clocks)
+        sleep_sec = self._expire(clocks.wall)
+        self.ticked_at = clocks.monotonic
+        return sleep_sec
+
+    def _notice(self, before: Reading, after: Reading, *, expected_sec: float) -> None:
+        finding = compare(before, after, expected_sec=expected_sec)
+        if finding is None:
+            return
+        _log.warning("blind.noticed", cause=finding.cause.value, set_back=finding.set_back)
+        if finding.set_back:
+            self._is_set_back = True
+        else:
+            self._add_window(finding.window, finding.cause)
+
+    def _is_loop_stalled(self, clocks: Reading) -> bool:
+        """While the event loop stands still nobody reads pings, and nothing may be judged."""
+        age = clocks.monotonic - self._around.loop_beat_at()
+        if age > LOOP_IS_STALLED_SEC:
+            if self._stalled_since is None:
+                self._stalled_since = clocks.wall - timedelta(seconds=age)
+            return True
+        if self._stalled_since is not None:
+            _log.warning("blind.noticed", cause=BlindCause.STALL.value, since=self._stalled_since.isoformat())
+            self._add_window(BlindWindow(self._stalled_since, clocks.wall), BlindCause.STALL)
+            self._stalled_since = None
+        return False
+
+    def _notice_refusals(self) -> None:
+        refusals = self._around.take_refusals()
+        if refusals:
+            self._add_window(BlindWindow(refusals[0], refusals[-1]), BlindCause.REFUSED)
+
+    def _beat(self, clocks: Reading) -> None:
+        """Write the heartbeat once a second; the time in which it could not be written was blind."""
+        if clocks.monotonic - self._beat_at < HEARTBEAT_SEC:
+            return
+        try:
+            evaluator.beat(self._database, self._node, now=clocks.wall)
+        except Unavailable:
+            self._is_database_away = True
+            raise
+        if self._is_database_away and self._last_beat is not None:
+            self._add_window(BlindWindow(self._last_beat.wall, clocks.wall), BlindCause.DATABASE)
+            self._is_database_away = False
+        self._last_beat = clocks
+        self._beat_at = clocks.monotonic
+
+    def _add_window(self, window: BlindWindow, cause: BlindCause) -> None:
+        """Note a window; one that goes on where the last of its cause ended makes that one longer."""
+        if self._windows:
+            last, last_cause = self._windows[-1]
+            if last_cause is cause and window.started_at - last.ended_at <= _JOIN:
+                self._windows[-1] = (BlindWindow(last.started_at, max(last.ended_at, window.ended_at)), cause)
+                return
+        self._windows.append((window, cause))
+
+    def _excuse(self, now: datetime) -> None:
+        if self._windows:
+            self._expected_sec = PASS_ALLOWANCE_SEC
+            evaluator.excuse_blindness(
+                self._database, [(window, cause.value) for window, cause in self._windows], now=now
+            )
+            self._windows.clear()
+        if self._is_set_back:
+            evaluator.bound_deadlines(self._database, now=now)
+            self._is_set_back = False
+
+    def _sweep(self, clocks: Reading) -> None:
+        if clocks.monotonic - self._swept_at >= self._sweep_sec:
+            self._expected_sec = PASS_ALLOWANCE_SEC
+            self._report(evaluator.sweep_all(self._database, now=clocks.wall))
+            self._swept_at = clocks.monotonic
+
+    def _expire(self, now: datetime) -> float:
+        """Expire one chunk of what is due; return how long nothing more will be."""
+        due_at = evaluator.next_due_at(self._database)
+        if due_at is None:
+            return MAX_SLEEP_SEC
+        if due_at >= now:
+            return min(MAX_SLEEP_SEC, (due_at - now).total_seconds() + 0.001)
+        unstored = self._around.oldest_unstored()
+        horizon = now if unstored is None else min(now, unstored)
+        if due_at >= horizon:
+            return HELD_SLEEP_SEC
+        changed = evaluator.expire_due(self._database, now=horizon, recorded_at=now)
+        self.expired_count += changed.transition_count
+        self._report(changed)
+        return 0.0 if changed.is_more else HELD_SLEEP_SEC
+
+    def _report(self, changed: evaluator.Changed) -> None:
+        if changed.transition_count:
+            self._around.on_changed(changed)

@@ -1,0 +1,173 @@
+"""Deadlines that passed, and the time in which nobody watched.
+
+Use cases only: what to do at *now*. When to do it is `loops`' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from pulsemon.core.blindness import HEARTBEAT_IS_FRESH
+from pulsemon.core.notes import Detail
+from pulsemon.core.status import (
+    BlindWindow,
+    State,
+    Status,
+    Transition,
+    bound_after_step,
+    excuse,
+    expire,
+    sweep,
+)
+from pulsemon.db import Database, states
+from pulsemon.db.outbox import Decision, apply_decisions
+from pulsemon.db.states import Watched
+from pulsemon.db.tables import BlindWindowRow, Monitor, Node
+
+# Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
+CHUNK = 500
+Decide = Callable[[Watched], tuple[State, Transition | None]]
+
+# A node that is gone is forgotten; its last heartbeat has served its purpose long before.
+_NODE_IS_GONE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a pass over the monitors did."""
+
+    transition_count: int = 0
+    message_count: int = 0
+    is_more: bool = False
+
+
+def next_due_at(database: Database) -> datetime | None:
+    """Return the earliest deadline there is; one probe of an index."""
+    with database.read() as connection:
+        return connection.scalar(select(func.min(Monitor.due_at)).where(Monitor.due_at.is_not(None)))
+
+
+def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> Changed:
+    """Make what is overdue at *now* DOWN, at most `CHUNK` monitors in one transaction, the longest overdue first.
+
+    *now* may lie behind *recorded_at*, the moment that history notes: a ping that has arrived and is not yet stored
+    holds judgement back. Call again while `is_more`.
+    """
+    with database.write() as connection:
+        query = (
+            states.select_watched()
+            .where(Monitor.due_at < now)
+            .order_by(Monitor.due_at)
+            .limit(CHUNK)
+            # Two nodes share the work instead of waiting for each other; a ping that holds the row wins.
+            .with_for_update(skip_locked=True, key_share=True)
+        )
+        monitors = [states.watched(row) for row in connection.execute(query)]
+        changed = _apply(connection, monitors, lambda each: expire(each.state, each.timing, now=now), recorded_at)
+    return replace(changed, is_more=len(monitors) == CHUNK)
+
+
+def sweep_all(database: Database, *, now: datetime) -> Changed:
+    """Re-check every monitor against the rules and heal what does not agree; writes only where something does."""
+    return _for_all(
+        database,
+        lambda each: sweep(each.state, each.timing, now=now, down_recorded_at=each.down_recorded_at),
+        now,
+    )
+
+
+def excuse_blindness(database: Database, windows: Sequence[tuple[BlindWindow, str]], *, now: datetime) -> None:
+    """Record blind windows, each with its cause, and move the deadlines that they touch, in one pass.
+
+    Repeating it changes nothing more. The deadlines first: if the process dies half-way, the window is found again at
+    the next start.
+    """
+
+    def decide(monitor: Watched) -> tuple[State, Transition | None]:
+        state = monitor.state
+        for window, _ in windows:
+            state = excuse(state, monitor.timing, window)
+        return state, None
+
+    _for_all(database, decide, now)
+    rows = [{"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause} for window, cause in windows]
+    with database.write() as connection:
+        connection.execute(insert(BlindWindowRow), rows)
+
+
+def bound_deadlines(database: Database, *, now: datetime) -> None:
+    """After the clock was set back: no deadline further away than a full period."""
+    _for_all(database, lambda each: (bound_after_step(each.state, each.timing, now=now), None), now)
+
+
+def beat(database: Database, node: str, *, now: datetime) -> None:
+    """Write this node's heartbeat through the same path as pings: it stops when they could not be stored either."""
+    with database.write() as connection:
+        written = connection.execute(update(Node).where(Node.name == node).values(seen_at=now))
+        if not written.rowcount:
+            connection.execute(insert(Node), [{"name": node, "seen_at": now}])
+            connection.execute(delete(Node).where(Node.seen_at < now - _NODE_IS_GONE, Node.name != node))
+
+
+def last_heartbeat(database: Database) -> datetime | None:
+    """Return when any node was last able to write."""
+    with database.read() as connection:
+        return connection.scalar(select(func.max(Node.seen_at)))
+
+
+def blind_since_last_heartbeat(seen_at: datetime | None, *, now: datetime, is_alone: bool) -> BlindWindow | None:
+    """Return the window that a starting node finds: nobody was there since *seen_at*.
+
+    *is_alone*: there can be no other node (SQLite), so that even a short gap was one.
+    """
+    if seen_at is None or seen_at >= now or (not is_alone and now - seen_at <= HEARTBEAT_IS_FRESH):
+        return None
+    return BlindWindow(seen_at, now)
+
+
+def _for_all(database: Database, decide: Decide, now: datetime) -> Changed:
+    """Apply *decide* to every monitor, a chunk at a time: read without a lock, then lock only what would change."""
+    transitions = messages = 0
+    last_id = 0
+    while True:
+        with database.read() as connection:
+            query = states.select_watched().where(Monitor.id > last_id).order_by(Monitor.id).limit(CHUNK)
+            monitors = [states.watched(row) for row in connection.execute(query)]
+        if not monitors:
+            return Changed(transitions, messages)
+        last_id = monitors[-1].id
+        stale = [each.id for each in monitors if decide(each)[0] is not each.state]
+        if stale:
+            changed = _decide_locked(database, stale, decide, now)
+            transitions += changed.transition_count
+            messages += changed.message_count
+
+
+def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: datetime) -> Changed:
+    with database.write() as connection:
+        query = states.select_watched().where(Monitor.id.in_(ids)).order_by(Monitor.id).with_for_update(key_share=True)
+        monitors = [states.watched(row) for row in connection.execute(query)]
+        return _apply(connection, monitors, decide, now)
+
+
+def _apply(connection: Connection, monitors: Sequence[Watched], decide: Decide, now: datetime) -> Changed:
+    decisions = []
+    for monitor in monitors:
+        after, transition = decide(monitor)
+        if after is not monitor.state:
+            decisions.append(Decision(monitor, after, transition, _detail(monitor)))
+    return Changed(*apply_decisions(connection, decisions, now=now))
+
+
+def _detail(monitor: Watched) -> Detail:
+    timing = monitor.timing
+    return Detail(
+        interval_seconds=int(timing.interval.total_seconds()),
+        grace_seconds=int(timing.grace.total_seconds()),
+        run_limit_seconds=int(timing.run_limit.total_seconds()),
+        was_blind=monitor.state.blind_due_at is not None and monitor.state.status is Status.UP,
+    )

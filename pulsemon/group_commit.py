@@ -1,0 +1,189 @@
+"""Group commit: many pings share one flush to disk, and each is answered after it.
+
+No timer gathers a batch: what arrived during the last flush is the next one. The queue belongs to the event loop's
+thread, the writing to one other thread; a batch is handed over in the loop's thread only (swapping the queue from the
+writer's thread can lose a ping), one batch at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from pulsemon import log
+from pulsemon.errors import Unavailable
+from pulsemon.pings import Answer, Batch, Ping
+
+_log = log.get(__name__)
+
+# Measured: beyond a few hundred a larger batch gains nothing, and the write lane is held longer.
+MAX_BATCH = 500
+MAX_BATCH_BYTES = 8_000_000
+# About a second of full load: what waits longer is answered 503, not remembered.
+MAX_WAITING = 20_000
+MAX_WAITING_BYTES = 64_000_000
+# A client hears within five seconds of its request; the rest is for the answer's way back.
+PATIENCE_SEC = 4.5
+
+
+class _Waiting(NamedTuple):
+    ping: Ping
+    future: asyncio.Future[Answer]
+    since: float  # monotonic
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the lane has done since the start, for the metrics."""
+
+    stored: int = 0
+    unknown: int = 0
+    unavailable: int = 0
+    batches: int = 0
+    transitions: int = 0
+
+
+class GroupCommit:
+    """The queue in front of `store`. All methods but `run` and the properties belong to the loop's thread."""
+
+    def __init__(
+        self,
+        store: Callable[[Sequence[Ping]], Batch],
+        *,
+        monotonic: Callable[[], float],
+        on_stored: Callable[[Batch], None],
+    ) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._on_stored = on_stored
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Waiting] = deque()
+        self._queued_bytes = 0
+        self._in_flight: list[_Waiting] = []
+        self._is_busy = False
+        self._is_stopping = False
+        self._work: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._refusals: list[datetime] = []
+        self.counts = Counts()
+
+    def submit(self, ping: Ping) -> asyncio.Future[Answer]:
+        """Queue *ping*; the future's result is its answer. It never fails: trouble is `Answer.UNAVAILABLE`."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        size = len(ping.body) if ping.body else 0
+        if self._is_stopping or len(self._queue) >= MAX_WAITING or self._queued_bytes + size > MAX_WAITING_BYTES:
+            self._refuse([_Waiting(ping, future, 0.0)])
+            return future
+        self._queued_bytes += size
+        self._queue.append(_Waiting(ping, future, self._monotonic()))
+        if not self._is_busy:
+            self._is_busy = True
+            self._loop.call_soon(self._hand_over)
+        return future
+
+    def oldest_received_at(self) -> datetime | None:
+        """Return when the oldest ping that is not yet stored arrived, or None. Safe in any thread.
+
+        No deadline after that instant may be called missed.
+        """
+        for waiting in (self._in_flight, self._queue):
+            try:
+                return waiting[0].ping.received_at
+            except IndexError:  # emptied this very moment
+                continue
+        return None
+
+    def take_refusals(self) -> list[datetime]:
+        """Return when pings were answered 503 since the last call (first and last are enough). Safe in any thread."""
+        taken, self._refusals = self._refusals, []
+        return taken
+
+    def give_up_on_old(self) -> None:
+        """Answer 503 to whoever has waited too long; called a few times a second.
+
+        What still waits in the queue is dropped. What is being written may yet be stored: the client is told to
+        repeat, which is always safe.
+        """
+        oldest = self._monotonic() - PATIENCE_SEC
+        late = []
+        while self._queue and self._queue[0].since < oldest:
+            waiting = self._queue.popleft()
+            self._queued_bytes -= len(waiting.ping.body or b"")
+            late.append(waiting)
+        late += [waiting for waiting in self._in_flight if waiting.since < oldest and not waiting.future.done()]
+        self._refuse(late)
+
+    async def drain(self, *, patience_sec: float) -> None:
+        """Stop taking pings, let the writer finish what is queued, and end its thread."""
+        self._is_stopping = True
+        give_up_at = self._monotonic() + patience_sec
+        # Polled: an event would have to be set on the hot path for the one moment of a process's life that waits.
+        while (self._is_busy or self._queue) and self._monotonic() < give_up_at:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        self._work.put(None)
+
+    def run(self) -> None:
+        """Write batch after batch; the body of the writer's thread. Returns after `drain`."""
+        while (batch := self._work.get()) is not None:
+            answers = self._write([waiting.ping for waiting in batch])
+            self._loop.call_soon_threadsafe(self._resolve, batch, answers)
+
+    def _hand_over(self) -> None:
+        # In sight of `oldest_received_at` all the way: what is in neither list for a moment could be judged missing.
+        batch = self._in_flight = []
+        size = 0
+        while self._queue and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
+            waiting = self._queue[0]
+            batch.append(waiting)
+            self._queue.popleft()
+            size += len(waiting.ping.body or b"")
+        self._queued_bytes -= size
+        self._is_busy = bool(batch)
+        if batch:
+            self._work.put(batch)
+
+    def _resolve(self, batch: list[_Waiting], answers: list[Answer]) -> None:
+        self._hand_over()  # first, so that the writer works while the answers go out
+        counts = self.counts
+        counts.batches += 1
+        failed = []
+        for waiting, answer in zip(batch, answers, strict=True):
+            if answer is Answer.UNAVAILABLE:
+                failed.append(waiting)
+                continue
+            if answer is Answer.STORED:
+                counts.stored += 1
+            else:
+                counts.unknown += 1
+            if not waiting.future.done():
+                waiting.future.set_result(answer)
+        self._refuse(failed)
+
+    def _refuse(self, refused: list[_Waiting]) -> None:
+        for waiting in refused:
+            self.counts.unavailable += 1
+            if not waiting.future.done():
+                waiting.future.set_result(Answer.UNAVAILABLE)
+        if refused:
+            ends = (refused[0].ping.received_at, refused[-1].ping.received_at)
+            self._refusals = [min([*self._refusals, *ends]), max([*self._refusals, *ends])]
+
+    def _write(self, pings: list[Ping]) -> list[Answer]:
+        """Store one batch. If it fails for a reason of its own, try one by one: a bad ping costs nobody else."""
+        try:
+            batch = self._store(pings)
+        except Unavailable as failed:
+            _log.warning("ping.unavailable", pings=len(pings), reason=str(failed))
+            return [Answer.UNAVAILABLE] * len(pings)
+        except Exception:
+            _log.exception("ping.batch_failed", pings=len(pings))
+            if len(pings) == 1:
+                return [Answer.UNAVAILABLE]
+            return [answer for ping in pings for answer in self._write([ping])]
+        self.counts.transitions += batch.transition_count
+        self._on_stored(batch)
+        return batch.answers

@@ -1,0 +1,118 @@
+"""What time leaves behind, removed a few rows at a time so that nobody waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, literal, select, update
+
+from pulsemon.db import Database
+from pulsemon.db.tables import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
+
+# Measured: removing this many pings holds the write lane for about 3 ms.
+BATCH = 500
+# How many rows one read of the search for surplus pings looks at.
+_SLICE = 5_000
+# A settled message is history after that; transitions are kept as long as their monitor.
+_DELIVERY_RETENTION = timedelta(days=90)
+_BLIND_RETENTION = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one step did: rows removed, whether more waits, and where the search for surplus pings goes on."""
+
+    removed: int
+    is_more: bool
+    cursor: int = 0
+
+
+def remove_old_pings(database: Database, *, before: datetime) -> Progress:
+    """Remove pings received before *before*, at most `BATCH`.
+
+    Ids ascend with time, so the old ones are the first. The greatest id always stays: the next one is counted from it.
+    """
+    with database.read() as connection:
+        first = connection.execute(select(Ping.id, Ping.received_at).order_by(Ping.id).limit(BATCH)).all()
+        greatest = connection.scalar(select(func.max(Ping.id)))
+    old = [row.id for row in first if row.received_at < before and row.id != greatest]
+    return Progress(_remove_pings(database, old), is_more=len(old) == BATCH)
+
+
+def remove_surplus_pings(database: Database, *, keep: int, cursor: int) -> Progress:
+    """Remove pings beyond the newest *keep* of their monitor among the next few thousand after *cursor*.
+
+    Returns a cursor to go on from; 0 when the end was reached.
+    """
+    part = (
+        select(Ping.id, Ping.monitor_id, Ping.number).where(Ping.id > cursor).order_by(Ping.id).limit(_SLICE).subquery()
+    )
+    query = select(part.c.id, part.c.number <= Monitor.ping_count - keep).outerjoin(
+        Monitor, Monitor.id == part.c.monitor_id
+    )
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(part.c.id)).all()
+    surplus = [row[0] for row in rows if row[1]]
+    removed = 0
+    for start in range(0, len(surplus), BATCH):
+        removed += _remove_pings(database, surplus[start : start + BATCH])
+    is_end = len(rows) < _SLICE
+    return Progress(removed, is_more=not is_end, cursor=0 if is_end else rows[-1][0])
+
+
+def _remove_pings(database: Database, ids: list[int]) -> int:
+    if not ids:
+        return 0
+    with database.write() as connection:
+        return connection.execute(delete(Ping).where(Ping.id.in_(ids))).rowcount
+
+
+def remove_doomed_pings(database: Database) -> Progress:
+    """Remove the next few pings of a monitor that was deleted."""
+    with database.write() as connection:
+        doomed = connection.execute(
+            select(DoomedPings.last_ping_id, DoomedPings.monitor_id).limit(1).with_for_update(skip_locked=True)
+        ).first()
+        if doomed is None:
+            return Progress(0, is_more=False)
+        chain = _chain(connection, doomed.last_ping_id, doomed.monitor_id)
+        greatest = connection.scalar(select(func.max(Ping.id)))
+        ids = [ping_id for ping_id, _ in chain if ping_id != greatest]
+        connection.execute(delete(Ping).where(Ping.id.in_(ids)))
+        this = DoomedPings.last_ping_id == doomed.last_ping_id
+        next_id = chain[-1][1] if chain else None
+        if next_id is None:
+            connection.execute(delete(DoomedPings).where(this))
+        else:
+            connection.execute(update(DoomedPings).where(this).values(last_ping_id=next_id))
+    return Progress(len(ids), is_more=True)
+
+
+def _chain(connection: Connection, head: int, monitor_id: int) -> list[tuple[int, int | None]]:
+    """Return (id, prev_id) of up to `BATCH` pings of the monitor, from *head* backwards."""
+    chain = (
+        select(Ping.id, Ping.prev_id, literal(1).label("depth"))
+        .where(Ping.id == head, Ping.monitor_id == monitor_id)
+        .cte("chain", recursive=True)
+    )
+    chain = chain.union_all(
+        select(Ping.id, Ping.prev_id, chain.c.depth + 1)
+        .join(chain, Ping.id == chain.c.prev_id)
+        .where(Ping.monitor_id == monitor_id, chain.c.depth < BATCH)
+    )
+    rows = connection.execute(select(chain.c.id, chain.c.prev_id).order_by(chain.c.depth))
+    return [(row[0], row[1]) for row in rows]
+
+
+def remove_old_messages(database: Database, *, now: datetime) -> Progress:
+    """Remove messages settled long ago, with their attempts, and blind windows that no availability looks at."""
+    with database.read() as connection:
+        query = select(Delivery.id).where(Delivery.settled_at < now - _DELIVERY_RETENTION).limit(BATCH)
+        ids = connection.scalars(query).all()
+    with database.write() as connection:
+        if ids:
+            connection.execute(delete(Attempt).where(Attempt.delivery_id.in_(ids)))
+            connection.execute(delete(Delivery).where(Delivery.id.in_(ids)))
+        connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < now - _BLIND_RETENTION))
+    return Progress(len(ids), is_more=len(ids) == BATCH)

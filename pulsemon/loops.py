@@ -1,0 +1,180 @@
+"""Start, stop and wake the background work; the only place that starts tasks or threads.
+
+ping writer   thread   group_commit    batches of pings to disk
+evaluation    thread   evaluation      deadlines, heartbeat, blind windows, full sweep
+housekeeping  thread   housekeeping    retention, in small batches
+dispatching   task     dispatching     messages out
+pulse         task     here            proves that the event loop runs; 503 for pings that wait too long
+watch         task     here            tells open panels what other nodes changed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pulsemon import clock, evaluator, housekeeping, log, monitors, pings
+from pulsemon.db import Database
+from pulsemon.dispatching import Dispatching
+from pulsemon.errors import Unavailable
+from pulsemon.evaluation import Evaluation, Surroundings
+from pulsemon.group_commit import GroupCommit
+from pulsemon.notify.http import GuardedClient
+from pulsemon.settings import Settings
+
+_log = log.get(__name__)
+
+PULSE_SEC = 0.25
+WATCH_SEC = 1.0
+HOUSEKEEPING_SEC = 60.0
+# Between two batches, so that retention never fills the write lane.
+HOUSEKEEPING_PAUSE_SEC = 0.02
+DRAIN_SEC = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """Open panels: how many there are, and how to tell them that something changed. The loop's thread only."""
+
+    count: Callable[[], int]
+    tell: Callable[[], None]
+
+
+class Loops:
+    """Everything that runs beside the requests."""
+
+    def __init__(self, database: Database, settings: Settings, panels: Panels) -> None:
+        self._database = database
+        self._settings = settings
+        self._panels = panels
+        self._loop = asyncio.get_running_loop()
+        self._stop_threads = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop_beat_at = clock.monotonic()
+        self.lane = GroupCommit(
+            lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
+        )
+        self.dispatching = Dispatching(
+            database,
+            GuardedClient(private=settings.outbound_private.value),
+            locale=settings.default_locale.value,
+            now=clock.now,
+            on_settled=panels.tell,
+        )
+        self.evaluation = Evaluation(
+            database,
+            node=f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}",
+            sweep_sec=settings.worker_interval_sec,
+            around=Surroundings(
+                read_clocks=clock.read,
+                oldest_unstored=self.lane.oldest_received_at,
+                take_refusals=self.lane.take_refusals,
+                loop_beat_at=lambda: self._loop_beat_at,
+                on_changed=self._on_expired,
+            ),
+        )
+
+    def start(self) -> None:
+        """Start everything; what was missed while nobody ran is excused before the first deadline is judged."""
+        self.evaluation.begin()
+        self._loop_beat_at = clock.monotonic()
+        for name, body in (
+            ("ping-writer", self.lane.run),
+            ("evaluation", self.evaluation.run),
+            ("housekeeping", self._keep_house),
+        ):
+            thread = threading.Thread(target=body, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        for work in (self._pulse(), self._watch(), self.dispatching.run()):
+            self._tasks.append(self._loop.create_task(work))
+
+    async def stop(self) -> None:
+        """Drain the pings, let messages in flight end, stop the rest. What is stored stays due or leased."""
+        await self.lane.drain(patience_sec=DRAIN_SEC)
+        await self.dispatching.stop()
+        for task in self._tasks:
+            task.cancel()
+        self.evaluation.stop()
+        self._stop_threads.set()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, DRAIN_SEC)
+
+    def wake(self) -> None:
+        """Something was edited: look at deadlines, messages and panels now. Safe in any thread."""
+        self.evaluation.wake()
+        self._loop.call_soon_threadsafe(self._tell, 1)
+
+    def _tell(self, message_count: int) -> None:
+        if message_count:
+            self.dispatching.wake()
+        self._panels.tell()
+
+    def _on_stored(self, batch: pings.Batch) -> None:
+        """In the writer's thread, after the commit."""
+        if batch.earliest_due_at is not None:
+            self.evaluation.wake_for(batch.earliest_due_at)
+        if batch.transition_count:
+            self._loop.call_soon_threadsafe(self._tell, batch.message_count)
+
+    def _on_expired(self, changed: evaluator.Changed) -> None:
+        """In the evaluation's thread, after the commit."""
+        _log.info("monitors.changed", transitions=changed.transition_count, messages=changed.message_count)
+        self._loop.call_soon_threadsafe(self._tell, changed.message_count)
+
+    async def _pulse(self) -> None:
+        while True:
+            self._loop_beat_at = clock.monotonic()
+            self.lane.give_up_on_old()
+            await asyncio.sleep(PULSE_SEC)
+
+    async def _watch(self) -> None:
+        """Other nodes write too; on one node this finds only what was told already."""
+        seen = None
+        while True:
+            await asyncio.sleep(WATCH_SEC)
+            if not self._panels.count():
+                continue
+            try:
+                mark = await asyncio.to_thread(monitors.change_mark, self._database)
+            except Unavailable:
+                continue
+            if seen is not None and mark != seen:
+                self._panels.tell()
+            seen = mark
+
+    def _keep_house(self) -> None:
+        cursor = 0
+        while not self._stop_threads.wait(HOUSEKEEPING_SEC):
+            try:
+                cursor = self._clean_once(cursor, clock.now())
+            except Unavailable as failed:
+                _log.warning("housekeeping.unavailable", reason=str(failed))
+            except Exception:
+                _log.exception("housekeeping.failed")
+
+    def _clean_once(self, cursor: int, now: datetime) -> int:
+        """Remove what retention says, until nothing is left or the process stops; return where to go on."""
+        before = now - timedelta(days=self._settings.ping_retention_days)
+        steps: list[Callable[[], housekeeping.Progress]] = [
+            lambda: housekeeping.remove_old_pings(self._database, before=before),
+            lambda: housekeeping.remove_doomed_pings(self._database),
+            lambda: housekeeping.remove_old_messages(self._database, now=now),
+        ]
+        for step in steps:
+            while step().is_more and not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
+                pass
+        while not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
+            keep = self._settings.ping_retention_count
+            progress = housekeeping.remove_surplus_pings(self._database, keep=keep, cursor=cursor)
+            cursor = progress.cursor
+            if not progress.is_more:
+                break
+        return cursor

@@ -1,0 +1,194 @@
+"""The composition root: settings, database, loops and web, put together when the server starts.
+
+`app.main:app` is an instance of `PulseMon`; so it is a plain `uvicorn app.main:app` that starts everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pulsemon import access, clock, log
+from pulsemon.db import Database
+from pulsemon.errors import PulseMonError, StartRefused
+from pulsemon.loops import Loops, Panels
+from pulsemon.settings import Settings
+from pulsemon.web.app import create_app
+from pulsemon.web.live import Live
+from pulsemon.web.protocol import STATE_KEY
+from pulsemon.web.site import Readiness, Site
+
+_log = log.get(__name__)
+
+# A write committed less than this ago, a look at the deadlines not much older: promise R9.
+_FRESH_SEC = 3.0
+_MIN_FREE_BYTES = 50_000_000
+# Fewer, later collections: the objects of a request die by reference counting, and what a start made stays anyway.
+_GC_THRESHOLD = 50_000
+
+
+class PulseMon:
+    """The ASGI application: starts with the server's lifespan, answers requests, stops with it."""
+
+    def __init__(self, settings: Settings, *, address: str | None = None) -> None:
+        log.configure(level=settings.log_level.value, form=settings.log_format.value)
+        self._settings = settings
+        self._address = address  # only whoever opens the socket knows it
+        self._app: ASGIApp | None = None
+        self._database: Database | None = None
+        self._loops: Loops | None = None
+        self._live = Live()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the server."""
+        if scope["type"] == "lifespan":
+            await self._live_through(scope, receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+        else:
+            raise RuntimeError("PulseMon was asked before it started: the server must support lifespan")
+
+    async def _live_through(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._start()
+        except PulseMonError as refused:
+            await self._close()
+            await send({"type": "lifespan.startup.failed", "message": str(refused)})
+            return
+        except Exception:  # a bug: without this uvicorn would take it for a missing lifespan and serve nothing but 500
+            _log.exception("start.failed")
+            await self._close()
+            await send({"type": "lifespan.startup.failed", "message": ""})
+            return
+        # For connections of our own protocol class; under another one nobody looks.
+        scope.get("state", {})[STATE_KEY] = self._app
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        settings = self._settings
+        self._database = database = await asyncio.to_thread(
+            Database.open, settings.database_url, allow_unsafe=settings.allow_unsafe_database
+        )
+        await asyncio.to_thread(database.migrate)
+        secret = settings.admin_session_secret or await asyncio.to_thread(access.session_secret, database)
+        live = self._live
+        self._loops = loops = Loops(database, settings, Panels(count=lambda: live.stream_count, tell=live.bump))
+        loops.start()
+        site = Site(
+            settings=settings,
+            database=database,
+            lane=loops.lane,
+            session_secret=secret,
+            wake=loops.wake,
+            now=clock.now,
+            readiness=self._readiness,
+            figures=self._figures,
+            live=live,
+        )
+        self._app = create_app(site)
+        _on_stop_signal(live.close)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 20)
+        if not settings.admin_token:
+            _log.warning("admin.closed", reason="ADMIN_TOKEN is not set or still the placeholder; the rest runs")
+        where = {"address": self._address} if self._address else {}
+        _log.info("started", database="sqlite" if database.is_sqlite else "postgresql", **where)
+
+    async def _stop(self) -> None:
+        self._live.close()
+        if self._loops is not None:
+            await self._loops.stop()
+        await self._close()
+        _log.info("stopped")
+
+    async def _close(self) -> None:
+        if self._database is not None:
+            await asyncio.to_thread(self._database.close)
+
+    def _readiness(self) -> Readiness:
+        assert self._loops is not None  # noqa: S101 - asked only while running
+        assert self._database is not None  # noqa: S101
+        reasons = []
+        if self._database.write_failure is not None:
+            reasons.append(f"the last write failed: {self._database.write_failure}")
+        if clock.monotonic() - self._loops.evaluation.ticked_at > _FRESH_SEC:
+            reasons.append("deadlines were not looked at for some seconds")
+        if shutil.disk_usage(".").free < _MIN_FREE_BYTES:
+            reasons.append("less than 50 MB of disk are free")
+        return Readiness(tuple(reasons))
+
+    def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
+        """Return (name, kind, help, labels, value) of every counter and gauge of this process."""
+        assert self._loops is not None  # noqa: S101
+        counts = self._loops.lane.counts
+        pings = [
+            ("pulsemon_pings_total", "counter", "Pings answered, by answer", {"answer": answer}, float(value))
+            for answer, value in (
+                ("stored", counts.stored),
+                ("unknown", counts.unknown),
+                ("unavailable", counts.unavailable),
+            )
+        ]
+        messages = [
+            ("pulsemon_delivery_attempts_total", "counter", "Attempts to deliver", {"outcome": outcome}, float(value))
+            for outcome, value in sorted(self._loops.dispatching.outcomes.items())
+        ]
+        return [
+            *pings,
+            ("pulsemon_ping_batches_total", "counter", "Transactions that stored pings", {}, float(counts.batches)),
+            ("pulsemon_ping_transitions_total", "counter", "Transitions made by pings", {}, float(counts.transitions)),
+            (
+                "pulsemon_expired_total",
+                "counter",
+                "Transitions made by silence",
+                {},
+                float(self._loops.evaluation.expired_count),
+            ),
+            *messages,
+            ("pulsemon_panel_streams", "gauge", "Open panels", {}, float(self._live.stream_count)),
+        ]
+
+
+def _on_stop_signal(close_streams: Callable[[], None]) -> None:
+    """End open event streams when the server is asked to stop.
+
+    uvicorn waits for open connections before it ends the lifespan, and a stream never ends by itself; so its handler
+    is called after ours. Only the main thread may do this; elsewhere (tests) whoever started the loop stops it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+
+    def chain(previous: Callable[..., Any]) -> Callable[..., Any]:
+        def handle(number: int, frame: Any) -> None:
+            loop.call_soon_threadsafe(close_streams)
+            previous(number, frame)
+
+        return handle
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous = signal.getsignal(number)
+        if callable(previous):
+            signal.signal(number, chain(previous))
+
+
+def make() -> PulseMon:
+    """Return the application for the environment's settings; ends the process with one line if they are wrong."""
+    from pulsemon.settings import load
+
+    try:
+        return PulseMon(load())
+    except StartRefused as refused:
+        raise SystemExit(f"PulseMon cannot start: {refused}") from None

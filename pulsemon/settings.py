@@ -1,0 +1,157 @@
+"""What the environment says, read and checked once.
+
+A wrong value raises `StartRefused` with one line that names the variable, what it holds (never a secret) and what
+it may hold. `docs/configuration.md` and `.env.example` are held against this module by a test.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pulsemon.errors import StartRefused
+
+# The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
+PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})
+_SECRET_NAMES = frozenset({"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL"})
+# scheme://host[:port], the host a name, an IPv4 address or a bracketed IPv6 address.
+_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE)
+_DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
+
+
+class LogLevel(StrEnum):
+    """Names of the standard library's levels."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class LogFormat(StrEnum):
+    """`console` for people, `json` for machines."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class OutboundPrivate(StrEnum):
+    """Whether webhooks may go to private and loopback addresses."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Locale(StrEnum):
+    """The languages PulseMon speaks."""
+
+    EN = "en"
+    PT_BR = "pt-BR"
+
+
+class Settings(BaseSettings):
+    """Every variable PulseMon reads, in the order of `.env.example`. An empty value counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    admin_token: str = Field(default="", description="login of the panel and value of the header X-Admin-Token")
+    admin_session_secret: str = Field(default="", description="signs the session cookie")
+    worker_interval_sec: int = Field(default=60, ge=1, le=86_400, description="seconds between full sweeps")
+    public_status_title: str = Field(default="Status — PulseMon", max_length=200, description="title of the page")
+    database_url: str = Field(default="sqlite:///./pulsemon.db", description="where everything is kept")
+    app_host: str = Field(default="0.0.0.0", description="address to listen on")  # noqa: S104 - the specification's
+    app_port: int = Field(default=8088, ge=1, le=65_535, description="port to listen on")
+    base_url: str = Field(default="", description="the address people reach PulseMon at")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("127.0.0.1", "::1"), description="peers whose X-Forwarded-* headers are believed"
+    )
+    outbound_private: OutboundPrivate = Field(default=OutboundPrivate.ALLOW, description="webhooks to private hosts")
+    ping_body_limit: int = Field(default=10_000, ge=0, le=1_000_000, description="bytes of a ping's body kept")
+    ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
+    ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
+    default_locale: Locale = Field(default=Locale.EN, description="language when the reader names none")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="least level that is logged")
+    log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="form of a log line")
+    allow_unsafe_database: bool = Field(default=False, description="start on a database that may lose acked pings")
+
+    @field_validator("admin_token", "admin_session_secret")
+    @classmethod
+    def _placeholder_is_unset(cls, value: str) -> str:
+        return "" if value.strip() in PLACEHOLDERS else value.strip()
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        scheme = value.partition("://")[0]
+        if "://" not in value or scheme not in _DATABASE_SCHEMES:
+            raise ValueError("sqlite:///PATH, postgresql://USER:PASSWORD@HOST/NAME or the same with postgresql+psycopg")
+        if scheme.startswith("sqlite") and value.partition("://")[2].lstrip("/") in ("", ":memory:"):
+            raise ValueError("a file: sqlite:///./pulsemon.db (a database in memory would lose every ping)")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _origin_only(cls, value: str) -> str:
+        if not value:
+            return value
+        if not _ORIGIN.fullmatch(value):
+            raise ValueError("scheme and host without a path, such as https://status.example.org")
+        return value.rstrip("/").lower()
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _addresses(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        entries = tuple(entry.strip() for entry in value.split(",") if entry.strip())
+        for entry in entries:
+            try:
+                ipaddress.ip_network(entry, strict=False)
+            except ValueError:
+                raise ValueError("addresses or networks, comma separated, such as 10.0.0.5,192.168.0.0/24") from None
+        return entries
+
+
+def load() -> Settings:
+    """Read the environment and the `.env` of the working directory; real variables win.
+
+    Raises:
+        StartRefused: a value is wrong, or `.env` cannot be read.
+    """
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        raise StartRefused(_one_line(wrong)) from None
+    except UnicodeDecodeError:
+        raise StartRefused(".env is not UTF-8 text. Save it as UTF-8.") from None
+    except OSError as wrong:
+        raise StartRefused(f".env cannot be read: {wrong.strerror}.") from None
+
+
+def _one_line(wrong: ValidationError) -> str:
+    first = wrong.errors(include_url=False)[0]
+    name = str(first["loc"][0]).upper()
+    held = "holds a wrong value" if name in _SECRET_NAMES else f"is {str(first['input'])[:80]!r}"
+    context = first.get("ctx", {})
+    expected = {
+        "int_parsing": "a whole number",
+        "int_from_float": "a whole number",
+        "bool_parsing": "true or false",
+        "greater_than_equal": f"at least {context.get('ge')}",
+        "less_than_equal": f"at most {context.get('le')}",
+        "string_too_long": f"at most {context.get('max_length')} characters",
+        "enum": str(context.get("expected", "")).replace("'", ""),
+    }.get(first["type"], str(context.get("error", first["msg"])))
+    return f"{name} {held}; it must be {expected}."

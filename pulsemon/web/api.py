@@ -1,0 +1,370 @@
+"""The API: monitors and their history as JSON.
+
+`Gate` has checked the admin token before anything here is asked. Bodies are read here and not by FastAPI, whose own
+errors quote the input; the rules for what they hold stand in `web.forms`. Not here: slugs with a slash, which an old
+database may hold; the panel reaches those by their id.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon import monitors
+from pulsemon.core.status import Shown
+from pulsemon.errors import NotFound
+from pulsemon.history import Entry, history
+from pulsemon.monitors import GENERATE, View
+from pulsemon.web import forms, openapi
+from pulsemon.web.forms import SECRET_MASK, MonitorCreate, MonitorPatch
+from pulsemon.web.security import AdminRoute
+from pulsemon.web.site import Site, site_of
+
+router = APIRouter(route_class=AdminRoute)
+
+MAX_BODY_BYTES = 65_536
+MAX_PAGE = 1000
+_LIMIT = re.compile(r"[0-9]{1,4}")
+# Answers hold tokens.
+_HEADERS = {"cache-control": "no-store"}
+
+
+def instant(moment: datetime | None) -> str | None:
+    """Return *moment* (aware, UTC) as the API writes it: `2025-09-18T16:42:10.000Z`."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def ping_url(origin: str, view: View) -> str:
+    """Return what a monitor's job calls; without a host where *origin* is empty."""
+    return f"{origin}/h/{quote(view.slug, safe='')}/{view.token}"
+
+
+def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
+    """Return a monitor as the API shows it, the original specification's fields first."""
+    is_masked = view.webhook_secret is not None and not reveals_secret
+    return {
+        "name": view.name,
+        "slug": view.slug,
+        "interval_seconds": view.interval_seconds,
+        "grace_seconds": view.grace_seconds,
+        "status": view.status.value,
+        "last_ping": instant(view.last_ping),
+        "webhook_url": view.webhook_url,
+        "token": view.token,
+        "ping_url": ping_url(origin, view),
+        "due_at": instant(view.due_at),
+        "webhook_secret": SECRET_MASK if is_masked else view.webhook_secret,
+        "created_at": instant(view.created_at),
+        "updated_at": instant(view.updated_at),
+        "max_run_seconds": view.max_run_seconds,
+        "webhook_switched_off_at": instant(view.webhook_switched_off_at),
+        "ping_count": view.ping_count,
+        "late": view.shown(now=now) is Shown.LATE,
+    }
+
+
+def history_answer(entry: Entry) -> dict[str, Any]:
+    """Return a transition as the API shows it, the original specification's fields first."""
+    return {
+        "prev_status": entry.prev_status,
+        "new_status": entry.new_status,
+        "note": entry.note,
+        "created_at": instant(entry.created_at),
+        "occurred_at": instant(entry.occurred_at),
+        "cause": entry.cause,
+        "seq": entry.seq,
+    }
+
+
+async def read_json(request: Request) -> object:
+    """Return the decoded body, whatever Content-Type it names.
+
+    Raises:
+        HTTPException: 413 over 64 KiB, 400 for what is not JSON, not UTF-8 or nested too deep.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > MAX_BODY_BYTES):
+        raise _too_large()
+    received = bytearray()
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > MAX_BODY_BYTES:
+                raise _too_large()
+    except ClientDisconnect:
+        raise HTTPException(400, "The body did not arrive.") from None
+    return _decode(bytes(received))
+
+
+def _too_large() -> HTTPException:
+    # The rest of the body is not read, so the connection cannot serve another request.
+    return HTTPException(413, "The body is larger than 64 KiB.", headers={"connection": "close"})
+
+
+def _decode(received: bytes) -> object:
+    try:
+        # A number of thousands of digits is a number out of every range, not a fault of the JSON.
+        decoded: object = json.loads(received.decode(), parse_int=forms.whole_number)
+    except UnicodeDecodeError:
+        raise HTTPException(400, "The body is not UTF-8.") from None
+    except RecursionError:
+        raise HTTPException(400, "The body is nested too deep.") from None
+    except ValueError:
+        raise HTTPException(400, "The body is not JSON.") from None
+    return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is asked for. `position` is what `cursor` stands for."""
+
+    limit: int | None
+    cursor: str | None
+    position: int | None
+
+
+def read_page(request: Request) -> Page:
+    """Read `limit` and `cursor`. Raises RequestValidationError, which does not repeat them."""
+    limit, cursor = request.query_params.get("limit"), request.query_params.get("cursor")
+    if limit is not None and not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= MAX_PAGE):
+        raise _bad_query("limit", f"This must be a whole number between 1 and {MAX_PAGE}.", "range")
+    try:
+        position = None if cursor is None else monitors.read_cursor(cursor)
+    except NotFound as unknown:
+        raise _bad_query("cursor", str(unknown), "cursor") from None
+    return Page(None if limit is None else int(limit), cursor, position)
+
+
+def _bad_query(name: str, message: str, rule: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": ("query", name), "msg": message, "type": rule}])
+
+
+Body = Annotated[object, Depends(read_json)]
+Paging = Annotated[Page, Depends(read_page)]
+
+_BAD_BODY = openapi.invalid(
+    "body", "interval_seconds", msg=forms.problem("interval_seconds", "not-whole").message, rule="not-whole"
+)
+_BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
+_DELETED: dict[int | str, dict[str, Any]] = {
+    204: {"description": "Deleted, with its pings, history and unsent messages."}
+}
+_ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
+
+
+def _get(path: str, **documented: Any) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """Register a handler for GET, and for HEAD, which asks for the same without its body."""
+
+    def register(handler: Callable[..., Response]) -> Callable[..., Response]:
+        router.head(path, include_in_schema=False)(handler)
+        return router.get(path, **documented)(handler)
+
+    return register
+
+
+@router.post(
+    "/api/monitors",
+    status_code=201,
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Create a monitor",
+    operation_id="create_monitor",
+    responses=openapi.answer(
+        201, "Created. It waits for its first ping.", openapi.EXAMPLE_NEW_MONITOR, {"Location": "Where it is."}
+    )
+    | openapi.BODY_ERRORS
+    | openapi.UNAUTHORIZED
+    | openapi.CONFLICT
+    | _BAD_BODY
+    | openapi.UNAVAILABLE,
+    openapi_extra=openapi.body(MonitorCreate, openapi.EXAMPLE_CREATE),
+)
+def create_monitor(request: Request, data: Body) -> Response:
+    """Make a monitor with a token of its own. `"webhook_secret": "generate"` makes a secret and shows it this once."""
+    site = site_of(request)
+    new = forms.create_from_json(data)
+    view = monitors.create(site.database, new, now=site.now())
+    site.wake()
+    location = {"location": f"/api/monitors/{quote(view.slug, safe='')}"}
+    return _one(request, view, status_code=201, headers=location, reveals_secret=new.webhook_secret == GENERATE)
+
+
+@_get(
+    "/api/monitors",
+    response_model=list[openapi.MonitorAnswer],
+    tags=["Monitors"],
+    summary="List the monitors",
+    operation_id="list_monitors",
+    responses=openapi.answer(200, "In the order of their creation.", [openapi.EXAMPLE_MONITOR], openapi.PAGED)
+    | openapi.UNAUTHORIZED
+    | _BAD_QUERY
+    | openapi.UNAVAILABLE,
+    openapi_extra={"parameters": openapi.PAGING},
+)
+def list_monitors(request: Request, page: Paging) -> Response:
+    """Return all monitors, or with `limit` a page of them."""
+    site, now = site_of(request), site_of(request).now()
+    origin = site.origin(request)
+    views, following = monitors.list_all(site.database, limit=page.limit, cursor=page.cursor)
+    headers = _link(f"{origin}/api/monitors", page.limit, following)
+    return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
+
+
+@_get(
+    "/api/monitors/{slug}",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Read a monitor",
+    operation_id="read_monitor",
+    responses=openapi.answer(200, "The monitor.", openapi.EXAMPLE_MONITOR) | _ONE,
+)
+def read_monitor(request: Request, slug: str) -> Response:
+    """Return one monitor. Slugs are compared exactly."""
+    return _one(request, monitors.get(site_of(request).database, monitors.by_slug(slug)))
+
+
+@router.patch(
+    "/api/monitors/{slug}",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Edit a monitor",
+    operation_id="edit_monitor",
+    responses=openapi.answer(200, "The monitor as it is now.", openapi.EXAMPLE_MONITOR)
+    | openapi.BODY_ERRORS
+    | _ONE
+    | openapi.CONFLICT
+    | _BAD_BODY,
+    openapi_extra=openapi.body(MonitorPatch, openapi.EXAMPLE_PATCH),
+)
+def edit_monitor(request: Request, slug: str, data: Body) -> Response:
+    """Change the fields that are sent; the others stay. A new interval or grace moves the deadline at once.
+
+    A new slug moves the ping URL: the old one is unknown from that moment.
+    """
+    site = site_of(request)
+    changes = forms.changes_from_json(data)
+    if not changes:
+        return _one(request, monitors.get(site.database, monitors.by_slug(slug)))
+    view = monitors.edit(site.database, monitors.by_slug(slug), changes, now=site.now())
+    site.wake()
+    return _one(request, view, reveals_secret=changes.get("webhook_secret") == GENERATE)
+
+
+@router.delete(
+    "/api/monitors/{slug}",
+    status_code=204,
+    response_class=Response,
+    tags=["Monitors"],
+    summary="Delete a monitor",
+    operation_id="delete_monitor",
+    responses=_DELETED | _ONE,
+)
+def delete_monitor(request: Request, slug: str) -> Response:
+    """Delete a monitor with everything it has. The slug is free at once."""
+    site = site_of(request)
+    monitors.remove(site.database, monitors.by_slug(slug))
+    site.wake()
+    return Response(status_code=204, headers=_HEADERS)
+
+
+@router.post(
+    "/api/monitors/{slug}/pause",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Pause a monitor",
+    operation_id="pause_monitor",
+    responses=openapi.answer(
+        200, "The monitor, paused.", openapi.EXAMPLE_MONITOR | {"status": "PAUSED", "due_at": None}
+    )
+    | _ONE,
+)
+def pause_monitor(request: Request, slug: str) -> Response:
+    """Stop judging a monitor. Its pings are kept and change nothing. May be repeated."""
+    return _change(request, slug, monitors.pause)
+
+
+@router.post(
+    "/api/monitors/{slug}/resume",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Resume a monitor",
+    operation_id="resume_monitor",
+    responses=openapi.answer(
+        200, "The monitor, waiting for its next ping.", openapi.EXAMPLE_MONITOR | {"status": "UNKNOWN", "due_at": None}
+    )
+    | _ONE,
+)
+def resume_monitor(request: Request, slug: str) -> Response:
+    """Judge a monitor again, from its next ping on. May be repeated."""
+    return _change(request, slug, monitors.resume)
+
+
+@router.post(
+    "/api/monitors/{slug}/rotate-token",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Give a monitor a new token",
+    operation_id="rotate_token",
+    responses=openapi.answer(200, "The monitor with its new token.", openapi.EXAMPLE_MONITOR) | _ONE,
+)
+def rotate_token(request: Request, slug: str) -> Response:
+    """Replace the token. The old ping URL is unknown from this moment."""
+    return _change(request, slug, monitors.rotate_token)
+
+
+@_get(
+    "/api/history/{slug}",
+    response_model=list[openapi.HistoryAnswer],
+    tags=["History"],
+    summary="List a monitor's changes of status",
+    operation_id="list_history",
+    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | _BAD_QUERY,
+    openapi_extra={"parameters": openapi.PAGING},
+)
+def list_history(request: Request, slug: str, page: Paging) -> Response:
+    """Return the newest 1000 changes, or with `limit` fewer, and where the older ones are."""
+    site = site_of(request)
+    entries, following = history(
+        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, cursor=page.position
+    )
+    cursor = None if following is None else monitors.make_cursor(following)
+    headers = _link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
+    return JSONResponse([history_answer(entry) for entry in entries], headers=_HEADERS | headers)
+
+
+def _change(request: Request, slug: str, change: Callable[..., View]) -> Response:
+    site: Site = site_of(request)
+    view = change(site.database, monitors.by_slug(slug), now=site.now())
+    site.wake()
+    return _one(request, view)
+
+
+def _one(
+    request: Request,
+    view: View,
+    *,
+    status_code: int = 200,
+    headers: dict[str, str] | None = None,
+    reveals_secret: bool = False,
+) -> Response:
+    site = site_of(request)
+    content = monitor_answer(view, origin=site.origin(request), now=site.now(), reveals_secret=reveals_secret)
+    return JSONResponse(content, status_code=status_code, headers=_HEADERS | (headers or {}))
+
+
+def _link(address: str, limit: int | None, cursor: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page, none where nothing follows."""
+    if cursor is None:
+        return {}
+    query = urlencode(({} if limit is None else {"limit": limit}) | {"cursor": cursor})
+    return {"link": f'<{address}?{query}>; rel="next"'}

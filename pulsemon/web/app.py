@@ -1,0 +1,152 @@
+"""The application: routers, errors mapped to HTTP once, and the gates in front of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from pulsemon import __version__, log
+from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
+from pulsemon.web import api, docs_page, health, panel, rendering, status
+from pulsemon.web.ping import PingGate
+from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, Gate
+from pulsemon.web.site import Site
+
+_log = log.get(__name__)
+
+_STATIC = Path(__file__).parent / "static"
+# Everything below these answers in JSON; all other paths are pages.
+_JSON_PREFIXES = ("/api", "/h/", "/health", "/ready", "/metrics", "/openapi.json")
+RETRY_AFTER_SEC = 5
+_STATUS_CODES: dict[type[PulseMonError], int] = {NotFound: 404, Conflict: 409, Forbidden: 403, Unavailable: 503}
+
+
+def create_app(site: Site) -> ASGIApp:
+    """Return the whole web side of PulseMon for *site*: the ping route first, then everything else behind the gate."""
+    app = make_fastapi(site)
+    return PingGate(Gate(app, site), site)
+
+
+def make_fastapi(site: Site) -> FastAPI:
+    """Return the application behind the gates, with every route declared."""
+    app = FastAPI(
+        title="PulseMon",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        # The debug page quotes variables; an error page of ours bears an id and nothing else.
+        debug=False,
+    )
+    app.state.site = site
+    for router in (api.router, health.router, docs_page.router, status.router, panel.public_router, panel.router):
+        app.router.routes.extend(_routes_of(router))
+    app.mount("/static", _StaticFiles(directory=_STATIC), name="static")
+    app.add_exception_handler(PulseMonError, _on_our_error)
+    app.add_exception_handler(StarletteHTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(Exception, _on_bug)
+    docs_page.describe(app)
+    _require_access_rules(app)
+    return app
+
+
+def _routes_of(router: APIRouter) -> Iterator[BaseRoute]:
+    """Yield the routes themselves.
+
+    FastAPI's include_router wraps them, and then neither their class nor their access rule can be seen from outside.
+    """
+    for route in router.routes:
+        inner = getattr(route, "original_router", None)
+        if isinstance(inner, APIRouter):
+            yield from _routes_of(inner)
+        else:
+            yield route
+
+
+class _StaticFiles(StaticFiles):
+    """Files whose URL carries a hash of their content may be kept for ever; the others are asked for anew."""
+
+    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
+        """Add the header that says so."""
+        response: Response = super().file_response(full_path, stat_result, scope, status_code)
+        is_versioned = scope.get("query_string", b"").startswith(b"v=")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
+        return response
+
+
+def _require_access_rules(app: FastAPI) -> None:
+    """Refuse to start with a route whose access rule is not declared, or is not the one its path has."""
+    for route in app.routes:
+        if isinstance(route, Mount) and route.path == "/static":
+            continue
+        if not isinstance(route, APIRoute) or not isinstance(getattr(route, "access", None), Access):
+            raise TypeError(f"route {route} declares no access rule")
+        is_closed = any(route.path == prefix or route.path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES)
+        if is_closed != isinstance(route, AdminRoute):
+            raise TypeError(f"route {route.path} declares another access rule than its path has")
+
+
+def wants_json(request: Request) -> bool:
+    """Return whether errors of this path are told in JSON."""
+    return request.url.path.startswith(_JSON_PREFIXES) or "application/json" in request.headers.get("accept", "")
+
+
+def _error(request: Request, status_code: int, detail: Any, headers: dict[str, str] | None = None) -> Response:
+    if wants_json(request):
+        return JSONResponse({"detail": detail}, status_code=status_code, headers=headers)
+    response = rendering.error_page(request, status_code, detail=str(detail))
+    response.headers.update(headers or {})
+    return response
+
+
+async def _on_our_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, Invalid):
+        detail = [
+            {"loc": ["body", *problem.field.split(".")], "msg": problem.message, "type": problem.code}
+            for problem in error.problems
+        ]
+        return _error(request, 422, detail)
+    status_code = next((code for kind, code in _STATUS_CODES.items() if isinstance(error, kind)), 500)
+    if status_code == 503:
+        _log.warning("request.unavailable", path=request.url.path, reason=str(error))
+        detail_text = "The database does not answer at the moment; nothing is known to be changed. Try again."
+        return _error(request, 503, detail_text, {"retry-after": str(RETRY_AFTER_SEC)})
+    return _error(request, status_code, str(error))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException | StarletteHTTPException):
+        raise error
+    return _error(request, error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    """FastAPI's own 422 quotes the input and cannot encode all of it; ours names the field and the rule."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    detail = [
+        {"loc": [str(part) for part in problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
+        for problem in error.errors()
+    ]
+    return _error(request, 422, detail)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    """An id for the reader, everything else for the log."""
+    error_id = secrets.token_hex(4)
+    _log.error("request.failed", error_id=error_id, path=request.url.path, exc_info=error)
+    return _error(request, 500, f"Something went wrong inside PulseMon. The log tells more under {error_id}.")

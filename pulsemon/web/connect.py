@@ -1,0 +1,118 @@
+"""The lines with which a job tells PulseMon that it ran, ready to paste.
+
+Pure text: a ping URL and an interval go in. Each tool's own rules of quoting are kept here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pulsemon.core.notes import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One way to connect. `hint` is English, marked for translation; `text` is what is copied."""
+
+    key: str
+    title: str
+    text: str
+    hint: str
+
+
+def ping_path(slug: str, token: str) -> str:
+    """Return the path that a monitor is pinged at, safe in any URL."""
+    return f"/h/{quote(slug, safe='')}/{quote(token, safe='')}"
+
+
+def lines(url: str, *, interval_seconds: int) -> tuple[Line, ...]:
+    """Return the ways to connect for a monitor that is expected every *interval_seconds*."""
+    schedule = cron_schedule(interval_seconds)
+    return (
+        Line("curl", "curl", _curl(url), N_("At the end of a script that stops at the first error.")),
+        Line("cron", "cron", _cron(url, schedule), N_("Your job, and the ping only when it succeeded.")),
+        Line("systemd", "systemd", _systemd(url), N_("In the [Service] part of the unit that runs your job.")),
+        Line(
+            "github",
+            "GitHub Actions",
+            _GITHUB,
+            N_("As the last step. Keep the ping URL as the repository secret PULSEMON_URL; a failed job is told too."),
+        ),
+        Line("kubernetes", "Kubernetes", _kubernetes(url, schedule), N_("A CronJob whose command ends with the ping.")),
+        Line("powershell", "PowerShell", _powershell(url), N_("The last line of a script of the Task Scheduler.")),
+        Line("python", "Python", _python(url), N_("The standard library is enough.")),
+    )
+
+
+def cron_schedule(interval_seconds: int) -> str:
+    """Return five cron fields that fire about every *interval_seconds*, as near as cron can say it."""
+    minutes = max(1, interval_seconds // 60)
+    if minutes >= 31 * 24 * 60:
+        return "0 3 1 * *"
+    if minutes >= 7 * 24 * 60:
+        return "0 3 * * 0"
+    if minutes >= 24 * 60:
+        return "0 3 * * *"
+    if minutes >= 60:
+        hours = max(each for each in (1, 2, 3, 4, 6, 8, 12) if each <= minutes // 60)
+        return f"0 */{hours} * * *" if hours > 1 else "0 * * * *"
+    step = max(each for each in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30) if each <= minutes)
+    return f"*/{step} * * * *" if step > 1 else "* * * * *"
+
+
+# Ten seconds a try, five tries: a short hiccup of the network is not a job that failed.
+def _curl(url: str) -> str:
+    return f"curl -fsS -m 10 --retry 5 -o /dev/null '{url}'"
+
+
+def _cron(url: str, schedule: str) -> str:
+    # An unescaped % ends the command of a crontab line.
+    command = _curl(url).replace("%", r"\%")
+    return f"{schedule} /usr/local/bin/backup.sh && {command}"
+
+
+def _systemd(url: str) -> str:
+    # systemd reads % as a specifier. The leading - keeps a failed ping from failing the job.
+    command = _curl(url).replace("%", "%%").replace("curl", "/usr/bin/curl", 1)
+    return f"[Service]\nType=oneshot\nExecStart=/usr/local/bin/backup.sh\nExecStartPost=-{command}"
+
+
+_GITHUB = """\
+- name: Tell PulseMon
+  if: always()
+  env:
+    PULSEMON_URL: ${{ secrets.PULSEMON_URL }}
+    RESULT: ${{ job.status != 'success' && '/fail' || '' }}
+  run: curl -fsS -m 10 --retry 5 -o /dev/null "$PULSEMON_URL$RESULT\""""
+
+
+def _kubernetes(url: str, schedule: str) -> str:
+    return f"""\
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: backup
+spec:
+  schedule: "{schedule}"
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers:
+            - name: backup
+              image: example/backup
+              env:
+                - name: PULSEMON_URL
+                  value: "{url}"
+              command: ["/bin/sh", "-c"]
+              args: ['/backup.sh && wget -q -T 10 -O /dev/null "$PULSEMON_URL"']"""
+
+
+def _powershell(url: str) -> str:
+    return f"Invoke-RestMethod -Uri '{url}' -TimeoutSec 10 | Out-Null"
+
+
+def _python(url: str) -> str:
+    return f'from urllib.request import urlopen\n\nurlopen("{url}", timeout=10).close()'

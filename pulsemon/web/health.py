@@ -1,0 +1,258 @@
+"""Is PulseMon well: `/health` for the process, `/ready` for its work, `/metrics` for both in numbers.
+
+None of them needs a login. Names of monitors appear in the metrics only for whoever shows the admin token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fastapi import APIRouter
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon import __version__, access, clock, dispatcher, monitors
+from pulsemon.core.status import Shown
+from pulsemon.db import Database
+from pulsemon.errors import Unavailable
+from pulsemon.monitors import View
+from pulsemon.web import openapi
+from pulsemon.web.security import PublicRoute, is_admin
+from pulsemon.web.site import Site, site_of
+
+router = APIRouter(route_class=PublicRoute)
+
+_NO_STORE = {"cache-control": "no-store"}
+# The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
+_STATUS_NUMBER = {
+    Shown.UP: 1,
+    Shown.LATE: 1,
+    Shown.DOWN: 0,
+    Shown.WAITING: 2,
+    Shown.BLIND: 2,
+    Shown.PAUSED: 3,
+}
+_STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused"
+_MONITOR_LABELS = ("monitor_name", "monitor_slug", "monitor_type")
+_METRICS_EXAMPLE = '# TYPE pulsemon_monitors gauge\npulsemon_monitors{state="up"} 3.0\n'
+_METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The metrics, in Prometheus' text format or, where asked for, as OpenMetrics.",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": _METRICS_EXAMPLE}},
+    }
+}
+
+
+@router.head("/health", include_in_schema=False)
+@router.get(
+    "/health",
+    response_model=openapi.HealthAnswer,
+    tags=["Health"],
+    summary="Does the process answer",
+    operation_id="health",
+    responses=openapi.answer(200, "It does.", {"status": "ok"}),
+)
+async def health() -> Response:
+    """Say that the process answers; asks neither the database nor anything else."""
+    return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+
+@router.head("/ready", include_in_schema=False)
+@router.get(
+    "/ready",
+    response_model=openapi.ReadyAnswer,
+    tags=["Health"],
+    summary="Does PulseMon do its work",
+    operation_id="ready",
+    responses=openapi.answer(200, "It does.", {"status": "ready"})
+    | {
+        503: {
+            "model": openapi.NotReadyAnswer,
+            "description": "It does not, and why.",
+            "content": {
+                "application/json": {
+                    "example": {"status": "not ready", "reasons": ["the last write failed: disk I/O error"]}
+                }
+            },
+        }
+    },
+)
+def ready(request: Request) -> Response:
+    """Say whether pings can be stored and deadlines are watched; reasons where not."""
+    reasons = site_of(request).readiness().reasons
+    if reasons:
+        return JSONResponse({"status": "not ready", "reasons": list(reasons)}, status_code=503, headers=_NO_STORE)
+    return JSONResponse({"status": "ready"}, headers=_NO_STORE)
+
+
+@router.head("/metrics", include_in_schema=False)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    tags=["Health"],
+    summary="Prometheus metrics",
+    operation_id="metrics",
+    responses=_METRICS_ANSWER | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong."),
+    openapi_extra={"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]},
+)
+def metrics(request: Request) -> Response:
+    """Give totals to anybody, and every monitor to whoever shows the admin token.
+
+    The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
+    """
+    site = site_of(request)
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    content = encode(_Collected(_read(site, shows_monitors=_may_see_monitors(site, request.headers))))
+    return Response(content, media_type=content_type, headers=_NO_STORE)
+
+
+def _may_see_monitors(site: Site, headers: Headers) -> bool:
+    """Return whether the admin token was shown. Raises HTTPException (401) for a wrong one: a scraper must notice."""
+    authorization = headers.get("authorization")
+    if authorization is None and "x-admin-token" not in headers:
+        return False
+    if is_admin(site, headers) or access.is_admin_token(_credential(authorization or ""), site.settings.admin_token):
+        return True
+    detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
+    raise HTTPException(401, detail, headers={"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
+
+
+def _credential(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+class _Collected:
+    """What prometheus_client calls a collector: the metrics of one request, no registry of the process."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
+        return self._families
+
+
+def _read(site: Site, *, shows_monitors: bool) -> Iterator[Metric]:
+    yield InfoMetricFamily("pulsemon", "The running version", {"version": __version__})
+    yield _gauge(
+        "pulsemon_ready", "1 while pings can be stored and deadlines are watched", not site.readiness().reasons
+    )
+    yield from _figures(site)
+    reading = _read_database(site) if shows_monitors else _read_lately(site)
+    yield _gauge("pulsemon_database_up", "1 while the database answers", reading.totals is not None)
+    # With the database away, what the process knows by itself is still worth telling, just then.
+    if reading.totals is not None:
+        yield from _totals(reading.totals)
+    if reading.totals is not None and shows_monitors:
+        yield from _per_monitor(site, reading.views)
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    counts: dict[Shown, int]
+    pending_count: int
+    oldest_age_sec: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one look at the database gave; no totals: it did not answer."""
+
+    totals: _Totals | None
+    views: Sequence[View]
+    read_at: float  # monotonic
+
+
+# Anybody may ask for totals, and each look reads every monitor: whoever asks within a second gets the same.
+_FRESH_SEC = 1.0
+_lately: WeakKeyDictionary[Database, _Reading] = WeakKeyDictionary()
+_looking = Lock()
+
+
+def _read_lately(site: Site) -> _Reading:
+    with _looking:
+        reading = _lately.get(site.database)
+        if reading is None or clock.monotonic() - reading.read_at > _FRESH_SEC:
+            reading = _lately[site.database] = replace(_read_database(site), views=())
+        return reading
+
+
+def _read_database(site: Site) -> _Reading:
+    try:
+        views, _ = monitors.list_all(site.database)
+        backlog = dispatcher.backlog(site.database)
+    except Unavailable:
+        return _Reading(None, (), clock.monotonic())
+    now = site.now()
+    oldest = backlog.oldest_created_at
+    age = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    totals = _Totals(monitors.counts(views, now=now), backlog.pending_count, age)
+    return _Reading(totals, views, clock.monotonic())
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _figures(site: Site) -> Iterator[Metric]:
+    """Yield the counters and gauges of the process, one family a name."""
+    families: dict[str, Metric] = {}
+    for name, kind, text, labels, value in site.figures():
+        family = families.get(name)
+        if family is None:
+            make: Any = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+            family = families[name] = make(name, text, labels=tuple(labels))
+        family.add_sample(name, labels, value)
+    yield from families.values()
+
+
+def _totals(totals: _Totals) -> Iterator[Metric]:
+    by_state = GaugeMetricFamily("pulsemon_monitors", "Monitors, by the state that is shown", labels=("state",))
+    for state, count in totals.counts.items():
+        by_state.add_metric((state.value,), count)
+    yield by_state
+    yield _gauge("pulsemon_deliveries_pending", "Messages owed to receivers", totals.pending_count)
+    text = "Age of the oldest message that is still owed"
+    yield _gauge("pulsemon_oldest_delivery_age_seconds", text, totals.oldest_age_sec)
+
+
+def _per_monitor(site: Site, views: Sequence[View]) -> Iterator[Metric]:
+    now = site.now()
+    status = GaugeMetricFamily("monitor_status", _STATUS_HELP, labels=_MONITOR_LABELS)
+    labels = _MONITOR_LABELS[:2]
+    pings = CounterMetricFamily("pulsemon_monitor_pings_total", "Pings of a monitor", labels=labels)
+    instants = {
+        "last_ping": GaugeMetricFamily(
+            "pulsemon_monitor_last_ping_timestamp_seconds", "When a monitor's last ping arrived", labels=labels
+        ),
+        "due_at": GaugeMetricFamily(
+            "pulsemon_monitor_due_timestamp_seconds", "When a monitor is down if nothing arrives", labels=labels
+        ),
+    }
+    for view in views:
+        names = (view.name, view.slug)
+        status.add_metric((*names, "push"), _STATUS_NUMBER[view.shown(now=now)])
+        pings.add_metric(names, view.ping_count)
+        for field, family in instants.items():
+            moment = getattr(view, field)
+            if moment is not None:
+                family.add_metric(names, moment.timestamp())
+    yield from (status, pings, *instants.values())

@@ -1,0 +1,379 @@
+"""What the API's description says beside the routes themselves: answers, examples, errors, and the paths that raw ASGI
+serves.
+
+The models here describe answers; nothing is serialized through them (ten thousand monitors would take seconds). A test
+holds real answers against them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import AwareDatetime, BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from pulsemon.web.forms import MonitorCreate, MonitorPatch
+from pulsemon.web.security import ADMIN_PREFIXES
+
+_DESCRIPTION = """\
+PulseMon watches jobs that report by themselves: each calls its ping URL when it has run, and PulseMon tells when one
+stays silent for longer than its interval and grace.
+
+Paths below `/api/` ask for the header `X-Admin-Token`. Times are ISO 8601 in UTC with milliseconds. Errors are
+`{"detail": ...}`; they name the field and the rule and never repeat what was sent.
+"""
+_TAGS = [
+    {"name": "Monitors", "description": "What is watched. Every path asks for the header `X-Admin-Token`."},
+    {"name": "History", "description": "When a monitor went up and down, and why."},
+    {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
+    {"name": "Health", "description": "Whether PulseMon itself does its work."},
+    {"name": "Pages", "description": "For people."},
+]
+
+StatusName = Literal["UNKNOWN", "UP", "DOWN", "PAUSED"]
+_TOKEN = "EXAMPLE-TOKEN-0000000000000000"  # noqa: S105 - an example
+
+EXAMPLE_CREATE = {
+    "name": "Backup Noturno",
+    "slug": "backup-noturno",
+    "interval_seconds": 86400,
+    "grace_seconds": 3600,
+    "webhook_url": "https://hooks.example.org/pulsemon",
+    "webhook_secret": "generate",
+}
+EXAMPLE_PATCH = {"interval_seconds": 43200, "webhook_url": None}
+EXAMPLE_MONITOR = {
+    "name": "Backup Noturno",
+    "slug": "backup-noturno",
+    "interval_seconds": 86400,
+    "grace_seconds": 3600,
+    "status": "UP",
+    "last_ping": "2026-03-02T03:00:12.480Z",
+    "webhook_url": "https://hooks.example.org/pulsemon",
+    "token": _TOKEN,
+    "ping_url": f"https://pulsemon.example.org/h/backup-noturno/{_TOKEN}",
+    "due_at": "2026-03-03T04:00:12.480Z",
+    "webhook_secret": "whsec_********",
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "updated_at": "2026-03-01T12:00:00.000Z",
+    "max_run_seconds": None,
+    "webhook_switched_off_at": None,
+    "ping_count": 2,
+    "late": False,
+}
+EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
+    "status": "UNKNOWN",
+    "last_ping": None,
+    "due_at": None,
+    "webhook_secret": "whsec_RVhBTVBMRS1FWEFNUExFLUVYQU1QTEUtRVhBTVBMRS0=",
+    "ping_count": 0,
+}
+EXAMPLE_HISTORY = {
+    "prev_status": "UP",
+    "new_status": "DOWN",
+    "note": "No ping within the interval of 86400 s and the grace of 3600 s.",
+    "created_at": "2026-03-03T04:00:12.492Z",
+    "occurred_at": "2026-03-03T04:00:12.480Z",
+    "cause": "silence",
+    "seq": 2,
+}
+
+
+class MonitorAnswer(BaseModel):
+    """A monitor, as the API shows it."""
+
+    name: str
+    slug: str
+    interval_seconds: int
+    grace_seconds: int
+    status: StatusName
+    last_ping: AwareDatetime | None = Field(description="The last success or failure that arrived.")
+    webhook_url: str | None
+    token: str = Field(description="A secret: whoever has it can ping.")
+    ping_url: str = Field(description="What the job calls. Without a host where the request named none.")
+    due_at: AwareDatetime | None = Field(description="When it is DOWN if nothing arrives; null: never.")
+    webhook_secret: str | None = Field(description="Masked, except in the answer to the request that generated it.")
+    created_at: AwareDatetime
+    updated_at: AwareDatetime = Field(description="The last edit. Pings leave it alone.")
+    max_run_seconds: int | None
+    webhook_switched_off_at: AwareDatetime | None = Field(
+        description="When the receiver answered 410 Gone; nothing is sent until the webhook is edited."
+    )
+    ping_count: int
+    late: bool = Field(description="Past the interval and within the grace; counts as up.")
+
+
+class HistoryAnswer(BaseModel):
+    """One change of a monitor's status."""
+
+    prev_status: StatusName
+    new_status: StatusName
+    note: str | None
+    created_at: AwareDatetime = Field(description="When it was recorded.")
+    occurred_at: AwareDatetime = Field(description="When it happened; for silence the deadline itself.")
+    cause: str | None = Field(description="ping, silence, failure, run-limit, edit, sweep, pause or resume.")
+    seq: int = Field(description="Counts the monitor's changes from 1.")
+
+
+class HealthAnswer(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class ReadyAnswer(BaseModel):
+    """PulseMon does its work."""
+
+    status: Literal["ready"]
+
+
+class NotReadyAnswer(BaseModel):
+    """PulseMon does not do its work, and why."""
+
+    status: Literal["not ready"]
+    reasons: list[str]
+
+
+class ErrorAnswer(BaseModel):
+    """What went wrong, as one sentence."""
+
+    detail: str
+
+
+class FieldError(BaseModel):
+    """One field that breaks a rule. `type` names the rule."""
+
+    loc: list[str]
+    msg: str
+    type: str
+
+
+class InvalidAnswer(BaseModel):
+    """The fields that break a rule. Nothing was changed."""
+
+    detail: list[FieldError]
+
+
+_MODELS = (MonitorCreate, MonitorPatch, ErrorAnswer)
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def error(status_code: int, description: str, detail: str) -> dict[int | str, dict[str, Any]]:
+    """Describe an error answer whose `detail` is a sentence."""
+    described = {
+        "model": ErrorAnswer,
+        "description": description,
+        "content": {"application/json": {"example": {"detail": detail}}},
+    }
+    return {status_code: described | ({"headers": _RETRY_AFTER} if status_code == 503 else {})}
+
+
+def invalid(*loc: str, msg: str, rule: str) -> dict[int | str, dict[str, Any]]:
+    """Describe a 422 by one example."""
+    example = {"detail": [{"loc": list(loc), "msg": msg, "type": rule}]}
+    content = {"application/json": {"example": example}}
+    return {422: {"model": InvalidAnswer, "description": "A rule is broken; nothing was changed.", "content": content}}
+
+
+def answer(
+    status_code: int, description: str, example: Any, headers: dict[str, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Describe a good answer by one example; *headers* maps names to descriptions."""
+    described: dict[str, Any] = {"description": description, "content": {"application/json": {"example": example}}}
+    if headers:
+        described["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+        }
+    return {status_code: described}
+
+
+UNAUTHORIZED = error(
+    401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong."
+)
+NOT_FOUND = error(404, "There is no such monitor.", "There is no such monitor.")
+CONFLICT = error(409, "The slug is taken.", "A monitor with this slug exists already.")
+UNAVAILABLE = error(
+    503,
+    "The database does not answer. Try again after the seconds in Retry-After.",
+    "The database does not answer at the moment; nothing is known to be changed. Try again.",
+)
+BODY_ERRORS = error(400, "The body is not JSON, or not UTF-8.", "The body is not JSON.") | error(
+    413, "The body is larger than 64 KiB.", "The body is larger than 64 KiB."
+)
+
+
+def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Describe a request's body, which a dependency of ours reads, so that FastAPI knows nothing of it."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+PAGING = [
+    {
+        "name": "limit",
+        "in": "query",
+        "required": False,
+        "description": "At most so many.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "example": 100,
+    },
+    {
+        "name": "cursor",
+        "in": "query",
+        "required": False,
+        "description": "Where the page begins, as the `Link` header of the page before it says.",
+        "schema": {"type": "string"},
+    },
+]
+PAGED = {"Link": 'The next page, where more follow: `<...>; rel="next"`.'}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the whole OpenAPI document of *app*."""
+    made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes, tags=_TAGS)
+    made["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    _, extra = models_json_schema(
+        [(model, "validation") for model in _MODELS], ref_template="#/components/schemas/{model}"
+    )
+    schemas |= extra["$defs"]
+    made["components"]["securitySchemes"] = {
+        "adminToken": {"type": "apiKey", "in": "header", "name": "X-Admin-Token", "description": "ADMIN_TOKEN"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "ADMIN_TOKEN, for `/metrics`"},
+        "basic": {"type": "http", "scheme": "basic", "description": "ADMIN_TOKEN as password, for `/metrics`"},
+    }
+    made["paths"] |= _ping_paths() | {"/status": {"get": _STATUS_PAGE}}
+    _settle_security(made["paths"])
+    _drop_unused(made["paths"], schemas)
+    return made
+
+
+def _settle_security(paths: dict[str, Any]) -> None:
+    """Say at each operation whom it lets in; those below the closed prefixes ask for the token."""
+    for path, operations in paths.items():
+        is_closed = any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES)
+        for operation in operations.values():
+            operation.setdefault("security", [{"adminToken": []}] if is_closed else [])
+
+
+def _drop_unused(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """FastAPI promises a 422 of its own wherever a path has a parameter; ours are texts and never break a rule."""
+    unused = {"$ref": "#/components/schemas/HTTPValidationError"}
+    for operations in paths.values():
+        for operation in operations.values():
+            described = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+            if described.get("schema") == unused:
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+
+
+_STATUS_PAGE: dict[str, Any] = {
+    "tags": ["Pages"],
+    "summary": "The public status page",
+    "description": "Name, slug, last ping, interval and present state of every monitor, as a page. No login.",
+    "operationId": "status_page",
+    "parameters": [
+        {
+            "name": "lang",
+            "in": "query",
+            "required": False,
+            "description": "The language; without it the one that Accept-Language asks for.",
+            "schema": {"type": "string"},
+            "example": "pt-BR",
+        }
+    ],
+    "responses": {
+        "200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+        "304": {"description": "The page has not changed since the ETag that If-None-Match names."},
+    },
+}
+
+# Suffix -> (operation name, summary, what it does).
+_PINGS = {
+    "": ("ping", "Report success", "The job has run. A monitor that was DOWN is UP at once."),
+    "/start": ("start", "Report the start of a run", "The run must end within `max_run_seconds`, else the grace."),
+    "/fail": ("fail", "Report failure", "The monitor is DOWN at once."),
+    "/log": ("log", "Leave a note", "Kept and shown with the pings; changes nothing."),
+    "/{exit_status}": ("exit_status", "Report an exit status", "0 is success, 1 to 255 failure."),
+}
+_NOT_FOUND_PING = {"detail": "Not Found"}
+_PING_PARAMETERS = [
+    {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}, "example": "backup-noturno"},
+    {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}, "example": _TOKEN},
+    {
+        "name": "rid",
+        "in": "query",
+        "required": False,
+        "description": "Names one run. A repeat of the same signal with the same rid counts once.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": "123e4567-e89b-42d3-a456-426614174000",
+    },
+]
+_EXIT_STATUS = {
+    "name": "exit_status",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 0, "maximum": 255},
+    "example": 0,
+}
+_OK_SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"const": True}, "ignored": {"const": "prefetch"}},
+    "required": ["ok"],
+}
+_PING_ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "200": ("Stored. A prefetch or link preview is answered with `ignored` and counts for nothing.", {"ok": True}),
+    "400": (
+        "The rid is no UUID, or the exit status exceeds 255.",
+        {"detail": "The exit status must lie between 0 and 255."},
+    ),
+    "404": ("Unknown slug or wrong token: one answer for both.", _NOT_FOUND_PING),
+    "408": ("The body stopped arriving for 10 s.", {"detail": "The body stopped arriving; nothing was recorded."}),
+    "431": ("The headers exceed 64 KiB.", {"detail": "The headers are larger than 64 KiB."}),
+    "503": (
+        "Not known to be stored; a repeat is always safe.",
+        {"detail": "It is not known whether this ping was stored. Repeat it; that is always safe."},
+    ),
+}
+
+
+def _ping_paths() -> dict[str, Any]:
+    return {
+        f"/h/{{slug}}/{{token}}{suffix}": {
+            method: _ping_operation(suffix, method) for method in ("get", "head", "post")
+        }
+        for suffix in _PINGS
+    }
+
+
+def _ping_operation(suffix: str, method: str) -> dict[str, Any]:
+    name, summary, effect = _PINGS[suffix]
+    operation: dict[str, Any] = {
+        "tags": ["Heartbeats"],
+        "summary": summary,
+        "description": f"{effect} Answered after it is on disk. One trailing slash is accepted.",
+        "operationId": f"{name}_{method}",
+        "parameters": _PING_PARAMETERS + ([_EXIT_STATUS] if "{exit_status}" in suffix else []),
+        "responses": {code: _ping_answer(code, method) for code in _PING_ANSWERS if code != "408" or method == "post"},
+    }
+    if method == "post":
+        operation["description"] += " The first PING_BODY_LIMIT bytes of the body are kept and shown in the panel."
+        operation["requestBody"] = {
+            "required": False,
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": "copied 4711 files"}},
+        }
+    return operation
+
+
+def _ping_answer(code: str, method: str) -> dict[str, Any]:
+    description, example = _PING_ANSWERS[code]
+    described: dict[str, Any] = {"description": description}
+    if code == "503":
+        described["headers"] = _RETRY_AFTER
+    if method != "head":
+        schema = _OK_SCHEMA if code == "200" else {"$ref": "#/components/schemas/ErrorAnswer"}
+        described["content"] = {"application/json": {"schema": schema, "example": example}}
+    return described

@@ -1,0 +1,204 @@
+"""The panel's addresses: login and logout for everybody, the rest behind a session.
+
+Everything works as plain pages and forms; scripts only keep what is on screen up to date.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+
+from fastapi import APIRouter
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from pulsemon import access, event_log
+from pulsemon.web import panel_actions, panel_pages, rendering
+from pulsemon.web.panel_actions import Form
+from pulsemon.web.security import (
+    SESSION_COOKIE,
+    PublicRoute,
+    SessionRoute,
+    has_session,
+    session_id_of,
+    set_session_cookie,
+)
+from pulsemon.web.site import site_of
+
+public_router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+# Enough for a person with several tokens in mind; a guesser of 192 bits gets nowhere anyway.
+FAILED_LOGINS = parse("10/minute")
+
+
+@public_router.api_route("/", methods=["GET", "HEAD"])
+def home(request: Request) -> Response:
+    """Answer with the list, or with the login form where nobody is logged in."""
+    if has_session(request):
+        return panel_pages.list_page(request)
+    return _login_page(request)
+
+
+@public_router.get("/login")
+def login_address(request: Request) -> Response:
+    """The form stands at `/`."""
+    return RedirectResponse("/", status_code=303)
+
+
+@public_router.post("/login")
+def login(request: Request, form: Form) -> Response:
+    """Open a session for whoever has the admin token."""
+    site = site_of(request)
+    if not site.settings.admin_token:
+        return _login_page(request, status_code=401)
+    is_right, wait_sec = _throttle_of(request).judge(request, form.get("token", "").strip())
+    if wait_sec:
+        response = _login_page(request, status_code=429, wait_sec=wait_sec)
+        response.headers["retry-after"] = str(wait_sec)
+        return response
+    if not is_right:
+        return _login_page(request, status_code=401, is_wrong=True)
+    old_session = session_id_of(request)
+    if old_session is not None:
+        access.close_session(site.database, old_session)
+    response = RedirectResponse("/", status_code=303)
+    session_id = access.open_session(site.database, site.settings.admin_token, now=site.now())
+    set_session_cookie(request, response, session_id)
+    return response
+
+
+@public_router.get("/logout")
+def logout_address(request: Request) -> Response:
+    """Only the button logs out: a link in somebody's page must not."""
+    return RedirectResponse("/", status_code=303)
+
+
+@public_router.post("/logout")
+def logout(request: Request) -> Response:
+    """End the session, here and wherever its cookie was copied to."""
+    session_id = session_id_of(request)
+    if session_id is not None:
+        access.close_session(site_of(request).database, session_id)
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    return response
+
+
+def _login_page(request: Request, *, status_code: int = 200, is_wrong: bool = False, wait_sec: int = 0) -> Response:
+    is_closed = not site_of(request).settings.admin_token
+    values = {"is_closed": is_closed, "is_wrong": is_wrong, "wait_sec": wait_sec}
+    return rendering.page(request, "login.html", status_code=status_code, **values)
+
+
+class _Throttle:
+    """Failed logins by address. Who is throttled hears nothing about the token, right or wrong."""
+
+    def __init__(self) -> None:
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+
+    def judge(self, request: Request, token: str) -> tuple[bool, int]:
+        """Return whether *token* is right, and the seconds to wait where too many before it were wrong."""
+        site = site_of(request)
+        network = _network(request.client.host if request.client else "")
+        # One at a time: tries that arrive together must not all pass before the first is counted.
+        with self._lock:
+            if not self._limiter.test(FAILED_LOGINS, network):
+                reset_at = self._limiter.get_window_stats(FAILED_LOGINS, network).reset_time
+                return False, max(1, int(reset_at - site.now().timestamp()) + 1)
+            is_right = access.is_admin_token(token, site.settings.admin_token)
+            if not is_right:
+                self._limiter.hit(FAILED_LOGINS, network)
+            return is_right, 0
+
+
+def _network(host: str) -> str:
+    """Return who counts as one guesser: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+_making = threading.Lock()
+
+
+def _throttle_of(request: Request) -> _Throttle:
+    """Return the running application's one throttle."""
+    with _making:
+        state = request.app.state
+        if not hasattr(state, "login_throttle"):
+            state.login_throttle = _Throttle()
+        throttle: _Throttle = state.login_throttle
+        return throttle
+
+
+@router.get("/monitors")
+def list_address(request: Request) -> Response:
+    """The list stands at `/`."""
+    return RedirectResponse("/", status_code=303)
+
+
+@router.get("/monitors/new")
+def new(request: Request) -> Response:
+    """Answer with the form for a new monitor."""
+    return panel_pages.form_page(request)
+
+
+@router.get("/monitors/{monitor_id:int}")
+def monitor(request: Request, monitor_id: int) -> Response:
+    """Answer with one monitor's page."""
+    view = panel_pages.find(site_of(request), monitor_id)
+    return panel_pages.monitor_page(request, view)
+
+
+@router.get("/monitors/{monitor_id:int}/pings/{ping_id:int}/body")
+def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
+    """Give the bytes that a ping brought, as a download: nothing that a stranger sent is shown as a page."""
+    site = site_of(request)
+    view = panel_pages.find(site, monitor_id)
+    body = event_log.ping_body(site.database, view.id, ping_id)
+    headers = {
+        "content-disposition": f'attachment; filename="ping-{ping_id}.txt"',
+        "cache-control": "no-store",
+    }
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/fragments/list")
+def list_fragment(request: Request) -> Response:
+    """Answer with the part of the list that changes by itself."""
+    return rendering.page(request, "parts/list.html", **panel_pages.list_values(request))
+
+
+@router.get("/fragments/monitors/{monitor_id:int}/head")
+def head_fragment(request: Request, monitor_id: int) -> Response:
+    """Answer with a monitor's state, as the top of its page shows it."""
+    view = panel_pages.find(site_of(request), monitor_id)
+    return rendering.page(request, "parts/head.html", **panel_pages.head_values(request, view))
+
+
+@router.get("/fragments/monitors/{monitor_id:int}/record")
+def record_fragment(request: Request, monitor_id: int) -> Response:
+    """Answer with a monitor's availability, outages and event log."""
+    view = panel_pages.find(site_of(request), monitor_id)
+    return rendering.page(request, "parts/record.html", **panel_pages.record_values(request, view))
+
+
+@router.get("/events")
+async def events(request: Request) -> Response:
+    """Tell an open panel at once that something changed, until it goes or the server stops."""
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(site_of(request).live.stream(), media_type="text/event-stream", headers=headers)
+
+
+router.include_router(panel_actions.router)

@@ -1,0 +1,186 @@
+"""What the panel's forms do. Each ends in a redirect, so that reloading the page repeats nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Message
+
+from pulsemon import dispatcher, event_log, monitors
+from pulsemon.core.notes import N_
+from pulsemon.core.status import Signal
+from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.monitors import View
+from pulsemon.pings import Answer, Ping
+from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.web.security import SessionRoute
+from pulsemon.web.site import Site, site_of
+
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+MAX_FORM_BYTES = 65_536
+MAX_FIELDS = 50
+_LARGEST_DELIVERY_ID = 2**63 - 1
+_TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the text fields of a form, whichever way it is encoded; files are refused.
+
+    Raises:
+        HTTPException: 413, it is over 64 KiB; 400, it cannot be read.
+    """
+    length = 0
+
+    async def receive() -> Message:
+        nonlocal length
+        message = await request.receive()
+        length += len(message.get("body", b""))
+        if length > MAX_FORM_BYTES:
+            raise HTTPException(413, "The form is larger than 64 KiB.")
+        return message
+
+    capped = Request(request.scope, receive)
+    fields: FormData = await capped.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES)
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+Form = Annotated[dict[str, str], Depends(read_form)]
+
+
+@router.post("/monitors")
+def create(request: Request, form: Form) -> Response:
+    """Create a monitor and show how to connect it."""
+    site = site_of(request)
+    try:
+        made = monitors.create(site.database, forms.from_form(form), now=site.now())
+    except Invalid as wrong:
+        return panel_pages.form_page(request, typed=form, problems=wrong.problems)
+    except Conflict:
+        return panel_pages.form_page(request, typed=form, problems=(_TAKEN,))
+    site.wake()
+    return _to(made.id, "created")
+
+
+@router.post("/monitors/{monitor_id:int}")
+def edit(request: Request, monitor_id: int, form: Form) -> Response:
+    """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
+    site = site_of(request)
+    view = panel_pages.find(site, monitor_id)
+    before = panel_pages.fields_of(view)
+    changed = {name: text for name, text in form.items() if text.strip() != before.get(name, "").strip()}
+    try:
+        monitors.edit(site.database, monitors.by_id(view.id), forms.changes_from_form(changed), now=site.now())
+    except Invalid as wrong:
+        return panel_pages.monitor_page(request, view, typed=before | form, problems=wrong.problems)
+    except Conflict:
+        return panel_pages.monitor_page(request, view, typed=before | form, problems=(_TAKEN,))
+    site.wake()
+    return _to(view.id, "saved")
+
+
+@router.post("/monitors/{monitor_id:int}/pause")
+def pause(request: Request, monitor_id: int) -> Response:
+    """Stop judging."""
+    site, view = _named(request, monitor_id)
+    monitors.pause(site.database, monitors.by_id(view.id), now=site.now())
+    site.wake()
+    return _to(view.id, "paused")
+
+
+@router.post("/monitors/{monitor_id:int}/resume")
+def resume(request: Request, monitor_id: int) -> Response:
+    """Judge again."""
+    site, view = _named(request, monitor_id)
+    monitors.resume(site.database, monitors.by_id(view.id), now=site.now())
+    site.wake()
+    return _to(view.id, "resumed")
+
+
+@router.get("/monitors/{monitor_id:int}/rotate-token")
+def confirm_rotation(request: Request, monitor_id: int) -> Response:
+    """Say what a new token breaks."""
+    _, view = _named(request, monitor_id)
+    return rendering.page(request, "rotate.html", view=view)
+
+
+@router.post("/monitors/{monitor_id:int}/rotate-token")
+def rotate_token(request: Request, monitor_id: int) -> Response:
+    """Replace the token; the old ping URL is unknown at once."""
+    site, view = _named(request, monitor_id)
+    monitors.rotate_token(site.database, monitors.by_id(view.id), now=site.now())
+    site.wake()
+    return _to(view.id, "rotated")
+
+
+@router.get("/monitors/{monitor_id:int}/delete")
+def confirm_deletion(request: Request, monitor_id: int) -> Response:
+    """Say what is lost."""
+    site, view = _named(request, monitor_id)
+    lost = event_log.belongings(site.database, view.id)
+    return rendering.page(request, "delete.html", view=view, lost=lost)
+
+
+@router.post("/monitors/{monitor_id:int}/delete")
+def delete(request: Request, monitor_id: int) -> Response:
+    """Delete the monitor and what belongs to it."""
+    site, view = _named(request, monitor_id)
+    monitors.remove(site.database, monitors.by_id(view.id))
+    site.wake()
+    return RedirectResponse("/?done=deleted", status_code=303)
+
+
+@router.post("/monitors/{monitor_id:int}/test-ping")
+async def test_ping(request: Request, monitor_id: int) -> Response:
+    """Send a real ping through the lane that all pings take."""
+    site, view = await run_in_threadpool(_named, request, monitor_id)
+    ping = Ping(
+        view.slug,
+        view.token,
+        Signal.SUCCESS,
+        site.now(),
+        method="POST",
+        remote_addr=request.client.host if request.client else None,
+        user_agent="PulseMon panel (test ping)",
+    )
+    match await site.lane.submit(ping):
+        case Answer.STORED:
+            return _to(view.id, "pinged")
+        case Answer.UNKNOWN:
+            raise NotFound("There is no such monitor.")
+        case Answer.UNAVAILABLE:
+            raise Unavailable("the test ping is not known to be stored")
+
+
+@router.post("/monitors/{monitor_id:int}/test-message")
+def test_message(request: Request, monitor_id: int) -> Response:
+    """Queue a message that tells the present status."""
+    site, view = _named(request, monitor_id)
+    monitors.send_test_message(site.database, monitors.by_id(view.id), now=site.now())
+    site.wake()
+    return _to(view.id, "queued")
+
+
+@router.post("/monitors/{monitor_id:int}/deliveries/{delivery_id:int}/again")
+def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
+    """Send a settled message once more, with the same id."""
+    site, view = _named(request, monitor_id)
+    if delivery_id > _LARGEST_DELIVERY_ID:
+        raise NotFound("This monitor has no such message.")
+    dispatcher.send_again(site.database, view.id, delivery_id, now=site.now())
+    site.wake()
+    return _to(view.id, "again")
+
+
+def _named(request: Request, monitor_id: int) -> tuple[Site, View]:
+    site = site_of(request)
+    return site, panel_pages.find(site, monitor_id)
+
+
+def _to(monitor_id: int, done: str) -> Response:
+    return RedirectResponse(f"/monitors/{monitor_id}?done={done}", status_code=303)

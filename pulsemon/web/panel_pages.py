@@ -1,0 +1,209 @@
+"""The panel's pages as values and templates: the list, the form, one monitor.
+
+Reads; what changes something stands in `panel_actions`, addresses and access in `panel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pulsemon import event_log, monitors, status_page
+from pulsemon.core.notes import N_
+from pulsemon.core.status import BlindWindow, Shown, State
+from pulsemon.db import Database
+from pulsemon.errors import FieldProblem, NotFound
+from pulsemon.event_log import Kind, Position
+from pulsemon.monitors import View
+from pulsemon.web import connect, rendering
+from pulsemon.web.forms import SECRET_MASK
+from pulsemon.web.site import Site, site_of
+
+PAGE_SIZE = 100
+# Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
+_LARGEST_ID = 2**31 - 1
+# Worst first; among equals by name.
+STATE_ORDER = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.WAITING, Shown.UP, Shown.PAUSED)
+NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
+# The seconds behind the buttons beside the interval's field.
+PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
+
+# What `?done=` says on the page after an action.
+DONE = {
+    "created": N_("Created. Now connect your job."),
+    "saved": N_("Saved."),
+    "paused": N_("Paused. Pings are kept, and nothing is judged."),
+    "resumed": N_("Resumed. The next ping turns it green."),
+    "rotated": N_("The token was replaced. The old ping URL is unknown from now on."),
+    "deleted": N_("Deleted. Its slug is free again."),
+    "pinged": N_("A test ping was stored."),
+    "queued": N_("A test message is on its way; the event log shows what comes of it."),
+    "again": N_("The message is on its way again."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A monitor in the list: what is shown of it, and since when."""
+
+    view: View
+    shown: Shown
+    changed_at: datetime | None
+
+
+def find(site: Site, monitor_id: int) -> View:
+    """Return the monitor that an address names. Raises NotFound."""
+    if not 0 < monitor_id <= _LARGEST_ID:
+        raise NotFound("There is no such monitor.")
+    return monitors.get(site.database, monitors.by_id(monitor_id))
+
+
+def list_values(request: Request) -> dict[str, Any]:
+    """Return what the list shows: filtered by `?q=` and `?state=`, worst first, one page of it."""
+    site = site_of(request)
+    now = site.now()
+    views, _ = monitors.list_all(site.database)
+    wanted = request.query_params.get("q", "").strip()[:200]
+    state = request.query_params.get("state", "")
+    found = [(view, view.shown(now=now)) for view in views if _matches(view, wanted.casefold())]
+    counts = {kind: sum(shown is kind for _, shown in found) for kind in STATE_ORDER}
+    if state in counts:
+        found = [(view, shown) for view, shown in found if shown == state]
+    else:
+        state = ""
+    found.sort(key=lambda each: (STATE_ORDER.index(each[1]), each[0].name.casefold(), each[0].id))
+    number, last = _page_number(request, len(found))
+    part = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+    changed = event_log.changed_at(site.database, [view.id for view, _ in part])
+    return {
+        "lines": [Line(view, shown, changed.get(view.id)) for view, shown in part],
+        "counts": counts,
+        "monitor_count": len(views),
+        "down_count": sum(view.shown(now=now) is Shown.DOWN for view in views),
+        "found_count": len(found),
+        "q": wanted,
+        "state": state,
+        "page_number": number,
+        "last_page": last,
+        "blind": _blind_window(site.database, [shown for _, shown in part]),
+    }
+
+
+def _matches(view: View, wanted: str) -> bool:
+    return wanted in view.name.casefold() or wanted in view.slug.casefold()
+
+
+def _page_number(request: Request, count: int) -> tuple[int, int]:
+    """Return the page that was asked for, if there is such a one, and the last one."""
+    last = max(1, -(-count // PAGE_SIZE))
+    asked = request.query_params.get("page", "1")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
+    return min(max(number, 1), last), last
+
+
+def _blind_window(database: Database, shown: Sequence[Shown]) -> BlindWindow | None:
+    """Return when PulseMon could not see, where a reader needs it to understand the grey."""
+    if Shown.BLIND not in shown:
+        return None
+    window = status_page.last_blind_window(database)
+    return None if window is None else BlindWindow(*window)
+
+
+def list_page(request: Request) -> Response:
+    """Answer with the list; where there is no monitor yet, the form is the page."""
+    values = list_values(request)
+    if not values["monitor_count"]:
+        return form_page(request, is_first=True)
+    return rendering.page(request, "list.html", done=done_of(request), **values)
+
+
+def done_of(request: Request) -> str:
+    """Return the sentence about the action that led here, in English; empty if there was none."""
+    return DONE.get(request.query_params.get("done", ""), "")
+
+
+def form_page(
+    request: Request,
+    *,
+    typed: Mapping[str, str] = NEW_MONITOR,
+    problems: Sequence[FieldProblem] = (),
+    is_first: bool = False,
+) -> Response:
+    """Answer with the form for a new monitor: as typed, with what is wrong at each field."""
+    values = form_values(request, typed, problems) | {"is_first": is_first, "done": done_of(request)}
+    return rendering.page(request, "new.html", status_code=422 if problems else 200, **values)
+
+
+def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[FieldProblem]) -> dict[str, Any]:
+    """Return what the template of a form needs. The first wrong field is the one to focus."""
+    words = rendering.Words(rendering.locale_of(request), site_of(request).now())
+    said: dict[str, str] = {}
+    for each in problems:
+        said.setdefault(each.field, words.problem(each))
+    return {"typed": typed, "problems": said, "presets": PRESETS}
+
+
+def fields_of(view: View) -> dict[str, str]:
+    """Return a monitor as the texts of its form."""
+    return {
+        "name": view.name,
+        "slug": view.slug,
+        "interval_seconds": str(view.interval_seconds),
+        "grace_seconds": str(view.grace_seconds),
+        "webhook_url": view.webhook_url or "",
+        "webhook_secret": SECRET_MASK if view.webhook_secret else "",
+        "max_run_seconds": str(view.max_run_seconds or ""),
+    }
+
+
+def head_values(request: Request, view: View) -> dict[str, Any]:
+    """Return what the head of a monitor's page shows: its state, since when, and what comes next."""
+    site = site_of(request)
+    shown = view.shown(now=site.now())
+    changed_at = event_log.changed_at(site.database, [view.id]).get(view.id)
+    return {"line": Line(view, shown, changed_at), "view": view, "blind": _blind_window(site.database, [shown])}
+
+
+def record_values(request: Request, view: View) -> dict[str, Any]:
+    """Return what lies below it: availability, outages and the part of the event log that the address names."""
+    site = site_of(request)
+    state = State(view.status, view.last_ping, view.due_at, view.run_started_at, view.blind_due_at)
+    kind = request.query_params.get("kind", "")
+    kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
+    start = Position.from_text(request.query_params.get("from", ""))
+    return {
+        "view": view,
+        "record": event_log.read_record(
+            site.database, view.id, created_at=view.created_at, state=state, now=site.now()
+        ),
+        "log": event_log.read_log(site.database, view.id, start=start, kinds=kinds),
+        "kind": kind if len(kinds) == 1 else "",
+        "start": "" if start == event_log.NEWEST else start.to_text(),
+    }
+
+
+def monitor_page(
+    request: Request,
+    view: View,
+    *,
+    typed: Mapping[str, str] | None = None,
+    problems: Sequence[FieldProblem] = (),
+) -> Response:
+    """Answer with one monitor's page; a failed edit comes back with the form open, as typed."""
+    url = site_of(request).origin(request) + connect.ping_path(view.slug, view.token)
+    values = head_values(request, view) | record_values(request, view)
+    values |= form_values(request, typed or fields_of(view), problems)
+    return rendering.page(
+        request,
+        "monitor.html",
+        status_code=422 if problems else 200,
+        ping_url=url,
+        connect_lines=connect.lines(url, interval_seconds=view.interval_seconds),
+        done=done_of(request),
+        **values,
+    )

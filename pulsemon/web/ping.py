@@ -1,0 +1,263 @@
+"""The ping route, as raw ASGI ahead of everything else: a framework's router costs more than storing the ping.
+
+Reads the request (method, suffix, rid, then slug and token; the body of a POST up to the limit) and answers what the
+ping lane says. Whatever bytes come, the answer is one of a few fixed ones, and nothing that cannot be a monitor's
+reaches a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pulsemon import log
+from pulsemon.core.status import Signal
+from pulsemon.pings import Answer, Ping
+from pulsemon.settings import LogLevel
+from pulsemon.web.site import Site
+
+_log = log.get(__name__)
+
+PREFIX = b"/h/"
+MAX_HEADER_BYTES = 65_536
+# A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
+BODY_PATIENCE_SEC = 10.0
+MAX_EXIT_STATUS = 255
+
+_METHODS = frozenset({"GET", "POST", "HEAD"})
+_SUFFIXES = {b"start": Signal.START, b"fail": Signal.FAIL, b"log": Signal.LOG}
+_DIGITS = re.compile(rb"[0-9]+")
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_PURPOSE_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose"})
+_MAX_USER_AGENT = 256
+_MAX_ADDRESS = 64
+
+
+_CLOSE = (b"connection", b"close")
+
+
+class Response(NamedTuple):
+    """One of the fixed answers, as ASGI messages; `closes`: the connection ends with it."""
+
+    start: Message
+    body: Message
+    closes: bool
+
+
+def _response(status: int, body: bytes, *extra: tuple[bytes, bytes]) -> Response:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
+    return Response(
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+        closes=_CLOSE in extra,
+    )
+
+
+_OK = _response(200, b'{"ok": true}')
+_OK_UNFINISHED = _response(200, b'{"ok": true}', _CLOSE)
+_OK_PREFETCH = _response(200, b'{"ok": true, "ignored": "prefetch"}')
+# One answer for an unknown slug, a wrong token and a path that cannot be: nobody learns which slugs exist.
+_NOT_FOUND = _response(404, b'{"detail": "Not Found"}')
+_BAD_RID = _response(400, b'{"detail": "rid must be a UUID, such as 123e4567-e89b-42d3-a456-426614174000."}')
+_BAD_EXIT_STATUS = _response(400, b'{"detail": "The exit status must lie between 0 and 255."}')
+_BAD_METHOD = _response(405, b'{"detail": "Method Not Allowed"}', (b"allow", b"GET, HEAD, POST"))
+_STALLED = _response(408, b'{"detail": "The body stopped arriving; nothing was recorded."}', _CLOSE)
+_HEADERS_TOO_LARGE = _response(431, b'{"detail": "The headers are larger than 64 KiB."}', _CLOSE)
+_UNAVAILABLE = _response(
+    503,
+    b'{"detail": "It is not known whether this ping was stored. Repeat it; that is always safe."}',
+    (b"retry-after", b"5"),
+)
+
+
+class Refused(Exception):
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class _Body(NamedTuple):
+    kept: bytes
+    is_finished: bool
+
+
+class PingGate:
+    """Takes the pings out of the stream of requests and passes everything else on."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+        self._is_logged = site.settings.log_level is LogLevel.DEBUG
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a ping, or hand the request to the application."""
+        if scope["type"] == "http" and scope.get("raw_path", b"").startswith(PREFIX):
+            response = await self._answer(scope, receive)
+            if response is not None:
+                await send(response.start)
+                await send(response.body)
+            return
+        await self._app(scope, receive, send)
+
+    def parse(self, scope: Scope) -> Ping:
+        """Read everything of a request but its body. Raises Refused with the answer."""
+        if scope["method"] not in _METHODS:
+            raise Refused(_BAD_METHOD)
+        return _parse(scope, scope["method"], self._site.now())
+
+    def submit(self, ping: Ping) -> asyncio.Future[Answer]:
+        """Hand a ping to the lane; the future is its answer."""
+        if self._is_logged:
+            _log.debug("ping", slug=ping.slug, signal=ping.signal.value, method=ping.method, remote=ping.remote_addr)
+        return self._site.lane.submit(ping)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
+        is_finished = True
+        try:
+            ping = self.parse(scope)
+            if ping.method == "POST":
+                body = await _read_body(receive, self._site.settings.ping_body_limit)
+                if body is None:
+                    return None  # the client is gone
+                is_finished = body.is_finished
+                ping.body = body.kept or None
+                ping.received_at = self._site.now()
+        except Refused as refused:
+            return refused.response
+        return response_to(ping, await self.submit(ping), is_finished=is_finished)
+
+
+def response_to(ping: Ping, answer: Answer, *, is_finished: bool = True) -> Response:
+    """Return what the client of *ping* is told; `is_finished`: its body was read to the end."""
+    if answer is Answer.STORED:
+        if ping.is_prefetch:
+            return _OK_PREFETCH
+        return _OK if is_finished else _OK_UNFINISHED
+    return _NOT_FOUND if answer is Answer.UNKNOWN else _UNAVAILABLE
+
+
+def _parse(scope: Scope, method: str, received_at: datetime) -> Ping:
+    """Read everything but the body. Raises Refused with the answer."""
+    user_agent, is_prefetch = _read_headers(scope["headers"])
+    segments = scope["raw_path"].partition(b"?")[0][len(PREFIX) :].split(b"/")
+    if len(segments) > 2 and not segments[-1]:
+        segments.pop()  # one trailing slash
+    signal, exit_status = Signal.SUCCESS, None
+    if len(segments) == 3:
+        signal, exit_status = _read_suffix(segments[2])
+    query = scope["query_string"]
+    rid = _read_rid(query) if b"rid" in query else None
+    if len(segments) not in (2, 3):
+        raise Refused(_NOT_FOUND)
+    return Ping(
+        _decode(segments[0]),
+        _decode(segments[1]),
+        signal,
+        received_at,
+        method,
+        exit_status,
+        rid,
+        _address(scope.get("client")),
+        user_agent,
+        None,
+        is_prefetch,
+    )
+
+
+def _address(client: tuple[str, int] | None) -> str | None:
+    """Return the peer; behind a trusted proxy it is whatever the proxy passed on, so it is cut to what is kept."""
+    return _CONTROL.sub(" ", client[0][:_MAX_ADDRESS]) if client else None
+
+
+def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, bool]:
+    """Return the user agent and whether this is a browser preparing a page that nobody asked for."""
+    size = 0
+    user_agent = None
+    is_prefetch = False
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"user-agent":
+            user_agent = _CONTROL.sub(" ", value[: 4 * _MAX_USER_AGENT].decode("utf-8", "replace"))[:_MAX_USER_AGENT]
+        elif name in _PURPOSE_HEADERS:
+            purpose = value.lower()
+            is_prefetch = is_prefetch or b"prefetch" in purpose or b"preview" in purpose
+    if size > MAX_HEADER_BYTES:
+        raise Refused(_HEADERS_TOO_LARGE)
+    return user_agent, is_prefetch
+
+
+def _read_suffix(segment: bytes) -> tuple[Signal, int | None]:
+    suffix = unquote_to_bytes(segment)
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix], None
+    if not _DIGITS.fullmatch(suffix):
+        raise Refused(_NOT_FOUND)
+    significant = suffix.lstrip(b"0") or b"0"
+    if len(significant) > 3 or int(significant) > MAX_EXIT_STATUS:
+        raise Refused(_BAD_EXIT_STATUS)
+    exit_status = int(significant)
+    return (Signal.FAIL if exit_status else Signal.SUCCESS), exit_status
+
+
+def _read_rid(query: bytes) -> str | None:
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=None):
+        if name == "rid":
+            rid = value.lower()
+            if not _UUID.fullmatch(rid):
+                raise Refused(_BAD_RID)
+            return rid
+    return None
+
+
+def _decode(segment: bytes) -> str:
+    """Return the text of a path segment; what is no text, or what no database keeps, is nobody's."""
+    if b"%" in segment:
+        if _BROKEN_ESCAPE.search(segment):
+            raise Refused(_NOT_FOUND)
+        segment = unquote_to_bytes(segment)
+    if b"\0" in segment:
+        raise Refused(_NOT_FOUND)
+    try:
+        return segment.decode()
+    except UnicodeDecodeError:
+        raise Refused(_NOT_FOUND) from None
+
+
+async def _read_body(receive: Receive, limit: int) -> _Body | None:
+    """Return the first *limit* bytes of the body, or None if the client went before it was whole.
+
+    The rest is read and thrown away. Once the limit is reached the ping counts: at the body's end, or after ten
+    seconds. Below it, ten seconds without a byte end it. Raises Refused then.
+    """
+    kept = bytearray()
+    give_up_at: float | None = None
+    loop = asyncio.get_running_loop()
+    while True:
+        if give_up_at is None and len(kept) >= limit:
+            give_up_at = loop.time() + BODY_PATIENCE_SEC
+        try:
+            async with asyncio.timeout_at(give_up_at or loop.time() + BODY_PATIENCE_SEC):
+                message = await receive()
+        except TimeoutError:
+            if give_up_at is None:
+                raise Refused(_STALLED) from None
+            return _Body(bytes(kept), is_finished=False)
+        if message["type"] == "http.disconnect":
+            return None if give_up_at is None else _Body(bytes(kept), is_finished=False)
+        chunk = message.get("body", b"")
+        kept += chunk[: limit - len(kept)]
+        if not message.get("more_body", False):
+            return _Body(bytes(kept), is_finished=True)
+        if give_up_at is not None and loop.time() >= give_up_at:
+            return _Body(bytes(kept), is_finished=False)

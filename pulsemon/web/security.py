@@ -1,0 +1,219 @@
+"""Who may reach which route, and the headers that every answer carries.
+
+Every route is of one of the classes below, and `web.app` refuses to start with another: a route without a declared
+access rule cannot exist. Paths below `/api/monitors`, `/api/history` and `/api/keys` are closed as a whole, so that
+not even a 404 answers without the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi.routing import APIRoute
+from itsdangerous import BadSignature, Signer
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pulsemon import access, clock, log
+from pulsemon.web.site import Site, site_of
+
+_log = log.get(__name__)
+
+SESSION_COOKIE = "pulsemon_session"
+ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys")
+# Where other origins have no business with unsafe methods; the API asks for a header that no form can send.
+_NO_ORIGIN_CHECK = ("/api/", "/h/")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Access(StrEnum):
+    """The access rules there are."""
+
+    PUBLIC = "public"
+    PING = "ping"
+    SESSION = "session"
+    ADMIN = "admin"
+
+
+class PublicRoute(APIRoute):
+    """Anybody may come here."""
+
+    access = Access.PUBLIC
+
+
+class AdminRoute(APIRoute):
+    """Only with the admin token in `X-Admin-Token`; enforced by `Gate` for the whole path prefix."""
+
+    access = Access.ADMIN
+
+
+class SessionRoute(APIRoute):
+    """Only with an open session of the panel; others are sent to the login at `/`."""
+
+    access = Access.SESSION
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Check the session before the handler sees the request."""
+        handle = super().get_route_handler()
+
+        async def handle_with_session(request: Request) -> Response:
+            if await run_in_threadpool(has_session, request):
+                return await handle(request)
+            wants_page = "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers
+            if wants_page or request.method == "POST":
+                return RedirectResponse("/", status_code=303)
+            return JSONResponse({"detail": "Log in at / first."}, status_code=401)
+
+        return handle_with_session
+
+
+def has_session(request: HTTPConnection) -> bool:
+    """Return whether the request carries the cookie of an open session. Reads the database."""
+    site = site_of(request)
+    session_id = session_id_of(request)
+    if session_id is None or not site.settings.admin_token:
+        return False
+    return access.is_session_open(site.database, session_id, site.settings.admin_token, now=site.now())
+
+
+def session_id_of(request: HTTPConnection) -> str | None:
+    """Return the session id of the cookie if its signature is ours."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        return None
+    try:
+        return _signer(site_of(request)).unsign(cookie).decode()
+    except (BadSignature, UnicodeError):
+        return None
+
+
+def set_session_cookie(request: Request, response: Response, session_id: str) -> None:
+    """Give the browser the signed id: unreadable for scripts, not sent with another site's forms."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        _signer(site_of(request)).sign(session_id).decode(),
+        max_age=int(access.SESSION_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def _signer(site: Site) -> Signer:
+    return Signer(site.session_secret, salt="pulsemon.session", digest_method=hashlib.sha256, key_derivation="hmac")
+
+
+def is_admin(site: Site, headers: Headers) -> bool:
+    """Return whether the header X-Admin-Token holds the admin token."""
+    return access.is_admin_token(headers.get("x-admin-token", ""), site.settings.admin_token)
+
+
+def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:
+    """Return whether a browser sent this request on behalf of another origin.
+
+    Sec-Fetch-Site says so itself; it is not sent to plain-HTTP addresses of a local network, where Origin must be the
+    host that was asked. A request with neither comes from no browser's form.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True
+
+
+class Gate:
+    """In front of every route but the pings': admin paths, foreign origins, security headers."""
+
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what may not pass; give every answer its headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        started_at = clock.monotonic()
+        is_answered = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal is_answered
+            if message["type"] == "http.response.start":
+                is_answered = True
+                _log_request(scope, message["status"], clock.monotonic() - started_at)
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("strict-transport-security", "max-age=31536000")
+            await send(message)
+
+        refusal = self._refusal(scope)
+        try:
+            await (refusal or self._app)(scope, receive, send_with_headers)
+        except Exception:
+            # Starlette raises a bug once more after it was answered and logged: one traceback is enough.
+            if not is_answered:
+                raise
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        path: str = scope["path"]
+        if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
+            if not self._site.settings.admin_token:
+                return _refuse(
+                    401, "Administration is closed: ADMIN_TOKEN is not set. Set it and start PulseMon again."
+                )
+            if not is_admin(self._site, headers):
+                return _refuse(401, "The header X-Admin-Token is missing or wrong.")
+            return None
+        is_unsafe = scope["method"] not in _SAFE_METHODS and not path.startswith(_NO_ORIGIN_CHECK)
+        if is_unsafe and is_from_elsewhere(scope, headers):
+            return _refuse(403, "This request came from another site.")
+        return None
+
+
+def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
+    """The access log: what changes something is always told, reading only at DEBUG; never a query string."""
+    level = logging.DEBUG if scope["method"] in _SAFE_METHODS else logging.INFO
+    client = scope.get("client")
+    _log.log(
+        level,
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=status_code,
+        ms=round(seconds * 1_000, 1),
+        remote=client[0] if client else None,
+    )
+
+
+def _refuse(status_code: int, detail: str) -> Response:
+    return JSONResponse({"detail": detail}, status_code=status_code, headers={"cache-control": "no-store"})

@@ -1,0 +1,176 @@
+// What scripts add to the panel: live states, the reader's own time zone, copying, proposals in the form, keys.
+// Without them every page and form works as it stands.
+"use strict";
+
+document.documentElement.classList.add("js");
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => root.querySelectorAll(selector);
+const language = document.documentElement.lang;
+const title = document.title;
+
+// Times are written in UTC; a browser knows its reader's zone.
+const full = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+function localise(root) {
+  for (const time of $$("time[datetime]", root)) {
+    const instant = new Date(time.dateTime);
+    if (Number.isNaN(instant.getTime())) continue;
+    const text = full.format(instant);
+    time.title = `${text} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+    if (time.classList.contains("abs")) time.textContent = text;
+  }
+  const counts = $("[data-down]");
+  if (counts) document.title = Number(counts.dataset.down) ? `(${counts.dataset.down}) ${title}` : title;
+}
+localise(document);
+document.addEventListener("htmx:after:swap", () => localise(document));
+
+// A session that ended: the login form stands at the same address.
+document.addEventListener("htmx:response:error", (event) => {
+  if (event.detail.ctx.response.status === 401) location.reload();
+});
+
+// Live: the server says that something changed, and the parts that show states fetch themselves anew.
+const parts = $$("[hx-trigger*=refresh]");
+const refresh = () => parts.forEach((part) => part.dispatchEvent(new Event("refresh")));
+const offline = $("#offline");
+let stream = null;
+let retry = 0;
+function listen() {
+  clearTimeout(retry);
+  stream?.close();
+  stream = new EventSource(document.body.dataset.live);
+  stream.addEventListener("changed", refresh);
+  stream.addEventListener("open", () => {
+    if (!offline.hidden) refresh();
+    offline.hidden = true;
+  });
+  stream.addEventListener("error", () => {
+    offline.textContent = document.body.dataset.offline;
+    offline.hidden = false;
+    // The browser gives up after an answer that is no stream (the server restarts behind a proxy).
+    if (stream.readyState === EventSource.CLOSED) retry = setTimeout(listen, 3000);
+  });
+}
+function listenWhileVisible() {
+  // A browser opens six connections to one host: a tab nobody looks at must not hold one.
+  if (document.hidden) {
+    clearTimeout(retry);
+    stream?.close();
+    stream = null;
+  } else if (!stream) {
+    listen();
+    refresh();
+  }
+}
+if (document.body.dataset.live && parts.length) {
+  if (!document.hidden) listen();
+  document.addEventListener("visibilitychange", listenWhileVisible);
+  addEventListener("pagehide", () => stream?.close());
+}
+
+// The list follows the search field, and so does the address.
+const filters = $("#filters");
+if (filters) {
+  let typing = 0;
+  $("#q").addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      $("[name=page]", filters)?.remove();
+      const wanted = new URLSearchParams([...new FormData(filters)].filter(([, value]) => value));
+      history.replaceState(null, "", wanted.size ? `/?${wanted}` : "/");
+      refresh();
+    }, 150);
+  });
+}
+// What was done is said once: a reload is another matter.
+const here = new URL(location.href);
+if (here.searchParams.has("done")) {
+  here.searchParams.delete("done");
+  history.replaceState(null, "", here);
+}
+
+// Copy, also where the browser has no clipboard for pages without HTTPS.
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(source);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    document.execCommand("copy");
+  }
+  const before = (button.dataset.label ??= button.textContent);
+  button.textContent = document.body.dataset.copied;
+  setTimeout(() => { button.textContent = before; }, 2000);
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});
+
+// The form proposes: a slug from the name, a grace of a fifth of the interval (a minute to an hour).
+const form = $("#monitor-form");
+if (form) {
+  const { name, slug, interval_seconds: interval, grace_seconds: grace } = {
+    name: $("#f-name"), slug: $("#f-slug"), interval_seconds: $("#f-interval_seconds"), grace_seconds: $("#f-grace_seconds"),
+  };
+  const touched = new Set();
+  for (const input of [slug, grace]) input.addEventListener("input", () => touched.add(input));
+  const isNew = "new" in form.dataset;
+  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 100).replace(/-+$/, "");
+  if (isNew && slug.value && slug.value !== plain(name.value)) touched.add(slug);
+  name.addEventListener("input", () => {
+    if (isNew && !touched.has(slug)) slug.value = plain(name.value);
+  });
+  const presets = $$("[data-seconds]", form);
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const inWords = (seconds) => {
+    const parts = [];
+    let left = seconds;
+    for (const [unit, size] of units) {
+      const count = Math.floor(left / size);
+      left -= count * size;
+      if (count) parts.push(new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(count));
+    }
+    return parts.slice(0, 2).join(" ");
+  };
+  const read = () => {
+    for (const reading of $$("[data-reading]", form)) {
+      const seconds = Number(document.getElementById(reading.dataset.reading).value);
+      reading.textContent = Number.isInteger(seconds) && seconds >= 60 ? inWords(seconds) : "";
+    }
+  };
+  form.addEventListener("input", read);
+  const mark = () => presets.forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.seconds === interval.value.trim())));
+  const propose = () => {
+    mark();
+    const seconds = Number(interval.value);
+    if (isNew && !touched.has(grace) && seconds > 0) grace.value = Math.min(3600, Math.max(60, Math.round(seconds / 5)));
+    read();
+  };
+  interval.addEventListener("input", propose);
+  for (const preset of presets) {
+    preset.addEventListener("click", () => { interval.value = preset.dataset.seconds; propose(); });
+  }
+  mark();
+  read();
+}
+// A failed form that was not focused by the browser (inside closed details, say).
+$("[aria-invalid=true]")?.focus();
+
+// Keys, never while somebody types.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable], dialog[open]")) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    if ($("#q")) $("#q").focus(); else if (document.body.dataset.live) location.assign("/#q");
+  } else if (event.key === "n" && document.body.dataset.live) {
+    location.assign("/monitors/new");
+  } else if (event.key === "?") {
+    $("#help")?.showModal();
+  }
+});
+if (location.hash === "#q") $("#q")?.focus();

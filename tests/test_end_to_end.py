@@ -1,0 +1,169 @@
+"""The path that PulseMon exists for, on a real server process, over real sockets, on both databases."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.conftest import ROOT, Server, wait_until
+
+
+class Receiver:
+    """A webhook receiver that keeps what it got."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["content-length"]))
+                outer.bodies.append(json.loads(raw))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def receiver() -> Any:
+    opened = Receiver()
+    yield opened
+    opened.close()
+
+
+SEVEN_KEYS = ["slug", "name", "status", "occurred_at", "interval_seconds", "grace_seconds", "last_ping"]
+
+
+@pytest.mark.parametrize("command", ["serve", "uvicorn"])
+def test_a_monitor_goes_up_down_and_up_again_and_every_turn_is_told(
+    make_server: Callable[..., Server], database_url: str, receiver: Receiver, command: str
+) -> None:
+    plain = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
+    server = make_server(database_url, arguments=plain if command == "uvicorn" else None)
+    made = server.create(interval_seconds=1, grace_seconds=0, webhook_url=receiver.url)
+    assert (made["status"], made["last_ping"]) == ("UNKNOWN", None)
+
+    answer = httpx2.get(made["ping_url"])
+    assert (answer.status_code, answer.json()) == (200, {"ok": True})
+    assert server.get("/api/monitors/backup-noturno")["status"] == "UP"
+
+    wait_until(lambda: server.get("/api/monitors/backup-noturno")["status"] == "DOWN", within=3)
+    wait_until(lambda: len(receiver.bodies) == 1)
+    httpx2.get(made["ping_url"])
+    assert server.get("/api/monitors/backup-noturno")["status"] == "UP"
+    wait_until(lambda: len(receiver.bodies) >= 2)
+
+    assert [body["status"] for body in receiver.bodies[:2]] == ["DOWN", "UP"]
+    assert all(list(body) == SEVEN_KEYS for body in receiver.bodies)
+    history = server.get("/api/history/backup-noturno")
+    turns = [(row["prev_status"], row["new_status"]) for row in reversed(history)]
+    assert turns[:3] == [("UNKNOWN", "UP"), ("UP", "DOWN"), ("DOWN", "UP")]
+    assert "backup-noturno" in httpx2.get(f"{server.url}/status").text
+    assert server.stop() in (0, -signal.SIGTERM)
+    assert made["token"] not in server.log
+
+
+def test_no_acknowledged_ping_is_lost_when_the_process_is_killed(
+    make_server: Callable[..., Server], sqlite_url: str
+) -> None:
+    server = make_server(sqlite_url)
+    monitors = [server.create(slug=f"job-{number}", interval_seconds=3600) for number in range(4)]
+    acknowledged: list[str] = []
+
+    def ping_until_it_dies(url: str) -> None:
+        with httpx2.Client() as client:
+            for number in range(100_000):
+                rid = f"00000000-0000-4000-8000-{threading.get_ident() % 10**6:06d}{number:06d}"
+                try:
+                    if client.get(url, params={"rid": rid}).status_code == 200:
+                        acknowledged.append(rid)
+                except httpx2.TransportError:
+                    return
+
+    clients = [threading.Thread(target=ping_until_it_dies, args=(each["ping_url"],)) for each in monitors]
+    for each in clients:
+        each.start()
+    wait_until(lambda: len(acknowledged) > 500, within=30)
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    for each in clients:
+        each.join()
+
+    server.start_again()  # the lock is free again, and the database opens
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        stored = {rid for (rid,) in connection.execute("SELECT rid FROM pings")}
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert set(acknowledged) <= stored
+
+
+def test_a_restart_blames_no_monitor(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    server = make_server(sqlite_url)
+    made = server.create(interval_seconds=2, grace_seconds=1)
+    httpx2.get(made["ping_url"])
+    server.stop()
+    time.sleep(4)  # not for luck: the deadline must pass while nobody watches
+
+    server.start_again()
+
+    assert server.get("/api/monitors/backup-noturno")["status"] == "UP"
+    assert httpx2.get(made["ping_url"]).status_code == 200
+    assert [row["new_status"] for row in server.get("/api/history/backup-noturno")] == ["UP"]
+
+
+def test_a_second_server_on_the_same_file_is_refused_with_one_line(server: Server, tmp_path: Path) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "pulsemon", "serve"],
+        env=server.environment | {"APP_PORT": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert second.returncode != 0
+    assert "Another PulseMon is running" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert len(second.stderr.strip().splitlines()) == 1
+
+
+def test_open_event_streams_do_not_delay_a_stop(server: Server) -> None:
+    with httpx2.Client(base_url=server.url, follow_redirects=True) as browser:
+        token = server.headers["X-Admin-Token"]
+        assert browser.post("/login", data={"token": token}).status_code == 200
+        streams = [browser.stream("GET", "/events") for _ in range(5)]
+        answers = [stream.__enter__() for stream in streams]
+        assert all(answer.status_code == 200 for answer in answers)
+        iterators = [answer.iter_bytes() for answer in answers]
+        assert all(next(each) for each in iterators)
+
+        assert server.stop(within=2) == 0
+
+        for stream in streams:
+            with contextlib.suppress(httpx2.TransportError):
+                stream.__exit__(None, None, None)

@@ -1,0 +1,500 @@
+"""One look around at a time, with clocks, queue and refusals in the test's hand and a real database below."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pulsemon import evaluator
+from pulsemon.core.blindness import Reading
+from pulsemon.db import Database, sqlite
+from pulsemon.db.tables import Node
+from pulsemon.errors import Unavailable
+from pulsemon.evaluation import HELD_SLEEP_SEC, LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, Evaluation, Surroundings
+from pulsemon.evaluator import Changed
+from pulsemon.monitors import View
+from tests.arrange import (
+    START,
+    a_ping,
+    again,
+    blind_windows,
+    history,
+    make_up,
+    record,
+    rows,
+    seconds,
+    set_by_hand,
+    transitions,
+)
+from tests.conftest import at, wait_until
+
+
+@dataclass
+class World:
+    """Clocks that stand until the test moves them, and what else the evaluation looks at."""
+
+    wall: datetime = START
+    monotonic: float = 1_000.0
+    boot: float = 1_000.0
+    loop_beat_at: float | None = None  # None: it beats as time goes
+    oldest_unstored: datetime | None = None
+    refusals: list[datetime] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
+
+    def read(self) -> Reading:
+        return Reading(self.wall, self.monotonic, self.boot)
+
+    def pass_time(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.monotonic += seconds
+        self.boot += seconds
+
+    def take_refusals(self) -> list[datetime]:
+        taken, self.refusals = self.refusals, []
+        return taken
+
+    @property
+    def around(self) -> Surroundings:
+        return Surroundings(
+            read_clocks=self.read,
+            oldest_unstored=lambda: self.oldest_unstored,
+            take_refusals=self.take_refusals,
+            loop_beat_at=lambda: self.monotonic if self.loop_beat_at is None else self.loop_beat_at,
+            on_changed=self.changed.append,
+        )
+
+
+def watched(database: Database, slug: str = "job") -> View:
+    """A monitor that is UP since 10:00 and due at 10:00:10."""
+    return make_up(database, slug, interval_seconds=8, grace_seconds=2)
+
+
+class Process:
+    """An evaluation in a world, ticking as its thread would: a tick, a rest, the sleep it asked for."""
+
+    def __init__(self, database: Database, world: World, *, sweep_sec: float = 1e9, node: str = "node") -> None:
+        self.world = world
+        self.evaluation = Evaluation(database, node, sweep_sec=sweep_sec, around=world.around)
+        self.evaluation.begin()
+
+    def look(self) -> float:
+        """Tick once and rest; return how long it wants to sleep."""
+        sleep_sec = self.evaluation.tick()
+        self.evaluation._rest(sleep_sec)
+        return sleep_sec
+
+    def live_until(self, end: datetime) -> None:
+        """Tick and sleep, in ordinary time, until *end*."""
+        for _ in range(10_000):
+            sleep_sec = self.look()
+            if self.world.wall >= end:
+                return
+            remaining = (end - self.world.wall).total_seconds()
+            self.world.pass_time(min(max(sleep_sec, 0.001), remaining))
+        pytest.fail(f"did not reach {end}")
+
+
+@pytest.fixture
+def database(sqlite_url: str) -> Iterator[Database]:
+    """SQLite: what a tick does to PostgreSQL stands in test_evaluator."""
+    opened = Database.open(sqlite_url)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class TestSleep:
+    def test_without_a_deadline_it_sleeps_a_second(self, database: Database, world: World) -> None:
+        assert Process(database, world).look() == MAX_SLEEP_SEC
+
+    def test_a_deadline_far_away_is_looked_at_every_second(self, database: Database, world: World) -> None:
+        watched(database)
+
+        assert Process(database, world).look() == MAX_SLEEP_SEC
+
+    def test_it_wakes_right_after_the_next_deadline(self, database: Database, world: World) -> None:
+        make_up(database, interval_seconds=1, grace_seconds=0)
+        process = Process(database, world)
+        world.pass_time(0.75)
+
+        assert process.look() == pytest.approx(0.251)
+
+    def test_down_is_recorded_within_a_few_milliseconds_of_the_deadline(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+
+        Process(database, world).live_until(at("10:00:11"))
+
+        last = transitions(database, monitor)[-1]
+        assert last.occurred_at == at("10:00:10")
+        assert last.created_at - last.occurred_at <= seconds(0.01)
+        assert world.changed == [Changed(1, 0)]
+
+    def test_a_thousand_deadlines_in_one_second_are_worked_off_without_sleep(
+        self, database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(evaluator, "CHUNK", 2)
+        for number in range(5):
+            watched(database, f"m{number}")
+        process = Process(database, world)
+        world.pass_time(1)
+        process.look()
+        set_time_past_deadline(world, process)
+
+        assert [process.look() for _ in range(3)] == [0.0, 0.0, HELD_SLEEP_SEC]
+        assert process.evaluation.expired_count == 5
+
+
+def set_time_past_deadline(world: World, process: Process) -> None:
+    """Go past the deadline second by second, deadlines untouched, as if somebody had held them back until now."""
+    world.oldest_unstored = START
+    process.live_until(at("10:00:11"))
+    world.oldest_unstored = None
+
+
+class TestHorizon:
+    def test_a_ping_that_waits_to_be_stored_holds_judgement_back(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        world.oldest_unstored = at("10:00:09.900")
+
+        process.live_until(at("10:00:13"))
+        assert again(database, monitor).status == "UP"
+        assert process.look() == HELD_SLEEP_SEC
+
+        record(database, a_ping(monitor, at("10:00:09.900")))
+        world.oldest_unstored = None
+        process.live_until(at("10:00:15"))
+        assert history(database, monitor) == [(1, "UNKNOWN", "UP")]
+
+    def test_what_was_due_before_it_arrived_is_judged_all_the_same(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        world.oldest_unstored = at("10:00:10.500")
+
+        process.live_until(at("10:00:12"))
+
+        assert again(database, monitor).status == "DOWN"
+
+
+class TestStall:
+    def test_while_the_event_loop_stands_still_nothing_is_judged_and_nothing_is_written(
+        self, database: Database, world: World
+    ) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        world.loop_beat_at = world.monotonic
+        beaten_at = evaluator.last_heartbeat(database)
+
+        process.live_until(at("10:00:16"))
+
+        assert again(database, monitor).status == "UP"
+        assert evaluator.last_heartbeat(database) <= beaten_at + seconds(LOOP_IS_STALLED_SEC + 1)  # type: ignore[operator]
+
+    def test_when_it_runs_again_the_time_is_a_blind_window(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        world.loop_beat_at = world.monotonic
+        process.live_until(at("10:00:16"))
+        world.loop_beat_at = None
+
+        process.live_until(at("10:00:17"))
+
+        ((started_at, ended_at, cause),) = blind_windows(database)
+        assert cause == "stall"
+        assert started_at == at("10:00:08")
+        assert at("10:00:16") <= ended_at <= at("10:00:16.200")
+        assert again(database, monitor).due_at == ended_at + seconds(10)
+
+    def test_a_process_that_was_stopped_in_its_sleep_blames_nobody(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        world.pass_time(20)  # SIGSTOP, SIGCONT
+
+        process.look()
+
+        assert again(database, monitor).status == "UP"
+        assert [cause for *_, cause in blind_windows(database)] == ["stall"]
+
+    def test_a_process_that_was_stopped_in_the_middle_of_its_work_blames_nobody(
+        self, database: Database, world: World
+    ) -> None:
+        """The clocks were compared over the sleep only: a stop between two sleeps went unnoticed."""
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        sleep_sec = process.evaluation.tick()
+        world.pass_time(20)
+        process.evaluation._rest(sleep_sec)
+
+        process.look()
+
+        assert again(database, monitor).status == "UP"
+        assert [cause for *_, cause in blind_windows(database)] == ["stall"]
+
+    def test_a_machine_that_slept_blames_nobody(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.look()
+        world.wall += timedelta(hours=1)
+        world.boot += 3_600
+        world.pass_time(0.5)
+
+        process.look()
+
+        assert again(database, monitor).status == "UP"
+        assert [cause for *_, cause in blind_windows(database)] == ["suspend"]
+
+
+class TestClock:
+    def test_a_clock_set_forward_blames_nobody(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.look()
+        world.wall += timedelta(hours=1)
+        world.pass_time(1)
+
+        process.look()
+
+        assert again(database, monitor).status == "UP"
+        assert [cause for *_, cause in blind_windows(database)] == ["clock"]
+
+    def test_a_clock_set_back_gives_everybody_one_full_period_and_no_more(
+        self, database: Database, world: World
+    ) -> None:
+        monitor = watched(database)
+        process = Process(database, world, sweep_sec=10)
+        process.look()
+        world.wall -= timedelta(hours=1)
+        world.pass_time(1)
+
+        process.look()
+        due_at = again(database, monitor).due_at
+        assert due_at == at("09:00:11")
+        process.live_until(at("09:00:10"))
+        assert again(database, monitor).status == "UP"
+        process.live_until(at("09:00:12"))
+        assert again(database, monitor).status == "DOWN"
+        assert history(database, monitor)[1:] == [(2, "UP", "DOWN")]
+
+    def test_after_a_step_back_silence_stays_silence_when_the_old_time_comes_round_again(
+        self, database: Database, world: World
+    ) -> None:
+        monitor = watched(database)
+        process = Process(database, world, sweep_sec=10)
+        process.look()
+        world.wall -= timedelta(minutes=1)
+        world.pass_time(1)
+        process.live_until(at("10:00:20"))
+
+        assert history(database, monitor) == [(1, "UNKNOWN", "UP"), (2, "UP", "DOWN")]
+
+    def test_a_clock_set_back_while_nobody_ran_is_found_at_the_start(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        evaluator.beat(database, "earlier", now=at("10:00:05"))
+        world.wall = at("09:00")
+
+        Process(database, world)
+
+        assert again(database, monitor).due_at == at("09:00:10")
+
+
+class TestRestart:
+    def test_what_was_missed_while_nobody_ran_is_nobody_s_fault(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        evaluator.beat(database, "earlier", now=at("10:00:05"))
+        world.wall = at("10:20")
+
+        Process(database, world).live_until(at("10:20:09"))
+
+        assert again(database, monitor).status == "UP"
+        assert blind_windows(database) == [(at("10:00:05"), at("10:20"), "restart")]
+
+    def test_a_monitor_that_really_died_meanwhile_is_down_in_time(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        evaluator.beat(database, "earlier", now=at("10:00:05"))
+        world.wall = at("10:20")
+
+        Process(database, world).live_until(at("10:20:11"))
+
+        assert transitions(database, monitor)[-1].occurred_at == at("10:20:10")
+
+    def test_what_was_due_before_the_process_died_is_down_at_its_deadline(
+        self, database: Database, world: World
+    ) -> None:
+        monitor = watched(database)
+        evaluator.beat(database, "earlier", now=at("10:00:12"))
+        world.wall = at("10:20")
+
+        Process(database, world).look()
+
+        assert transitions(database, monitor)[-1].occurred_at == at("10:00:10")
+
+    def test_a_node_that_joins_others_was_not_blind(self, postgres_url: str, world: World) -> None:
+        database = Database.open(postgres_url)
+        evaluator.beat(database, "other", now=START - seconds(1))
+
+        Process(database, world)
+
+        assert blind_windows(database) == []
+        database.close()
+
+    def test_the_heartbeat_is_written_every_second(self, database: Database, world: World) -> None:
+        process = Process(database, world)
+
+        process.live_until(at("10:00:05"))
+
+        assert evaluator.last_heartbeat(database) == at("10:00:05")
+        assert [row.name for row in rows(database, Node)] == ["node"]
+
+
+class TestRefusals:
+    def test_pings_that_were_refused_excuse_as_a_restart_does(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        world.refusals = [at("10:00:08"), at("10:00:09")]
+
+        process.live_until(at("10:00:16"))
+
+        assert again(database, monitor).status == "UP"
+        assert blind_windows(database) == [(at("10:00:08"), at("10:00:09"), "refused")]
+
+    def test_a_single_refusal_is_enough(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        world.refusals = [at("10:00:08")]
+
+        process.live_until(at("10:00:16"))
+
+        assert again(database, monitor).status == "UP"
+
+
+@contextmanager
+def locked_from_outside(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as foreign:
+        foreign.execute("BEGIN EXCLUSIVE")
+        yield
+        foreign.execute("ROLLBACK")
+
+
+@pytest.fixture
+def impatient(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """SQLite that gives up on a lock at once."""
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SEC", 0.05)
+    database = Database.open(sqlite_url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+class TestDatabaseAway:
+    def test_the_time_in_which_nothing_could_be_written_was_blind(
+        self, impatient: Database, sqlite_url: str, world: World
+    ) -> None:
+        monitor = watched(impatient)
+        process = Process(impatient, world)
+        process.live_until(at("10:00:08"))
+        with locked_from_outside(Path(sqlite_url.removeprefix("sqlite:///"))):
+            for _ in range(5):
+                world.pass_time(1)
+                with pytest.raises(Unavailable):
+                    process.evaluation.tick()
+
+        world.pass_time(1)
+        process.live_until(at("10:00:16"))
+
+        assert again(impatient, monitor).status == "UP"
+        assert blind_windows(impatient) == [(at("10:00:08"), at("10:00:14"), "database")]
+
+    def test_a_window_that_could_not_be_recorded_is_not_forgotten(
+        self, impatient: Database, sqlite_url: str, world: World
+    ) -> None:
+        watched(impatient)
+        process = Process(impatient, world)
+        process.live_until(at("10:00:08"))
+        world.pass_time(20)
+        with locked_from_outside(Path(sqlite_url.removeprefix("sqlite:///"))), pytest.raises(Unavailable):
+            process.evaluation.tick()
+
+        process.live_until(at("10:00:30"))
+
+        assert "stall" in [cause for *_, cause in blind_windows(impatient)]
+
+
+class TestSweep:
+    def test_it_runs_at_its_interval(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world, sweep_sec=6)
+        set_by_hand(database, monitor, due_at=None)
+
+        process.live_until(at("10:00:05"))
+        assert again(database, monitor).due_at is None
+        process.live_until(at("10:00:07"))
+        assert again(database, monitor).due_at == at("10:00:10")
+
+
+class TestThread:
+    """The real thread; what it waits for is polled."""
+
+    @contextmanager
+    def running(self, evaluation: Evaluation) -> Iterator[None]:
+        thread = threading.Thread(target=evaluation.run, daemon=True)
+        thread.start()
+        yield
+        evaluation.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    def test_an_earlier_deadline_wakes_it_and_a_later_one_does_not(self, database: Database, world: World) -> None:
+        evaluation = Process(database, world).evaluation
+        evaluation._planned_wake_at = at("10:00:10")
+
+        evaluation.wake_for(at("10:00:11"))
+        assert not evaluation._wake.is_set()
+        evaluation.wake_for(at("10:00:09"))
+        assert evaluation._wake.is_set()
+
+    def test_a_tick_that_fails_is_not_the_last(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        evaluation = Process(database, world).evaluation
+        failures = [OSError("by the test")]
+
+        def fail_once() -> None:
+            if failures:
+                raise failures.pop()
+
+        evaluation._around = replace(world.around, oldest_unstored=fail_once)
+        set_by_hand(database, monitor, due_at=at("09:59"))
+
+        with self.running(evaluation):
+            wait_until(lambda: again(database, monitor).status == "DOWN")
+        assert failures == []
+
+
+def test_on_postgres_too_silence_is_noticed_and_a_restart_is_excused(postgres_url: str, world: World) -> None:
+    database = Database.open(postgres_url)
+    monitor = watched(database)
+    evaluator.beat(database, "earlier", now=at("10:00:05"))
+    world.wall = at("10:20")
+
+    Process(database, world).live_until(at("10:20:11"))
+
+    assert transitions(database, monitor)[-1].occurred_at == at("10:20:10")
+    assert blind_windows(database) == [(at("10:00:05"), at("10:20"), "restart")]
+    database.close()

@@ -1,0 +1,248 @@
+"""`/health`, `/ready` and `/metrics`: what they say, to whom, and while something is broken."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from pulsemon import __version__
+from tests.conftest import ADMIN_TOKEN, Server, wait_until
+
+NAME = 'Backup "Noturno" \\ n\u00e3o {pare}'
+
+
+def samples(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    """Return name -> labels -> value of a text in Prometheus' format; fails where it is none."""
+    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        assert family.documentation, family.name
+        for sample in family.samples:
+            labels = tuple(sorted(sample.labels.items()))
+            assert labels not in found.get(sample.name, {}), sample
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+def read(client: TestClient, **headers: str) -> Any:
+    answer = client.get("/metrics", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return samples(answer.text)
+
+
+def create(client: TestClient, admin: dict[str, str], **fields: Any) -> dict[str, Any]:
+    body = {"name": NAME, "slug": "job", "interval_seconds": 3600} | fields
+    return dict(client.post("/api/monitors", json=body, headers=admin).json())
+
+
+def test_health_says_ok_and_nothing_else(client: TestClient) -> None:
+    answer = client.get("/health")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert answer.headers["cache-control"] == "no-store"
+    assert client.head("/health").status_code == 200
+
+
+def test_ready_says_ready_while_everything_works(client: TestClient) -> None:
+    answer = wait_until(lambda: (found := client.get("/ready")).status_code == 200 and found)
+
+    assert answer.json() == {"status": "ready"}
+    assert client.head("/ready").status_code == 200
+
+
+def test_ready_is_503_with_reasons_as_long_as_the_last_write_failed(
+    make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str]
+) -> None:
+    client = make_client(sqlite_url)
+    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        assert client.post("/api/monitors", json={"name": "x", "slug": "x", "interval_seconds": 1}, headers=admin)
+        answer = client.get("/ready")
+        metrics = read(client)
+        health = client.get("/health")
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert any("write failed" in reason for reason in answer.json()["reasons"])
+    assert metrics["pulsemon_ready"] == {(): 0}
+    assert health.status_code == 200
+    wait_until(lambda: client.get("/ready").status_code == 200)
+
+
+def test_everybody_gets_totals_and_nobody_s_name(client: TestClient, admin: dict[str, str]) -> None:
+    made = create(client, admin)
+    create(client, admin, slug="other", name="Other")
+    client.get(made["ping_url"])
+
+    answer = client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    for word in ("Backup", "job", "Other", "other", made["token"], "monitor_slug", "monitor_name"):
+        assert word not in answer.text
+    found = samples(answer.text)
+    assert all(name.startswith("pulsemon_") for name in found)
+    assert found["pulsemon_info"] == {(("version", __version__),): 1}
+    assert found["pulsemon_database_up"] == {(): 1}
+    assert found["pulsemon_pings_total"][(("answer", "stored"),)] == 1
+    assert found["pulsemon_deliveries_pending"] == {(): 0}
+    states = {labels[0][1]: value for labels, value in found["pulsemon_monitors"].items()}
+    assert states == {"up": 1, "late": 0, "down": 0, "paused": 0, "waiting": 1, "blind": 0}
+
+
+def test_totals_are_read_once_a_second_however_many_ask(
+    make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str]
+) -> None:
+    client = make_client(sqlite_url)
+    assert read(client)["pulsemon_monitors"][(("state", "waiting"),)] == 0
+
+    create(client, admin)
+
+    assert read(client, **admin)["pulsemon_monitors"][(("state", "waiting"),)] == 1
+    wait_until(lambda: read(client)["pulsemon_monitors"][(("state", "waiting"),)] == 1, within=5)
+
+
+def test_counters_exist_from_the_start_with_zero(client: TestClient) -> None:
+    found = read(client)
+
+    for name in ("pulsemon_pings_total", "pulsemon_expired_total", "pulsemon_delivery_attempts_total"):
+        assert set(found[name].values()) == {0}, name
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Admin-Token": ADMIN_TOKEN},
+        {"Authorization": f"Bearer {ADMIN_TOKEN}"},
+        {"Authorization": f"bearer  {ADMIN_TOKEN}"},
+        {"Authorization": "Basic " + base64.b64encode(f"prometheus:{ADMIN_TOKEN}".encode()).decode()},
+        {"Authorization": "Basic " + base64.b64encode(f":{ADMIN_TOKEN}".encode()).decode()},
+        {"Authorization": f"Bearer {ADMIN_TOKEN}", "X-Admin-Token": "wrong"},
+    ],
+    ids=["header", "bearer", "bearer in another case", "basic", "basic without a user", "one of two"],
+)
+def test_the_admin_token_shows_every_monitor(
+    make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str], headers: dict[str, str]
+) -> None:
+    client = make_client(sqlite_url)
+    create(client, admin)
+
+    found = read(client, **headers)
+
+    labels = (("monitor_name", NAME), ("monitor_slug", "job"), ("monitor_type", "push"))
+    assert found["monitor_status"] == {labels: 2}
+    assert found["pulsemon_monitors"][(("state", "waiting"),)] == 1
+
+
+def test_monitors_appear_with_kuma_s_numbers_and_their_instants(client: TestClient, admin: dict[str, str]) -> None:
+    for slug in ("up", "down", "paused", "waiting"):
+        create(client, admin, slug=slug, name=slug)
+    up = client.get("/api/monitors/up", headers=admin).json()
+    client.get(up["ping_url"])
+    client.get(client.get("/api/monitors/down", headers=admin).json()["ping_url"] + "/fail")
+    client.post("/api/monitors/paused/pause", headers=admin)
+
+    found = read(client, **admin)
+
+    statuses = {dict(labels)["monitor_slug"]: value for labels, value in found["monitor_status"].items()}
+    assert statuses == {"up": 1, "down": 0, "paused": 3, "waiting": 2}
+    names = (("monitor_name", "up"), ("monitor_slug", "up"))
+    last_ping = found["pulsemon_monitor_last_ping_timestamp_seconds"]
+    assert found["pulsemon_monitor_due_timestamp_seconds"][names] - last_ping[names] == pytest.approx(3600)
+    assert {dict(labels)["monitor_slug"] for labels in last_ping} == {"up", "down"}
+    assert found["pulsemon_monitor_pings_total"][names] == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Admin-Token": "wrong"},
+        {"X-Admin-Token": ""},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": ADMIN_TOKEN},
+        {"Authorization": f"Digest {ADMIN_TOKEN}"},
+        {"Authorization": "Basic " + base64.b64encode(f"{ADMIN_TOKEN}:".encode()).decode()},
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic " + base64.b64encode(b":\xff").decode()},
+        {"Authorization": ""},
+    ],
+    ids=repr,
+)
+def test_a_wrong_token_is_401_so_that_a_scraper_notices(
+    make_client: Callable[..., TestClient], sqlite_url: str, headers: dict[str, str]
+) -> None:
+    answer = make_client(sqlite_url).get("/metrics", headers=headers)
+
+    assert (answer.status_code, answer.json()) == (401, {"detail": "The token is wrong."})
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_while_no_admin_token_is_set_totals_go_on_and_no_token_opens_more(
+    make_client: Callable[..., TestClient], sqlite_url: str
+) -> None:
+    client = make_client(sqlite_url, admin_token="")
+
+    assert "pulsemon_monitors" in read(client)
+    for headers in ({"X-Admin-Token": ""}, {"Authorization": "Bearer "}, {"Authorization": "Basic Og=="}):
+        answer = client.get("/metrics", headers=headers)
+        assert answer.status_code == 401
+        assert "ADMIN_TOKEN is not set" in answer.json()["detail"]
+
+
+def test_open_metrics_are_given_to_who_asks_for_them(client: TestClient) -> None:
+    answer = client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+
+
+def test_a_message_that_cannot_be_delivered_shows_in_the_backlog(
+    make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str]
+) -> None:
+    client = make_client(sqlite_url)
+    made = create(client, admin, webhook_url="http://127.0.0.1:1/closed")
+    client.get(made["ping_url"] + "/fail")
+
+    found = wait_until(
+        lambda: (
+            (each := read(client, **admin))["pulsemon_delivery_attempts_total"][(("outcome", "retry"),)] >= 1 and each
+        )
+    )
+
+    assert found["pulsemon_deliveries_pending"] == {(): 1}
+    assert found["pulsemon_oldest_delivery_age_seconds"][()] >= 0
+
+
+def test_while_the_database_is_away_the_process_tells_what_it_knows(
+    make_server: Callable[..., Server], empty_postgres_url: str
+) -> None:
+    server = make_server(empty_postgres_url)
+    server.create()
+    name = psycopg.conninfo.conninfo_to_dict(empty_postgres_url)["dbname"]
+    admin_url = empty_postgres_url.replace(f"/{name}", "/postgres")
+    with psycopg.connect(admin_url, autocommit=True) as session:
+        session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+        session.execute(b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        answer = httpx2.get(f"{server.url}/metrics", headers=server.headers, timeout=20)
+        health = httpx2.get(f"{server.url}/health", timeout=20)
+        api = httpx2.get(f"{server.url}/api/monitors", headers=server.headers, timeout=20)
+        session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+
+    assert answer.status_code == 200
+    found = samples(answer.text)
+    assert found["pulsemon_database_up"] == {(): 0}
+    assert "pulsemon_pings_total" in found
+    assert "monitor_status" not in found
+    assert (health.status_code, json.loads(health.text)) == (200, {"status": "ok"})
+    assert (api.status_code, api.headers["retry-after"]) == (503, "5")
+    wait_until(lambda: httpx2.get(f"{server.url}/api/monitors", headers=server.headers).status_code == 200)
