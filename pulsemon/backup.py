@@ -36,6 +36,7 @@ def back_up(url: str, target: Path) -> int:
     unfinished = target.with_name(target.name + ".unfinished")
     try:
         unfinished.unlink(missing_ok=True)
+        sqlite.make_private(unfinished)
         _copy(source, unfinished)
         _flush(unfinished)
         os.link(unfinished, target)  # unlike a rename, fails if somebody made the file meanwhile

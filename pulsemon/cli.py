@@ -96,7 +96,7 @@ def check_config() -> None:
     """Read the environment and .env, and print what PulseMon makes of them; secrets are masked."""
     settings = load()
     for name, value in settings.model_dump(mode="json").items():
-        shown = ",".join(value) if isinstance(value, list) else value
+        shown = ",".join(value) if isinstance(value, list) else str(value).lower() if value in (True, False) else value
         if name in _SECRETS and value:
             shown = value.partition("://")[0] + "://..." if name == "database_url" and "@" in value else value
             shown = "(set)" if name != "database_url" else shown

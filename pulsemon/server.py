@@ -22,7 +22,7 @@ from pulsemon.loops import Loops, Panels
 from pulsemon.settings import Settings
 from pulsemon.web.app import create_app
 from pulsemon.web.live import Live
-from pulsemon.web.protocol import STATE_KEY
+from pulsemon.web.protocol import CONNECTIONS_KEY, STATE_KEY, Connections
 from pulsemon.web.site import Readiness, Site
 
 _log = log.get(__name__)
@@ -69,7 +69,9 @@ class PulseMon:
             await send({"type": "lifespan.startup.failed", "message": ""})
             return
         # For connections of our own protocol class; under another one nobody looks.
-        scope.get("state", {})[STATE_KEY] = self._app
+        state = scope.get("state", {})
+        state[STATE_KEY] = self._app
+        state[CONNECTIONS_KEY] = Connections(asyncio.get_running_loop(), self._settings.trusted_proxies)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stop()

@@ -100,7 +100,7 @@ def test_everybody_gets_totals_and_nobody_s_name(client: TestClient, admin: dict
     assert states == {"up": 1, "late": 0, "down": 0, "paused": 0, "waiting": 1, "blind": 0}
 
 
-def test_totals_are_read_once_a_second_however_many_ask(
+def test_totals_for_anybody_are_at_most_a_second_old_and_for_the_admin_fresh(
     make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str]
 ) -> None:
     client = make_client(sqlite_url)

@@ -8,14 +8,14 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import ROOT, Server, server_maker
+from tests.conftest import ROOT, Server, server_maker, wait_until
 
 PLAIN = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
 
@@ -176,3 +176,76 @@ def test_the_short_way_is_taken(make_server: Callable[..., Server], sqlite_url: 
     assert talk(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).startswith(b"HTTP/1.1 200")
     # The control: what the short way leaves alone does come the long way.
     assert talk(server, f"GET {path} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.1 500")
+
+
+FORM = b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+def test_what_does_not_arrive_in_time_is_ended(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    server = make_server(sqlite_url)
+    path = urlsplit(server.create()["ping_url"]).path
+    address = urlsplit(server.url)
+    begun = {
+        b"": b"",  # a connection that says nothing is closed without a word
+        b"GET /health HTTP/1.1\r\nHost": b"HTTP/1.1 408",
+        FORM + b"Content-Length: 100\r\n\r\ntoken": b"HTTP/1.1 408",
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nto".encode(): b"HTTP/1.1 408",
+    }
+    open_ones = []
+    for sent, wanted in begun.items():
+        connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
+        connection.sendall(sent)
+        open_ones.append((connection, wanted))
+
+    assert b"200 OK" in talk(server, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+    for connection, wanted in open_ones:
+        received = b""
+        while chunk := connection.recv(4096):  # ends with the connection; 20 s of silence fail the test
+            received += chunk
+        assert received.startswith(wanted)
+        connection.close()
+    assert server.get("/api/monitors/backup-noturno")["last_ping"] is None
+
+
+def test_headers_that_grow_are_refused_while_they_are_read(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    server = make_server(sqlite_url)
+
+    answer = talk(server, b"GET /health HTTP/1.1\r\n", *[b"X-A: " + b"a" * 8_000 + b"\r\n"] * 9)
+
+    assert answer.startswith(b"HTTP/1.1 431")
+
+
+@contextmanager
+def holding(server: Server, count: int) -> Iterator[list[socket.socket]]:
+    """Hold *count* open connections to the server."""
+    address = urlsplit(server.url)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection((address.hostname or "", address.port or 0), timeout=5))
+            for _ in range(count)
+        ]
+
+
+def test_one_address_holds_only_so_many_connections(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    server = make_server(sqlite_url, TRUSTED_PROXIES="192.0.2.1")  # this machine is not one of them
+    with holding(server, 128) as held:
+        with holding(server, 1) as (one_more,):
+            assert one_more.recv(4096).startswith(b"HTTP/1.1 503")
+            assert one_more.recv(4096) == b""
+
+        held[0].close()
+        wait_until(lambda: is_served(server))
+
+
+def is_served(server: Server) -> bool:
+    """Return whether a new connection gets an answer; one too many is reset while it asks."""
+    try:
+        return talk(server, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200")
+    except ConnectionError:
+        return False
+
+
+def test_a_trusted_proxy_may_hold_more(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    server = make_server(sqlite_url)
+    with holding(server, 200):
+        assert talk(server, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200")

@@ -21,7 +21,7 @@ _CONNECT_ARGS: dict[str, Any] = {
     "application_name": "pulsemon",
     # A statement that waits longer than this for a lock or for the disk is not going to make the five seconds.
     "options": (
-        "-c timezone=UTC -c lock_timeout=4000 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"
+        "-c timezone=UTC -c lock_timeout=2500 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"
     ),
 }
 
@@ -87,7 +87,7 @@ def _engine(target: URL, *, pool_size: int) -> Engine:
         target,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=4.0,
+        pool_timeout=2.0,
         # An error is logged with its statement; tokens and secrets are among the parameters.
         hide_parameters=True,
         # A connection that the server closed meanwhile is replaced before use, not after a failed ping.

@@ -55,14 +55,16 @@ def open_file(url: str, *, lock_patience_sec: float) -> OpenFile:
     lock = lock_file(path, patience_sec=lock_patience_sec)
     writer, reader = _engine(path, is_writer=True), _engine(path, is_writer=False)
     try:
+        make_private(path)
         with writer.connect() as connection:
             _check_durable(connection, path)
-    except (DBAPIError, StartRefused) as failed:
+    except (DBAPIError, OSError, StartRefused) as failed:
         writer.dispose()
         lock.release()
         if isinstance(failed, StartRefused):
             raise
-        raise StartRefused(f"The database {path} cannot be opened for writing: {failed.orig}.") from None
+        reason = failed.strerror if isinstance(failed, OSError) else failed.orig
+        raise StartRefused(f"The database {path} cannot be opened for writing: {reason}.") from None
     return OpenFile(writer, reader, lock)
 
 
@@ -85,6 +87,14 @@ def lock_file(path: Path, *, patience_sec: float) -> FileLock:
     except OSError as failed:
         raise StartRefused(f"The folder of the database {path} cannot be written: {failed.strerror}.") from None
     return lock
+
+
+def make_private(path: Path) -> None:
+    """Make the file, if it is missing, so that only its owner reads it: it will hold tokens and secrets.
+
+    SQLite gives the files beside it the same mode. One that exists keeps the mode that its owner chose.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _inspect(path: Path) -> None:

@@ -116,7 +116,7 @@ def _error(request: Request, status_code: int, detail: Any, headers: dict[str, s
 async def _on_our_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Invalid):
         detail = [
-            {"loc": ["body", *problem.field.split(".")], "msg": problem.message, "type": problem.code}
+            {"loc": ["body", *filter(None, problem.field.split("."))], "msg": problem.message, "type": problem.code}
             for problem in error.problems
         ]
         return _error(request, 422, detail)
@@ -131,7 +131,19 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException | StarletteHTTPException):
         raise error
-    return _error(request, error.status_code, error.detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["allow"] = ", ".join(sorted(_methods_of(request)))
+    return _error(request, error.status_code, error.detail, headers)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Return every method that some route of this path takes; Starlette names only the first route's."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, APIRoute) and route.path_regex.match(request.url.path):
+            found |= set(route.methods or ())
+    return found
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -27,6 +27,8 @@ PREFIX = b"/h/"
 MAX_HEADER_BYTES = 65_536
 # A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
 BODY_PATIENCE_SEC = 10.0
+# One that comes a byte at a time ends as well.
+MAX_BODY_SEC = 60.0
 MAX_EXIT_STATUS = 255
 
 _METHODS = frozenset({"GET", "POST", "HEAD"})
@@ -238,16 +240,17 @@ async def _read_body(receive: Receive, limit: int) -> _Body | None:
     """Return the first *limit* bytes of the body, or None if the client went before it was whole.
 
     The rest is read and thrown away. Once the limit is reached the ping counts: at the body's end, or after ten
-    seconds. Below it, ten seconds without a byte end it. Raises Refused then.
+    seconds. Below it, ten seconds without a byte end it, or a minute in all. Raises Refused then.
     """
     kept = bytearray()
     give_up_at: float | None = None
     loop = asyncio.get_running_loop()
+    end_at = loop.time() + MAX_BODY_SEC
     while True:
         if give_up_at is None and len(kept) >= limit:
             give_up_at = loop.time() + BODY_PATIENCE_SEC
         try:
-            async with asyncio.timeout_at(give_up_at or loop.time() + BODY_PATIENCE_SEC):
+            async with asyncio.timeout_at(give_up_at or min(end_at, loop.time() + BODY_PATIENCE_SEC)):
                 message = await receive()
         except TimeoutError:
             if give_up_at is None:

@@ -1,4 +1,11 @@
-"""A protocol class for uvicorn that answers plain pings before any ASGI object is made.
+"""A protocol class for uvicorn: deadlines and limits for receiving, and a shorter way for plain pings.
+
+uvicorn waits for a request as long as it takes. Here the headers must be there within 5 s and not larger than 64 KiB,
+a body within 10 s (a ping's body has rules of its own, see `web.ping`), and one address holds at most 128 connections;
+proxies that are trusted speak for many addresses and are not counted. What comes too late gets 408 and the connection
+ends. One sweep a second looks at all connections, so that a request pays for two numbers and no timer.
+
+Plain pings are answered before any ASGI object is made.
 
 Used by run.py, `pulsemon serve` and the image. It takes what is simple - GET or HEAD, HTTP/1.1, no proxy's headers, no
 request before it still open - and leaves everything else to uvicorn's own way, which reaches the same ping gate; so
@@ -8,19 +15,37 @@ request before it still open - and leaves everything else to uvicorn's own way, 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+from collections import Counter
+from collections.abc import Sequence
+from enum import Enum
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pulsemon.pings import Answer, Ping
-from pulsemon.web.ping import PREFIX, PingGate, Refused, Response, response_to
+from pulsemon.web.ping import MAX_HEADER_BYTES, PREFIX, PingGate, Refused, Response, response_to
 
 # Where the gate waits in the lifespan's state, which uvicorn hands to every connection.
 STATE_KEY = "pulsemon.ping_gate"
+CONNECTIONS_KEY = "pulsemon.connections"
+MAX_CONNECTIONS_PER_ADDRESS = 128
+_SWEEP_SEC = 1.0
 _METHODS = (b"GET", b"HEAD")
 # Their meaning is uvicorn's business (who is trusted, what is answered first).
 _NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"expect", b"upgrade"})
+
+
+def _last_words(status_code: int, detail: str) -> bytes:
+    body = f'{{"detail": "{detail}"}}'.encode()
+    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return STATUS_LINE[status_code] + head + body
+
+
+_TOO_LATE = _last_words(408, "The request did not arrive in time.")
+_HEADERS_TOO_LARGE = _last_words(431, "The headers are larger than 64 KiB.")
+_TOO_MANY = _last_words(503, "Too many connections from this address.")
 
 
 class _PingCycle:
@@ -37,16 +62,156 @@ class _PingCycle:
         self.body = bytearray()
 
 
+class _Phase(Enum):
+    """What a connection is waiting for."""
+
+    FIRST_BYTE = "first byte"
+    HEADERS = "headers"
+    BODY = "body"
+    ANSWER = "answer"  # ours: no deadline here
+    READER = "reader"  # our answer fills the buffers and nobody takes it
+
+
+_PATIENCE_SEC = {
+    _Phase.FIRST_BYTE: 10.0,
+    _Phase.HEADERS: 5.0,
+    _Phase.BODY: 10.0,
+    _Phase.ANSWER: float("inf"),
+    _Phase.READER: 30.0,
+}
+
+
+class Connections:
+    """Every open connection of the process: how many each address holds, and which of them are overdue."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, trusted_proxies: Sequence[str]) -> None:
+        self._loop = loop
+        self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
+        self._open: set[PingProtocol] = set()
+        self._by_address: Counter[str] = Counter()
+        self._is_sweeping = False
+
+    def admit(self, connection: PingProtocol, address: str | None) -> bool:
+        """Count a new connection; return whether its address may have one more."""
+        if address is not None and not self._is_trusted(address):
+            if self._by_address[address] >= MAX_CONNECTIONS_PER_ADDRESS:
+                return False
+            self._by_address[address] += 1
+        self._open.add(connection)
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            self._loop.call_later(_SWEEP_SEC, self._sweep)
+        return True
+
+    def forget(self, connection: PingProtocol, address: str | None) -> None:
+        """The connection is closed."""
+        if connection not in self._open:
+            return
+        self._open.discard(connection)
+        if address is not None and address in self._by_address:
+            self._by_address[address] -= 1
+            if self._by_address[address] <= 0:
+                del self._by_address[address]
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            peer = ipaddress.ip_address(address)
+        except ValueError:  # a socket without an address
+            return True
+        return any(peer in network for network in self._trusted)
+
+    def _sweep(self) -> None:
+        """End what is overdue; goes on once a second while anything is open."""
+        now = self._loop.time()
+        for connection in list(self._open):
+            connection.end_if_overdue(now)
+        self._is_sweeping = bool(self._open)
+        if self._is_sweeping:
+            self._loop.call_later(_SWEEP_SEC, self._sweep)
+
+
 class PingProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol with a shorter way for pings."""
+    """uvicorn's HTTP protocol with deadlines, limits, and a shorter way for pings."""
 
     # One for all: nobody waits for it, but uvicorn sets it when a connection is lost.
     _nobody_waits = asyncio.Event()
 
+    _known: Connections | None = None
+    _phase = _Phase.FIRST_BYTE
+    _since = 0.0
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Admit the connection, or close it where its address has too many."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._known = self.app_state.get(CONNECTIONS_KEY)
+        if self._known is not None and not self._known.admit(self, self._address()):
+            transport.write(_TOO_MANY)
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        if self._known is not None:
+            self._known.forget(self, self._address())
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; headers that grow beyond the limit end the connection while they are read."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._phase is _Phase.HEADERS:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADER_BYTES:
+                self._refuse(_HEADERS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """A request begins: its headers are due."""
+        super().on_message_begin()
+        self._phase, self._since, self._head_bytes = _Phase.HEADERS, self.loop.time(), 0
+
+    def on_message_complete(self) -> None:
+        """The request is whole: now it is our turn."""
+        self._phase = _Phase.ANSWER
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The reader takes nothing; it has some time to go on."""
+        super().pause_writing()
+        self._phase, self._since = _Phase.READER, self.loop.time()
+
+    def resume_writing(self) -> None:
+        """The reader goes on."""
+        super().resume_writing()
+        self._phase = _Phase.ANSWER
+
+    def end_if_overdue(self, now: float) -> None:
+        """End the connection if what it waits for should have come by now."""
+        if now - self._since <= _PATIENCE_SEC[self._phase] or self.transport.is_closing():
+            return
+        is_answering = getattr(self.cycle, "response_started", False) and not self.cycle.response_complete
+        if self._phase is _Phase.READER:
+            self.transport.abort()
+        elif self._phase is _Phase.FIRST_BYTE or is_answering:
+            self.transport.close()
+        else:
+            self._refuse(_TOO_LATE)
+
+    def _refuse(self, answer: bytes) -> None:
+        self.transport.write(answer)
+        self.transport.close()
+
+    def _address(self) -> str | None:
+        return self.client[0] if self.client else None
+
     def on_headers_complete(self) -> None:
         """Answer a plain ping; hand every other request on."""
+        is_ping = self.url.startswith(PREFIX)
+        self._phase = _Phase.ANSWER if is_ping else _Phase.BODY  # the gate watches over a ping's body itself
+        self._since = self.loop.time()
         gate: PingGate | None = self.app_state.get(STATE_KEY)
-        if gate is None or not self.url.startswith(PREFIX) or not self._is_plain():
+        if gate is None or not is_ping or not self._is_plain():
             super().on_headers_complete()
             return
         method = self.parser.get_method()

@@ -6,6 +6,7 @@ Templates escape everything; a text of a user never becomes markup. Every string
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -170,11 +171,12 @@ class Words:
 
     def until(self, instant: datetime) -> str:
         """Return how long it is to *instant*."""
-        return self._("in %(time)s") % {"time": self._largest((instant - self.now).total_seconds() + 0.5)}
+        return self._("in %(time)s") % {"time": self.left(instant)}
 
     def left(self, instant: datetime) -> str:
-        """Return the time left to *instant*, as a length."""
-        return self._largest((instant - self.now).total_seconds() + 0.5)
+        """Return the time left to *instant*, as a length; rounded up, because it is said of deadlines."""
+        seconds = max(0, math.ceil((instant - self.now).total_seconds()))
+        return self.duration(seconds if seconds < 60 else math.ceil(seconds / 60) * 60)
 
     def lasted(self, instant: datetime) -> str:
         """Return the time since *instant*, as a length."""

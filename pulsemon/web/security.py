@@ -126,7 +126,9 @@ def _signer(site: Site) -> Signer:
 
 def is_admin(site: Site, headers: Headers) -> bool:
     """Return whether the header X-Admin-Token holds the admin token."""
-    return access.is_admin_token(headers.get("x-admin-token", ""), site.settings.admin_token)
+    # Headers arrive as latin-1; a token outside ASCII was sent as UTF-8.
+    given = headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    return access.is_admin_token(given, site.settings.admin_token)
 
 
 def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:

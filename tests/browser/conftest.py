@@ -1,0 +1,127 @@
+"""A real Chromium on a real server. Every page is watched: no error, no violation of the policy, no other host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.conftest import ADMIN_TOKEN, Server, require
+
+AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
+# Without these Chromium asks hosts of its maker for updates.
+_QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Chromium reports an answer of 4xx as an error of the page; here they are wanted (a form that failed is 422).
+_WANTED = ("Failed to load resource: the server responded with a status of 4",)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for the whole run; each test has a profile of its own in it."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or require("chromium")
+    arguments = [*_QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A page, the server it shows, and what went wrong in it."""
+
+    page: Page
+    server: Server
+    troubles: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.server.url + path)
+        return self.page
+
+    def log_in(self) -> Page:
+        page = self.open("/")
+        page.fill("[name=token]", ADMIN_TOKEN)
+        page.click("main button[type=submit]")
+        page.wait_for_selector("form[action='/logout']")
+        return page
+
+    def axe(self) -> list[str]:
+        """Return what axe-core finds: rule and where, one line each."""
+        # By evaluation in the page's own world: the policy admits no script of ours, and stays in force meanwhile.
+        self.page.evaluate(AXE.read_text(encoding="utf-8") + "\n;undefined")
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{self.page.url}: {violation['id']}: {node['target']} {node['failureSummary']}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+
+def _watch(tab: Tab, context: BrowserContext) -> None:
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(_WANTED):
+            tab.troubles.append(f"console: {message.text}")
+
+    def on_request(request: Request) -> None:
+        if request.url.startswith(("http:", "https:", "ws")):
+            tab.hosts.add(urlsplit(request.url).netloc)
+
+    tab.page.on("console", on_console)
+    tab.page.on("pageerror", lambda error: tab.troubles.append(f"error: {error}"))
+    tab.page.on("dialog", lambda dialog: (tab.troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    context.on("request", on_request)
+    context.expose_function("reportViolation", lambda text: tab.troubles.append(f"policy: {text}"))
+    context.add_init_script(
+        "document.addEventListener('securitypolicyviolation',"
+        " e => reportViolation(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample));"
+    )
+
+
+@pytest.fixture
+def make_tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
+    """Open tabs: `make_tab(server, locale="pt-BR", color_scheme="dark", width=360)`; watched to the test's end."""
+    opened: list[tuple[Tab, BrowserContext]] = []
+
+    def make(server: Server, *, width: int = 1280, locale: str = "en", **options: Any) -> Tab:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, locale=locale, timezone_id="America/Sao_Paulo", **options
+        )
+        context.set_default_timeout(15_000)
+        tab = Tab(context.new_page(), server)
+        _watch(tab, context)
+        opened.append((tab, context))
+        return tab
+
+    yield make
+    for tab, context in opened:
+        context.close()
+        assert tab.troubles == []
+        assert tab.hosts <= {urlsplit(tab.server.url).netloc}
+
+
+@pytest.fixture
+def tab(make_tab: Callable[..., Tab], server: Server) -> Tab:
+    """One tab of somebody who reads English, on a server of its own."""
+    return make_tab(server)
+
+
+def ping(server: Server, monitor: dict[str, Any], suffix: str = "", **options: Any) -> None:
+    """Send a ping, as a job would."""
+    answer = httpx2.request("POST", f"{server.url}/h/{monitor['slug']}/{monitor['token']}{suffix}", **options)
+    assert answer.status_code == 200

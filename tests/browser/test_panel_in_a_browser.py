@@ -1,0 +1,266 @@
+"""What a person sees in a real browser: states that change by themselves, both languages, any width, any light."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Tab, ping
+from tests.conftest import Server, wait_until
+
+
+def fits(page: Page) -> bool:
+    """Return whether nothing sticks out to the right."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def test_the_first_minute_from_login_to_green(tab: Tab) -> None:
+    page = tab.log_in()
+    expect(page.locator("h1")).to_have_text("Your first monitor")
+    expect(page.locator("#f-name")).to_be_focused()
+    page.keyboard.type("Backup Noturno à 100 %")
+    expect(page.locator("#f-slug")).to_have_value("backup-noturno-a-100")
+    page.click("text=1 h")
+    expect(page.locator("#f-interval_seconds")).to_have_value("3600")
+    expect(page.locator("#f-grace_seconds")).to_have_value("720")
+    page.click("text=Create and connect")
+
+    expect(page.locator("#head .word")).to_have_text("Waiting")
+    expect(page.locator("#head")).to_contain_text("waiting for the first ping")
+    httpx2.get(page.locator("#ping-url").inner_text())
+
+    expect(page.locator("#head .word")).to_have_text("Up")
+    expect(page.locator("#record")).to_contain_text("Waiting → Up")
+    assert tab.axe() == []
+
+
+def test_the_list_changes_by_itself_and_the_title_counts_what_is_down(tab: Tab) -> None:
+    good = tab.server.create(slug="good", name="Good")
+    bad = tab.server.create(slug="bad", name="Bad")
+    page = tab.log_in()
+    for monitor in (good, bad):
+        ping(tab.server, monitor)
+        expect(page.locator(f"li:has-text('{monitor['slug']}') .state")).to_have_text("Up")
+
+    ping(tab.server, bad, "/fail")
+
+    expect(page.locator(".list li").first).to_contain_text("Bad")
+    expect(page.locator(".list li").first).to_contain_text("Down")
+    expect(page).to_have_title("(1) Monitors · PulseMon")
+
+
+def test_a_monitor_that_falls_silent_goes_down_on_screen(tab: Tab) -> None:
+    monitor = tab.server.create(interval_seconds=1)
+    page = tab.log_in()
+    ping(tab.server, monitor)
+
+    expect(page.locator(".list .state")).to_have_text("Down")
+
+
+def test_searching_filters_while_typing_and_the_address_follows(tab: Tab) -> None:
+    for slug in ("alpha", "beta"):
+        tab.server.create(slug=slug, name=slug.title())
+    page = tab.log_in()
+
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("bet")
+
+    expect(page.locator(".list li")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"/\?q=bet$"))
+    page.reload()
+    expect(page.locator(".list li")).to_have_count(1)
+    tab.server.create(slug="gamma", name="Gamma")  # a change elsewhere keeps the filter
+    expect(page.locator(".chips a").first).to_contain_text("1")
+    expect(page.locator(".list li")).to_have_count(1)
+
+
+def test_keys_open_the_form_and_the_help(tab: Tab) -> None:
+    tab.server.create()
+    page = tab.log_in()
+
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+
+    expect(page).to_have_url(re.compile("/monitors/new$"))
+    page.fill("#f-name", "no / shortcuts ? while n typing")
+    expect(page.locator("#f-name")).to_have_value("no / shortcuts ? while n typing")
+
+
+def test_copy_copies_the_ping_url(make_tab: Callable[..., Tab], server: Server) -> None:
+    tab = make_tab(server, permissions=["clipboard-read", "clipboard-write"])
+    monitor = server.create()
+    page = tab.log_in()
+    page.click(".list a")
+
+    page.click("[data-copy=ping-url]")
+
+    expect(page.locator("[data-copy=ping-url]")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"{server.url}/h/{monitor['slug']}/{monitor['token']}"
+
+
+def test_every_way_to_connect_shows_its_lines(tab: Tab) -> None:
+    tab.server.create()
+    page = tab.log_in()
+    page.click(".list a")
+
+    for key in ("curl", "cron", "systemd", "github", "kubernetes", "powershell", "python"):
+        page.click(f"label[for=w-{key}]")
+        expect(page.locator(".tab:visible")).to_have_count(1)
+        expect(page.locator(f"#l-{key}")).to_be_visible()
+
+
+def test_what_somebody_opened_stays_open_while_the_page_refreshes(tab: Tab) -> None:
+    monitor = tab.server.create()
+    ping(tab.server, monitor, content=b"all is well")
+    page = tab.log_in()
+    page.click(".list a")
+    page.click("#record details summary")
+    expect(page.locator("#record details pre")).to_have_text("all is well")
+
+    ping(tab.server, monitor, "/fail")
+
+    expect(page.locator("#head .word")).to_have_text("Down")
+    expect(page.locator("#record")).to_contain_text("Up → Down")
+    expect(page.locator("#record details pre")).to_be_visible()
+
+
+def test_a_failed_form_focuses_the_first_wrong_field(tab: Tab) -> None:
+    page = tab.log_in()
+    page.fill("#f-name", "Job")
+    page.fill("#f-interval_seconds", "often")
+    page.click("main button.primary")
+
+    expect(page.locator("#f-interval_seconds")).to_be_focused()
+    expect(page.locator("#e-interval_seconds")).to_be_visible()
+    expect(page.locator("#f-name")).to_have_value("Job")
+    assert tab.axe() == []
+
+
+def test_a_session_that_ended_leads_to_the_login(tab: Tab) -> None:
+    tab.server.create()
+    page = tab.log_in()
+    page.context.clear_cookies()
+
+    tab.server.create(slug="another")  # a change makes the page ask anew
+
+    expect(page.locator("[name=token]")).to_be_visible()
+
+
+def test_a_server_that_went_away_is_told_and_found_again(make_tab: Callable[..., Tab], server: Server) -> None:
+    tab = make_tab(server)
+    server.create()
+    page = tab.log_in()
+    server.stop()
+    expect(page.locator("#offline")).to_be_visible()
+
+    server.start_again()
+
+    expect(page.locator("#offline")).to_be_hidden()
+    # Chromium reports the refused connections; they are what this test is about.
+    tab.troubles[:] = [each for each in tab.troubles if "ERR_" not in each and "Failed to fetch" not in each]
+
+
+def test_everything_works_without_scripts(make_tab: Callable[..., Tab], server: Server) -> None:
+    tab = make_tab(server, java_script_enabled=False)
+    page = tab.log_in()
+    page.fill("#f-name", "Backup")
+    page.fill("#f-slug", "backup")
+    page.click("main button.primary")
+    expect(page.locator("#head .word")).to_have_text("Waiting")
+    page.click("text=Send a test ping")
+    expect(page.locator("#head .word")).to_have_text("Up")
+    page.click("text=Pause")
+    expect(page.locator("#head .word")).to_have_text("Paused")
+    page.click("#settings > summary")
+    page.click("text=Delete…")
+    page.click("text=Delete for good")
+    expect(page.locator("h1")).to_have_text("Your first monitor")
+    page.click("text=Log out")
+    expect(page.locator("[name=token]")).to_be_visible()
+
+
+@pytest.mark.parametrize("locale", ["en", "pt-BR"])
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_page_fits_and_axe_finds_nothing(
+    make_tab: Callable[..., Tab], server: Server, locale: str, color_scheme: str, width: int
+) -> None:
+    tab = make_tab(server, locale=locale, color_scheme=color_scheme, width=width, reduced_motion="reduce")
+    long = server.create(name="W" * 200, slug="x" * 100, webhook_url="http://127.0.0.1:9/hook")
+    late, paused = server.create(slug="late", interval_seconds=1, grace_seconds=600), server.create(slug="paused")
+    server.create(slug="waiting")
+    ping(server, long, "/start?rid=0b2b2b2b-1111-4111-8111-111111111111", headers={"user-agent": "U" * 250})
+    ping(server, long, "/3", content=b"x" * 9_000)
+    ping(server, late)
+    httpx2.post(f"{server.url}/api/monitors/paused/pause", headers=server.headers)
+    assert paused["status"] == "UNKNOWN"
+    found = []
+
+    def look(path: str) -> None:
+        page = tab.open(path)
+        for each in page.locator("details > summary:visible").all():
+            each.click()
+        assert fits(page), path
+        found.extend(tab.axe())
+
+    look("/")
+    page = tab.log_in()
+    assert page.locator("html").get_attribute("lang") == locale
+    paths = ["/", "/?q=nothing", "/monitors/new", "/monitors/1", "/monitors/1?kind=message", "/monitors/4"]
+    for path in [*paths, "/monitors/1/delete", "/monitors/1/rotate-token", "/nothing", "/status"]:
+        look(path)
+    tab.open("/").keyboard.press("?")
+    found.extend(tab.axe())
+
+    assert found == []
+
+
+def test_controls_are_large_enough_to_be_touched(make_tab: Callable[..., Tab], server: Server) -> None:
+    tab = make_tab(server, width=360)
+    ping(server, server.create(webhook_url="http://127.0.0.1:9/hook"), "/fail", content=b"body")
+    page = tab.log_in()
+    small = []
+    for path in ("/", "/monitors/new", "/monitors/1", "/status"):
+        tab.open(path)
+        for each in page.locator("details > summary:visible").all():
+            each.click()
+        for each in page.locator("button:visible, a.button:visible, nav a:visible, summary:visible, .tabs label").all():
+            box = each.bounding_box()
+            if box and min(box["height"], box["width"]) < 43.5 and box["width"] > 1:
+                small.append((path, each.inner_text(), box))
+
+    assert small == []
+
+
+def test_the_public_page_refreshes_in_place_and_works_without_scripts(
+    make_tab: Callable[..., Tab], server: Server
+) -> None:
+    monitor = server.create()
+    quiet = make_tab(server, java_script_enabled=False)
+    expect(quiet.open("/status").locator("li[data-slug]")).to_contain_text("Waiting")
+    tab = make_tab(server)
+    page = tab.open("/status")
+
+    ping(server, monitor)
+    wait_until(lambda: 'data-status="UP"' in httpx2.get(f"{server.url}/status").text)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    expect(page.locator("li[data-slug]")).to_contain_text("Up")
+    expect(page.locator(".overall")).to_have_text("All systems operational.")
+
+
+def test_times_are_in_the_readers_zone_with_scripts(tab: Tab) -> None:
+    ping(tab.server, tab.server.create())
+    page = tab.log_in()
+    page.click(".list a")
+
+    title = page.locator("#head time").first.get_attribute("title") or ""
+    assert "America/Sao_Paulo" in title

@@ -1,0 +1,147 @@
+"""Open panels hear of changes at once, and never keep a server from stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx2
+import pytest
+
+from pulsemon.web.live import Live
+from tests.conftest import ADMIN_TOKEN, Server, wait_until
+
+
+@contextmanager
+def open_stream(server: Server) -> Iterator[queue.Queue[str]]:
+    """Log in and listen; the lines of the stream arrive in the queue, and None when it ends."""
+    lines: queue.Queue[str] = queue.Queue()
+    with httpx2.Client(base_url=server.url, timeout=httpx2.Timeout(10, read=60)) as browser:
+        assert browser.post("/login", data={"token": ADMIN_TOKEN}).status_code == 303
+        with browser.stream("GET", "/events") as answer:
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert answer.headers["x-accel-buffering"] == "no"
+
+            def read() -> None:
+                try:
+                    for line in answer.iter_lines():
+                        lines.put(line)
+                except (httpx2.HTTPError, httpx2.StreamError):
+                    pass
+                lines.put("<end>")
+
+            reader = threading.Thread(target=read, daemon=True)
+            reader.start()
+            assert lines.get(timeout=10).startswith("retry:")
+            yield lines
+
+
+def wait_for(lines: queue.Queue[str], wanted: str) -> None:
+    wait_until(lambda: lines.get(timeout=10) == wanted)
+
+
+def test_a_ping_that_changes_a_state_is_told_at_once(server: Server) -> None:
+    monitor = server.create()
+    with open_stream(server) as lines:
+        httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
+
+        wait_for(lines, "event: changed")
+
+
+def test_a_deadline_that_passes_is_told_at_once(server: Server) -> None:
+    monitor = server.create(interval_seconds=1)
+    httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
+    with open_stream(server) as lines:
+        wait_for(lines, "event: changed")
+
+        assert server.get("/api/monitors/backup-noturno")["status"] == "DOWN"
+
+
+def test_an_edit_is_told_at_once(server: Server) -> None:
+    with open_stream(server) as lines:
+        server.create()
+
+        wait_for(lines, "event: changed")
+
+
+def test_a_stream_tells_that_something_changed_and_not_what(server: Server) -> None:
+    with open_stream(server) as lines:
+        server.create(name="Secret name")
+        wait_for(lines, "event: changed")
+
+        assert lines.get(timeout=10).removeprefix("data: ").isdigit()
+
+
+def test_without_a_session_there_is_no_stream(server: Server) -> None:
+    assert httpx2.get(f"{server.url}/events").status_code == 401
+
+
+def test_a_stop_ends_open_streams_and_the_server_is_gone_within_two_seconds(server: Server) -> None:
+    with ExitStack() as stack:
+        streams = [stack.enter_context(open_stream(server)) for _ in range(5)]
+
+        assert server.stop(within=2) == 0
+
+        for lines in streams:
+            wait_for(lines, "<end>")
+
+
+@pytest.mark.anyio
+async def test_a_burst_of_changes_is_one_event() -> None:
+    live = Live()
+    stream = live.stream()
+    assert (await anext(stream)).startswith(b"retry:")
+    for _ in range(100):
+        live.bump()
+
+    assert await anext(stream) == b"event: changed\ndata: 100\n\n"
+    live.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+@pytest.mark.anyio
+async def test_a_slow_reader_misses_nothing() -> None:
+    live = Live()
+    stream = live.stream()
+    await anext(stream)
+    live.bump()
+    await anext(stream)
+    live.bump()  # while nobody waits
+
+    assert await anext(stream) == b"event: changed\ndata: 2\n\n"
+    await stream.aclose()
+
+
+@pytest.mark.anyio
+async def test_streams_are_counted_while_they_are_open() -> None:
+    live = Live()
+    streams = [live.stream() for _ in range(3)]
+    for stream in streams:
+        await anext(stream)
+    assert live.stream_count == 3
+
+    live.close()
+    for stream in streams:
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(stream), 5)
+    assert live.stream_count == 0
+
+
+def test_a_reader_that_goes_away_is_noticed(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    server = make_server(sqlite_url)
+    monitor = server.create()
+
+    def open_panels() -> str:
+        text = httpx2.get(f"{server.url}/metrics", headers=server.headers).text
+        return next(line.split()[-1] for line in text.splitlines() if line.startswith("pulsemon_panel_streams"))
+
+    with open_stream(server):
+        wait_until(lambda: float(open_panels()) == 1)
+    httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
+
+    wait_until(lambda: float(open_panels()) == 0, within=20)
