@@ -33,7 +33,7 @@ app = typer.Typer(
 monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
 app.add_typer(monitor_app, name="monitor")
 
-_SECRETS = ("admin_token", "admin_session_secret", "database_url")
+_SECRETS = ("admin_token", "admin_session_secret", "database_url", "upstream_heartbeat_url")
 _API_TIMEOUT_SEC = 10.0
 
 

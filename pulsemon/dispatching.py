@@ -37,12 +37,14 @@ class Dispatching:
         *,
         locale: str,
         now: Callable[[], datetime],
+        monotonic: Callable[[], float],
         on_settled: Callable[[], None],
     ) -> None:
         self._database = database
         self._client = client
         self._locale = locale
         self._now = now
+        self._monotonic = monotonic
         self._on_settled = on_settled
         self._in_flight: Counter[str] = Counter()
         self._sent: list[Sent] = []
@@ -51,6 +53,7 @@ class Dispatching:
         self._is_stopping = False
         self.outcomes: Counter[str] = Counter({"delivered": 0, "retry": 0, "rejected": 0})
         self._random = random.SystemRandom()
+        self.looked_at = monotonic()
 
     def wake(self) -> None:
         """Look for due messages now. Belongs to the loop's thread."""
@@ -63,6 +66,7 @@ class Dispatching:
             try:
                 await self._settle()
                 await self._lease()
+                self.looked_at = self._monotonic()
             except Unavailable as failed:
                 _log.warning("delivery.unavailable", reason=str(failed))
             except Exception:

@@ -6,6 +6,7 @@ housekeeping  thread   housekeeping    retention, in small batches
 dispatching   task     dispatching     messages out
 pulse         task     here            proves that the event loop runs; 503 for pings that wait too long
 watch         task     here            tells open panels what other nodes changed
+upstream      task     here            our own heartbeat to another monitor, while all of this works
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pulsemon import clock, evaluator, housekeeping, log, monitors, pings
+from pulsemon import __version__, clock, evaluator, housekeeping, log, monitors, pings
 from pulsemon.db import Database
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import Evaluation, Surroundings
 from pulsemon.group_commit import GroupCommit
-from pulsemon.notify.http import GuardedClient
+from pulsemon.notify.http import GuardedClient, OutboundError
 from pulsemon.settings import Settings
 
 _log = log.get(__name__)
@@ -33,6 +35,11 @@ _log = log.get(__name__)
 PULSE_SEC = 0.25
 WATCH_SEC = 1.0
 HOUSEKEEPING_SEC = 60.0
+UPSTREAM_SEC = 60.0
+# A write and a look at the deadlines not much older than a second: promise R9.
+FRESH_SEC = 3.0
+STALE_MESSAGES_SEC = 10.0
+MIN_FREE_BYTES = 50_000_000
 # Between two batches, so that retention never fills the write lane.
 HOUSEKEEPING_PAUSE_SEC = 0.02
 DRAIN_SEC = 5.0
@@ -61,11 +68,13 @@ class Loops:
         self.lane = GroupCommit(
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
+        self._client = GuardedClient(private=settings.outbound_private.value)
         self.dispatching = Dispatching(
             database,
-            GuardedClient(private=settings.outbound_private.value),
+            self._client,
             locale=settings.default_locale.value,
             now=clock.now,
+            monotonic=clock.monotonic,
             on_settled=panels.tell,
         )
         self.evaluation = Evaluation(
@@ -93,7 +102,7 @@ class Loops:
             thread = threading.Thread(target=body, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
-        for work in (self._pulse(), self._watch(), self.dispatching.run()):
+        for work in (self._pulse(), self._watch(), self._beat_upstream(), self.dispatching.run()):
             self._tasks.append(self._loop.create_task(work))
 
     async def stop(self) -> None:
@@ -149,6 +158,42 @@ class Loops:
             if seen is not None and mark != seen:
                 self._panels.tell()
             seen = mark
+
+    def unready_reasons(self) -> tuple[str, ...]:
+        """Return what stands against calling PulseMon ready; empty while it does its work. Safe in any thread."""
+        now = clock.monotonic()
+        reasons = []
+        if self._database.write_failure is not None:
+            reasons.append(f"the last write failed: {self._database.write_failure}")
+        elif now - self._database.wrote_at > FRESH_SEC:
+            reasons.append("nothing was written for some seconds")
+        if now - self.evaluation.ticked_at > FRESH_SEC:
+            reasons.append("deadlines were not looked at for some seconds")
+        if now - self.dispatching.looked_at > STALE_MESSAGES_SEC:
+            reasons.append("messages were not looked at for some seconds")
+        if shutil.disk_usage(".").free < MIN_FREE_BYTES:
+            reasons.append("less than 50 MB of disk are free")
+        return tuple(reasons)
+
+    async def _beat_upstream(self) -> None:
+        """Tell another monitor once a minute that this one works; say nothing while it does not."""
+        url = self._settings.upstream_heartbeat_url
+        while url:
+            reasons = await asyncio.to_thread(self.unready_reasons)
+            if reasons:
+                _log.warning("upstream.withheld", reasons=list(reasons))
+            else:
+                await self._ask_upstream(url)
+            await asyncio.sleep(UPSTREAM_SEC)
+
+    async def _ask_upstream(self, url: str) -> None:
+        try:
+            reply = await self._client.get(url, headers={"User-Agent": f"PulseMon/{__version__}"})
+        except OutboundError as failed:  # never the URL: it is a secret
+            _log.warning("upstream.failed", reason=failed.reason.value)
+            return
+        if not 200 <= reply.status_code < 300:
+            _log.warning("upstream.refused", status=reply.status_code)
 
     def _keep_house(self) -> None:
         cursor = 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -27,9 +26,6 @@ from pulsemon.web.site import Readiness, Site
 
 _log = log.get(__name__)
 
-# A write committed less than this ago, a look at the deadlines not much older: promise R9.
-_FRESH_SEC = 3.0
-_MIN_FREE_BYTES = 50_000_000
 # Fewer, later collections: the objects of a request die by reference counting, and what a start made stays anyway.
 _GC_THRESHOLD = 50_000
 
@@ -121,15 +117,7 @@ class PulseMon:
 
     def _readiness(self) -> Readiness:
         assert self._loops is not None  # noqa: S101 - asked only while running
-        assert self._database is not None  # noqa: S101
-        reasons = []
-        if self._database.write_failure is not None:
-            reasons.append(f"the last write failed: {self._database.write_failure}")
-        if clock.monotonic() - self._loops.evaluation.ticked_at > _FRESH_SEC:
-            reasons.append("deadlines were not looked at for some seconds")
-        if shutil.disk_usage(".").free < _MIN_FREE_BYTES:
-            reasons.append("less than 50 MB of disk are free")
-        return Readiness(tuple(reasons))
+        return Readiness(self._loops.unready_reasons())
 
     def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
         """Return (name, kind, help, labels, value) of every counter and gauge of this process."""

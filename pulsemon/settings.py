@@ -18,7 +18,7 @@ from pulsemon.errors import StartRefused
 
 # The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
 PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})
-_SECRET_NAMES = frozenset({"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL"})
+_SECRET_NAMES = frozenset({"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL"})
 # scheme://host[:port], the host a name, an IPv4 address or a bracketed IPv6 address.
 _ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE)
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     ping_body_limit: int = Field(default=10_000, ge=0, le=1_000_000, description="bytes of a ping's body kept")
     ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
     ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
+    upstream_heartbeat_url: str = Field(default="", description="asked for every minute while PulseMon works")
     default_locale: Locale = Field(default=Locale.EN, description="language when the reader names none")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="least level that is logged")
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="form of a log line")
@@ -109,6 +110,13 @@ class Settings(BaseSettings):
         if not _ORIGIN.fullmatch(value):
             raise ValueError("scheme and host without a path, such as https://status.example.org")
         return value.rstrip("/").lower()
+
+    @field_validator("upstream_heartbeat_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^\s/]", value, re.IGNORECASE):
+            raise ValueError("an http or https URL, such as the ping URL of a monitor on another PulseMon")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -309,9 +309,8 @@ def excuse(state: State, timing: Timing, window: BlindWindow) -> State:
     if state.due_at is None or window.started_at >= state.due_at:
         return state
     awaited_from = _awaited_from(state, timing)
-    # A last sign of life that lies ahead of the window was stamped before the clock was set back: it says nothing.
-    is_sane = not (_lies_ahead(state.last_ping, window.ended_at) or _lies_ahead(state.run_started_at, window.ended_at))
-    if is_sane and awaited_from is not None and window.ended_at <= awaited_from:
+    # Where the deadline comes before anything is awaited, the clock was set back since: the last ping says nothing.
+    if awaited_from is not None and window.ended_at <= awaited_from < state.due_at:
         return state
     moved = window.ended_at + min(timing.interval, LONGEST_EXTENSION) + timing.grace
     if moved <= state.due_at:

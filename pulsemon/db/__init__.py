@@ -43,6 +43,7 @@ class Database:
         self._busy_ms = _BUSY_MS  # changed only by whoever holds the lane
         # Why the last write failed; None once one has succeeded since. `/ready` tells it.
         self.write_failure: str | None = None
+        self.wrote_at = time.monotonic()
 
     @classmethod
     def open(
@@ -102,6 +103,7 @@ class Database:
                     _roll_back(connection, transaction, failed)
                     raise
             self.write_failure = None
+            self.wrote_at = time.monotonic()
         except Unavailable as failed:
             self.write_failure = str(failed)
             raise

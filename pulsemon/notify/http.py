@@ -139,8 +139,15 @@ class GuardedClient:
             NotSent: the URL or a header is malformed, or the host has an address that is refused.
             Failed: no answer within the deadline, or none that is HTTP.
         """
+        return await self._send("POST", url, headers, content)
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> Reply:
+        """Ask for *url* and return the answer; as guarded, as bounded and failing in the same ways as `post`."""
+        return await self._send("GET", url, headers, b"")
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
         target = read_url(url)
-        request = _request(target, headers, content)
+        request = _request(method, target, headers, content)
         route = _GuardedRoute(self._private, self._resolve, step_seconds=self._deadline.total_seconds() * STEP_SHARE)
         connection = httpcore2.AsyncHTTPConnection(request.url.origin, ssl_context=self._tls, network_backend=route)
         try:
@@ -162,16 +169,16 @@ class GuardedClient:
         return _reply(response, bytes(body))
 
 
-def _request(target: Target, headers: Mapping[str, str], content: bytes) -> httpcore2.Request:
+def _request(method: str, target: Target, headers: Mapping[str, str], content: bytes) -> httpcore2.Request:
     own = {"Host": target.host_header, "Connection": "close", "Accept-Encoding": "identity"}
     if target.authorization:
         own["Authorization"] = target.authorization
-    every = {**own, **headers, "Content-Length": str(len(content))}
+    every = {**own, **headers} | ({"Content-Length": str(len(content))} if method == "POST" else {})
     for name, value in every.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise NotSent(Reason.INVALID_HEADER, f"The header {name!r} holds a character that a header may not hold.")
     url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
-    return httpcore2.Request("POST", url, headers=list(every.items()), content=content)
+    return httpcore2.Request(method, url, headers=list(every.items()), content=content)
 
 
 async def _read_body(response: httpcore2.Response, *, into: bytearray) -> None:

@@ -94,8 +94,11 @@ def _watch(tab: Tab, context: BrowserContext) -> None:
 
 
 @pytest.fixture
-def make_tab(chromium: Browser) -> Iterator[Callable[..., Tab]]:
-    """Open tabs: `make_tab(server, locale="pt-BR", color_scheme="dark", width=360)`; watched to the test's end."""
+def make_tab(chromium: Browser, make_server: Callable[..., Server]) -> Iterator[Callable[..., Tab]]:
+    """Open tabs: `make_tab(server, locale="pt-BR", color_scheme="dark", width=360)`; watched to the test's end.
+
+    Asks for `make_server` only so that tabs close before servers do: a stream that is cut is an error of the page.
+    """
     opened: list[tuple[Tab, BrowserContext]] = []
 
     def make(server: Server, *, width: int = 1280, locale: str = "en", **options: Any) -> Tab:

@@ -484,7 +484,7 @@ class TestBlindness:
     def test_a_window_before_the_run_began_does_not_touch_the_run(self) -> None:
         running, _ = advance(State(Status.UNKNOWN), Signal.START, at=at("11:00"), timing=TIMING)
 
-        assert excuse(running, TIMING, BlindWindow(at("10:30"), at("10:59:59"))) is running
+        assert excuse(running, TIMING, BlindWindow(at("10:30"), at("10:59"))) is running
 
     def test_a_last_ping_stamped_before_the_clock_was_set_back_does_not_stand_against_an_excuse(self) -> None:
         """A restart right after the clock was set back: the last ping lies ahead and says nothing about now."""
@@ -493,6 +493,13 @@ class TestBlindness:
         after = excuse(state, TIMING, BlindWindow(at("11:04"), at("11:10")))
 
         assert after.due_at == at("11:15")
+
+    def test_a_clock_set_back_and_forward_again_is_excused(self) -> None:
+        state = bound_after_step(up(at("12:00")), TIMING, now=at("11:00"))
+
+        after = excuse(state, TIMING, BlindWindow(at("11:00:30"), at("12:00:30")))
+
+        assert after.due_at == at("12:05:30")
 
     def test_blindness_is_shown_from_the_old_deadline_to_the_next_ping(self) -> None:
         state = excuse(up(), TIMING, BlindWindow(at("10:04"), at("10:20")))
