@@ -31,6 +31,7 @@ LOCK = HERE / ".venv.lock"
 REQUIREMENTS = {
     "run": (HERE / "requirements.txt",),
     "dev": (HERE / "requirements.txt", HERE / "requirements-dev.txt"),
+    "audit": (HERE / "requirements-audit.txt",),
 }
 # Printed in .env.example, so public knowledge. A test holds this list against pulsemon.settings, which decides.
 PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})
@@ -42,11 +43,14 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("translations", ("-m", "pulsemon.locale.build", "--check")),
     ("docs", ("scripts/check_docs.py",)),
 )
+DEVELOPMENT = ("test", "check", "soak", "bench", "audit")
 USAGE = """\
 python3 run.py                  serve (installs what is missing, makes .env on the first start)
 python3 run.py test [ARGS]      run every test, or pytest with ARGS
 python3 run.py check            run the linters and the other checks that CI runs before the tests
+python3 run.py soak [ARGS]      run the fault tests in their long form
 python3 run.py bench [ARGS]     run the measurements that the README quotes
+python3 run.py audit            look for known vulnerabilities in what is installed; write the bill of materials
 python3 run.py COMMAND [ARGS]   any command of PulseMon: migrate, check-config, backup, monitor ...
                                 (`python3 run.py serve --help` and the like explain them)"""
 
@@ -61,17 +65,31 @@ def main(arguments: Sequence[str]) -> int:
     if command in ("-h", "--help", "help"):
         print(USAGE)
         return 0
-    if command in ("test", "check", "bench"):
-        ensure_packages("dev")
-        os.chdir(HERE)
-        if command == "check":
-            return run_checks()
-        return hand_over(["-m", "pytest" if command == "test" else "bench", *rest], environment())
+    if command in DEVELOPMENT:
+        return develop(command, rest)
     ensure_packages("run")
     if command == "serve" and not {"-h", "--help"} & set(rest):
         prepare_and_announce(Path.cwd() / ".env")
     # Otherwise a file that happens to lie among the data (say secrets.py) would be imported in a library's place.
     return hand_over(["-m", "pulsemon", command, *rest], environment() | {"PYTHONSAFEPATH": "1"})
+
+
+def develop(command: str, rest: list[str]) -> int:
+    """Carry out one of the commands for whoever works on PulseMon itself, in its own folder."""
+    ensure_packages("dev")
+    os.chdir(HERE)
+    if command == "check":
+        return run_checks()
+    if command == "audit":
+        ensure_packages("audit")
+        return hand_over(["scripts/audit.py", *rest], environment())
+    if command == "bench":
+        return hand_over(["-m", "bench", *rest], environment())
+    if command == "soak":
+        return hand_over(["-m", "pytest", "tests/faults", *rest], environment() | {"PULSEMON_SOAK": "1"})
+    # Side by side on all cores, unless told otherwise.
+    cores = [] if any(each.startswith(("-n", "-p")) for each in rest) else ["-n", "auto", "--dist", "worksteal"]
+    return hand_over(["-m", "pytest", *cores, *rest], environment())
 
 
 def environment() -> dict[str, str]:

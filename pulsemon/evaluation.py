@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pulsemon import evaluator, log
-from pulsemon.core.blindness import BlindCause, Reading, compare
+from pulsemon.core.blindness import HEARTBEAT_IS_FRESH, BlindCause, Reading, compare
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -22,8 +22,13 @@ _log = log.get(__name__)
 # The longest sleep: another node may have brought a deadline nearer without telling this one.
 MAX_SLEEP_SEC = 1.0
 HEARTBEAT_SEC = 1.0
+# With other nodes about: they wait for it before they judge a deadline, so it adds to the time in which DOWN is noticed.
+SHARED_HEARTBEAT_SEC = 0.25
 # While something holds judgement back (a ping not yet stored, a stalled loop), look again soon.
 HELD_SLEEP_SEC = 0.005
+HELD_BY_OTHERS_SLEEP_SEC = 0.05
+# A sweep judges by the past it is held back to; further back, it would take the present for a clock that was set back.
+_SWEEP_LAG = timedelta(seconds=1)
 FAILED_SLEEP_SEC = 0.25
 # One tick's own work, a write that waits for its turn included, is no blindness: pings are stored meanwhile.
 WORK_ALLOWANCE_SEC = 6.0
@@ -64,6 +69,7 @@ class Evaluation:
         self._stalled_since: datetime | None = None
         self._beat_at = self._swept_at = self._before.monotonic
         self._last_beat: Reading | None = None
+        self._others: dict[str, datetime] = {}  # nodes that are alive, and until when they have stored what they got
         self._is_database_away = False
         self.ticked_at = self._before.monotonic
         self.expired_count = 0
@@ -97,6 +103,14 @@ class Evaluation:
             self._rest(sleep_sec)
             self._wake.wait(sleep_sec)
             self._wake.clear()
+        if not self._database.is_sqlite:
+            self._sign_off()
+
+    def _sign_off(self) -> None:
+        try:
+            evaluator.sign_off(self._database, self._node)
+        except Unavailable as failed:  # the others will find that this node is silent
+            _log.warning("evaluation.unavailable", reason=str(failed))
 
     def _rest(self, sleep_sec: float) -> None:
         """Between work and sleep: a process that was stopped in the middle of its work was blind too."""
@@ -132,7 +146,7 @@ class Evaluation:
         self._sweep(clocks)
         sleep_sec = self._expire(clocks.wall)
         self.ticked_at = clocks.monotonic
-        return sleep_sec
+        return min(sleep_sec, SHARED_HEARTBEAT_SEC) if self._others else sleep_sec
 
     def _notice(self, before: Reading, after: Reading, *, expected_sec: float) -> None:
         finding = compare(before, after, expected_sec=expected_sec)
@@ -163,11 +177,11 @@ class Evaluation:
             self._add_window(BlindWindow(refusals[0], refusals[-1]), BlindCause.REFUSED)
 
     def _beat(self, clocks: Reading) -> None:
-        """Write the heartbeat once a second; the time in which it could not be written was blind."""
-        if clocks.monotonic - self._beat_at < HEARTBEAT_SEC:
+        """Write the heartbeat, and read those of the others; the time in which it could not be written was blind."""
+        if clocks.monotonic - self._beat_at < (SHARED_HEARTBEAT_SEC if self._others else HEARTBEAT_SEC):
             return
         try:
-            evaluator.beat(self._database, self._node, now=clocks.wall)
+            evaluator.beat(self._database, self._node, now=self._stored_until(clocks.wall))
         except Unavailable:
             self._is_database_away = True
             raise
@@ -176,6 +190,22 @@ class Evaluation:
             self._is_database_away = False
         self._last_beat = clocks
         self._beat_at = clocks.monotonic
+        self._look_at_others(clocks.wall)
+
+    def _look_at_others(self, now: datetime) -> None:
+        """A node that fell silent may have received pings that nobody will ever store: that time was blind.
+
+        What it still holds, if it was only stopped, must not be judged missing either; so for as long as it may be
+        alive its word is waited for.
+        """
+        if self._database.is_sqlite:
+            return
+        beats = evaluator.other_nodes(self._database, self._node)
+        for name in self._others.keys() & beats.keys():
+            if now - beats[name] > HEARTBEAT_IS_FRESH:
+                _log.warning("blind.noticed", cause=BlindCause.NODE.value, node=name, since=beats[name].isoformat())
+                self._add_window(BlindWindow(beats[name], now), BlindCause.NODE)
+        self._others = {name: beat for name, beat in beats.items() if now - beat <= HEARTBEAT_IS_FRESH}
 
     def _add_window(self, window: BlindWindow, cause: BlindCause) -> None:
         """Note a window; one that goes on where the last of its cause ended makes that one longer."""
@@ -199,9 +229,22 @@ class Evaluation:
 
     def _sweep(self, clocks: Reading) -> None:
         if clocks.monotonic - self._swept_at >= self._sweep_sec:
+            horizon = self._horizon(clocks.wall)
+            if self._windows or clocks.wall - horizon > _SWEEP_LAG:
+                return  # at the next tick
             self._expected_sec = PASS_ALLOWANCE_SEC
-            self._report(evaluator.sweep_all(self._database, now=clocks.wall))
+            self._report(evaluator.sweep_all(self._database, now=horizon))
             self._swept_at = clocks.monotonic
+
+    def _stored_until(self, now: datetime) -> datetime:
+        """Return the instant before which everything that this node received is stored."""
+        unstored = self._around.oldest_unstored()
+        return now if unstored is None else min(now, unstored)
+
+    def _horizon(self, now: datetime) -> datetime:
+        """Return the instant before which everything that any node received is stored: none after it is judged."""
+        self._look_at_others(now)
+        return min([self._stored_until(now), *self._others.values()])
 
     def _expire(self, now: datetime) -> float:
         """Expire one chunk of what is due; return how long nothing more will be."""
@@ -210,10 +253,11 @@ class Evaluation:
             return MAX_SLEEP_SEC
         if due_at >= now:
             return min(MAX_SLEEP_SEC, (due_at - now).total_seconds() + 0.001)
-        unstored = self._around.oldest_unstored()
-        horizon = now if unstored is None else min(now, unstored)
+        horizon = self._horizon(now)
+        if self._windows:
+            return 0.0  # a node has just been missed: what that excuses is excused first
         if due_at >= horizon:
-            return HELD_SLEEP_SEC
+            return HELD_BY_OTHERS_SLEEP_SEC if self._others else HELD_SLEEP_SEC
         changed = evaluator.expire_due(self._database, now=horizon, recorded_at=now)
         self.expired_count += changed.transition_count
         self._report(changed)

@@ -34,6 +34,7 @@ Decide = Callable[[Watched], tuple[State, Transition | None]]
 
 # A node that is gone is forgotten; its last heartbeat has served its purpose long before.
 _NODE_IS_GONE = timedelta(days=1)
+_SIGNED_OFF = "left "
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,31 @@ def bound_deadlines(database: Database, *, now: datetime) -> None:
 
 
 def beat(database: Database, node: str, *, now: datetime) -> None:
-    """Write this node's heartbeat through the same path as pings: it stops when they could not be stored either."""
+    """Write this node's heartbeat through the same path as pings: it stops when they could not be stored either.
+
+    It says that everything this node received before *now* is stored; other nodes rely on that.
+    """
     with database.write() as connection:
         written = connection.execute(update(Node).where(Node.name == node).values(seen_at=now))
         if not written.rowcount:
             connection.execute(insert(Node), [{"name": node, "seen_at": now}])
             connection.execute(delete(Node).where(Node.seen_at < now - _NODE_IS_GONE, Node.name != node))
+
+
+def other_nodes(database: Database, node: str) -> dict[str, datetime]:
+    """Return name -> last heartbeat of every node but *node* that has not signed off, those that died included.
+
+    Each has stored everything that it received before that instant.
+    """
+    with database.read() as connection:
+        query = select(Node.name, Node.seen_at).where(Node.name != node, ~Node.name.startswith(_SIGNED_OFF))
+        return {row.name: row.seen_at for row in connection.execute(query)}
+
+
+def sign_off(database: Database, node: str) -> None:
+    """Tell the other nodes that this one ends in good order. When it was last there stays known."""
+    with database.write() as connection:
+        connection.execute(update(Node).where(Node.name == node).values(name=f"{_SIGNED_OFF}{node}"))
 
 
 def last_heartbeat(database: Database) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What happened to one monitor, for its page: pings, transitions, messages, availability and outages.
+"""What happened to one monitor, for its page: pings, transitions and messages, merged and paged.
 
 Reads only. The newest pings are reached through the chain that starts at `monitors.last_ping_id`; its length is
 bounded by the page, whatever the table holds.
@@ -9,28 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import CTE, Connection, Row, bindparam, func, literal, select
 
 from pulsemon.core.notes import Detail
-from pulsemon.core.status import BlindWindow, Cause, State, Status, unseen
-from pulsemon.core.uptime import Availability, Change, availability, outages
+from pulsemon.core.status import Cause
 from pulsemon.db import Database
-from pulsemon.db.tables import Attempt, Delivery, History, Monitor, Ping, UnseenSpan
+from pulsemon.db.tables import Attempt, Delivery, History, Monitor, Ping
 from pulsemon.errors import NotFound
 
 PAGE_SIZE = 40
 # Enough to recognise a log by; the whole body is a download.
 EXCERPT_BYTES = 1_000
-# The newest ones that availability is computed from. A monitor that changed more often in 90 days shows less coverage.
-MAX_CHANGES = 10_000
-WINDOWS = (timedelta(days=1), timedelta(days=7), timedelta(days=30), timedelta(days=90))
-DAYS_SHOWN = 90
-OUTAGES_SHOWN = 20
 _LARGEST_ID = 2**63 - 1
 
 
@@ -331,91 +324,6 @@ def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, 
     for row in connection.execute(query, {"ids": list(delivery_ids)}):
         found.setdefault(row.delivery_id, []).append(AttemptLine(*row[1:]))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class OutageLine:
-    """One stretch of DOWN. `end` is None while it lasts; the cause is that of the change that began it."""
-
-    start: datetime
-    end: datetime | None
-    change: ChangeEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """How one day (UTC) went, from `start` on; the last one ends now."""
-
-    start: datetime
-    availability: Availability
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """How a monitor did: availability by window, day by day, and its outages, newest first.
-
-    `since` is when its present status began.
-    """
-
-    windows: tuple[tuple[timedelta, Availability], ...]
-    days: tuple[Day, ...]
-    outages: tuple[OutageLine, ...]
-    since: datetime | None
-
-
-def read_record(database: Database, monitor_id: int, *, created_at: datetime, state: State, now: datetime) -> Record:
-    """Return how a monitor whose present is *state* did up to *now*, in a fixed number of queries."""
-    oldest = now - max(WINDOWS)
-    with database.read() as connection:
-        history = _changes(connection, monitor_id, NEWEST, MAX_CHANGES)[::-1]
-        spans = _unseen_spans(connection, monitor_id, since=oldest)
-    if open_span := unseen(state, until=now):
-        spans.append(open_span)
-    changes = _as_changes(history, created_at)
-    return Record(
-        windows=tuple((length, availability(changes, spans, start=now - length, end=now)) for length in WINDOWS),
-        days=_days(changes, spans, now=now),
-        outages=_outage_lines(changes, history),
-        since=history[-1].at if history else None,
-    )
-
-
-def _as_changes(history: Sequence[ChangeEvent], created_at: datetime) -> list[Change]:
-    """The first row also tells what was before it, back to the creation."""
-    changes = [Change(each.at, Status(each.new)) for each in history if each.new in tuple(Status)]
-    if history and history[0].seq == 1 and history[0].previous in tuple(Status) and created_at < history[0].at:
-        changes.insert(0, Change(created_at, Status(history[0].previous)))
-    return sorted(changes, key=lambda change: change.at)
-
-
-def _unseen_spans(connection: Connection, monitor_id: int, *, since: datetime) -> list[BlindWindow]:
-    query = select(UnseenSpan.started_at, UnseenSpan.ended_at).where(
-        UnseenSpan.monitor_id == monitor_id, UnseenSpan.ended_at >= since
-    )
-    return [BlindWindow(*row) for row in connection.execute(query)]
-
-
-def _days(changes: Sequence[Change], spans: Sequence[BlindWindow], *, now: datetime) -> tuple[Day, ...]:
-    """Cut the changes by day first: ninety passes over all of them would take a second for a monitor that flaps."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    borders = [today - timedelta(days=back) for back in range(DAYS_SHOWN - 1, -1, -1)] + [now]
-    days: list[Day] = []
-    position, held = 0, Change(borders[0], Status.UNKNOWN)
-    for start, end in pairwise(borders):
-        todays = [held]
-        while position < len(changes) and changes[position].at < end:
-            held = changes[position]
-            position += 1
-            todays.append(held)
-        near = [span for span in spans if span.ended_at > start and span.started_at < end]
-        days.append(Day(start, availability(todays, near, start=start, end=end)))
-    return tuple(days)
-
-
-def _outage_lines(changes: Sequence[Change], history: Sequence[ChangeEvent]) -> tuple[OutageLine, ...]:
-    began = {each.at: each for each in history if each.new == Status.DOWN}
-    found = [OutageLine(each.start, each.end, began[each.start]) for each in outages(changes) if each.start in began]
-    return tuple(found[: -OUTAGES_SHOWN - 1 : -1])
 
 
 def changed_at(database: Database, monitor_ids: Sequence[int]) -> dict[int, datetime]:

@@ -15,7 +15,7 @@ import structlog
 # What could end a line, move the cursor or colour a terminal, plus the separators that some viewers break lines at.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 # The token of a ping URL, wherever such a path turns up (in an exception, in a line of a library).
-_PING_PATH = re.compile(r"(/h/[^/\s?\"']+/)[^/\s?\"']+")
+_PING_PATH = re.compile(r"(/h/[^/\n]+(?<! HTTP)/)[^/\s?\"']+", re.IGNORECASE)
 MASK = "***"
 
 

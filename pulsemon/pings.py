@@ -112,20 +112,23 @@ class _Track:
     ping_count: int
     made: list[tuple[Transition, int, datetime | None, Detail]] = field(default_factory=list)
     unseen: list[BlindWindow] = field(default_factory=list)
-    # rid -> (signal, exit status, received_at) of the newest that counted, those of this batch included
-    runs: dict[str, tuple[str, int | None, datetime] | None] = field(default_factory=dict)
+
+
+# (monitor id, rid) -> (signal, exit status, received_at) of the newest that counted, those of this batch included
+_Runs = dict[tuple[int, str], tuple[str, int | None, datetime]]
 
 
 def _record_known(connection: Connection, rows: dict[str, MonitorRow], pings: Sequence[Ping], batch: Batch) -> None:
     encode, decode = ping_rows.coders(connection)
     tracks: dict[int, _Track] = {}
     stored: list[PingRow] = []
+    runs = ping_rows.newest_of_rids(connection, {(rows[ping.slug].id, ping.rid) for ping in pings if ping.rid})
     for ping, ping_id in zip(pings, ping_rows.next_ids(connection, len(pings)), strict=True):
         row = rows[ping.slug]
         track = tracks.get(row.id)
         if track is None:
             track = tracks[row.id] = _track(row, decode)
-        outcome = _apply(connection, track, ping)
+        outcome = _apply(track, ping, runs)
         track.ping_count += 1
         stored.append(
             PingRow(
@@ -175,11 +178,11 @@ def _track(row: MonitorRow, decode: Callable[[Any], datetime]) -> _Track:
     return _Track(row, timing, state, row.state_seq, row.last_ping_id, row.ping_count)
 
 
-def _apply(connection: Connection, track: _Track, ping: Ping) -> str:
+def _apply(track: _Track, ping: Ping, runs: _Runs) -> str:
     """Move the monitor by one ping; return how the ping's row is marked."""
     if ping.is_prefetch:
         return "prefetch"
-    if ping.rid is not None and _is_repeated(connection, track, ping, ping.rid):
+    if ping.rid is not None and _is_repeated(track, ping, runs, (track.row.id, ping.rid)):
         return "repeat"
     before = track.state
     after, transition = advance(before, ping.signal, at=ping.received_at, timing=track.timing)
@@ -194,14 +197,12 @@ def _apply(connection: Connection, track: _Track, ping: Ping) -> str:
     return "counted"
 
 
-def _is_repeated(connection: Connection, track: _Track, ping: Ping, rid: str) -> bool:
-    if rid not in track.runs:
-        track.runs[rid] = ping_rows.newest_of_rid(connection, track.row.id, rid)
-    newest = track.runs[rid]
+def _is_repeated(track: _Track, ping: Ping, runs: _Runs, run: tuple[int, str]) -> bool:
+    newest = runs.get(run)
     is_same = newest is not None and newest[:2] == (ping.signal.value, ping.exit_status)
     if newest is not None and is_same and is_repeat(ping.received_at - newest[2], track.timing):
         return True
-    track.runs[rid] = (ping.signal.value, ping.exit_status, ping.received_at)
+    runs[run] = (ping.signal.value, ping.exit_status, ping.received_at)
     return False
 
 

@@ -22,12 +22,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, insert, select
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from pulsemon.db import Database
 from pulsemon.db.lane import WriteLane
-from pulsemon.db.tables import Base, Meta, Node
+from pulsemon.db.tables import Base, Meta, Monitor, Node
 from pulsemon.errors import InUse, NotFound, StartRefused, Unavailable
+from tests.arrange import make, rows
 from tests.conftest import ROOT, at, database_of, wait_until
 
 
@@ -519,6 +520,23 @@ class TestTrouble:
             connection.execute(insert(Meta), [{"key": "k", "value": "canary"}, {"key": "k", "value": "canary"}])
 
         assert "canary" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "change", ["status = 'up'", "status = ''", "interval_seconds = -1", "grace_seconds = 9000000000000000000"]
+)
+def test_a_hand_edit_that_nobody_could_read_is_refused_by_the_database(database: Database, change: str) -> None:
+    """One such row would stop the evaluator, and with it the watch over everybody else."""
+    make(database)
+    before = rows(database, Monitor)
+
+    def edit_by_hand() -> None:
+        with database.write() as connection:
+            connection.exec_driver_sql(f"UPDATE monitors SET {change}")
+
+    with pytest.raises(DBAPIError):
+        edit_by_hand()
+    assert rows(database, Monitor) == before
 
 
 def test_the_tables_are_those_that_the_migrations_make(database: Database) -> None:

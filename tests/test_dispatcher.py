@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +15,10 @@ from pulsemon import dispatcher, evaluator, monitors
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.dispatcher import LANE_WIDTH, LEASE, Leased, Sent
+from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.monitors import View
+from pulsemon.notify.http import GuardedClient
 from pulsemon.notify.message import Delivered, Outcome, Reason, Rejected, Retry
 from tests.arrange import (
     HOOK,
@@ -29,6 +34,7 @@ from tests.arrange import (
     seconds,
 )
 from tests.conftest import at
+from tests.notify.sink import Sink, status
 
 LATER = at("10:10")
 
@@ -406,7 +412,6 @@ def test_silence_owes_one_message_for_each_monitor_with_a_webhook(database: Data
 
 
 def test_a_test_message_waits_behind_what_is_owed(database: Database) -> None:
-    """A test message waits behind what is owed, so that the order is one order."""
     monitor = make_down(database, webhook_url=HOOK)
     monitors.send_test_message(database, monitors.by_id(monitor.id), now=START)
 
@@ -414,3 +419,64 @@ def test_a_test_message_waits_behind_what_is_owed(database: Database) -> None:
 
     assert [each.message.payload["status"] for each in found] == ["DOWN"]
     assert len(rows(database, monitors.Delivery)) == 2
+
+
+class TestEndToEnd:
+    """The whole way out: a transition, the loop that sends, a real socket at the other end."""
+
+    pytestmark = pytest.mark.anyio
+
+    @asynccontextmanager
+    async def sending(self, database: Database) -> AsyncIterator[Dispatching]:
+        began = time.monotonic()
+        dispatching = Dispatching(
+            database,
+            GuardedClient(private="allow"),
+            locale="en",
+            now=lambda: LATER + seconds(time.monotonic() - began),
+            monotonic=time.monotonic,
+            on_settled=lambda: None,
+        )
+        task = asyncio.create_task(dispatching.run())
+        try:
+            yield dispatching
+        finally:
+            await dispatching.stop()
+            await asyncio.wait_for(task, 10)
+
+    async def until(self, ask: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while not await asyncio.to_thread(ask):  # noqa: ASYNC110 - it waits for another thread's rows
+                await asyncio.sleep(0.02)
+
+    async def test_down_and_up_arrive_in_order_signed_and_once(self, database: Database) -> None:
+        with Sink() as sink:
+            down_and_up(database, url=sink.url)
+            async with self.sending(database):
+                await self.until(lambda: [state for state, _ in states_of(database)] == ["delivered"] * 2)
+            received = sink.wait_for(2)
+
+        assert [each.json()["status"] for each in received] == ["DOWN", "UP"]
+        assert [each.headers["webhook-id"] for each in received] == [row.message_id for row in deliveries(database)]
+        assert [row.outcome for row in attempts(database)] == ["delivered"] * 2
+
+    async def test_a_receiver_that_fails_first_hears_it_again_under_the_same_id(self, database: Database) -> None:
+        with Sink(status(500), then=status(204)) as sink:
+            make_down(database, webhook_url=sink.url)
+            async with self.sending(database):
+                await self.until(lambda: states_of(database) == [("delivered", None)])
+            first, second = sink.wait_for(2)
+
+        assert first.headers["webhook-id"] == second.headers["webhook-id"]
+        assert first.body == second.body
+        assert [(row.number, row.outcome, row.status_code) for row in attempts(database)] == [
+            (1, "retry", 500),
+            (2, "delivered", 204),
+        ]
+
+    async def test_a_receiver_that_says_gone_hears_nothing_more(self, database: Database) -> None:
+        with Sink(then=status(410)) as sink:
+            down_and_up(database, url=sink.url)
+            async with self.sending(database):
+                await self.until(lambda: states_of(database) == [("given-up", "gone"), ("cancelled", "gone")])
+            assert len(sink.wait_for(1)) == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, update
 
-from pulsemon import event_log, monitors
+from pulsemon import event_log, monitors, track_record
 from pulsemon.core.status import Cause, Signal, State, Status
 from pulsemon.db import Database
 from pulsemon.db.tables import History, Ping, UnseenSpan
@@ -174,10 +174,10 @@ def test_a_row_of_an_old_database_keeps_its_note(database: Database) -> None:
     assert (change.cause, change.note) == (None, "Ping recebido")
 
 
-def record_of(database: Database, monitor: View, now: Any) -> event_log.Record:
+def record_of(database: Database, monitor: View, now: Any) -> track_record.Record:
     view = again(database, monitor)
     state = State(view.status, view.last_ping, view.due_at, view.run_started_at, view.blind_due_at)
-    return event_log.read_record(database, view.id, created_at=view.created_at, state=state, now=now)
+    return track_record.read_record(database, view.id, created_at=view.created_at, state=state, now=now)
 
 
 def test_availability_counts_what_is_known_and_says_how_much_that_is(database: Database) -> None:

@@ -51,6 +51,9 @@ LONGEST_EXTENSION = timedelta(hours=1)
 
 # A ping is stamped by another thread, or another node, than the one that judges; further ahead, the clock was set back.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+# Longer than a ping waits to be stored: one that lies behind the last by less was overtaken on another node; by more,
+# the clock was set back.
+OVERTAKEN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +141,14 @@ def advance(state: State, signal: Signal, *, at: datetime, timing: Timing) -> tu
     """
     effect = TRANSITIONS[state.status, signal]
     new = effect.status
+    seen_at, last = at, state.last_ping
+    if last is not None and at < last and last - at <= OVERTAKEN:
+        seen_at = last  # what came later has been stored already, and time is not turned back
     if effect.ends_run:
         after = State(
             new,
-            at,
-            at + timing.interval + timing.grace if new is _UP else None,
+            seen_at,
+            seen_at + timing.interval + timing.grace if new is _UP else None,
             None,
             None,
             Cause.FAILURE if new is _DOWN else None,
@@ -150,7 +156,7 @@ def advance(state: State, signal: Signal, *, at: datetime, timing: Timing) -> tu
     elif effect.starts_run:
         after = _with_run(state, at, limit=at + timing.run_limit)
     elif effect.sets_last_ping:
-        after = replace(state, last_ping=at)
+        after = replace(state, last_ping=seen_at)
     else:
         after = state
     if new is state.status:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pulsemon import log
-from pulsemon.db import postgres, schema, sqlite
+from pulsemon.db import schema, sqlite
 from pulsemon.db.lane import WriteLane
 from pulsemon.db.lock import FileLock
 from pulsemon.db.types import to_text
@@ -59,6 +59,9 @@ class Database:
         if url.startswith("sqlite"):
             opened = sqlite.open_file(url, lock_patience_sec=lock_patience_sec)
             return cls(opened.writer, opened.reader, lane=WriteLane(), lock=opened.lock)
+        # Only here: its driver is 10 MB that a server on SQLite does not need.
+        from pulsemon.db import postgres
+
         writer, reader = postgres.connect(url, allow_unsafe=allow_unsafe)
         return cls(writer, reader, lane=None, lock=None)
 
@@ -75,6 +78,10 @@ class Database:
         """
         try:
             with self.write() as connection:
+                if self._lane is None:
+                    from pulsemon.db import postgres
+
+                    postgres.wait_as_long_as_it_takes(connection)
                 schema.upgrade(connection)
         except Unavailable as failed:
             raise StartRefused(

@@ -100,9 +100,17 @@ _STORE_POSTGRES = (
     f"INSERT INTO pings ({', '.join(PingRow._fields)}) SELECT * FROM unnest({_arrays(_PING_TYPES)})"
 )
 
-_NEWEST_OF_RID = (
+_NEWEST_OF_RID_SQLITE = (
     "SELECT signal, exit_status, received_at FROM pings "
-    "WHERE monitor_id = {0} AND rid = {0} AND outcome = 'counted' ORDER BY id DESC LIMIT 1"
+    "WHERE monitor_id = ? AND rid = ? AND outcome = 'counted' ORDER BY id DESC LIMIT 1"
+)
+# One question for the whole batch: asked one by one, every ping would cost the way to the server and back.
+_NEWEST_OF_RIDS_POSTGRES = (
+    "SELECT asked.monitor_id, asked.rid, newest.signal, newest.exit_status, newest.received_at "
+    "FROM unnest(%s::int[], %s::text[]) AS asked (monitor_id, rid) CROSS JOIN LATERAL ("
+    "SELECT signal, exit_status, received_at FROM pings "
+    "WHERE monitor_id = asked.monitor_id AND rid = asked.rid AND outcome = 'counted' "
+    "ORDER BY id DESC LIMIT 1) AS newest"
 )
 
 
@@ -145,13 +153,21 @@ def store(connection: Connection, updates: Sequence[MonitorUpdate], pings: Seque
     connection.exec_driver_sql(_STORE_POSTGRES, tuple(columns))
 
 
-def newest_of_rid(connection: Connection, monitor_id: int, rid: str) -> tuple[str, int | None, Any] | None:
-    """Return (signal, exit status, received_at) of the newest counted ping of *rid*, or None."""
+def newest_of_rids(
+    connection: Connection, runs: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[str, int | None, Any]]:
+    """Return (signal, exit status, received_at) of the newest counted ping of each (monitor id, rid) that has one."""
+    found = {}
     if connection.dialect.name == "sqlite":
-        row = _driver(connection).execute(_NEWEST_OF_RID.format("?"), (monitor_id, rid)).fetchone()
-        return None if row is None else (row[0], row[1], from_text(row[2]))
-    found = connection.exec_driver_sql(_NEWEST_OF_RID.format("%s"), (monitor_id, rid)).fetchone()
-    return None if found is None else (found[0], found[1], found[2])
+        driver = _driver(connection)
+        for run in runs:
+            if row := driver.execute(_NEWEST_OF_RID_SQLITE, run).fetchone():
+                found[run] = (row[0], row[1], from_text(row[2]))
+    elif runs:
+        ids, rids = zip(*runs, strict=True)
+        for row in connection.exec_driver_sql(_NEWEST_OF_RIDS_POSTGRES, (list(ids), list(rids))):
+            found[row[0], row[1]] = (row[2], row[3], row[4])
+    return found
 
 
 def coders(connection: Connection) -> tuple[Any, Any]:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect
+import psycopg
+from psycopg import errors
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pulsemon.db import schema
 from pulsemon.errors import StartRefused
+
+# Longer than a lock is waited for, and short enough that a ping's answer is not late. The kernel's own timeouts do not
+# help where a proxy or a firewall takes the bytes and passes nothing on.
+_ANSWER_SEC = 4.0
 
 # Seconds and milliseconds after which a server that does not answer counts as away; a ping's answer is due within 5 s.
 _CONNECT_ARGS: dict[str, Any] = {
@@ -19,9 +25,10 @@ _CONNECT_ARGS: dict[str, Any] = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "application_name": "pulsemon",
-    # A statement that waits longer than this for a lock or for the disk is not going to make the five seconds.
+    # A statement that waits longer than this for a lock or for the disk is not going to make the five seconds. A node
+    # that was stopped in the middle of a transaction must not hold its locks for longer than others wait for them.
     "options": (
-        "-c timezone=UTC -c lock_timeout=2500 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000"
+        "-c timezone=UTC -c lock_timeout=2500 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=2000"
     ),
 }
 
@@ -82,6 +89,33 @@ def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
         )
 
 
+class _Patient(psycopg.Connection[Any]):
+    """A connection that does not wait for ever: a server that says nothing for `patience_sec` is given up.
+
+    Without it the one thread that stores pings would hang on a network that swallows what is sent.
+    """
+
+    patience_sec: float | None = _ANSWER_SEC
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait as psycopg does; the connection is closed, and OperationalError raised, when the patience ends."""
+        if timeout is not None or self.patience_sec is None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.patience_sec)
+        except errors._WaitTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the database does not answer") from None
+
+
+def wait_as_long_as_it_takes(connection: Connection) -> None:
+    """Lift every limit of time for the transaction of *connection*: a migration may copy an old history."""
+    driver: Any = connection.connection.driver_connection
+    driver.patience_sec = None
+    for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+        connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+
+
 def _engine(target: URL, *, pool_size: int) -> Engine:
     engine = create_engine(
         target,
@@ -94,6 +128,15 @@ def _engine(target: URL, *, pool_size: int) -> Engine:
         pool_pre_ping=True,
         connect_args=_CONNECT_ARGS,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _open(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+        return _Patient.connect(*arguments, **parameters)
+
+    @event.listens_for(engine, "checkin")
+    def _limit_patience_again(connection: Any, _record: Any) -> None:
+        if connection is not None:
+            connection.patience_sec = _ANSWER_SEC
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

@@ -58,8 +58,6 @@ def upgrade(connection: Connection) -> None:
     """Run every migration that is missing, in the transaction of *connection*."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-        # Copying an old history may take longer than a statement is otherwise given.
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     if _revision(connection) == HEAD:
         return
     from alembic import command

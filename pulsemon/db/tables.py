@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKey,
     Index,
     Integer,
@@ -47,6 +48,12 @@ class Monitor(Base):
     __tablename__ = "monitors"
     __table_args__ = (
         UniqueConstraint("slug"),
+        # A hand edit that the program could not read would stop the watch over every other monitor too.
+        CheckConstraint("status IN ('UNKNOWN', 'UP', 'DOWN', 'PAUSED')", name="ck_monitors_status"),
+        CheckConstraint(
+            "interval_seconds BETWEEN 0 AND 2147483647 AND grace_seconds BETWEEN 0 AND 2147483647",
+            name="ck_monitors_timing",
+        ),
         # evaluator.expire_due and next_due_at: the earliest deadlines. Partial, so that DOWN and PAUSED cost nothing.
         Index(
             "ix_monitors_due_at",

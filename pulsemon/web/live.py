@@ -24,6 +24,11 @@ class Live:
         self._is_closed = False
         self.stream_count = 0
 
+    @property
+    def mark(self) -> int:
+        """Return a number that moves with every change. Safe in any thread."""
+        return self._mark
+
     def bump(self) -> None:
         """Tell every stream that something changed."""
         self._mark += 1

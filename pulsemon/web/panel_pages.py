@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pulsemon import event_log, monitors, status_page
+from pulsemon import event_log, monitors, status_page, track_record
 from pulsemon.core.notes import N_
 from pulsemon.core.status import BlindWindow, Shown, State
 from pulsemon.db import Database
@@ -178,7 +178,7 @@ def record_values(request: Request, view: View) -> dict[str, Any]:
     start = Position.from_text(request.query_params.get("from", ""))
     return {
         "view": view,
-        "record": event_log.read_record(
+        "record": track_record.read_record(
             site.database, view.id, created_at=view.created_at, state=state, now=site.now()
         ),
         "log": event_log.read_log(site.database, view.id, start=start, kinds=kinds),

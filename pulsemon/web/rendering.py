@@ -22,6 +22,7 @@ from pulsemon.core.status import Shown, Status
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
+from pulsemon.track_record import Turn
 from pulsemon.web.forms import MESSAGES
 from pulsemon.web.site import site_of
 
@@ -122,6 +123,7 @@ class Words:
         self.now = now
         self._ = catalogue.gettext
         self._n = catalogue.ngettext
+        self._every: dict[int, str] = {}
 
     def state(self, shown: Shown | str) -> str:
         """Return the word for a state: "Up", "Late" ..."""
@@ -148,6 +150,13 @@ class Words:
             if parts and (len(parts) == 2 or not count):
                 break
         return " ".join(parts) or self._count(0, "s")
+
+    def every(self, seconds: int) -> str:
+        """Return how often a ping is expected; kept, because monitors share their intervals."""
+        found = self._every.get(seconds)
+        if found is None:
+            found = self._every[seconds] = self._("every %(time)s") % {"time": self.duration(seconds)}
+        return found
 
     def _count(self, count: int, unit: str) -> str:
         if unit == "day":
@@ -195,7 +204,7 @@ class Words:
         """Return a calendar day (UTC)."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
 
-    def change(self, event: ChangeEvent) -> str:
+    def change(self, event: ChangeEvent | Turn) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""
         if event.cause is None:
             return event.note
@@ -209,12 +218,12 @@ class Words:
 
 def iso(instant: datetime) -> str:
     """Return *instant* for a machine: ISO 8601, UTC, whole seconds."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{instant.isoformat()[:19]}Z"
 
 
 def utc(instant: datetime) -> str:
     """Return *instant* for a person without a zone of theirs."""
-    return instant.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{instant.isoformat(' ')[:19]} UTC"
 
 
 def clock_time(instant: datetime) -> str:

@@ -32,6 +32,8 @@ router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 
 # Below the promised second by the time that reading and rendering take.
 FRESH = timedelta(milliseconds=800)
+# A change shows at once; a storm of them is read ten times a second and no oftener.
+BURST = timedelta(seconds=0.1)
 # While somebody else reads anew (or the database hangs) nobody waits longer than this for him.
 PATIENCE_SEC = 1.0
 # An old snapshot is rendered anew every second of its age.
@@ -67,6 +69,7 @@ class Board:
         self._site = site
         self._reading = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._mark = -1  # of `Live`, when the snapshot was read: it has moved since if anything changed
         self._failed_at: datetime | None = None
 
     def snapshot(self) -> Snapshot | None:
@@ -85,9 +88,12 @@ class Board:
         now, held = self._site.now(), self._snapshot
         if self._failed_at is not None and timedelta(0) <= now - self._failed_at < FRESH:
             return True
-        return held is not None and timedelta(0) <= now - held.page.at < FRESH
+        if held is None or not timedelta(0) <= now - held.page.at < FRESH:
+            return False
+        return self._mark == self._site.live.mark or now - held.page.at < BURST
 
     def _read(self) -> None:
+        self._mark = self._site.live.mark
         try:
             page = status_page.read_page(self._site.database, now=self._site.now())
             blind = status_page.last_blind_window(self._site.database) if page.count(Shown.BLIND) else None

@@ -19,6 +19,7 @@ _SCHEMA = "pulsemon_before"
 _PREFIX = "before_"
 _TABLES = ("monitors", "history")
 _BATCH = 500
+_LONGEST = 2**31 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,7 +87,7 @@ def _count_history(connection: Connection) -> dict[str, int]:
 def _monitor(row: Mapping[str, Any], adopted_at: datetime, transitions: Mapping[str, int]) -> dict[str, Any]:
     status = _status(row["status"])
     last_ping = _instant(row["last_ping"])
-    interval, grace = int(row["interval_seconds"] or 0), int(row.get("grace_seconds") or 0)
+    interval, grace = _seconds(row["interval_seconds"]), _seconds(row.get("grace_seconds"))
     is_up = status == "UP" and last_ping is not None
     created_at = _instant(row.get("created_at")) or last_ping or adopted_at
     return {
@@ -117,7 +118,7 @@ def _transition(
     created_at = _instant(row["created_at"]) or adopted_at
     return {
         "id": row["id"],
-        "slug": row["slug"],
+        "slug": row["slug"] or "",
         "prev_status": _status(row["prev_status"]),
         "new_status": _status(row["new_status"]),
         "note": row.get("note"),
@@ -126,6 +127,11 @@ def _transition(
         "seq": None if monitor_id is None else numbers[monitor_id],
         "occurred_at": created_at,
     }
+
+
+def _seconds(value: Any) -> int:
+    """Read a length of time; the largest that the column holds on both databases stands for what is larger."""
+    return max(0, min(int(value or 0), _LONGEST))
 
 
 def _status(value: Any) -> str:

@@ -22,17 +22,28 @@ function localise(root) {
   if (counts) document.title = Number(counts.dataset.down) ? `(${counts.dataset.down}) ${title}` : title;
 }
 localise(document);
-document.addEventListener("htmx:after:swap", () => localise(document));
-
-// A session that ended: the login form stands at the same address.
+// What is shown may be old: the stream is down, or the server could not answer.
+const offline = $("#offline");
+const trouble = new Set();
+function tell(source, isTroubled) {
+  if (isTroubled) trouble.add(source); else trouble.delete(source);
+  offline.textContent = trouble.size ? document.body.dataset.offline : "";
+  offline.hidden = !trouble.size;
+}
+document.addEventListener("htmx:after:swap", () => {
+  tell("answers", false);
+  localise(document);
+});
 document.addEventListener("htmx:response:error", (event) => {
-  if (event.detail.ctx.response.status === 401) location.reload();
+  const { status } = event.detail.ctx.response;
+  // A session that ended: the login form stands at the same address. A monitor that was deleted: the page says so.
+  if (status === 401 || status === 404) location.reload();
+  else tell("answers", status >= 500);
 });
 
 // Live: the server says that something changed, and the parts that show states fetch themselves anew.
 const parts = $$("[hx-trigger*=refresh]");
 const refresh = () => parts.forEach((part) => part.dispatchEvent(new Event("refresh")));
-const offline = $("#offline");
 let stream = null;
 let retry = 0;
 function listen() {
@@ -41,12 +52,11 @@ function listen() {
   stream = new EventSource(document.body.dataset.live);
   stream.addEventListener("changed", refresh);
   stream.addEventListener("open", () => {
-    if (!offline.hidden) refresh();
-    offline.hidden = true;
+    if (trouble.size) refresh();
+    tell("stream", false);
   });
   stream.addEventListener("error", () => {
-    offline.textContent = document.body.dataset.offline;
-    offline.hidden = false;
+    tell("stream", true);
     // The browser gives up after an answer that is no stream (the server restarts behind a proxy).
     if (stream.readyState === EventSource.CLOSED) retry = setTimeout(listen, 3000);
   });

@@ -98,6 +98,11 @@ def _make_tables() -> None:
         sa.Column("max_run_seconds", sa.Integer(), nullable=True),
         sa.Column("last_ping_id", sa.BigInteger(), nullable=True),
         sa.Column("ping_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("status IN ('UNKNOWN', 'UP', 'DOWN', 'PAUSED')", name="ck_monitors_status"),
+        sa.CheckConstraint(
+            "interval_seconds BETWEEN 0 AND 2147483647 AND grace_seconds BETWEEN 0 AND 2147483647",
+            name="ck_monitors_timing",
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_monitors"),
         sa.UniqueConstraint("slug", name="uq_monitors_slug"),
         sqlite_autoincrement=True,

@@ -1,0 +1,285 @@
+"""Promise R4: what befalls PulseMon itself makes no monitor DOWN, and those that really died are DOWN all the same.
+
+Clients here never repeat a ping that was lost. Each trial is a server of its own with its own monitors: some whose
+clients ping once an interval all along, some that pinged once, right before the trouble, and never again. All trials
+and their controls run at once, because all they do is wait.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import ADMIN_TOKEN, Server, require, server_maker, wait_until
+from tests.faults import checker, evidence
+from tests.faults.checker import Evidence, Rule
+from tests.faults.clients import Punctual
+from tests.faults.conftest import (
+    KEEP_EVERYTHING,
+    NEVER_BLIND,
+    Outcomes,
+    create_monitors,
+    in_parallel,
+    launcher,
+    rounds,
+    serving,
+    statuses,
+    wait_until_all_acknowledged,
+)
+
+# Longer than interval + grace of the quickest monitors.
+TROUBLE_SEC = rounds(6, soak=20)
+# The quickest lose a ping in every trial; of the slow ones only those whose hour has come.
+INTERVALS = [2, 2, 2, 2, 3, 3, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60] * rounds(1, soak=30)
+GRACE = 2
+# Those that die: short, so that their end can be waited for.
+DEAD_INTERVAL, DEAD_GRACE = 3, 1
+# The deadline after a blind window, with a margin for a busy machine.
+NOTICED_WITHIN_SEC = DEAD_INTERVAL + DEAD_GRACE + 5
+
+# The event loop's thread does nothing for a while: what a blocking call in a handler would do.
+STALLS_ON_SIGNAL = f"""
+    import signal, time
+
+    signal.signal(signal.SIGUSR1, lambda *_: time.sleep({TROUBLE_SEC}))
+"""
+
+
+def _wait(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end, within=seconds + 30)
+
+
+def restart(server: Server) -> None:
+    assert server.stop() == 0
+    _wait(TROUBLE_SEC)
+    server.start_again()
+
+
+def kill(server: Server) -> None:
+    server.process.kill()
+    server.process.wait(10)
+    _wait(TROUBLE_SEC)
+    server.start_again()
+
+
+def stop_the_process(server: Server) -> None:
+    server.process.send_signal(signal.SIGSTOP)
+    _wait(TROUBLE_SEC)
+    server.process.send_signal(signal.SIGCONT)
+
+
+def stall_the_loop(server: Server) -> None:
+    server.process.send_signal(signal.SIGUSR1)
+    _wait(TROUBLE_SEC)
+
+
+Trouble = Callable[[Server], None]
+TROUBLES: dict[str, Trouble] = {
+    "restart": restart,
+    "kill": kill,
+    "stopped process": stop_the_process,
+    "stalled event loop": stall_the_loop,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trial left: the evidence, who lived, who died, and what the pages said of the dead meanwhile."""
+
+    seen: Evidence
+    alive: set[str]
+    dead: set[str]
+    was_shown_unknown: bool
+    panel: str
+
+
+def trial(folder: Path, trouble: Trouble, *, patch: str = "") -> Outcome:
+    """Let *trouble* befall a server while clients ping; return what came of it."""
+    folder.mkdir()
+    with serving(folder) as serve:
+        server = serve(patch=STALLS_ON_SIGNAL + patch)
+        alive, dead = _populate(server)
+        every = {slug: float(slug.partition("-")[0]) for slug in alive}
+        with Punctual(alive, every=every) as punctual:
+            wait_until(lambda: punctual.log.count() >= len(alive), within=20)
+            for url in dead.values():
+                assert httpx2.get(url).status_code == 200
+            trouble(server)
+            was_shown_unknown, panel = _look_at_the_dead(server, set(dead))
+            wait_until_all_acknowledged(punctual.log, [slug for slug in alive if every[slug] <= 5], within=20)
+        assert server.stop() == 0
+        seen = evidence.read(server.environment["DATABASE_URL"], operations=punctual.log.operations)
+    return Outcome(seen, set(alive), set(dead), was_shown_unknown, panel)
+
+
+def _populate(server: Server) -> tuple[dict[str, str], dict[str, str]]:
+    alive = {
+        f"{interval}-{number}": {"interval_seconds": interval, "grace_seconds": GRACE}
+        for number, interval in enumerate(INTERVALS)
+    }
+    dead = {f"dead-{number}": {"interval_seconds": DEAD_INTERVAL, "grace_seconds": DEAD_GRACE} for number in range(4)}
+    return create_monitors(server, alive), create_monitors(server, dead)
+
+
+def _look_at_the_dead(server: Server, dead: set[str]) -> tuple[bool, str]:
+    """Wait until all of *dead* are DOWN; return whether they were shown as unknown before, and the panel of then."""
+    was_shown_unknown, panel = False, ""
+
+    def are_down() -> bool:
+        nonlocal was_shown_unknown, panel
+        if not was_shown_unknown and all(_shown(server)[slug] == "blind" for slug in dead):
+            was_shown_unknown, panel = True, _panel(server)
+        return all(status == "DOWN" for slug, status in statuses(server).items() if slug in dead)
+
+    wait_until(are_down, within=NOTICED_WITHIN_SEC, every=0.2)
+    return was_shown_unknown, panel
+
+
+def _shown(server: Server) -> dict[str, str]:
+    page = httpx2.get(f"{server.url}/status", timeout=10).text
+    return {slug: shown for shown, slug in re.findall(r'<li class="([a-z]+)" data-slug="([^"]+)"', page)}
+
+
+def _panel(server: Server) -> str:
+    with httpx2.Client(base_url=server.url, follow_redirects=True) as browser:
+        return browser.post("/login", data={"token": ADMIN_TOKEN}).text
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """Every trouble with PulseMon as it is, and its control in which nobody is ever excused."""
+    folder = tmp_path_factory.mktemp("blindness")
+    trials = {
+        f"{name}{suffix}": partial(trial, folder / f"{name}{suffix}", trouble, patch=patch)
+        for name, trouble in TROUBLES.items()
+        for suffix, patch in (("", ""), (" control", NEVER_BLIND))
+    }
+    with in_parallel(trials) as ask:
+        yield ask
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_no_monitor_whose_client_pings_is_down_because_of(outcomes: Outcomes, trouble: str) -> None:
+    outcome = outcomes(trouble)
+
+    assert checker.check_alive(outcome.seen, outcome.alive) == []
+    assert checker.check(outcome.seen) == []
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_monitor_that_died_is_down_in_time_despite(outcomes: Outcomes, trouble: str) -> None:
+    outcome = outcomes(trouble)
+
+    assert checker.check_noticed(outcome.seen, outcome.dead) == []
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_cannot_be_known_is_shown_as_unknown_after(outcomes: Outcomes, trouble: str) -> None:
+    outcome = outcomes(trouble)
+
+    assert outcome.was_shown_unknown
+    assert "PulseMon was blind" in outcome.panel
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_control_without_blind_windows_monitors_are_falsely_down_because_of(outcomes: Outcomes, trouble: str) -> None:
+    outcome = outcomes(f"{trouble} control")
+
+    assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(outcome.seen, outcome.alive)}
+
+
+# --- the clock
+
+_LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
+SECOND, HOUR, DAY = 1, 3_600, 86_400
+# Where the wall clock stands, one after the other, in seconds from the truth: steps of a second, an hour, a day, each
+# way.
+OFFSETS = (SECOND, 0, HOUR, 0, -HOUR, -HOUR + DAY, -HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """The wall clock of one server process, set by a file that libfaketime reads at each look."""
+
+    path: Path
+
+    def set(self, offset_sec: int) -> None:
+        new = self.path.with_suffix(".new")
+        new.write_text(f"{offset_sec:+d}")
+        new.replace(self.path)  # whole or not at all: it is read at any moment
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": _faketime(),
+            "FAKETIME_TIMESTAMP_FILE": str(self.path),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+
+def _faketime() -> str:
+    require("faketime")
+    found = [str(path) for pattern in _LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
+    assert found, "faketime is installed, and libfaketimeMT.so.1 is not where it was looked for"
+    return found[0]
+
+
+def clock_trial(folder: Path, *, patch: str = "") -> Outcome:
+    """Set the server's wall clock to and fro while clients ping."""
+    folder.mkdir()
+    wall_clock = WallClock(folder / "offset")
+    wall_clock.set(0)
+    with server_maker(folder) as make:
+        environment = wall_clock.environment() | KEEP_EVERYTHING
+        server = make(f"sqlite:///{folder / 'pulsemon.db'}", launcher(folder, patch), **environment)
+        alive, dead = _populate(server)
+        every = {slug: float(slug.partition("-")[0]) for slug in alive}
+        quick = [slug for slug in alive if every[slug] <= 3]
+        with Punctual(alive, every=every) as punctual:
+            wait_until(lambda: punctual.log.count() >= len(alive), within=20)
+            for offset in OFFSETS:
+                if offset == OFFSETS[-1]:
+                    for url in dead.values():
+                        assert httpx2.get(url).status_code == 200
+                wall_clock.set(offset)
+                wait_until_all_acknowledged(punctual.log, quick, within=20)
+            was_shown_unknown, panel = _look_at_the_dead(server, set(dead))
+        assert server.stop() == 0
+        seen = evidence.read(server.environment["DATABASE_URL"], operations=punctual.log.operations)
+    return Outcome(seen, set(alive), set(dead), was_shown_unknown, panel)
+
+
+@pytest.fixture(scope="module")
+def clock_outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """The same for a clock that is set."""
+    _faketime()
+    folder = tmp_path_factory.mktemp("clock")
+    trials = {
+        "as it is": partial(clock_trial, folder / "as it is"),
+        "control": partial(clock_trial, folder / "control", patch=NEVER_BLIND),
+    }
+    with in_parallel(trials) as ask:
+        yield ask
+
+
+def test_a_clock_that_is_set_by_a_second_an_hour_or_a_day_makes_no_monitor_down(clock_outcomes: Outcomes) -> None:
+    outcome = clock_outcomes("as it is")
+
+    assert checker.check_alive(outcome.seen, outcome.alive) == []
+    assert checker.check_noticed(outcome.seen, outcome.dead) == []
+    assert checker.check(outcome.seen) == []
+
+
+def test_control_without_blind_windows_a_clock_set_forward_makes_monitors_down(clock_outcomes: Outcomes) -> None:
+    outcome = clock_outcomes("control")
+
+    assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(outcome.seen, outcome.alive)}

@@ -1,0 +1,144 @@
+"""Promise R1 and R4 on a full disk: a clear no, the pages go on, and all is well as soon as there is room.
+
+The disk is a small file system of its own where mounting one is allowed; elsewhere SQLite is told that the file may not
+grow (`max_page_count`), which ends in the same error.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import Server, wait_until
+from tests.faults import checker, evidence
+from tests.faults.checker import Evidence, Result, Rule
+from tests.faults.clients import Clients, Punctual
+from tests.faults.conftest import NEVER_BLIND, Serve, create_monitors, many, rounds, wait_until_all_acknowledged
+
+DISK_BYTES = 16_000_000
+# Longer than interval and grace of the monitors that are watched meanwhile.
+INTERVAL, GRACE = 2, 1
+
+# Before each write the writer looks how far the file may grow now.
+LIMITED_FILE = """
+    from pathlib import Path
+
+    from pulsemon.db import Database
+
+    limit_patience = Database._limit_patience
+
+    def limit_growth(self, connection):
+        limit_patience(self, connection)
+        limit = Path("page-limit").read_text() if Path("page-limit").exists() else "1000000"
+        connection.connection.dbapi_connection.execute(f"PRAGMA max_page_count = {limit}")
+
+    Database._limit_patience = limit_growth
+"""
+
+
+@dataclass
+class Disk:
+    """A disk that can be filled and freed. `patch` belongs into the server that writes to it."""
+
+    url: str
+    patch: str
+    fill: Callable[[Server], None]
+    free: Callable[[Server], None]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Disk]:
+    """A file system of 16 MB, or, where mounting is refused, a file that may not grow."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
+    try:
+        is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        is_mounted = False
+    url = f"sqlite:///{folder / 'pulsemon.db'}"
+    if not is_mounted:
+        yield Disk(url, LIMITED_FILE, _limit, _unlimit)
+        return
+    ballast = folder / "ballast"
+    try:
+        yield Disk(url, "", lambda _: _fill(ballast), lambda _: ballast.unlink())
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4_096))
+        except OSError:
+            os.fsync(file.fileno())
+
+
+def _limit(server: Server) -> None:
+    (server.folder / "page-limit").write_text("1")  # SQLite takes the present size where that is larger
+
+
+def _unlimit(server: Server) -> None:
+    (server.folder / "page-limit").unlink()
+
+
+def fill_and_free(serve: Serve, disk: Disk, *, patch: str = "") -> Evidence:
+    """Let the disk be full for longer than monitors are allowed to be silent; return what came of it."""
+    server = serve(url=disk.url, patch=disk.patch + patch)
+    watched = create_monitors(server, many(10, interval_seconds=INTERVAL, grace_seconds=GRACE))
+    (busy,) = create_monitors(server, {"busy": {"interval_seconds": 3_600}}).values()
+    seconds_full = rounds(INTERVAL + GRACE + 2, soak=60)
+    with Punctual(watched, every=1.0) as punctual:
+        wait_until(lambda: punctual.log.count() >= len(watched))
+        disk.fill(server)
+        with Clients({"busy": busy}, connections=2) as flood:  # until what was reserved for the log is used up
+            wait_until(lambda: flood.log.count(Result.FAILED) >= 10, within=30)
+        _expect_a_clear_no(server, busy)
+        refused = punctual.log.count(Result.FAILED)
+        wait_until(
+            lambda: punctual.log.count(Result.FAILED) - refused >= seconds_full * len(watched), within=4 * seconds_full
+        )
+        disk.free(server)
+        wait_until(lambda: httpx2.get(busy).status_code == 200, within=5)
+        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200, within=5)
+        wait_until_all_acknowledged(punctual.log, watched, within=10)
+    assert server.stop() == 0
+    path = disk.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return evidence.read(disk.url, operations=[*punctual.log.operations, *flood.log.operations])
+
+
+def _expect_a_clear_no(server: Server, url: str) -> None:
+    answer = httpx2.get(url)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert httpx2.get(f"{server.url}/status").status_code == 200
+    assert httpx2.get(f"{server.url}/health").status_code == 200
+    ready = httpx2.get(f"{server.url}/ready")
+    assert ready.status_code == 503
+    assert "full" in ready.text
+
+
+def test_a_full_disk_costs_no_acknowledged_ping_and_no_monitor_and_is_over_when_there_is_room(
+    a_server: Serve, small_disk: Disk
+) -> None:
+    seen = fill_and_free(a_server, small_disk)
+
+    assert checker.check(seen) == []
+    assert checker.check_alive(seen, {monitor.slug for monitor in seen.monitors}) == []
+
+
+def test_control_without_blind_windows_a_full_disk_makes_monitors_down(a_server: Serve, small_disk: Disk) -> None:
+    seen = fill_and_free(a_server, small_disk, patch=NEVER_BLIND)
+
+    assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(seen, ["job-0", "job-1", "job-2"])}

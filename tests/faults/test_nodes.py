@@ -1,0 +1,428 @@
+"""R2: several nodes on one PostgreSQL record every transition exactly once, whoever dies in the middle of it.
+
+Monitors flap on a schedule from a seed while nodes are killed or stopped. Clients know all nodes and try the next one
+when the first says nothing, each time with a new rid. Beside it: the panel, the API, the metrics and the event streams of
+every node, and what one node owes the others (its locks, and the pings that it has received and not yet stored).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx2
+import psycopg
+
+from pulsemon import clock
+from tests.conftest import ADMIN_TOKEN, Server, wait_until
+from tests.faults import checker, evidence
+from tests.faults.checker import Result
+from tests.faults.clients import Log, Target, _InThread, _length, result_of
+from tests.faults.conftest import IS_SOAK, Serve, create_monitors, many, rounds, statuses
+from tests.test_live import open_stream, wait_for
+
+MONITOR_COUNT = 300
+# Longer than an answer takes on a busy machine, shorter than a job would wait before it tries elsewhere.
+CLIENT_PATIENCE_SEC = 2.0
+SEED = 20260302
+
+
+class Flapping(_InThread):
+    """Clients whose monitors come and go: some pings, then a silence longer than interval and grace, then again.
+
+    Each ping goes to a node chosen by the seed, and to the next one when that does not acknowledge it.
+    """
+
+    def __init__(self, nodes: Sequence[Server], urls: Mapping[str, str], *, seed: int) -> None:
+        super().__init__()
+        self._by_slug = {
+            slug: [Target(slug, url.replace(nodes[0].url, node.url)) for node in nodes] for slug, url in urls.items()
+        }
+        self._seed = seed
+
+    async def work(self) -> None:
+        await asyncio.gather(*(self._flap(number, slug) for number, slug in enumerate(self._by_slug)))
+
+    async def _flap(self, number: int, slug: str) -> None:
+        randomness = random.Random(self._seed * 10_000 + number)
+        await self._rest(randomness.uniform(0, 2))
+        while not self.is_stopping:
+            for _ in range(randomness.randint(1, 3)):
+                await self._ping_somewhere(slug, randomness)
+                await self._rest(randomness.uniform(0.2, 0.6))
+            await self._rest(randomness.uniform(1.2, 2.0))
+
+    async def _rest(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self.is_stopping and (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 0.25))
+
+    async def _ping_somewhere(self, slug: str, randomness: random.Random) -> None:
+        targets = self._by_slug[slug]
+        first = randomness.randrange(len(targets))
+        for target in targets[first:] + targets[:first]:
+            if await ping(self.log, target):
+                return
+
+
+async def ping(log: Log, target: Target) -> bool:
+    """Ping once, on a connection of its own; note it and return whether it was acknowledged."""
+    rid = str(uuid.uuid4())
+    started_at = clock.now()
+    status_code = None
+    is_sent = False
+    try:
+        async with asyncio.timeout(CLIENT_PATIENCE_SEC):
+            reader, writer = await asyncio.open_connection(target.host, target.port)
+            try:
+                is_sent = True
+                writer.write(target.request(rid))
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(_length(head.rstrip()))
+                status_code = int(head[9:12])
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        pass
+    if status_code is not None:
+        result = result_of(status_code)
+    else:
+        result = Result.UNKNOWN if is_sent else Result.FAILED
+    log.note(target, rid, started_at, result, status_code)
+    return result is Result.OK
+
+
+class Nemesis:
+    """Kills or stops one node after the other, on a schedule from the seed; one node is always left alone."""
+
+    def __init__(self, nodes: Sequence[Server], *, seed: int) -> None:
+        self._nodes = nodes
+        self._random = random.Random(seed)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._rage, name="nemesis", daemon=True)
+        self._failure: BaseException | None = None
+        self.kill_count = 0
+        self.stop_count = 0
+
+    def __enter__(self) -> Nemesis:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join(60)
+        if self._failure is not None:
+            raise self._failure
+
+    def _rage(self) -> None:
+        try:
+            while not self._is_over.wait(self._random.uniform(1, 2.5)):
+                victim = self._random.choice(self._nodes)
+                if self._random.random() < 0.6:
+                    self._kill(victim)
+                else:
+                    self._stop_for_a_while(victim)
+        except BaseException as failure:
+            self._failure = failure
+
+    def _kill(self, victim: Server) -> None:
+        victim.process.kill()
+        victim.process.wait(10)
+        self.kill_count += 1
+        self._is_over.wait(self._random.uniform(0, 2))
+        victim.start_again()
+
+    def _stop_for_a_while(self, victim: Server) -> None:
+        victim.process.send_signal(signal.SIGSTOP)
+        self.stop_count += 1
+        # Both shorter and longer than the others take a silent node for alive.
+        self._is_over.wait(self._random.choice([0.7, 2.0, 5.0]))
+        victim.process.send_signal(signal.SIGCONT)
+
+
+def transition_count(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM history").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def start_nodes(a_server: Serve, url: str, count: int, *, patch: str = "") -> list[Server]:
+    """Start *count* nodes at the same time."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: a_server(url=url, patch=patch), range(count)))
+
+
+def test_transitions_are_recorded_exactly_once_while_nodes_are_killed_and_stopped(
+    a_server: Serve, postgres_url: str
+) -> None:
+    nodes = start_nodes(a_server, postgres_url, 4 if IS_SOAK else 2)
+    urls = create_monitors(nodes[0], many(MONITOR_COUNT, interval_seconds=1))
+    wanted = rounds(2_000, soak=20_000)
+    began_at = time.monotonic()
+    with Nemesis(nodes, seed=SEED) as nemesis, Flapping(nodes, urls, seed=SEED) as clients:
+        wait_until(lambda: transition_count(postgres_url) >= wanted, within=wanted / 10, every=0.5)
+    wait_until(lambda: set(statuses(nodes[0]).values()) == {"DOWN"}, within=30, every=0.2)
+
+    found = evidence.read(postgres_url, operations=clients.log.operations)
+    told = f"{len(found.transitions)} transitions, {clients.log.count()} acknowledged, {clients.log.statuses()}"
+    print(f"\n{told}; {nemesis.kill_count} kills, {nemesis.stop_count} stops, {time.monotonic() - began_at:.0f} s")
+    assert checker.check(found) == []
+    assert checker.check_noticed(found, urls) == []
+    assert nemesis.kill_count > 0
+    assert nemesis.stop_count > 0
+
+
+_NO_LOCKS = """
+# Rows are read without a lock and written whatever they have become meanwhile.
+from sqlalchemy import Select, bindparam, update
+
+from pulsemon.db import ping_rows, states
+from pulsemon.db.tables import Monitor
+
+Select.with_for_update = lambda self, **_: self
+ping_rows._SELECT_POSTGRES = ping_rows._SELECT_POSTGRES.replace("FOR NO KEY UPDATE", "")
+values = {each.name: bindparam(each.name) for each in Monitor.__table__.columns if each.name in (
+    "status", "last_ping", "due_at", "run_started_at", "blind_due_at", "down_cause", "state_seq")}
+states._SAVE = update(Monitor).where(Monitor.id == bindparam("its_id")).values(values)
+save = states.save
+def save_without_its_seq(connection, changes):
+    changes = list(changes)
+    if changes:
+        connection.execute(states._SAVE, [
+            {"its_id": monitor.id, "status": state.status.value, "last_ping": state.last_ping, "due_at": state.due_at,
+             "run_started_at": state.run_started_at, "blind_due_at": state.blind_due_at,
+             "down_cause": state.down_cause.value if state.down_cause else None, "state_seq": seq}
+            for monitor, state, seq in changes])
+states.save = save_without_its_seq
+"""
+
+
+def test_control_without_locks_and_without_the_unique_number_transitions_are_doubled(
+    a_server: Serve, postgres_url: str
+) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE history DROP CONSTRAINT uq_history_monitor_id_seq")
+    nodes = start_nodes(a_server, postgres_url, 2, patch=_NO_LOCKS)
+    urls = create_monitors(nodes[0], many(100, interval_seconds=1))
+    with Flapping(nodes, urls, seed=SEED) as clients:
+        wait_until(lambda: transition_count(postgres_url) >= 500, within=60, every=0.2)
+
+    found = evidence.read(postgres_url, operations=clients.log.operations)
+    assert {each.rule for each in checker.check_transitions(found)} >= {checker.Rule.GAP}
+
+
+# --- what a node owes the others
+
+_SLOW_TO_STORE = """
+# Every ping waits before it is stored, as behind a slow disk or a long queue.
+import time
+from pulsemon import loops, pings
+
+record_pings = pings.record_pings
+
+def store_late(database, batch):
+    time.sleep(0.45)
+    return record_pings(database, batch)
+
+loops.pings.record_pings = store_late
+"""
+
+
+def ping_steadily(url: str, *, every: float, times: int, slug: str) -> Log:
+    """Ping on time, each time waiting for the answer, and return the log."""
+    log = Log()
+
+    async def work() -> None:
+        next_at = time.monotonic()
+        for _ in range(times):
+            await ping(log, Target(slug, url))
+            next_at += every
+            await asyncio.sleep(max(0.0, next_at - time.monotonic()))
+
+    asyncio.run(work())
+    return log
+
+
+def live_beside_a_slow_node(a_server: Serve, url: str, *, patch: str = "") -> list[checker.Breach]:
+    """Ping through a node that stores late; return what the other one did wrong meanwhile."""
+    slow = a_server(url=url, patch=_SLOW_TO_STORE)
+    a_server(url=url, patch=patch)
+    ping_url = create_monitors(slow, many(1, interval_seconds=1))["job-0"]
+    log = ping_steadily(ping_url, every=0.8, times=rounds(8, soak=60), slug="job-0")
+    assert log.count() == len(log.operations)
+    found = evidence.read(url, operations=log.operations)
+    assert checker.check_pings(found) == []
+    return checker.check_downs(found)
+
+
+def test_a_ping_that_another_node_has_received_and_not_yet_stored_holds_judgement_back(
+    a_server: Serve, postgres_url: str
+) -> None:
+    assert live_beside_a_slow_node(a_server, postgres_url) == []
+
+
+_NO_REGARD_FOR_OTHERS = """
+# The other nodes are not asked how far they have stored what they received.
+from pulsemon import evaluator
+
+evaluator.other_nodes = lambda database, node: []
+"""
+
+
+def test_control_without_regard_for_the_other_nodes_a_ping_in_time_is_judged_missing(
+    a_server: Serve, postgres_url: str
+) -> None:
+    breaches = live_beside_a_slow_node(a_server, postgres_url, patch=_NO_REGARD_FOR_OTHERS)
+
+    assert {each.rule for each in breaches} == {checker.Rule.DOWN_OVER_PING}
+
+
+def test_a_ping_that_is_overtaken_by_a_later_one_of_another_node_does_not_turn_time_back(
+    a_server: Serve, postgres_url: str
+) -> None:
+    slow = a_server(url=postgres_url, patch=_SLOW_TO_STORE)
+    quick = a_server(url=postgres_url)
+    url = create_monitors(slow, many(1))["job-0"]
+
+    with ThreadPoolExecutor(1) as pool:
+        overtaken = pool.submit(httpx2.get, url)
+        time.sleep(0.2)  # it has been received, and is not yet stored
+        assert httpx2.get(url.replace(slow.url, quick.url)).status_code == 200
+        last_ping = quick.get("/api/monitors/job-0")["last_ping"]
+        assert overtaken.result().status_code == 200
+
+    assert quick.get("/api/monitors/job-0")["last_ping"] == last_ping
+    stored = sorted(evidence.read(postgres_url).pings, key=lambda each: each.number)
+    assert [each.outcome for each in stored] == ["counted", "counted"]
+    assert stored[0].received_at > stored[1].received_at, "the second to be stored was the first to come"
+
+
+_STOPS_HOLDING_LOCKS = """
+# Stops, with the monitors' rows locked, in the middle of storing the first ping.
+import os, signal
+from pulsemon.db import ping_rows
+
+def stop_here(*_):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+ping_rows.store = stop_here
+"""
+_FOREVER = """
+from pulsemon.db import postgres
+
+options = postgres._CONNECT_ARGS["options"].split("idle_in_transaction_session_timeout")[0]
+postgres._CONNECT_ARGS["options"] = options + "idle_in_transaction_session_timeout=0"
+"""
+
+
+def ping_beside_a_stopped_node(a_server: Serve, url: str, patch: str) -> tuple[int, float]:
+    """Return how a ping ends, and after how many seconds, whose monitor another node had locked when it stopped."""
+    stopping = a_server(url=url, patch=patch)
+    other = a_server(url=url)
+    ping_url = create_monitors(other, many(1))["job-0"]
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: _get_quietly(ping_url.replace(other.url, stopping.url)))
+        wait_until(lambda: is_locked(url))
+        started_at = time.monotonic()
+        status_code = httpx2.get(ping_url, timeout=8).status_code
+        took_sec = time.monotonic() - started_at
+        stopping.process.kill()
+    return status_code, took_sec
+
+
+def _get_quietly(url: str) -> None:
+    try:
+        httpx2.get(url, timeout=20)
+    except httpx2.TransportError:
+        return
+
+
+def is_locked(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT 1 FROM monitors FOR NO KEY UPDATE SKIP LOCKED").fetchall()
+    return not found
+
+
+def test_a_node_that_stops_in_the_middle_of_a_transaction_costs_the_others_no_ping(
+    a_server: Serve, postgres_url: str
+) -> None:
+    status_code, took_sec = ping_beside_a_stopped_node(a_server, postgres_url, _STOPS_HOLDING_LOCKS)
+
+    print(f"\nanswered after {took_sec:.1f} s")
+    assert status_code == 200
+
+
+def test_control_without_the_servers_own_patience_a_stopped_node_makes_the_others_refuse(
+    a_server: Serve, postgres_url: str
+) -> None:
+    status_code, _ = ping_beside_a_stopped_node(a_server, postgres_url, _FOREVER + _STOPS_HOLDING_LOCKS)
+
+    assert status_code == 503
+
+
+# --- every node is a whole PulseMon
+
+
+def test_nodes_that_start_together_on_an_empty_database_all_come_up(a_server: Serve, empty_postgres_url: str) -> None:
+    nodes = start_nodes(a_server, empty_postgres_url, 3)
+
+    create_monitors(nodes[0], many(1))
+    assert [statuses(node) for node in nodes] == [{"job-0": "UNKNOWN"}] * 3
+
+
+@contextmanager
+def logged_in(node: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=node.url, follow_redirects=True) as browser:
+        assert browser.post("/login", data={"token": ADMIN_TOKEN}).status_code == 200
+        yield browser
+
+
+def test_panel_api_status_page_and_metrics_work_on_every_node(a_server: Serve, postgres_url: str) -> None:
+    nodes = start_nodes(a_server, postgres_url, 2)
+    urls = create_monitors(nodes[0], many(2))
+    assert httpx2.get(urls["job-0"].replace(nodes[0].url, nodes[1].url)).status_code == 200
+
+    with logged_in(nodes[0]) as browser:
+        session = dict(browser.cookies)
+    for node in nodes:
+        assert statuses(node) == {"job-0": "UP", "job-1": "UNKNOWN"}
+        assert "job-0" in httpx2.get(f"{node.url}/status").text
+        assert "job-0" in httpx2.get(node.url, cookies=session).text, "a login of one node is a login of all"
+        assert figure(node, 'monitor_status{monitor_name="job-0"') == 1
+        assert httpx2.get(f"{node.url}/ready").status_code == 200
+    assert sum(figure(node, 'pulsemon_pings_total{answer="stored"}') for node in nodes) == 1
+
+    answer = httpx2.patch(f"{nodes[1].url}/api/monitors/job-1", json={"name": "Renamed"}, headers=nodes[1].headers)
+    assert answer.status_code == 200
+    assert nodes[0].get("/api/monitors/job-1")["name"] == "Renamed"
+
+
+def figure(node: Server, name: str) -> float:
+    """Return the value of the metric whose line begins with *name*."""
+    text = httpx2.get(f"{node.url}/metrics", headers=node.headers).text
+    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+def test_an_open_panel_shows_what_another_node_wrote(a_server: Serve, postgres_url: str) -> None:
+    here, there = start_nodes(a_server, postgres_url, 2)
+    url = create_monitors(there, many(1))["job-0"]
+    with open_stream(here) as lines:
+        time.sleep(1.5)  # the creation is told by now: what comes next is the ping
+        while not lines.empty():
+            lines.get()
+        assert httpx2.get(url).status_code == 200
+        acknowledged_at = time.monotonic()
+        wait_for(lines, "event: changed")
+        after_sec = time.monotonic() - acknowledged_at
+
+    print(f"\ntold after {after_sec:.2f} s")
+    assert statuses(here) == {"job-0": "UP"}
+    assert after_sec < 3, "a second, and what a busy machine adds"

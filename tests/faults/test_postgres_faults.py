@@ -1,0 +1,296 @@
+"""R1 and R4 on PostgreSQL: the server dies as in a power cut, or the network between fails in five ways.
+
+Clients go on pinging all the time. Whatever happens: no acknowledged ping is lost, whoever cannot be served hears 503
+within five seconds, acknowledgements come again within five seconds of the database being back, by themselves, and
+nobody is called DOWN for it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+
+from pulsemon import clock
+from tests.conftest import ADMIN_TOKEN, ROOT, Server, wait_until
+from tests.faults import checker, evidence
+from tests.faults.checker import Evidence, Result
+from tests.faults.clients import Clients, Log, Punctual
+from tests.faults.conftest import IS_SOAK, Serve, create_monitors
+from tests.faults.postgres import OwnPostgres, own_postgres, through
+from tests.faults.proxy import Fault, FaultProxy
+
+# How long each fault lasts. Longer than PulseMon is patient, so that every kind of waiting is met.
+FAULT_SEC = 30.0 if IS_SOAK else 6.0
+ANSWER_WITHIN_SEC = 5.0
+BACK_WITHIN_SEC = 5.0
+# Beside two server processes, PostgreSQL and the clients, two cores are late themselves now and then.
+SCHEDULING_SEC = 1.0
+BUSY_COUNT = 40
+PUNCTUAL_COUNT = 15
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[OwnPostgres]:
+    with own_postgres() as server:
+        yield server
+
+
+@dataclass
+class Stage:
+    """One database behind a proxy, a server process on it, and two kinds of monitors.
+
+    The *busy* ones are pinged flat out and show what is acknowledged; the *punctual* ones get one ping a second that is
+    never repeated, and show who is blamed.
+    """
+
+    postgres: OwnPostgres
+    name: str
+    proxy: FaultProxy
+    server: Server
+    busy: dict[str, str]
+    punctual: dict[str, str]
+
+    @property
+    def direct_url(self) -> str:
+        """The database's URL past the proxy: what is there does not depend on who can reach it."""
+        head, _, query = self.postgres.url.partition("?")
+        return f"{head.rsplit('/', 1)[0]}/{self.name}?{query}"
+
+
+@pytest.fixture
+def stage(postgres: OwnPostgres, a_server: Serve) -> Iterator[Stage]:
+    with FaultProxy(postgres.socket_path) as proxy:
+        yield set_up(postgres, proxy, a_server)
+
+
+def set_up(postgres: OwnPostgres, proxy: FaultProxy, a_server: Serve, *, patch: str = "") -> Stage:
+    name = f"faults_{secrets.token_hex(4)}"
+    postgres.create_database(name)
+    server = a_server(url=through(proxy.port, name), patch=patch)
+    busy = {f"busy-{number}": {"interval_seconds": 3600} for number in range(BUSY_COUNT)}
+    punctual = {f"punctual-{number}": {"interval_seconds": 2, "grace_seconds": 1} for number in range(PUNCTUAL_COUNT)}
+    return Stage(postgres, name, proxy, server, create_monitors(server, busy), create_monitors(server, punctual))
+
+
+def acknowledged_since(log: Log, instant: datetime) -> int:
+    """Return how many pings that were sent after *instant* were acknowledged."""
+    return sum(1 for each in list(log.operations) if each.started_at >= instant and each.result is Result.OK)
+
+
+def the_database_dies(stage: Stage) -> float:
+    """Stop PostgreSQL in the middle of everything and start it again; return when it was back (monotonic)."""
+    stage.postgres.stop_at_once()
+    time.sleep(FAULT_SEC)  # the fault's length, not a hope
+    stage.postgres.start()
+    return time.monotonic()
+
+
+def the_network_fails(fault: Fault) -> Callable[[Stage], float]:
+    def happen(stage: Stage) -> float:
+        with stage.proxy.fault(fault):
+            time.sleep(FAULT_SEC)  # the fault's length, not a hope
+        return time.monotonic()
+
+    return happen
+
+
+FAULTS: dict[str, Callable[[Stage], float]] = {
+    "stopped": the_database_dies,
+    "reset": the_network_fails(Fault.RESET),
+    "half-open": the_network_fails(Fault.HALF_OPEN),
+    "black hole": the_network_fails(Fault.BLACK_HOLE),
+    "cut": the_network_fails(Fault.CUT),
+}
+
+
+@dataclass
+class Seen:
+    """What one episode showed; `found` holds the log of all clients."""
+
+    acknowledged_count: int
+    refused_count: int
+    unknown_count: int
+    slowest_answer_sec: float
+    back_after_sec: float
+    found: Evidence = field(repr=False)
+
+
+def live_through(stage: Stage, happen: Callable[[Stage], float]) -> Seen:
+    """Ping all the time, let it *happen*, and wait until pings are acknowledged again."""
+    with Punctual(stage.punctual, every=1.0) as punctual, Clients(stage.busy, connections=6, seed=7) as busy:
+        wait_until(lambda: busy.log.count() > 300, within=20)
+        began_at = clock.now()
+        back_at = happen(stage)
+        healed_at = clock.now()
+        wait_until(lambda: acknowledged_since(busy.log, healed_at) > 0, within=60)
+        back_after_sec = time.monotonic() - back_at
+        wait_until(lambda: acknowledged_since(busy.log, healed_at) > 300, within=30)
+        time.sleep(4)  # a punctual monitor's whole period: whoever is going to be blamed is blamed by now
+    operations = busy.log.operations + punctual.log.operations
+    meanwhile = [each for each in operations if each.ended_at > began_at]
+    results = Counter(each.result for each in operations)
+    seen = Seen(
+        acknowledged_count=results[Result.OK],
+        refused_count=sum(each.status_code == 503 for each in operations),
+        unknown_count=results[Result.UNKNOWN],
+        slowest_answer_sec=max((each.ended_at - each.started_at).total_seconds() for each in meanwhile),
+        back_after_sec=back_after_sec,
+        found=evidence.read(stage.direct_url, operations=operations),
+    )
+    print(f"\n{seen}")
+    return seen
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_ping_is_lost_and_nobody_is_blamed_when_the_database_fails(stage: Stage, fault: str) -> None:
+    seen = live_through(stage, FAULTS[fault])
+
+    assert checker.check(seen.found) == []
+    assert checker.check_alive(seen.found, stage.punctual) == []
+    assert seen.refused_count > 0
+    assert seen.unknown_count == 0, "everybody hears something"
+    assert seen.slowest_answer_sec <= ANSWER_WITHIN_SEC + SCHEDULING_SEC
+    assert seen.back_after_sec <= BACK_WITHIN_SEC + SCHEDULING_SEC
+    assert stage.server.process.poll() is None
+    wait_until(lambda: httpx2.get(f"{stage.server.url}/ready").status_code == 200, within=10)
+
+
+def test_a_slow_network_costs_time_and_nothing_else(stage: Stage) -> None:
+    seen = live_through(stage, the_network_fails(Fault.LATENCY))
+
+    assert checker.check(seen.found) == []
+    assert checker.check_alive(seen.found, stage.punctual) == []
+    assert {each.status_code for each in seen.found.operations} == {200}
+
+
+def test_while_the_database_is_away_the_api_says_503_and_the_status_page_is_there(stage: Stage) -> None:
+    url = stage.server.url
+    assert httpx2.get(f"{url}/status").status_code == 200
+    with stage.proxy.fault(Fault.RESET):
+        answers = {path: httpx2.get(url + path, timeout=8) for path in ("/health", "/status")}
+        assert {path: answer.status_code for path, answer in answers.items()} == {"/health": 200, "/status": 200}
+        refused = httpx2.get(f"{url}/api/monitors", headers={"X-Admin-Token": ADMIN_TOKEN}, timeout=8)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        wait_until(lambda: httpx2.get(f"{url}/ready").status_code == 503, within=5)
+
+
+def test_a_commit_whose_answer_is_cut_off_is_no_acknowledgement(stage: Stage) -> None:
+    """The row may be there or not; 200 must not be said. A repeat with the same rid counts once."""
+    slug, url = next(iter(stage.busy.items()))
+    rid = "00000000-0000-4000-8000-000000000001"
+    assert httpx2.get(url).status_code == 200  # the connection of the lane is open now
+
+    with stage.proxy.fault(Fault.CUT):
+        assert httpx2.get(url, params={"rid": rid}, timeout=8).status_code == 503
+    wait_until(lambda: httpx2.get(url, params={"rid": rid}, timeout=8).status_code == 200)
+
+    counted = [
+        each
+        for each in evidence.read(stage.direct_url).pings
+        if (each.slug, each.rid, each.outcome) == (slug, rid, "counted")
+    ]
+    assert len(counted) == 1
+
+
+# --- controls: the same with the mechanism off must fail
+
+_ACKNOWLEDGE_FIRST = """
+# Answers 200 before anything is stored: what every monitor does that only queues its pings.
+from pulsemon import group_commit
+from pulsemon.pings import Answer
+
+submit = group_commit.GroupCommit.submit
+
+def answer_first(self, ping):
+    submit(self, ping)
+    said = self._loop.create_future()
+    said.set_result(Answer.STORED)
+    return said
+
+group_commit.GroupCommit.submit = answer_first
+"""
+
+_BLAME = """
+# Blind windows are noticed by nobody.
+from pulsemon import evaluation
+
+evaluation.Evaluation._add_window = lambda self, window, cause: None
+"""
+
+
+def test_control_answers_before_the_commit_lose_pings_when_the_database_dies(
+    postgres: OwnPostgres, a_server: Serve
+) -> None:
+    with FaultProxy(postgres.socket_path) as proxy:
+        stage = set_up(postgres, proxy, a_server, patch=_ACKNOWLEDGE_FIRST)
+        with Clients(stage.busy, connections=6, seed=7) as clients:
+            wait_until(lambda: clients.log.count() > 300, within=20)
+            with stage.proxy.fault(Fault.RESET):
+                wait_until(lambda: "ping.unavailable" in stage.server.log, within=10)
+        wait_until(lambda: httpx2.get(stage.busy["busy-0"]).status_code == 200)
+
+        found = evidence.read(stage.direct_url, operations=clients.log.operations)
+        assert {each.rule for each in checker.check_pings(found)} == {checker.Rule.LOST}
+
+
+def test_control_without_blind_windows_monitors_are_blamed_for_the_database(
+    postgres: OwnPostgres, a_server: Serve
+) -> None:
+    with FaultProxy(postgres.socket_path) as proxy:
+        stage = set_up(postgres, proxy, a_server, patch=_BLAME)
+        seen = live_through(stage, FAULTS["reset"])
+
+        assert checker.check_alive(seen.found, stage.punctual) != []
+
+
+# --- what may not be started on
+
+
+@pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes"])
+def test_a_server_that_may_lose_what_it_acknowledged_is_refused(
+    postgres: OwnPostgres, tmp_path: Path, setting: str
+) -> None:
+    postgres.execute(f"ALTER SYSTEM SET {setting} = off", "SELECT pg_reload_conf()")
+    try:
+        wait_until(lambda: show(postgres, setting) == "off")
+        refused = subprocess.run(
+            [sys.executable, "-m", "pulsemon", "serve"],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "DATABASE_URL": postgres.url,
+                "ADMIN_TOKEN": ADMIN_TOKEN,
+                "APP_PORT": "1",
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        postgres.execute(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
+        wait_until(lambda: show(postgres, setting) == "on")
+    assert refused.returncode != 0
+    assert f"{setting}=off" in refused.stderr
+    assert "ALLOW_UNSAFE_DATABASE" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def show(postgres: OwnPostgres, setting: str) -> str:
+    with psycopg.connect(postgres.url) as connection:
+        row = connection.execute(f"SHOW {setting}".encode()).fetchone()
+    assert row is not None
+    return str(row[0])

@@ -1,0 +1,83 @@
+"""The lines that the panel hands out: pasted as they are, they arrive."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pulsemon.web import connect
+from tests.conftest import Server, require, wait_until
+
+HOSTILE_SLUG = "Relatório diário/100% $(id) `id` 'x' \"y\" ;&|"
+URL = "https://status.example.org" + connect.ping_path(HOSTILE_SLUG, "to-ken_1")
+
+
+def text_of(key: str, url: str = URL, interval_seconds: int = 900) -> str:
+    return next(line.text for line in connect.lines(url, interval_seconds=interval_seconds) if line.key == key)
+
+
+def test_a_ping_url_holds_nothing_that_a_shell_or_a_file_would_read() -> None:
+    assert re.fullmatch(r"https://status\.example\.org/h/[A-Za-z0-9._~%-]+/to-ken_1", URL)
+
+
+@pytest.mark.parametrize("key", ["curl", "python"])
+def test_the_line_pings(server: Server, key: str) -> None:
+    monitor = server.create(slug="a.b-c_1")
+    line = text_of(key, server.url + connect.ping_path(monitor["slug"], monitor["token"]))
+    command = ["sh", "-ec", line] if key == "curl" else [sys.executable, "-c", line]
+    if key == "curl":
+        require("curl")
+
+    subprocess.run(command, check=True, timeout=30)
+
+    wait_until(lambda: server.get("/api/monitors/a.b-c_1")["status"] == "UP")
+
+
+def test_the_github_step_tells_success_and_failure(server: Server) -> None:
+    require("curl")
+    monitor = server.create()
+    step = text_of("github")
+    assert "if: always()" in step
+    assert "job.status != 'success' && '/fail' || ''" in step
+    run = re.search(r"run: (.+)", step)
+    assert run
+
+    for result, expected in (("", "UP"), ("/fail", "DOWN")):
+        environment = {"PULSEMON_URL": monitor["ping_url"], "RESULT": result, "PATH": "/usr/bin:/bin:/usr/local/bin"}
+        subprocess.run(["sh", "-ec", run[1]], env=environment, check=True, timeout=30)
+        assert server.get("/api/monitors/backup-noturno")["status"] == expected
+
+
+def test_percent_signs_are_escaped_where_they_mean_something_else() -> None:
+    assert "%" in URL
+    cron, unit = text_of("cron"), text_of("systemd")
+
+    assert re.findall(r"(?<!\\)%", cron) == []
+    assert cron.replace(r"\%", "%").endswith(f"'{URL}'")
+    assert unit.replace("%%", "").count("%") == 0
+    assert unit.replace("%%", "%").endswith(f"'{URL}'")
+    assert text_of("curl").endswith(f"'{URL}'")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (1, "* * * * *"),
+        (60, "* * * * *"),
+        (300, "*/5 * * * *"),
+        (900, "*/15 * * * *"),
+        (1_000, "*/15 * * * *"),
+        (3_000, "*/30 * * * *"),
+        (3_600, "0 * * * *"),
+        (7_200, "0 */2 * * *"),
+        (36_000, "0 */8 * * *"),
+        (86_400, "0 3 * * *"),
+        (7 * 86_400, "0 3 * * 0"),
+        (40 * 86_400, "0 3 1 * *"),
+    ],
+)
+def test_the_proposed_schedule_is_as_near_as_cron_can_say_and_never_rarer(seconds: int, expected: str) -> None:
+    assert connect.cron_schedule(seconds) == expected

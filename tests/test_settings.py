@@ -1,0 +1,246 @@
+"""Every variable: its default, what it takes, and the one line that a wrong value gets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from pulsemon.errors import StartRefused
+from pulsemon.settings import PLACEHOLDERS, Settings, load
+from tests.conftest import ROOT
+
+NAMES = [name.upper() for name in Settings.model_fields]
+DEFAULTS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder to work in, and none of our variables set."""
+    for name in os.environ:
+        if name.upper() in NAMES:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+Set = Callable[[str, str], None]
+
+
+@pytest.fixture
+def variable(monkeypatch: pytest.MonkeyPatch) -> Set:
+    return monkeypatch.setenv
+
+
+def refusal() -> str:
+    with pytest.raises(StartRefused) as refused:
+        load()
+    line = str(refused.value)
+    assert "\n" not in line
+    return line
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    found = load()
+
+    assert (found.admin_token, found.admin_session_secret, found.worker_interval_sec) == ("", "", 60)
+    assert (found.public_status_title, found.database_url) == ("Status — PulseMon", "sqlite:///./pulsemon.db")
+    assert (found.app_host, found.app_port, found.base_url) == ("0.0.0.0", 8088, "")
+    assert (found.trusted_proxies, found.outbound_private, found.ping_body_limit) == (
+        ("127.0.0.1", "::1"),
+        "allow",
+        10_000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("ADMIN_TOKEN", "  a token ", "a token"),
+        ("ADMIN_SESSION_SECRET", "s3cret", "s3cret"),
+        ("WORKER_INTERVAL_SEC", "1", 1),
+        ("WORKER_INTERVAL_SEC", "86400", 86_400),
+        ("PUBLIC_STATUS_TITLE", "Situação", "Situação"),
+        ("DATABASE_URL", "postgresql://u:p@h/n", "postgresql://u:p@h/n"),
+        ("DATABASE_URL", "postgresql+psycopg://u:p@h/n", "postgresql+psycopg://u:p@h/n"),
+        ("DATABASE_URL", "sqlite:////data/pulsemon.db", "sqlite:////data/pulsemon.db"),
+        ("APP_PORT", "65535", 65_535),
+        ("BASE_URL", "https://Status.Example.org/", "https://status.example.org"),
+        ("BASE_URL", "http://[::1]:8088", "http://[::1]:8088"),
+        ("TRUSTED_PROXIES", "10.0.0.5, 192.168.0.0/24,::1", ("10.0.0.5", "192.168.0.0/24", "::1")),
+        ("TRUSTED_PROXIES", ",", ()),
+        ("OUTBOUND_PRIVATE", "deny", "deny"),
+        ("PING_BODY_LIMIT", "0", 0),
+        ("PING_RETENTION_DAYS", "1", 1),
+        ("PING_RETENTION_COUNT", "1", 1),
+        ("DEFAULT_LOCALE", "pt-BR", "pt-BR"),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("LOG_FORMAT", "json", "json"),
+        ("ALLOW_UNSAFE_DATABASE", "true", True),
+        ("UPSTREAM_HEARTBEAT_URL", "https://other.example/h/a/b", "https://other.example/h/a/b"),
+    ],
+)
+def test_what_a_variable_takes(variable: Set, name: str, text: str, value: Any) -> None:
+    variable(name, text)
+
+    assert getattr(load(), name.lower()) == value
+
+
+WRONG = [
+    ("WORKER_INTERVAL_SEC", "soon", "a whole number"),
+    ("WORKER_INTERVAL_SEC", "1.5", "a whole number"),
+    ("WORKER_INTERVAL_SEC", "0", "at least 1"),
+    ("WORKER_INTERVAL_SEC", "86401", "at most 86400"),
+    ("PUBLIC_STATUS_TITLE", "x" * 201, "at most 200 characters"),
+    ("APP_PORT", "0", "at least 1"),
+    ("APP_PORT", "65536", "at most 65535"),
+    ("APP_PORT", "http", "a whole number"),
+    ("BASE_URL", "status.example.org", "scheme and host without a path"),
+    ("BASE_URL", "https://example.org/status", "scheme and host without a path"),
+    ("BASE_URL", "javascript:alert(1)", "scheme and host without a path"),
+    ("TRUSTED_PROXIES", "my-proxy", "addresses or networks"),
+    ("TRUSTED_PROXIES", "10.0.0.0/99", "addresses or networks"),
+    ("OUTBOUND_PRIVATE", "perhaps", "allow or deny"),
+    ("PING_BODY_LIMIT", "-1", "at least 0"),
+    ("PING_BODY_LIMIT", "1000001", "at most 1000000"),
+    ("PING_BODY_LIMIT", "10kB", "a whole number"),
+    ("PING_RETENTION_DAYS", "0", "at least 1"),
+    ("PING_RETENTION_DAYS", "3651", "at most 3650"),
+    ("PING_RETENTION_COUNT", "0", "at least 1"),
+    ("PING_RETENTION_COUNT", "many", "a whole number"),
+    ("DEFAULT_LOCALE", "fr", "en or pt-BR"),
+    ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
+    ("LOG_FORMAT", "xml", "console or json"),
+    ("ALLOW_UNSAFE_DATABASE", "maybe", "true or false"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), WRONG)
+def test_a_wrong_value_gets_one_line_that_names_variable_value_and_rule(
+    variable: Set, name: str, value: str, expected: str
+) -> None:
+    variable(name, value)
+
+    line = refusal()
+
+    assert line.startswith(f"{name} is {value[:80]!r}; it must be ")
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mysql://root:hunter2@db/pulsemon",
+        "hunter2",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "postgresql+asyncpg://u:hunter2@h/n",
+    ],
+)
+def test_a_wrong_database_url_is_named_and_not_quoted(variable: Set, value: str) -> None:
+    variable("DATABASE_URL", value)
+
+    line = refusal()
+
+    assert line.startswith("DATABASE_URL holds a wrong value; it must be ")
+    assert "hunter2" not in line
+
+
+def test_a_wrong_heartbeat_url_is_not_quoted_either_for_it_holds_a_token(variable: Set) -> None:
+    variable("UPSTREAM_HEARTBEAT_URL", "ftp://other.example/h/a/hunter2")
+
+    line = refusal()
+
+    assert line.startswith("UPSTREAM_HEARTBEAT_URL holds a wrong value; it must be an http or https URL")
+    assert "hunter2" not in line
+
+
+def test_every_variable_that_can_be_wrong_is_among_the_wrong_ones() -> None:
+    takes_anything = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "APP_HOST"}
+
+    assert {name for name, *_ in WRONG} | {"DATABASE_URL", "UPSTREAM_HEARTBEAT_URL"} | takes_anything == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_variable_counts_as_unset(variable: Set, name: str) -> None:
+    variable(name, "")
+
+    assert getattr(load(), name.lower()) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("placeholder", sorted(PLACEHOLDERS))
+@pytest.mark.parametrize("name", ["ADMIN_TOKEN", "ADMIN_SESSION_SECRET"])
+def test_a_placeholder_counts_as_unset(variable: Set, name: str, placeholder: str) -> None:
+    variable(name, f" {placeholder} ")
+
+    assert getattr(load(), name.lower()) == ""
+
+
+class TestFile:
+    def write(self, *lines: str, encoding: str = "utf-8") -> None:
+        Path(".env").write_bytes("\n".join(lines).encode(encoding))
+
+    def test_the_env_file_of_the_working_directory_is_read(self) -> None:
+        self.write("# a comment", "ADMIN_TOKEN=from-the-file", "APP_PORT=9000", "SOMEBODY_ELSES=1")
+
+        assert (load().admin_token, load().app_port) == ("from-the-file", 9000)
+
+    def test_real_variables_win(self, variable: Set) -> None:
+        self.write("APP_PORT=9000", "LOG_LEVEL=ERROR")
+        variable("APP_PORT", "9001")
+
+        assert (load().app_port, load().log_level) == (9001, "ERROR")
+
+    def test_an_empty_real_variable_does_not_hide_the_file(self, variable: Set) -> None:
+        self.write("APP_PORT=9000")
+        variable("APP_PORT", "")
+
+        assert load().app_port == 9000
+
+    def test_a_wrong_value_in_the_file_is_named_too(self) -> None:
+        self.write("APP_PORT=eighty")
+
+        assert refusal().startswith("APP_PORT is 'eighty'")
+
+    def test_a_file_saved_by_a_windows_editor_is_read(self) -> None:
+        Path(".env").write_bytes(b"\xef\xbb\xbfADMIN_TOKEN=t\r\nAPP_PORT=9000\r\n")
+
+        assert (load().admin_token, load().app_port) == ("t", 9000)
+
+    def test_a_file_that_is_not_text_gets_one_line(self) -> None:
+        self.write("PUBLIC_STATUS_TITLE=Situação", encoding="latin-1")
+
+        assert ".env is not UTF-8 text" in refusal()
+
+
+class TestExample:
+    """`.env.example` against the program."""
+
+    LINES = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    VALUES: ClassVar = dict(line.split("=", 1) for line in LINES if line and not line.startswith("#"))
+
+    def test_it_names_every_variable_in_the_program_s_order(self) -> None:
+        assert list(self.VALUES) == NAMES
+
+    def test_it_shows_the_defaults_and_placeholders_that_count_as_unset(self, variable: Set) -> None:
+        for name, value in self.VALUES.items():
+            variable(name, value)
+
+        assert load() == Settings(_env_file=None)  # type: ignore[call-arg]
+        assert self.VALUES["ADMIN_TOKEN"] in PLACEHOLDERS
+        assert self.VALUES["ADMIN_SESSION_SECRET"] in PLACEHOLDERS
+
+    def test_docker_reads_it_as_we_do(self) -> None:
+        for line in self.LINES:
+            if not line or line.startswith("#"):
+                continue
+            assert re.fullmatch(r"[A-Z_]+=[^\"'#]*", line), line
+
+    def test_copied_to_env_it_starts(self) -> None:
+        Path(".env").write_text("\n".join(self.LINES), encoding="utf-8")
+
+        assert load().app_port == 8088
