@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pulsemon import evaluator, log
-from pulsemon.core.blindness import HEARTBEAT_IS_FRESH, BlindCause, Reading, compare
+from pulsemon.core.blindness import NODE_IS_LOST, BlindCause, Reading, compare
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -22,7 +22,7 @@ _log = log.get(__name__)
 # The longest sleep: another node may have brought a deadline nearer without telling this one.
 MAX_SLEEP_SEC = 1.0
 HEARTBEAT_SEC = 1.0
-# With other nodes about: they wait for it before they judge a deadline, so it adds to the time in which DOWN is noticed.
+# With other nodes about: they wait for it before they judge a deadline, so it adds to the time that DOWN takes.
 SHARED_HEARTBEAT_SEC = 0.25
 # While something holds judgement back (a ping not yet stored, a stalled loop), look again soon.
 HELD_SLEEP_SEC = 0.005
@@ -202,10 +202,10 @@ class Evaluation:
             return
         beats = evaluator.other_nodes(self._database, self._node)
         for name in self._others.keys() & beats.keys():
-            if now - beats[name] > HEARTBEAT_IS_FRESH:
+            if now - beats[name] > NODE_IS_LOST:
                 _log.warning("blind.noticed", cause=BlindCause.NODE.value, node=name, since=beats[name].isoformat())
                 self._add_window(BlindWindow(beats[name], now), BlindCause.NODE)
-        self._others = {name: beat for name, beat in beats.items() if now - beat <= HEARTBEAT_IS_FRESH}
+        self._others = {name: beat for name, beat in beats.items() if now - beat <= NODE_IS_LOST}
 
     def _add_window(self, window: BlindWindow, cause: BlindCause) -> None:
         """Note a window; one that goes on where the last of its cause ended makes that one longer."""

@@ -129,8 +129,7 @@ class GroupCommit:
     def run(self) -> None:
         """Write batch after batch; the body of the writer's thread. Returns after `drain`."""
         while (batch := self._work.get()) is not None:
-            answers = self._write([waiting.ping for waiting in batch])
-            self._loop.call_soon_threadsafe(self._resolve, batch, answers)
+            self._loop.call_soon_threadsafe(self._resolve, batch, self._write_in_time(batch))
 
     def _hand_over(self) -> None:
         # In sight of `oldest_received_at` all the way: what is in neither list for a moment could be judged missing.
@@ -171,6 +170,16 @@ class GroupCommit:
         if refused:
             ends = (refused[0].ping.received_at, refused[-1].ping.received_at)
             self._refusals = [min([*self._refusals, *ends]), max([*self._refusals, *ends])]
+
+    def _write_in_time(self, batch: list[_Waiting]) -> list[Answer]:
+        """Store what has not waited too long.
+
+        After this process was stopped, other nodes have judged without what it still held: nobody may find it stored.
+        """
+        oldest = self._monotonic() - PATIENCE_SEC
+        in_time = [waiting.ping for waiting in batch if waiting.since >= oldest]
+        late_count = len(batch) - len(in_time)  # the first ones: a batch is in the order in which they came
+        return [Answer.UNAVAILABLE] * late_count + (self._write(in_time) if in_time else [])
 
     def _write(self, pings: list[Ping]) -> list[Answer]:
         """Store one batch. If it fails for a reason of its own, try one by one: a bad ping costs nobody else."""

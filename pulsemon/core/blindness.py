@@ -67,3 +67,5 @@ def compare(before: Reading, after: Reading, *, expected_sec: float) -> Finding 
 
 # A node that wrote less than this ago was there to take pings.
 HEARTBEAT_IS_FRESH = timedelta(seconds=3)
+# One that has been silent for this long stores nothing any more that it received before: longer than a ping may wait.
+NODE_IS_LOST = timedelta(seconds=5)

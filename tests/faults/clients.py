@@ -115,6 +115,8 @@ class _Connection(asyncio.Protocol):
         self._note(int(head[9:12]))
         if b"connection: close" in head.lower():
             self.close()
+        elif self._clients.pause_sec:
+            asyncio.get_running_loop().call_later(self._clients.pause_sec, self._ask)
         else:
             self._ask()
 
@@ -131,7 +133,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def _ask(self) -> None:
-        if self._transport is None or self._clients.is_stopping:
+        if self._transport is None or self._transport.is_closing() or self._clients.is_stopping:
             self.close()
             return
         target = self._random.choice(self._clients.targets)
@@ -196,11 +198,18 @@ class _InThread:
 class Clients(_InThread):
     """Ping flat out over *connections* connections, a monitor of *urls* at random each time; reconnect when cut off.
 
-    *seed* makes the choice of monitors and the rids repeatable. *fail_share* of the requests are `/fail`.
+    *seed* makes the choice of monitors and the rids repeatable. *fail_share* of the requests are `/fail`. Each
+    connection rests *pause_sec* after an answer.
     """
 
     def __init__(
-        self, urls: Mapping[str, str], *, connections: int = 16, seed: int | None = None, fail_share: float = 0.0
+        self,
+        urls: Mapping[str, str],
+        *,
+        connections: int = 16,
+        seed: int | None = None,
+        fail_share: float = 0.0,
+        pause_sec: float = 0.0,
     ) -> None:
         super().__init__()
         successes = [Target(slug, url) for slug, url in urls.items()]
@@ -209,6 +218,7 @@ class Clients(_InThread):
         self.targets: Sequence[Target] = successes * round(weight * (1 - fail_share)) + failures * round(
             weight * fail_share
         )
+        self.pause_sec = pause_sec
         self._connections = connections
         self._seed = seed
         self._live_ones: set[_Connection] = set()

@@ -8,6 +8,7 @@ and their controls run at once, because all they do is wait.
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -98,8 +99,8 @@ class Outcome:
     seen: Evidence
     alive: set[str]
     dead: set[str]
-    was_shown_unknown: bool
-    panel: str
+    was_shown_unknown: bool = False
+    panel: str = ""
 
 
 def trial(folder: Path, trouble: Trouble, *, patch: str = "") -> Outcome:
@@ -138,10 +139,14 @@ def _look_at_the_dead(server: Server, dead: set[str]) -> tuple[bool, str]:
         nonlocal was_shown_unknown, panel
         if not was_shown_unknown and all(_shown(server)[slug] == "blind" for slug in dead):
             was_shown_unknown, panel = True, _panel(server)
-        return all(status == "DOWN" for slug, status in statuses(server).items() if slug in dead)
+        return _are_down(server, dead)
 
     wait_until(are_down, within=NOTICED_WITHIN_SEC, every=0.2)
     return was_shown_unknown, panel
+
+
+def _are_down(server: Server, slugs: set[str]) -> bool:
+    return all(status == "DOWN" for slug, status in statuses(server).items() if slug in slugs)
 
 
 def _shown(server: Server) -> dict[str, str]:
@@ -154,15 +159,85 @@ def _panel(server: Server) -> str:
         return browser.post("/login", data={"token": ADMIN_TOKEN}).text
 
 
+# --- the clock
+
+_LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
+SET_CLOCK = "set clock"
+SECOND, HOUR, DAY = 1, 3_600, 86_400
+# Where the wall clock stands, one after the other, in seconds from the truth: steps of a second, an hour, a day, each
+# way.
+OFFSETS = (SECOND, 0, HOUR, 0, -HOUR, -HOUR + DAY, -HOUR)
+
+
+@dataclass(frozen=True, slots=True)
+class WallClock:
+    """The wall clock of one server process, set by a file that libfaketime reads at each look."""
+
+    path: Path
+
+    def set(self, offset_sec: int) -> None:
+        new = self.path.with_suffix(".new")
+        new.write_text(f"{offset_sec:+d}")
+        new.replace(self.path)  # whole or not at all: it is read at any moment
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "LD_PRELOAD": _faketime(),
+            "FAKETIME_TIMESTAMP_FILE": str(self.path),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+
+def _faketime() -> str:
+    found = [str(path) for pattern in _LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
+    assert found, "faketime is installed, and libfaketimeMT.so.1 is not where it was looked for"
+    return found[0]
+
+
+def clock_trial(folder: Path, *, patch: str = "") -> Outcome:
+    """Set the server's wall clock to and fro while clients ping."""
+    folder.mkdir()
+    wall_clock = WallClock(folder / "offset")
+    wall_clock.set(0)
+    with server_maker(folder) as make:
+        environment = wall_clock.environment() | KEEP_EVERYTHING
+        server = make(f"sqlite:///{folder / 'pulsemon.db'}", launcher(folder, patch), **environment)
+        alive, dead = _populate(server)
+        every = {slug: float(slug.partition("-")[0]) for slug in alive}
+        quick = [slug for slug in alive if every[slug] <= 3]
+        with Punctual(alive, every=every) as punctual:
+            wait_until(lambda: punctual.log.count() >= len(alive), within=20)
+            for offset in OFFSETS:
+                wall_clock.set(offset)
+                wait_until_all_acknowledged(punctual.log, quick, within=20)
+            for url in dead.values():
+                assert httpx2.get(url).status_code == 200
+            wall_clock.set(OFFSETS[-1] - HOUR)
+            died_at = time.monotonic()
+            wait_until(
+                lambda: _are_down(server, set(dead)) or time.monotonic() > died_at + NOTICED_WITHIN_SEC,
+                within=NOTICED_WITHIN_SEC + 5,
+                every=0.2,
+            )
+        assert server.stop() == 0
+        seen = evidence.read(server.environment["DATABASE_URL"], operations=punctual.log.operations)
+    return Outcome(seen, set(alive), set(dead))
+
+
+# --- the trials and what came of them
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """Every trouble with PulseMon as it is, and its control in which nobody is ever excused."""
     folder = tmp_path_factory.mktemp("blindness")
-    trials = {
-        f"{name}{suffix}": partial(trial, folder / f"{name}{suffix}", trouble, patch=patch)
-        for name, trouble in TROUBLES.items()
-        for suffix, patch in (("", ""), (" control", NEVER_BLIND))
-    }
+    trials: dict[str, Callable[[], Outcome]] = {}
+    for suffix, patch in (("", ""), (" control", NEVER_BLIND)):
+        for name, trouble in TROUBLES.items():
+            trials[name + suffix] = partial(trial, folder / (name + suffix), trouble, patch=patch)
+        if shutil.which("faketime"):
+            trials[SET_CLOCK + suffix] = partial(clock_trial, folder / (SET_CLOCK + suffix), patch=patch)
     with in_parallel(trials) as ask:
         yield ask
 
@@ -197,89 +272,27 @@ def test_control_without_blind_windows_monitors_are_falsely_down_because_of(outc
     assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(outcome.seen, outcome.alive)}
 
 
-# --- the clock
-
-_LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
-SECOND, HOUR, DAY = 1, 3_600, 86_400
-# Where the wall clock stands, one after the other, in seconds from the truth: steps of a second, an hour, a day, each
-# way.
-OFFSETS = (SECOND, 0, HOUR, 0, -HOUR, -HOUR + DAY, -HOUR)
-
-
-@dataclass(frozen=True, slots=True)
-class WallClock:
-    """The wall clock of one server process, set by a file that libfaketime reads at each look."""
-
-    path: Path
-
-    def set(self, offset_sec: int) -> None:
-        new = self.path.with_suffix(".new")
-        new.write_text(f"{offset_sec:+d}")
-        new.replace(self.path)  # whole or not at all: it is read at any moment
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "LD_PRELOAD": _faketime(),
-            "FAKETIME_TIMESTAMP_FILE": str(self.path),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-
-def _faketime() -> str:
+def test_a_clock_that_is_set_by_a_second_an_hour_or_a_day_makes_no_monitor_down(outcomes: Outcomes) -> None:
     require("faketime")
-    found = [str(path) for pattern in _LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
-    assert found, "faketime is installed, and libfaketimeMT.so.1 is not where it was looked for"
-    return found[0]
-
-
-def clock_trial(folder: Path, *, patch: str = "") -> Outcome:
-    """Set the server's wall clock to and fro while clients ping."""
-    folder.mkdir()
-    wall_clock = WallClock(folder / "offset")
-    wall_clock.set(0)
-    with server_maker(folder) as make:
-        environment = wall_clock.environment() | KEEP_EVERYTHING
-        server = make(f"sqlite:///{folder / 'pulsemon.db'}", launcher(folder, patch), **environment)
-        alive, dead = _populate(server)
-        every = {slug: float(slug.partition("-")[0]) for slug in alive}
-        quick = [slug for slug in alive if every[slug] <= 3]
-        with Punctual(alive, every=every) as punctual:
-            wait_until(lambda: punctual.log.count() >= len(alive), within=20)
-            for offset in OFFSETS:
-                if offset == OFFSETS[-1]:
-                    for url in dead.values():
-                        assert httpx2.get(url).status_code == 200
-                wall_clock.set(offset)
-                wait_until_all_acknowledged(punctual.log, quick, within=20)
-            was_shown_unknown, panel = _look_at_the_dead(server, set(dead))
-        assert server.stop() == 0
-        seen = evidence.read(server.environment["DATABASE_URL"], operations=punctual.log.operations)
-    return Outcome(seen, set(alive), set(dead), was_shown_unknown, panel)
-
-
-@pytest.fixture(scope="module")
-def clock_outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
-    """The same for a clock that is set."""
-    _faketime()
-    folder = tmp_path_factory.mktemp("clock")
-    trials = {
-        "as it is": partial(clock_trial, folder / "as it is"),
-        "control": partial(clock_trial, folder / "control", patch=NEVER_BLIND),
-    }
-    with in_parallel(trials) as ask:
-        yield ask
-
-
-def test_a_clock_that_is_set_by_a_second_an_hour_or_a_day_makes_no_monitor_down(clock_outcomes: Outcomes) -> None:
-    outcome = clock_outcomes("as it is")
+    outcome = outcomes(SET_CLOCK)
 
     assert checker.check_alive(outcome.seen, outcome.alive) == []
+    assert checker.check_pings(outcome.seen) == []
+    assert checker.check_chains(outcome.seen) == []
+
+
+def test_a_monitor_that_died_right_before_the_clock_was_set_back_is_down_in_time(outcomes: Outcomes) -> None:
+    require("faketime")
+    outcome = outcomes(SET_CLOCK)
+
     assert checker.check_noticed(outcome.seen, outcome.dead) == []
-    assert checker.check(outcome.seen) == []
 
 
-def test_control_without_blind_windows_a_clock_set_forward_makes_monitors_down(clock_outcomes: Outcomes) -> None:
-    outcome = clock_outcomes("control")
+def test_control_without_blind_windows_a_set_clock_makes_monitors_down_and_hides_the_dead(
+    outcomes: Outcomes,
+) -> None:
+    require("faketime")
+    outcome = outcomes(f"{SET_CLOCK} control")
 
     assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(outcome.seen, outcome.alive)}
+    assert len(checker.check_noticed(outcome.seen, outcome.dead)) == len(outcome.dead)

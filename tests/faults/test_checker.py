@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import at
@@ -87,6 +87,7 @@ def _live_one(evidence: Evidence, slug: str, steps: list[tuple[int, str, Result]
     )
 
 
+@settings(deadline=None)
 @given(_lives)
 def test_what_a_pulsemon_without_fault_leaves_behind_passes_every_rule(
     lives: list[list[tuple[int, str, Result]]],
@@ -308,6 +309,7 @@ def test_a_lie_is_found(lie: Lie) -> None:
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.__name__)
+@settings(max_examples=30, deadline=None)
 @given(lives=_lives, choose=st.randoms(use_true_random=False))
 def test_a_lie_is_found_in_any_history(
     lie: Lie, lives: list[list[tuple[int, str, Result]]], choose: random.Random

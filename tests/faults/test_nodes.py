@@ -1,8 +1,8 @@
 """R2: several nodes on one PostgreSQL record every transition exactly once, whoever dies in the middle of it.
 
 Monitors flap on a schedule from a seed while nodes are killed or stopped. Clients know all nodes and try the next one
-when the first says nothing, each time with a new rid. Beside it: the panel, the API, the metrics and the event streams of
-every node, and what one node owes the others (its locks, and the pings that it has received and not yet stored).
+when the first says nothing, each time with a new rid. Beside it: the panel, the API, the metrics and the event streams
+of every node, and what one node owes the others (its locks, and the pings that it has received and not yet stored).
 """
 
 from __future__ import annotations
@@ -12,91 +12,22 @@ import random
 import signal
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx2
 import psycopg
 
-from pulsemon import clock
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 from tests.faults import checker, evidence
-from tests.faults.checker import Result
-from tests.faults.clients import Log, Target, _InThread, _length, result_of
+from tests.faults.clients import Log, Target
 from tests.faults.conftest import IS_SOAK, Serve, create_monitors, many, rounds, statuses
+from tests.faults.flapping import Flapping, ping
 from tests.test_live import open_stream, wait_for
 
 MONITOR_COUNT = 300
-# Longer than an answer takes on a busy machine, shorter than a job would wait before it tries elsewhere.
-CLIENT_PATIENCE_SEC = 2.0
 SEED = 20260302
-
-
-class Flapping(_InThread):
-    """Clients whose monitors come and go: some pings, then a silence longer than interval and grace, then again.
-
-    Each ping goes to a node chosen by the seed, and to the next one when that does not acknowledge it.
-    """
-
-    def __init__(self, nodes: Sequence[Server], urls: Mapping[str, str], *, seed: int) -> None:
-        super().__init__()
-        self._by_slug = {
-            slug: [Target(slug, url.replace(nodes[0].url, node.url)) for node in nodes] for slug, url in urls.items()
-        }
-        self._seed = seed
-
-    async def work(self) -> None:
-        await asyncio.gather(*(self._flap(number, slug) for number, slug in enumerate(self._by_slug)))
-
-    async def _flap(self, number: int, slug: str) -> None:
-        randomness = random.Random(self._seed * 10_000 + number)
-        await self._rest(randomness.uniform(0, 2))
-        while not self.is_stopping:
-            for _ in range(randomness.randint(1, 3)):
-                await self._ping_somewhere(slug, randomness)
-                await self._rest(randomness.uniform(0.2, 0.6))
-            await self._rest(randomness.uniform(1.2, 2.0))
-
-    async def _rest(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self.is_stopping and (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.25))
-
-    async def _ping_somewhere(self, slug: str, randomness: random.Random) -> None:
-        targets = self._by_slug[slug]
-        first = randomness.randrange(len(targets))
-        for target in targets[first:] + targets[:first]:
-            if await ping(self.log, target):
-                return
-
-
-async def ping(log: Log, target: Target) -> bool:
-    """Ping once, on a connection of its own; note it and return whether it was acknowledged."""
-    rid = str(uuid.uuid4())
-    started_at = clock.now()
-    status_code = None
-    is_sent = False
-    try:
-        async with asyncio.timeout(CLIENT_PATIENCE_SEC):
-            reader, writer = await asyncio.open_connection(target.host, target.port)
-            try:
-                is_sent = True
-                writer.write(target.request(rid))
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(_length(head.rstrip()))
-                status_code = int(head[9:12])
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, asyncio.IncompleteReadError):
-        pass
-    if status_code is not None:
-        result = result_of(status_code)
-    else:
-        result = Result.UNKNOWN if is_sent else Result.FAILED
-    log.note(target, rid, started_at, result, status_code)
-    return result is Result.OK
 
 
 class Nemesis:
@@ -123,12 +54,10 @@ class Nemesis:
 
     def _rage(self) -> None:
         try:
-            while not self._is_over.wait(self._random.uniform(1, 2.5)):
-                victim = self._random.choice(self._nodes)
-                if self._random.random() < 0.6:
-                    self._kill(victim)
-                else:
-                    self._stop_for_a_while(victim)
+            while not self._is_over.wait(self._random.uniform(1, 2)):
+                self._kill(self._random.choice(self._nodes))
+                if not self._is_over.wait(self._random.uniform(1, 2)):
+                    self._stop_for_a_while(self._random.choice(self._nodes))
         except BaseException as failure:
             self._failure = failure
 
@@ -273,7 +202,7 @@ _NO_REGARD_FOR_OTHERS = """
 # The other nodes are not asked how far they have stored what they received.
 from pulsemon import evaluator
 
-evaluator.other_nodes = lambda database, node: []
+evaluator.other_nodes = lambda database, node: {}
 """
 
 
