@@ -10,10 +10,6 @@ from pathlib import Path
 from pulsemon.db import sqlite
 from pulsemon.errors import StartRefused
 
-# Pages copied between two pauses, so that a running server's writes are never held up for long.
-_PAGES = 2_000
-_PAUSE_SEC = 0.01
-
 
 def back_up(url: str, target: Path) -> int:
     """Copy the database of *url* to *target* and return its size in bytes. Only reads the database.
@@ -54,7 +50,7 @@ def _copy(source: Path, target: Path) -> None:
         closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=sqlite.BUSY_TIMEOUT_SEC)) as original,
         closing(sqlite3.connect(target)) as copy,
     ):
-        original.backup(copy, pages=_PAGES, sleep=_PAUSE_SEC)
+        original.backup(copy)  # in one step: in several, each write of the server would begin it anew
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
         found = copy.execute("PRAGMA integrity_check").fetchone()[0]
     if found != "ok":
@@ -62,7 +58,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

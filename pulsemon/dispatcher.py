@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 from pulsemon.core import alerting
 from pulsemon.db import Database
 from pulsemon.db.tables import Attempt, Delivery, Monitor, Webhook
+from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.notify.message import Delivered, Message, Outcome, Rejected, Retry
 
@@ -218,9 +219,7 @@ def _attempt_row(sent: Sent) -> dict[str, Any]:
 def _switch_off(connection: Connection, delivery_id: int, *, now: datetime) -> None:
     """410 Gone: nothing more goes there until somebody edits the webhook."""
     monitor_id = connection.scalar(select(Delivery.monitor_id).where(Delivery.id == delivery_id))
-    written = connection.execute(update(Webhook).where(Webhook.monitor_id == monitor_id).values(switched_off_at=now))
-    if not written.rowcount:
-        connection.execute(insert(Webhook), [{"monitor_id": monitor_id, "switched_off_at": now}])
+    upsert(connection, Webhook, "monitor_id", {"monitor_id": monitor_id, "switched_off_at": now})
     connection.execute(
         update(Delivery)
         .where(Delivery.monitor_id == monitor_id, Delivery.state == "pending")

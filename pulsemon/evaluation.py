@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pulsemon import evaluator, log
-from pulsemon.core.blindness import NODE_IS_LOST, BlindCause, Reading, compare
+from pulsemon.core.blindness import HEARTBEAT_IS_FRESH, NODE_IS_LOST, BlindCause, Reading, compare
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -34,8 +34,6 @@ FAILED_SLEEP_SEC = 0.25
 WORK_ALLOWANCE_SEC = 6.0
 # Windows of one cause that lie closer together than this are told as one.
 _JOIN = timedelta(seconds=5)
-# A pass over all monitors may take long, and taking it for blindness would call for the next pass at once.
-PASS_ALLOWANCE_SEC = 600.0
 # The event loop reads the pings; when it stood still for longer than this, nobody did.
 LOOP_IS_STALLED_SEC = 1.5
 
@@ -60,7 +58,7 @@ class Evaluation:
         self._sweep_sec = sweep_sec
         self._around = around
         self._wake = threading.Event()
-        self._is_stopping = False
+        self._is_stopping = self._is_deaf = False
         self._planned_wake_at: datetime | None = None
         self._before = around.read_clocks()
         self._expected_sec = 0.0
@@ -78,7 +76,11 @@ class Evaluation:
         """Before anything is judged: what was missed since somebody was last able to write is nobody's fault."""
         now = self._around.read_clocks()
         seen_at = evaluator.last_heartbeat(self._database)
-        window = evaluator.blind_since_last_heartbeat(seen_at, now=now.wall, is_alone=self._database.is_sqlite)
+        beats = evaluator.other_nodes(self._database, self._node).values()
+        is_alone = not any(now.wall - beat <= HEARTBEAT_IS_FRESH for beat in beats)
+        window = evaluator.blind_since_last_heartbeat(
+            seen_at, now=now.wall, is_alone=is_alone or self._database.is_sqlite
+        )
         if window is not None:
             _log.info("blind.restart", since=window.started_at.isoformat(), until=window.ended_at.isoformat())
             evaluator.excuse_blindness(self._database, [(window, BlindCause.RESTART.value)], now=now.wall)
@@ -92,6 +94,10 @@ class Evaluation:
     def run(self) -> None:
         """Tick until `stop`; the body of the evaluating thread."""
         while not self._is_stopping:
+            if self._is_deaf:
+                self._wake.wait(MAX_SLEEP_SEC)
+                self._wake.clear()
+                continue
             try:
                 sleep_sec = self.tick()
             except Unavailable as failed:
@@ -127,6 +133,13 @@ class Evaluation:
         """Look around now if *due_at* comes before the planned moment."""
         if self._planned_wake_at is None or due_at < self._planned_wake_at:
             self._wake.set()
+
+    def deafen(self) -> None:
+        """The server takes no more connections: judge nothing any more, and let the last heartbeat be the last.
+
+        The next start, or another node, then finds when this one went deaf.
+        """
+        self._is_deaf = True
 
     def stop(self) -> None:
         """End `run`."""
@@ -217,24 +230,41 @@ class Evaluation:
         self._windows.append((window, cause))
 
     def _excuse(self, now: datetime) -> None:
-        if self._windows:
-            self._expected_sec = PASS_ALLOWANCE_SEC
-            evaluator.excuse_blindness(
-                self._database, [(window, cause.value) for window, cause in self._windows], now=now
-            )
-            self._windows.clear()
-        if self._is_set_back:
-            evaluator.bound_deadlines(self._database, now=now)
-            self._is_set_back = False
+        windows, self._windows = self._windows, []
+        is_set_back, self._is_set_back = self._is_set_back, False
+        try:
+            if windows:
+                named = [(window, cause.value) for window, cause in windows]
+                evaluator.excuse_blindness(self._database, named, now=now, look_up=self._look_up)
+                windows = []
+            if is_set_back:
+                evaluator.bound_deadlines(self._database, now=now, look_up=self._look_up)
+                is_set_back = False
+        finally:  # what could not be done is done at the next tick
+            self._windows = windows + self._windows
+            self._is_set_back = self._is_set_back or is_set_back
 
     def _sweep(self, clocks: Reading) -> None:
         if clocks.monotonic - self._swept_at >= self._sweep_sec:
             horizon = self._horizon(clocks.wall)
             if self._windows or clocks.wall - horizon > _SWEEP_LAG:
                 return  # at the next tick
-            self._expected_sec = PASS_ALLOWANCE_SEC
-            self._report(evaluator.sweep_all(self._database, now=horizon))
-            self._swept_at = clocks.monotonic
+            swept = evaluator.sweep_all(self._database, now=horizon, look_up=self._look_up_to_judge)
+            self._report(swept)
+            if not swept.is_more:
+                self._swept_at = clocks.monotonic
+
+    def _look_up(self) -> datetime:
+        """Between two chunks of a pass: a stop in the middle of it was blindness too."""
+        clocks = self._around.read_clocks()
+        self._notice(self._before, clocks, expected_sec=WORK_ALLOWANCE_SEC)
+        self._before = clocks
+        return clocks.wall
+
+    def _look_up_to_judge(self) -> datetime | None:
+        """The same for a pass that judges: it breaks off where something must be excused first."""
+        horizon = self._horizon(self._look_up())
+        return None if self._windows or self._is_set_back else horizon
 
     def _stored_until(self, now: datetime) -> datetime:
         """Return the instant before which everything that this node received is stored."""
@@ -244,7 +274,10 @@ class Evaluation:
     def _horizon(self, now: datetime) -> datetime:
         """Return the instant before which everything that any node received is stored: none after it is judged."""
         self._look_at_others(now)
-        return min([self._stored_until(now), *self._others.values()])
+        horizon = min([self._stored_until(now), *self._others.values()])
+        # Only now: a ping that was refused after the look above must be known as refused before anything is judged.
+        self._notice_refusals()
+        return horizon
 
     def _expire(self, now: datetime) -> float:
         """Expire one chunk of what is due; return how long nothing more will be."""

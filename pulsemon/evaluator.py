@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from pulsemon.core.blindness import HEARTBEAT_IS_FRESH
 from pulsemon.core.notes import Detail
 from pulsemon.core.status import (
     BlindWindow,
@@ -30,7 +29,8 @@ from pulsemon.db.tables import BlindWindowRow, Monitor, Node
 
 # Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
 CHUNK = 500
-Decide = Callable[[Watched], tuple[State, Transition | None]]
+Decide = Callable[[Watched, datetime], tuple[State, Transition | None]]
+LookUp = Callable[[], datetime | None]
 
 # A node that is gone is forgotten; its last heartbeat has served its purpose long before.
 _NODE_IS_GONE = timedelta(days=1)
@@ -68,41 +68,50 @@ def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> C
             .with_for_update(skip_locked=True, key_share=True)
         )
         monitors = [states.watched(row) for row in connection.execute(query)]
-        changed = _apply(connection, monitors, lambda each: expire(each.state, each.timing, now=now), recorded_at)
+        changed = _apply(connection, monitors, lambda each, _: expire(each.state, each.timing, now=now), recorded_at)
     return replace(changed, is_more=len(monitors) == CHUNK)
 
 
-def sweep_all(database: Database, *, now: datetime) -> Changed:
-    """Re-check every monitor against the rules and heal what does not agree; writes only where something does."""
-    return _for_all(
-        database,
-        lambda each: sweep(each.state, each.timing, now=now, down_recorded_at=each.down_recorded_at),
-        now,
-    )
+def sweep_all(database: Database, *, now: datetime, look_up: LookUp | None = None) -> Changed:
+    """Re-check every monitor against the rules and heal what does not agree; writes only where something does.
+
+    *look_up* is called between two chunks: it returns the instant to go on with, or None to break off.
+    """
+
+    def decide(each: Watched, at: datetime) -> tuple[State, Transition | None]:
+        return sweep(each.state, each.timing, now=at, down_recorded_at=each.down_recorded_at)
+
+    return _for_all(database, decide, now, look_up)
 
 
-def excuse_blindness(database: Database, windows: Sequence[tuple[BlindWindow, str]], *, now: datetime) -> None:
+def excuse_blindness(
+    database: Database,
+    windows: Sequence[tuple[BlindWindow, str]],
+    *,
+    now: datetime,
+    look_up: LookUp | None = None,
+) -> None:
     """Record blind windows, each with its cause, and move the deadlines that they touch, in one pass.
 
     Repeating it changes nothing more. The deadlines first: if the process dies half-way, the window is found again at
     the next start.
     """
 
-    def decide(monitor: Watched) -> tuple[State, Transition | None]:
+    def decide(monitor: Watched, _: datetime) -> tuple[State, Transition | None]:
         state = monitor.state
-        for window, _ in windows:
+        for window, _cause in windows:
             state = excuse(state, monitor.timing, window)
         return state, None
 
-    _for_all(database, decide, now)
+    _for_all(database, decide, now, look_up)
     rows = [{"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause} for window, cause in windows]
     with database.write() as connection:
         connection.execute(insert(BlindWindowRow), rows)
 
 
-def bound_deadlines(database: Database, *, now: datetime) -> None:
+def bound_deadlines(database: Database, *, now: datetime, look_up: LookUp | None = None) -> None:
     """After the clock was set back: no deadline further away than a full period."""
-    _for_all(database, lambda each: (bound_after_step(each.state, each.timing, now=now), None), now)
+    _for_all(database, lambda each, at: (bound_after_step(each.state, each.timing, now=at), None), now, look_up)
 
 
 def beat(database: Database, node: str, *, now: datetime) -> None:
@@ -142,14 +151,14 @@ def last_heartbeat(database: Database) -> datetime | None:
 def blind_since_last_heartbeat(seen_at: datetime | None, *, now: datetime, is_alone: bool) -> BlindWindow | None:
     """Return the window that a starting node finds: nobody was there since *seen_at*.
 
-    *is_alone*: there can be no other node (SQLite), so that even a short gap was one.
+    *is_alone*: no other node was there, so that even a short gap was one.
     """
-    if seen_at is None or seen_at >= now or (not is_alone and now - seen_at <= HEARTBEAT_IS_FRESH):
+    if seen_at is None or seen_at >= now or not is_alone:
         return None
     return BlindWindow(seen_at, now)
 
 
-def _for_all(database: Database, decide: Decide, now: datetime) -> Changed:
+def _for_all(database: Database, decide: Decide, now: datetime, look_up: LookUp | None) -> Changed:
     """Apply *decide* to every monitor, a chunk at a time: read without a lock, then lock only what would change."""
     transitions = messages = 0
     last_id = 0
@@ -160,11 +169,16 @@ def _for_all(database: Database, decide: Decide, now: datetime) -> Changed:
         if not monitors:
             return Changed(transitions, messages)
         last_id = monitors[-1].id
-        stale = [each.id for each in monitors if decide(each)[0] is not each.state]
+        stale = [each.id for each in monitors if decide(each, now)[0] is not each.state]
         if stale:
             changed = _decide_locked(database, stale, decide, now)
             transitions += changed.transition_count
             messages += changed.message_count
+        # A pass over many monitors takes seconds: none is judged by the time at which it began.
+        at = look_up() if look_up is not None else now
+        if at is None:
+            return Changed(transitions, messages, is_more=True)
+        now = at
 
 
 def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: datetime) -> Changed:
@@ -177,7 +191,7 @@ def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: 
 def _apply(connection: Connection, monitors: Sequence[Watched], decide: Decide, now: datetime) -> Changed:
     decisions = []
     for monitor in monitors:
-        after, transition = decide(monitor)
+        after, transition = decide(monitor, now)
         if after is not monitor.state:
             decisions.append(Decision(monitor, after, transition, _detail(monitor)))
     return Changed(*apply_decisions(connection, decisions, now=now))

@@ -90,12 +90,14 @@ class GroupCommit:
 
         No deadline after that instant may be called missed.
         """
-        for waiting in (self._in_flight, self._queue):
+        found = []
+        # The queue first: a ping moves from it into the batch, so that whoever misses it here meets it there.
+        for name in ("_queue", "_in_flight"):
             try:
-                return waiting[0].ping.received_at
-            except IndexError:  # emptied this very moment
+                found.append(getattr(self, name)[0].ping.received_at)
+            except IndexError:  # empty, or emptied this very moment
                 continue
-        return None
+        return min(found, default=None)
 
     def take_refusals(self) -> list[datetime]:
         """Return when pings were answered 503 since the last call (first and last are enough). Safe in any thread."""
@@ -146,13 +148,13 @@ class GroupCommit:
             self._work.put(batch)
 
     def _resolve(self, batch: list[_Waiting], answers: list[Answer]) -> None:
-        self._hand_over()  # first, so that the writer works while the answers go out
+        # Noted as refused while still in sight of `oldest_received_at`: between the two it could be judged missing.
+        self._refuse([waiting for waiting, answer in zip(batch, answers, strict=True) if answer is Answer.UNAVAILABLE])
+        self._hand_over()  # before the answers, so that the writer works while they go out
         counts = self.counts
         counts.batches += 1
-        failed = []
         for waiting, answer in zip(batch, answers, strict=True):
             if answer is Answer.UNAVAILABLE:
-                failed.append(waiting)
                 continue
             if answer is Answer.STORED:
                 counts.stored += 1
@@ -160,7 +162,6 @@ class GroupCommit:
                 counts.unknown += 1
             if not waiting.future.done():
                 waiting.future.set_result(answer)
-        self._refuse(failed)
 
     def _refuse(self, refused: list[_Waiting]) -> None:
         for waiting in refused:

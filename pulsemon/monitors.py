@@ -23,6 +23,7 @@ from pulsemon.db import Database, outbox, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables import Delivery, DoomedPings, History, Meta, Monitor, Webhook
+from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.notify import webhook
 from pulsemon.notify.http import NotSent, read_url
@@ -267,9 +268,7 @@ def _reschedule(connection: Connection, monitor_id: int, now: datetime) -> None:
 
 def _save_secret(connection: Connection, monitor_id: int, secret: str | None) -> None:
     value = webhook.new_secret() if secret == GENERATE else secret
-    written = connection.execute(update(Webhook).where(Webhook.monitor_id == monitor_id).values(secret=value))
-    if not written.rowcount:
-        connection.execute(insert(Webhook), [{"monitor_id": monitor_id, "secret": value}])
+    upsert(connection, Webhook, "monitor_id", {"monitor_id": monitor_id, "secret": value})
 
 
 def _redirect_messages(connection: Connection, before: Watched, url: str | None, now: datetime) -> None:
@@ -279,7 +278,8 @@ def _redirect_messages(connection: Connection, before: Watched, url: str | None,
     if url is None:
         connection.execute(owed.values(state="cancelled", reason="no-webhook", settled_at=now, lease_token=None))
     elif url != before.webhook_url:
-        connection.execute(owed.values(receiver=alerting.receiver(url), next_attempt_at=now, lease_token=None))
+        fresh = {"next_attempt_at": now, "retry_since": now, "attempt_count": 0, "lease_token": None}
+        connection.execute(owed.values(receiver=alerting.receiver(url), **fresh))
 
 
 def pause(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
@@ -348,9 +348,7 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
 
 def mark_changed(connection: Connection) -> None:
     """Leave a mark by which open panels, on every node, notice an edit."""
-    mark = secrets.token_hex(8)
-    if not connection.execute(update(Meta).where(Meta.key == "edits").values(value=mark)).rowcount:
-        connection.execute(insert(Meta), [{"key": "edits", "value": mark}])
+    upsert(connection, Meta, "key", {"key": "edits", "value": secrets.token_hex(8)})
 
 
 def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:

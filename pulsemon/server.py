@@ -95,7 +95,7 @@ class PulseMon:
             live=live,
         )
         self._app = create_app(site)
-        _on_stop_signal(live.close)
+        _on_stop_signal(self._go_deaf)
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_THRESHOLD, 20, 20)
@@ -104,8 +104,14 @@ class PulseMon:
         where = {"address": self._address} if self._address else {}
         _log.info("started", database="sqlite" if database.is_sqlite else "postgresql", **where)
 
-    async def _stop(self) -> None:
+    def _go_deaf(self) -> None:
+        """A stop was asked for: sockets close now, requests under way may take a while yet."""
         self._live.close()
+        if self._loops is not None:
+            self._loops.evaluation.deafen()
+
+    async def _stop(self) -> None:
+        self._go_deaf()
         if self._loops is not None:
             await self._loops.stop()
         await self._close()
@@ -151,8 +157,8 @@ class PulseMon:
         ]
 
 
-def _on_stop_signal(close_streams: Callable[[], None]) -> None:
-    """End open event streams when the server is asked to stop.
+def _on_stop_signal(prepare: Callable[[], None]) -> None:
+    """Call *prepare* in the loop's thread as soon as the server is asked to stop.
 
     uvicorn waits for open connections before it ends the lifespan, and a stream never ends by itself; so its handler
     is called after ours. Only the main thread may do this; elsewhere (tests) whoever started the loop stops it.
@@ -163,7 +169,7 @@ def _on_stop_signal(close_streams: Callable[[], None]) -> None:
 
     def chain(previous: Callable[..., Any]) -> Callable[..., Any]:
         def handle(number: int, frame: Any) -> None:
-            loop.call_soon_threadsafe(close_streams)
+            loop.call_soon_threadsafe(prepare)
             previous(number, frame)
 
         return handle

@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from pulsemon import dispatcher, evaluator, monitors
+from pulsemon import dispatcher, evaluator, monitors, pings
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.db.tables import Delivery
 from pulsemon.dispatcher import LANE_WIDTH, LEASE, Leased, Sent
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Conflict, NotFound
@@ -480,3 +482,18 @@ class TestEndToEnd:
             async with self.sending(database):
                 await self.until(lambda: states_of(database) == [("given-up", "gone"), ("cancelled", "gone")])
             assert len(sink.wait_for(1)) == 1
+
+
+def test_a_new_outage_does_not_wait_for_the_rest_of_an_old_message(database: Database) -> None:
+    monitor = monitors.create(
+        database, monitors.NewMonitor("Backup", "backup", 60, 0, "http://127.0.0.1:9/x"), now=at("00:00")
+    )
+    send = [(Signal.FAIL, "00:00:10"), (Signal.SUCCESS, "00:00:20"), (Signal.FAIL, "07:00")]
+    for signal, moment in send[:2]:
+        pings.record_pings(database, [pings.Ping("backup", monitor.token, signal, at(moment))])
+    with database.write() as connection:  # the receiver was away for hours: the next try lies far ahead
+        connection.execute(update(Delivery).values(next_attempt_at=at("17:30")))
+
+    pings.record_pings(database, [pings.Ping("backup", monitor.token, send[2][0], at(send[2][1]))])
+
+    assert len(dispatcher.lease_due(database, now=at("07:00:01"), in_flight={})) == 1

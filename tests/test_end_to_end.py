@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -167,3 +169,30 @@ def test_open_event_streams_do_not_delay_a_stop(server: Server) -> None:
         for stream in streams:
             with contextlib.suppress(httpx2.TransportError):
                 stream.__exit__(None, None, None)
+
+
+def test_a_server_that_stops_judges_nothing_while_its_sockets_are_closed(
+    make_server: Callable[..., Server], sqlite_url: str
+) -> None:
+    server = make_server(sqlite_url)
+    made = server.create(interval_seconds=2, grace_seconds=0)
+    address = urlsplit(made["ping_url"])
+    with socket.create_connection((address.hostname or "", address.port or 0)) as slow:
+        # A request under way keeps the process alive for seconds after it was asked to stop.
+        slow.sendall(f"POST {address.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        httpx2.get(made["ping_url"])
+        assert server.stop(within=15) == 0
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        assert connection.execute("SELECT new_status FROM history").fetchall() == [("UP",)]
+
+    server.start_again()
+    assert server.get("/api/monitors/backup-noturno")["status"] == "UP"
+
+
+def test_a_path_prefix_of_the_server_opens_nothing(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    plain = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
+    server = make_server(sqlite_url, arguments=[*plain, "--root-path", "/pm"])
+
+    for path in ("/api/monitors", "/pm/api/monitors", "/api/history/x", "/api/keys"):
+        assert httpx2.get(server.url + path).status_code in (401, 404), path
+    assert httpx2.post(f"{server.url}/api/monitors", json={}).status_code == 401

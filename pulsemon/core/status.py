@@ -48,6 +48,8 @@ SHORTEST_RUN = timedelta(seconds=1)
 # A blind window moves a deadline by at most this much beyond its end: a job that runs once a day must not go
 # unwatched for another day because PulseMon was restarted.
 LONGEST_EXTENSION = timedelta(hours=1)
+# Two requests a moment apart may be stamped the other way round.
+_CLOCK_JITTER = timedelta(seconds=2)
 
 # A ping is stamped by another thread, or another node, than the one that judges; further ahead, the clock was set back.
 CLOCK_TOLERANCE = timedelta(seconds=2)
@@ -375,6 +377,7 @@ def is_late(state: State, timing: Timing, *, now: datetime) -> bool:
 def is_repeat(since: timedelta, timing: Timing) -> bool:
     """Return whether the same signal with the same rid, *since* the one before, is a repeat of it.
 
-    A client that retries does so soon; the same rid half an interval (at most a day) later is another run.
+    A client that retries does so soon; the same rid half an interval (at most a day) later is another run. One that
+    seems to come before it came after the clock was set back: how long after, nobody knows, so it counts.
     """
-    return since <= min(timing.interval / 2, timedelta(hours=24))
+    return -_CLOCK_JITTER <= since <= min(timing.interval / 2, timedelta(hours=24))

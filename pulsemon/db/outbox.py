@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from pulsemon.core import alerting
 from pulsemon.core.notes import NO_DETAIL, Detail, describe
@@ -42,6 +42,7 @@ def add_transitions(connection: Connection, recorded: Sequence[Recorded], *, now
         return 0
     connection.execute(insert(History), [_history_row(each, now) for each in recorded])
     told = [each for each in recorded if each.transition.told and each.monitor.webhook_url]
+    _hurry_older(connection, [each.monitor.id for each in told], now)
     silent = _switched_off(connection, [each.monitor.id for each in told])
     rows = [
         delivery_row(
@@ -105,6 +106,16 @@ def _history_row(each: Recorded, now: datetime) -> dict[str, Any]:
         "cause": each.transition.cause.value,
         "detail": each.detail.to_json(),
     }
+
+
+def _hurry_older(connection: Connection, monitor_ids: Sequence[int], now: datetime) -> None:
+    """A new message waits for the older ones of its monitor, but not for the hours that these were going to rest."""
+    if monitor_ids:
+        connection.execute(
+            update(Delivery)
+            .where(Delivery.monitor_id.in_(monitor_ids), Delivery.state == "pending", Delivery.lease_token.is_(None))
+            .values(next_attempt_at=now)
+        )
 
 
 def _switched_off(connection: Connection, monitor_ids: Sequence[int]) -> set[int]:

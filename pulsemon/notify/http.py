@@ -39,6 +39,7 @@ MAX_CHUNKS = 200
 EXCERPT_LENGTH = 500
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 # Control characters, those that change the direction of text, and halves of surrogate pairs.
@@ -244,10 +245,13 @@ class _GuardedRoute(httpcore2.AsyncNetworkBackend):
             await self._stream.aclose()
 
     async def _judged_addresses(self, host: str, port: int) -> list[IPAddress]:
-        addresses = [literal] if (literal := _literal(host)) else await self._resolved(host, port)
+        literal = _literal(host)
+        addresses = [literal] if literal else await self._resolved(host, port)
         for address in addresses:
             if verdict := judge_address(address, self._private):
-                raise NotSent(Reason.REFUSED_ADDRESS, f"{host} is {address}, which is refused: {verdict}.")
+                problem = f"{host} is {address}, which is refused: {verdict}."
+                # A name may mean another address an hour later (a resolver that lies during an outage): tried again.
+                raise (NotSent if _is_number(host) or literal else Failed)(Reason.REFUSED_ADDRESS, problem)
         return addresses[:MAX_ADDRESSES]
 
     async def _resolved(self, host: str, port: int) -> list[IPAddress]:
@@ -269,6 +273,11 @@ def _literal(host: str) -> IPAddress | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def _is_number(host: str) -> bool:
+    """Return whether *host* is an address in disguise (2130706433, 0x7f.1), which no resolver will read otherwise."""
+    return _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) is not None
 
 
 def check_peer(peer: Sequence[Any] | None, *, expected: IPAddress, private: str) -> None:

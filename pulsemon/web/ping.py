@@ -39,6 +39,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _PURPOSE_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-moz", b"x-purpose"})
 _MAX_USER_AGENT = 256
+_MAX_QUERY_FIELDS = 20
 _MAX_ADDRESS = 64
 
 
@@ -151,7 +152,8 @@ def response_to(ping: Ping, answer: Answer, *, is_finished: bool = True) -> Resp
 
 def _parse(scope: Scope, method: str, received_at: datetime) -> Ping:
     """Read everything but the body. Raises Refused with the answer."""
-    user_agent, is_prefetch = _read_headers(scope["headers"])
+    head_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+    user_agent, is_prefetch = _read_headers(scope["headers"], head_bytes)
     segments = scope["raw_path"].partition(b"?")[0][len(PREFIX) :].split(b"/")
     if len(segments) > 2 and not segments[-1]:
         segments.pop()  # one trailing slash
@@ -182,9 +184,11 @@ def _address(client: tuple[str, int] | None) -> str | None:
     return _CONTROL.sub(" ", client[0][:_MAX_ADDRESS]) if client else None
 
 
-def _read_headers(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, bool]:
-    """Return the user agent and whether this is a browser preparing a page that nobody asked for."""
-    size = 0
+def _read_headers(headers: list[tuple[bytes, bytes]], size: int) -> tuple[str | None, bool]:
+    """Return the user agent and whether this is a browser preparing a page that nobody asked for.
+
+    *size*: the bytes of the request line, which count too.
+    """
     user_agent = None
     is_prefetch = False
     for name, value in headers:
@@ -213,7 +217,11 @@ def _read_suffix(segment: bytes) -> tuple[Signal, int | None]:
 
 
 def _read_rid(query: bytes) -> str | None:
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=None):
+    try:
+        fields = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS)
+    except ValueError:  # a query of thousands of fields is nobody's ping, and reading it would hold up everybody's
+        raise Refused(_BAD_RID) from None
+    for name, value in fields:
         if name == "rid":
             rid = value.lower()
             if not _UUID.fullmatch(rid):

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections import Counter
 from collections.abc import Sequence
 from enum import Enum
 from functools import partial
@@ -88,15 +87,25 @@ class Connections:
         self._loop = loop
         self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
         self._open: set[PingProtocol] = set()
-        self._by_address: Counter[str] = Counter()
+        self._by_address: dict[str, dict[PingProtocol, None]] = {}  # in the order in which they came
         self._is_sweeping = False
 
     def admit(self, connection: PingProtocol, address: str | None) -> bool:
-        """Count a new connection; return whether its address may have one more."""
+        """Count a new connection; return whether it may stay.
+
+        Where its address has too many, the oldest one that only waits makes room: whoever holds idle connections does
+        not keep a job behind the same address from pinging.
+        """
         if address is not None and not self._is_trusted(address):
-            if self._by_address[address] >= MAX_CONNECTIONS_PER_ADDRESS:
-                return False
-            self._by_address[address] += 1
+            held = self._by_address.setdefault(address, {})
+            if len(held) >= MAX_CONNECTIONS_PER_ADDRESS:
+                idle = next((each for each in held if each.is_waiting), None)
+                if idle is None:
+                    return False
+                self.forget(idle, address)
+                idle.transport.close()
+                held = self._by_address.setdefault(address, {})
+            held[connection] = None
         self._open.add(connection)
         if not self._is_sweeping:
             self._is_sweeping = True
@@ -104,14 +113,13 @@ class Connections:
         return True
 
     def forget(self, connection: PingProtocol, address: str | None) -> None:
-        """The connection is closed."""
-        if connection not in self._open:
-            return
+        """The connection is closed, or about to be."""
         self._open.discard(connection)
-        if address is not None and address in self._by_address:
-            self._by_address[address] -= 1
-            if self._by_address[address] <= 0:
-                del self._by_address[address]
+        held = self._by_address.get(address or "")
+        if held is not None:
+            held.pop(connection, None)
+            if not held:
+                del self._by_address[address or ""]
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -186,6 +194,12 @@ class PingProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._phase = _Phase.ANSWER
 
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether nothing is under way here: no whole request that has no whole answer yet."""
+        is_whole = self.cycle is not None and not self.cycle.more_body
+        return self._phase is not _Phase.ANSWER or not is_whole or self.cycle.response_complete
+
     def end_if_overdue(self, now: float) -> None:
         """End the connection if what it waits for should have come by now."""
         if now - self._since <= _PATIENCE_SEC[self._phase] or self.transport.is_closing():
@@ -208,7 +222,9 @@ class PingProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Answer a plain ping; hand every other request on."""
         is_ping = self.url.startswith(PREFIX)
-        self._phase = _Phase.ANSWER if is_ping else _Phase.BODY  # the gate watches over a ping's body itself
+        # The gate watches over the body of a POST itself; what another ping carries is nobody's.
+        is_watched = is_ping and self.parser.get_method() == b"POST"
+        self._phase = _Phase.ANSWER if is_watched else _Phase.BODY
         self._since = self.loop.time()
         gate: PingGate | None = self.app_state.get(STATE_KEY)
         if gate is None or not is_ping or not self._is_plain():

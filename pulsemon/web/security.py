@@ -63,9 +63,23 @@ class PublicRoute(APIRoute):
 
 
 class AdminRoute(APIRoute):
-    """Only with the admin token in `X-Admin-Token`; enforced by `Gate` for the whole path prefix."""
+    """Only with the admin token in `X-Admin-Token`.
+
+    `Gate` closes the whole path prefix before; this is the second lock, which no way of reaching the route can miss.
+    """
 
     access = Access.ADMIN
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Check the token before the handler sees the request."""
+        handle = super().get_route_handler()
+
+        async def handle_with_token(request: Request) -> Response:
+            if is_admin(site_of(request), request.headers):
+                return await handle(request)
+            return _refuse(401, "The header X-Admin-Token is missing or wrong.")
+
+        return handle_with_token
 
 
 class SessionRoute(APIRoute):
@@ -187,7 +201,7 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        path: str = scope["path"]
+        path = route_path(scope)
         if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
             if not self._site.settings.admin_token:
                 return _refuse(
@@ -215,6 +229,15 @@ def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
         ms=round(seconds * 1_000, 1),
         remote=client[0] if client else None,
     )
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path that routes are found by: without the prefix that a server was told to add (`--root-path`)."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    if prefix and (path == prefix or path.startswith(prefix + "/")):
+        return path[len(prefix) :]
+    return path
 
 
 def _refuse(status_code: int, detail: str) -> Response:
