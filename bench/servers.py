@@ -145,8 +145,8 @@ def load(url: str, *, connections: int, seconds: float = 4, script: str) -> Load
         text = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=_pin(LOAD_CORE)).stdout
     return Load(
         per_second=float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0]),
-        p50_ms=_ms(re.findall(r"50%\s+(\S+)", text)[0]),
-        p99_ms=_ms(re.findall(r"99%\s+(\S+)", text)[0]),
+        p50_ms=_ms(re.findall(r"(?m)^\s+50%\s+(\S+)", text)[0]),
+        p99_ms=_ms(re.findall(r"(?m)^\s+99%\s+(\S+)", text)[0]),
         refused=int((re.findall(r"Non-2xx or 3xx responses: (\d+)", text) or ["0"])[0]),
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,10 +59,9 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
 def serve() -> None:
     """Start the server: panel, API, status page and the background work, all on APP_HOST:APP_PORT."""
     settings = load()
+    listener, address = _listen(settings)
     config = uvicorn.Config(
-        PulseMon(settings, address=f"http://{settings.app_host}:{settings.app_port}"),
-        host=settings.app_host,
-        port=settings.app_port,
+        PulseMon(settings, address=address),
         http=PingProtocol,
         ws="none",
         lifespan="on",
@@ -77,11 +78,26 @@ def serve() -> None:
     # Its small talk says nothing that ours does not say better; a refusal to start stays one line.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     try:
-        server.run()
+        server.run(sockets=[listener])
     except KeyboardInterrupt:
         return
     if not server.started:
         raise SystemExit(1)
+
+
+def _listen(settings: Settings) -> tuple[socket.socket, str]:
+    """Take the address before anything else is touched; return the socket and the URL to tell people."""
+    host, port = settings.app_host.strip("[]"), settings.app_port
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        if os.name != "nt":  # there it would let two programs take one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+    except OSError as failed:
+        reason = failed.strerror or str(failed)
+        raise StartRefused(f"APP_HOST {host} and APP_PORT {port} cannot be listened on: {reason}.") from None
+    return listener, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @app.command()

@@ -131,13 +131,13 @@ class Dispatching:
             _log.warning(f"delivery.{kind}", reason=outcome.reason, status=outcome.status_code, **fields)
 
     async def _settle(self) -> None:
-        """Write what came of the messages sent since last time; kept for another try if the database is away."""
+        """Write what came of the messages sent since last time; kept for another try if that fails."""
         sent, self._sent = self._sent, []
         if not sent:
             return
         try:
             await asyncio.to_thread(dispatcher.settle, self._database, sent)
-        except Unavailable:
+        except Exception:
             self._sent = sent + self._sent
             raise
         self._on_settled()

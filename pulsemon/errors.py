@@ -47,6 +47,10 @@ class Unavailable(PulseMonError):
     """The database did not answer in time, or could not write: nothing is known to be stored. Trying again is safe."""
 
 
+class Contended(Unavailable):
+    """Somebody else holds a row that this write needs: the database works, other rows can be written."""
+
+
 class StartRefused(PulseMonError):
     """PulseMon will not start like this. The message is the one line that the person at the terminal reads."""
 

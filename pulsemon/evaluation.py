@@ -102,6 +102,7 @@ class Evaluation:
                 sleep_sec = self.tick()
             except Unavailable as failed:
                 _log.warning("evaluation.unavailable", reason=str(failed))
+                self._is_database_away = True  # pings cannot be stored either: told as blind once it is back
                 sleep_sec = FAILED_SLEEP_SEC
             except Exception:
                 _log.exception("evaluation.failed")

@@ -12,11 +12,12 @@ import queue
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import isqrt
 from typing import NamedTuple
 
 from pulsemon import log
-from pulsemon.errors import Unavailable
+from pulsemon.errors import Contended, Unavailable
 from pulsemon.pings import Answer, Batch, Ping
 
 _log = log.get(__name__)
@@ -29,6 +30,8 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 64_000_000
 # A client hears within five seconds of its request; the rest is for the answer's way back.
 PATIENCE_SEC = 4.5
+# What one more transaction may take that waits for a locked row in vain, see `Database.write`.
+APART_SEC = 0.3
 
 
 class _Waiting(NamedTuple):
@@ -169,7 +172,12 @@ class GroupCommit:
             if not waiting.future.done():
                 waiting.future.set_result(Answer.UNAVAILABLE)
         if refused:
-            ends = (refused[0].ping.received_at, refused[-1].ping.received_at)
+            # Until now, not until they came: whoever was told "try again" may have gone by then.
+            now = self._monotonic()
+            ends = [
+                refused[0].ping.received_at,
+                *(each.ping.received_at + timedelta(seconds=now - (each.since or now)) for each in refused),
+            ]
             self._refusals = [min([*self._refusals, *ends]), max([*self._refusals, *ends])]
 
     def _write_in_time(self, batch: list[_Waiting]) -> list[Answer]:
@@ -183,10 +191,15 @@ class GroupCommit:
         return [Answer.UNAVAILABLE] * late_count + (self._write(in_time) if in_time else [])
 
     def _write(self, pings: list[Ping]) -> list[Answer]:
-        """Store one batch. If it fails for a reason of its own, try one by one: a bad ping costs nobody else."""
+        """Store one batch. If it fails for a reason of its own, try one by one: a bad ping costs nobody else.
+
+        A row that somebody else holds costs only the pings of its monitor.
+        """
         try:
             batch = self._store(pings)
         except Unavailable as failed:
+            if isinstance(failed, Contended) and len({ping.slug for ping in pings}) > 1:
+                return self._write_apart(pings)
             _log.warning("ping.unavailable", pings=len(pings), reason=str(failed))
             return [Answer.UNAVAILABLE] * len(pings)
         except Exception:
@@ -197,3 +210,24 @@ class GroupCommit:
         self.counts.transitions += batch.transition_count
         self._on_stored(batch)
         return batch.answers
+
+    def _write_apart(self, pings: list[Ping]) -> list[Answer]:
+        """Store what can be stored of a batch in which somebody holds at least one monitor's row.
+
+        In parts, each as large as there are parts, so that 500 monitors are some fifty transactions and not 500. A
+        monitor's pings stay together, in their order. What has no time left is refused: its client is told so anyway.
+        """
+        since = {id(waiting.ping): waiting.since for waiting in self._in_flight}
+        by_monitor: dict[str, list[Ping]] = {}
+        for ping in pings:
+            by_monitor.setdefault(ping.slug, []).append(ping)
+        monitors = list(by_monitor.values())
+        size = isqrt(len(monitors))
+        answers: dict[int, Answer] = {}
+        for first in range(0, len(monitors), size):
+            part = [ping for monitor in monitors[first : first + size] for ping in monitor]
+            oldest = self._monotonic() - PATIENCE_SEC + APART_SEC
+            in_time = [ping for ping in part if since.get(id(ping), oldest) >= oldest]
+            written = self._write(in_time) if in_time else []
+            answers |= {id(ping): answer for ping, answer in zip(in_time, written, strict=True)}
+        return [answers.get(id(ping), Answer.UNAVAILABLE) for ping in pings]

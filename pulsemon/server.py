@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pulsemon import access, clock, log
@@ -40,6 +42,7 @@ class PulseMon:
         self._app: ASGIApp | None = None
         self._database: Database | None = None
         self._loops: Loops | None = None
+        self._connections: Connections | None = None
         self._live = Live()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +62,12 @@ class PulseMon:
             await self._close()
             await send({"type": "lifespan.startup.failed", "message": str(refused)})
             return
+        except (DBAPIError, sqlite3.Error) as failed:  # a file that is damaged, a disk that is full
+            await self._close()
+            reason = str(getattr(failed, "orig", failed)).strip().splitlines()
+            message = f"The database cannot be used: {reason[0] if reason else type(failed).__name__}."
+            await send({"type": "lifespan.startup.failed", "message": message})
+            return
         except Exception:  # a bug: without this uvicorn would take it for a missing lifespan and serve nothing but 500
             _log.exception("start.failed")
             await self._close()
@@ -67,7 +76,8 @@ class PulseMon:
         # For connections of our own protocol class; under another one nobody looks.
         state = scope.get("state", {})
         state[STATE_KEY] = self._app
-        state[CONNECTIONS_KEY] = Connections(asyncio.get_running_loop(), self._settings.trusted_proxies)
+        self._connections = Connections(asyncio.get_running_loop(), self._settings.trusted_proxies)
+        state[CONNECTIONS_KEY] = self._connections
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stop()
@@ -107,6 +117,8 @@ class PulseMon:
     def _go_deaf(self) -> None:
         """A stop was asked for: sockets close now, requests under way may take a while yet."""
         self._live.close()
+        if self._connections is not None:
+            self._connections.end_unfinished()
         if self._loops is not None:
             self._loops.evaluation.deafen()
 

@@ -98,6 +98,8 @@ class Settings(BaseSettings):
         scheme = value.partition("://")[0]
         if "://" not in value or scheme not in _DATABASE_SCHEMES:
             raise ValueError("sqlite:///PATH, postgresql://USER:PASSWORD@HOST/NAME or the same with postgresql+psycopg")
+        if scheme.startswith("sqlite") and not value.partition("://")[2].startswith("/"):
+            raise ValueError("sqlite:///PATH with three slashes, four for an absolute path")
         if scheme.startswith("sqlite") and value.partition("://")[2].lstrip("/") in ("", ":memory:"):
             raise ValueError("a file: sqlite:///./pulsemon.db (a database in memory would lose every ping)")
         return value
@@ -155,6 +157,8 @@ def _one_line(wrong: ValidationError) -> str:
     context = first.get("ctx", {})
     expected = {
         "int_parsing": "a whole number",
+        "int_parsing_size": "a whole number, and not so large",
+        "string_unicode": "UTF-8 text",
         "int_from_float": "a whole number",
         "bool_parsing": "true or false",
         "greater_than_equal": f"at least {context.get('ge')}",

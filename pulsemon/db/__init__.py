@@ -2,7 +2,8 @@
 
 One style on both: SQLAlchemy statements on a `Connection`, one transaction per use case, closed before any network
 call. On SQLite there is one write connection, and a first-come-first-served lane in front of it; readers have a pool of
-their own and never wait for it. On PostgreSQL both are ordinary pools, and rows are locked where a use case says so.
+their own and never wait for it. On PostgreSQL readers and each of the lanes that write have an ordinary pool, and rows
+are locked where a use case says so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -23,7 +24,10 @@ from pulsemon.db import schema, sqlite
 from pulsemon.db.lane import WriteLane
 from pulsemon.db.lock import FileLock
 from pulsemon.db.types import to_text
-from pulsemon.errors import StartRefused, Unavailable
+from pulsemon.errors import Contended, StartRefused, Unavailable
+
+if TYPE_CHECKING:
+    from pulsemon.db.postgres import Lane
 
 _log = log.get(__name__)
 
@@ -31,16 +35,32 @@ _log = log.get(__name__)
 LANE_TIMEOUT_SEC = 4.5
 _BUSY_MS = int(sqlite.BUSY_TIMEOUT_SEC * 1000)
 
+# PostgreSQL's codes, from the appendix of its manual.
+_CONTENDED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+_READ_ONLY = "25006"  # a standby, or a server whose disk somebody guards
+# After pings waited for a row in vain: the same one is likely to be asked for again, and all pings wait behind it.
+_HURRY_SEC = 10.0
+
 
 class Database:
     """Two ways in: `read()` for one consistent snapshot, `write()` for one transaction."""
 
-    def __init__(self, writer: Engine, reader: Engine, *, lane: WriteLane | None, lock: FileLock | None) -> None:
+    def __init__(
+        self,
+        writer: Engine,
+        reader: Engine,
+        *,
+        lane: WriteLane | None,
+        lock: FileLock | None,
+        writers: dict[Lane, Engine] | None = None,
+    ) -> None:
         self._writer = writer
+        self._writers = writers or {}  # of the lanes that do not use the one above
         self._reader = reader
         self._lane = lane
         self._lock = lock
         self._busy_ms = _BUSY_MS  # changed only by whoever holds the lane
+        self._hurry_until = 0.0  # monotonic; PostgreSQL's ping lane only
         # Why the last write failed; None once one has succeeded since. `/ready` tells it.
         self.write_failure: str | None = None
         self.wrote_at = time.monotonic()
@@ -62,8 +82,8 @@ class Database:
         # Only here: its driver is 10 MB that a server on SQLite does not need.
         from pulsemon.db import postgres
 
-        writer, reader = postgres.connect(url, allow_unsafe=allow_unsafe)
-        return cls(writer, reader, lane=None, lock=None)
+        writers, reader = postgres.connect(url, allow_unsafe=allow_unsafe)
+        return cls(writers["edits"], reader, lane=None, lock=None, writers=writers)
 
     @property
     def is_sqlite(self) -> bool:
@@ -89,20 +109,25 @@ class Database:
             ) from None
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, lane: Lane = "edits") -> Iterator[Connection]:
         """Run one transaction: committed, and on disk, when the block ends; rolled back when it raises.
 
+        *lane* says who writes. On PostgreSQL each lane has connections of its own; on SQLite all share the only one.
+
         Raises:
+            Contended: somebody else holds a row that is needed. PostgreSQL only.
             Unavailable: the database cannot be reached, is locked by somebody else, or cannot write. When the COMMIT
                 itself was cut off, it is not known whether it was stored.
         """
         if self._lane is not None:
             self._take_lane(self._lane)
         try:
-            with self._translate(), self._writer.connect() as connection:
+            with self._translate(), self._writers.get(lane, self._writer).connect() as connection:
                 self._limit_patience(connection)
                 transaction = connection.begin()
                 try:
+                    if lane == "pings":
+                        self._hurry(connection)
                     yield connection
                     if transaction.is_active:  # the block may have rolled back by itself: nothing to write
                         transaction.commit()
@@ -113,6 +138,8 @@ class Database:
             self.wrote_at = time.monotonic()
         except Unavailable as failed:
             self.write_failure = str(failed)
+            if lane == "pings" and isinstance(failed, Contended):
+                self._hurry_until = time.monotonic() + _HURRY_SEC
             raise
         finally:
             if self._lane is not None:
@@ -134,6 +161,13 @@ class Database:
         raw.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
         connection.info["busy_ms"] = self._busy_ms
 
+    def _hurry(self, connection: Connection) -> None:
+        """After pings waited for a row in vain, wait only briefly: what is still locked would hold all others up."""
+        if time.monotonic() < self._hurry_until:
+            from pulsemon.db import postgres
+
+            postgres.wait_briefly(connection)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run queries on one snapshot of the database; nothing can be written.
@@ -152,8 +186,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections and give the lock back."""
-        self._reader.dispose()
-        self._writer.dispose()
+        for engine in (self._reader, self._writer, *self._writers.values()):
+            engine.dispose()
         if self._lock is not None:
             self._lock.release()
 
@@ -162,7 +196,8 @@ class Database:
         try:
             yield
         except (OperationalError, InterfaceError) as failed:
-            raise Unavailable(_summary(failed.orig)) from failed
+            kind = Contended if _code(failed) in _CONTENDED else Unavailable
+            raise kind(_summary(failed.orig)) from failed
         except sqlite3.OperationalError as failed:  # from the ping lane, which talks to the driver itself
             raise Unavailable(_summary(failed)) from failed
         except PoolTimeout as failed:
@@ -170,6 +205,8 @@ class Database:
         except DBAPIError as failed:
             if failed.connection_invalidated:
                 raise Unavailable("the connection to the database was lost") from failed
+            if _code(failed) == _READ_ONLY:
+                raise Unavailable(_summary(failed.orig)) from failed
             raise
 
 
@@ -184,6 +221,11 @@ def _roll_back(connection: Connection, transaction: Any, failed: BaseException) 
     if "disk I/O error" in str(failed) and not connection.invalidated:
         # After a failed fsync SQLite's pages and the disk may disagree: only a new connection reads what is there.
         connection.invalidate()
+
+
+def _code(failed: DBAPIError) -> str | None:
+    """Return PostgreSQL's five characters for what went wrong; None on SQLite."""
+    return getattr(failed.orig, "sqlstate", None)
 
 
 def _summary(failed: BaseException | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg import errors
@@ -32,6 +32,14 @@ _CONNECT_ARGS: dict[str, Any] = {
     ),
 }
 
+# Who writes. Each has connections of its own, so that none can use up another's: edits that wait for a locked row leave
+# pings and deadlines alone. The first two are one thread and two threads of ours; edits come from any number of them.
+Lane = Literal["pings", "loops", "edits"]
+_POOL_SIZES: dict[Lane, int] = {"pings": 2, "loops": 2, "edits": 6}
+
+# Who holds its rows for a moment only, an edit or the evaluation, is done by then.
+_SHORT_LOCK_TIMEOUT_MS = 100
+
 
 def normal_url(url: str) -> URL:
     """Return *url* with the driver named: `postgres://` and `postgresql://` mean psycopg 3."""
@@ -43,21 +51,21 @@ def normal_url(url: str) -> URL:
         ) from None
 
 
-def connect(url: str, *, allow_unsafe: bool) -> tuple[Engine, Engine]:
-    """Return the engine that writes and the one that reads.
+def connect(url: str, *, allow_unsafe: bool) -> tuple[dict[Lane, Engine], Engine]:
+    """Return the engine with which each lane writes, and the one that reads.
 
     Raises:
         StartRefused: the server cannot be reached, the database is not ours or newer, or it is not durable.
     """
     target = normal_url(url)
-    writer = _engine(target, pool_size=6)
+    writers = {lane: _engine(target, pool_size=size) for lane, size in _POOL_SIZES.items()}
     reader = _engine(target, pool_size=8).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     try:
-        _check(writer, target, allow_unsafe=allow_unsafe)
+        _check(writers["edits"], target, allow_unsafe=allow_unsafe)
     except StartRefused:
-        writer.dispose()
+        writers["edits"].dispose()
         raise
-    return writer, reader
+    return writers, reader
 
 
 def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
@@ -76,7 +84,7 @@ def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
                 for name in ("fsync", "full_page_writes", "synchronous_commit")
             }
     except DBAPIError as failed:
-        reason = str(failed.orig).strip().splitlines()[-1] if str(failed.orig).strip() else "no answer"
+        reason = str(failed.orig).strip().splitlines()[0].strip() if str(failed.orig).strip() else "no answer"
         raise StartRefused(f"The database of DATABASE_URL cannot be used: {reason[:200]}") from None
     problem = schema.objection(columns, revision)
     if problem:
@@ -114,6 +122,11 @@ def wait_as_long_as_it_takes(connection: Connection) -> None:
     driver.patience_sec = None
     for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
         connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+
+
+def wait_briefly(connection: Connection) -> None:
+    """Give a lock up after a tenth of a second, for the transaction of *connection*."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_SHORT_LOCK_TIMEOUT_MS}")
 
 
 def _engine(target: URL, *, pool_size: int) -> Engine:

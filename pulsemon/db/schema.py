@@ -43,6 +43,8 @@ def objection(columns: Mapping[str, set[str]], revision: str | None) -> str | No
         from alembic.script import ScriptDirectory
 
         known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+        if revision not in known and "monitors" not in columns:
+            return "is not a PulseMon database: its migrations are another program's. Change DATABASE_URL."
         if revision not in known:
             return f"was made by a newer PulseMon (schema {revision}). Install that version or a later one."
         return None

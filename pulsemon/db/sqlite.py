@@ -48,10 +48,10 @@ def open_file(url: str, *, lock_patience_sec: float) -> OpenFile:
         StartRefused: it is not ours, is newer, cannot be written, is in use, or would lose what it acknowledges.
     """
     path = file_path(url)
-    _inspect(path)
     if path.exists() and not os.access(path, os.W_OK):
-        # SQLite would open it all the same, for reading, and even begin transactions.
+        # Asked before SQLite opens it: it would, for reading, and leave files beside it that nobody can write either.
         raise StartRefused(f"The database {path} cannot be written. Give the user that runs PulseMon the right to.")
+    _inspect(path)
     lock = lock_file(path, patience_sec=lock_patience_sec)
     writer, reader = _engine(path, is_writer=True), _engine(path, is_writer=False)
     try:

@@ -44,6 +44,7 @@ def _last_words(status_code: int, detail: str) -> bytes:
 
 _TOO_LATE = _last_words(408, "The request did not arrive in time.")
 _HEADERS_TOO_LARGE = _last_words(431, "The headers are larger than 64 KiB.")
+_STOPPING = _last_words(503, "PulseMon is stopping. Send the request again.")
 _TOO_MANY = _last_words(503, "Too many connections from this address.")
 
 
@@ -120,6 +121,11 @@ class Connections:
             held.pop(connection, None)
             if not held:
                 del self._by_address[address or ""]
+
+    def end_unfinished(self) -> None:
+        """The server stops: whoever has not sent a whole request by now is told to come back; answers go on."""
+        for connection in list(self._open):
+            connection.end_if_unfinished()
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -199,6 +205,12 @@ class PingProtocol(HttpToolsProtocol):
         """Return whether nothing is under way here: no whole request that has no whole answer yet."""
         is_whole = self.cycle is not None and not self.cycle.more_body
         return self._phase is not _Phase.ANSWER or not is_whole or self.cycle.response_complete
+
+    def end_if_unfinished(self) -> None:
+        """End the connection if a request has begun to arrive and is not whole."""
+        is_body_open = self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+        if (self._phase in (_Phase.HEADERS, _Phase.BODY) or is_body_open) and not self.transport.is_closing():
+            self._refuse(_STOPPING)
 
     def end_if_overdue(self, now: float) -> None:
         """End the connection if what it waits for should have come by now."""
