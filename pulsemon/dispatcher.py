@@ -66,7 +66,7 @@ def lease_due(database: Database, *, now: datetime, in_flight: Mapping[str, int]
     wanted = _lanes_with_work(database, now, in_flight)
     if not wanted:
         return []
-    with database.write() as connection:
+    with database.write("loops") as connection:
         ids = [each for receiver, room in wanted.items() for each in _due_ids(connection, receiver, room, now)]
         return _lease(connection, ids, now) if ids else []
 
@@ -167,7 +167,7 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
 
 def settle(database: Database, sent: Sequence[Sent]) -> None:
     """Record what came of messages; one that is no longer ours (the lease ran out, it was cancelled) stays as it is."""
-    with database.write() as connection:
+    with database.write("loops") as connection:
         for each in sent:
             _settle_one(connection, each)
 

@@ -131,13 +131,20 @@ class Dispatching:
             _log.warning(f"delivery.{kind}", reason=outcome.reason, status=outcome.status_code, **fields)
 
     async def _settle(self) -> None:
-        """Write what came of the messages sent since last time; kept for another try if that fails."""
+        """Write what came of the messages sent since last time; kept for another try while the database is away.
+
+        What cannot be written for another reason is let go: its lease ends and it is sent again, and the messages
+        behind it do not wait for ever.
+        """
         sent, self._sent = self._sent, []
         if not sent:
             return
         try:
             await asyncio.to_thread(dispatcher.settle, self._database, sent)
-        except Exception:
+        except Unavailable:
             self._sent = sent + self._sent
             raise
+        except Exception:
+            _log.exception("delivery.not_settled", messages=len(sent))
+            return
         self._on_settled()

@@ -58,7 +58,7 @@ def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> C
     *now* may lie behind *recorded_at*, the moment that history notes: a ping that has arrived and is not yet stored
     holds judgement back. Call again while `is_more`.
     """
-    with database.write() as connection:
+    with database.write("loops") as connection:
         query = (
             states.select_watched()
             .where(Monitor.due_at < now)
@@ -105,7 +105,7 @@ def excuse_blindness(
 
     _for_all(database, decide, now, look_up)
     rows = [{"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause} for window, cause in windows]
-    with database.write() as connection:
+    with database.write("loops") as connection:
         connection.execute(insert(BlindWindowRow), rows)
 
 
@@ -119,7 +119,7 @@ def beat(database: Database, node: str, *, now: datetime) -> None:
 
     It says that everything this node received before *now* is stored; other nodes rely on that.
     """
-    with database.write() as connection:
+    with database.write("loops") as connection:
         written = connection.execute(update(Node).where(Node.name == node).values(seen_at=now))
         if not written.rowcount:
             connection.execute(insert(Node), [{"name": node, "seen_at": now}])
@@ -138,7 +138,7 @@ def other_nodes(database: Database, node: str) -> dict[str, datetime]:
 
 def sign_off(database: Database, node: str) -> None:
     """Tell the other nodes that this one ends in good order. When it was last there stays known."""
-    with database.write() as connection:
+    with database.write("loops") as connection:
         connection.execute(update(Node).where(Node.name == node).values(name=f"{_SIGNED_OFF}{node}"))
 
 
@@ -182,7 +182,7 @@ def _for_all(database: Database, decide: Decide, now: datetime, look_up: LookUp 
 
 
 def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: datetime) -> Changed:
-    with database.write() as connection:
+    with database.write("loops") as connection:
         query = states.select_watched().where(Monitor.id.in_(ids)).order_by(Monitor.id).with_for_update(key_share=True)
         monitors = [states.watched(row) for row in connection.execute(query)]
         return _apply(connection, monitors, decide, now)

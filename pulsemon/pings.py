@@ -77,7 +77,7 @@ def record_pings(database: Database, pings: Sequence[Ping]) -> Batch:
     Raises:
         Unavailable: nothing is known to be stored.
     """
-    with database.write() as connection:
+    with database.write("pings") as connection:
         rows = {row.slug: row for row in ping_rows.lock_monitors(connection, {ping.slug for ping in pings})}
         admitted = [_is_admitted(rows.get(ping.slug), ping) for ping in pings]
         batch = Batch([Answer.STORED if each else Answer.UNKNOWN for each in admitted])
