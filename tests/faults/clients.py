@@ -22,8 +22,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
+
+import uvloop
 
 from pulsemon import clock
 from tests.faults.checker import Operation, Result
@@ -102,8 +104,8 @@ class _Connection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's is no subclass of asyncio's, and does what one does.
+        self._transport = cast(asyncio.Transport, transport)
         self._ask()
 
     def data_received(self, data: bytes) -> None:
@@ -187,7 +189,8 @@ class _InThread:
 
     def _live(self) -> None:
         try:
-            asyncio.run(self.work())
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self.work())
         except BaseException as failure:  # told in the test's own thread
             self._failure = failure
 

@@ -178,12 +178,12 @@ Outcomes = Callable[[str], Any]
 
 
 @contextmanager
-def in_parallel(tasks: Mapping[str, Callable[[], Any]]) -> Iterator[Outcomes]:
-    """Start all *tasks* at once, for what is mostly waiting; give a function that returns what one of them came to.
+def in_parallel(tasks: Mapping[str, Callable[[], Any]], *, at_once: int = 16) -> Iterator[Outcomes]:
+    """Start *tasks*, *at_once* of them at a time, for what is mostly waiting.
 
-    What one of them raised is raised there.
+    Give a function that returns what one of them came to; what it raised is raised there.
     """
-    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {name: pool.submit(task) for name, task in tasks.items()}
         yield lambda name: futures[name].result()
 

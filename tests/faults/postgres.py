@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests.conftest import database_of
 
 
 class OwnPostgres:
@@ -72,6 +75,24 @@ def own_postgres() -> Iterator[OwnPostgres]:
     finally:
         server.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def fresh_databases(server_url: str, template: str, count: int) -> Iterator[list[str]]:
+    """Give the URLs of *count* migrated databases, for runs side by side; remove them at last.
+
+    Made one after the other: a template can be copied by one at a time.
+    """
+    names = [f"faults_{secrets.token_hex(6)}" for _ in range(count)]
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        for name in names:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    try:
+        yield [database_of(server_url, name) for name in names]
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as admin:
+            for name in names:
+                admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
 
 def through(port: int, name: str) -> str:

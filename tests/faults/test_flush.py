@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,10 @@ import httpx2
 import pytest
 
 from tests.conftest import Server, require, wait_until
-from tests.faults.conftest import Serve, create_monitors, many
+from tests.faults import checker, evidence
+from tests.faults.checker import Evidence
+from tests.faults.clients import Clients
+from tests.faults.conftest import Serve, create_monitors, many, wait_until_all_acknowledged
 
 PINGS = 20
 _CALLS = "read,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync"
@@ -91,9 +95,10 @@ def unflushed(calls: list[Call], rid: str) -> str | None:
 
 
 @contextmanager
-def traced(server: Server, path: Path) -> Iterator[None]:
-    """Write the server's system calls to *path* while the block runs."""
-    command = [require("strace"), "-f", "-yy", "-s", "8192", "-e", f"trace={_CALLS}", "-p", str(server.process.pid)]
+def traced(server: Server, path: Path, *options: str) -> Iterator[None]:
+    """Write the server's system calls to *path* while the block runs; *options* are further ones of strace."""
+    command = [require("strace"), "-f", "-yy", "-s", "8192", "-e", f"trace={_CALLS}", *options]
+    command += ["-p", str(server.process.pid)]
     messages = path.with_suffix(".messages")
     with messages.open("wb") as said:
         tracer = subprocess.Popen([*command, "-o", str(path)], stderr=said)
@@ -150,6 +155,49 @@ def test_a_database_that_would_not_flush_is_refused_at_the_start(a_server: Serve
 
     with pytest.raises(pytest.fail.Exception, match="does not keep what it acknowledges"):
         a_server(patch=forgotten)
+
+
+def flushes_fail(a_server: Serve, sqlite_url: str, path: Path, *, patch: str = "") -> Evidence:
+    """Let every flush fail for a while under load, then be well again; then kill the server and look."""
+    server = a_server(patch=patch)
+    urls = create_monitors(server, many(20))
+    with Clients(urls, connections=4, pause_sec=0.01) as clients:
+        wait_until(lambda: clients.log.count() >= 20)
+        with traced(server, path, "-e", "inject=fsync,fdatasync:error=EIO"):
+            answers = {httpx2.get(urls["job-0"]).status_code for _ in range(10)}
+        print(f"while flushes failed: {answers}")
+        wait_until_all_acknowledged(clients.log, urls, within=20)
+        server.process.kill()
+        server.process.wait(10)
+    server.start_again()
+    assert server.stop() == 0
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert answers == {503}
+    return evidence.read(sqlite_url, operations=clients.log.operations)
+
+
+def test_while_flushes_fail_nothing_is_acknowledged_and_afterwards_all_is_well(
+    a_server: Serve, sqlite_url: str, tmp_path: Path
+) -> None:
+    seen = flushes_fail(a_server, sqlite_url, tmp_path / "trace")
+
+    assert checker.check(seen) == []
+
+
+def test_control_a_server_that_takes_trouble_for_success_is_found_out(
+    a_server: Serve, sqlite_url: str, tmp_path: Path
+) -> None:
+    hopeful = """
+        from pulsemon.group_commit import GroupCommit
+        from pulsemon.pings import Answer
+
+        write = GroupCommit._write
+        GroupCommit._write = lambda self, pings: write(self, pings) and [Answer.STORED] * len(pings)
+    """
+
+    with pytest.raises(AssertionError, match="200"):
+        flushes_fail(a_server, sqlite_url, tmp_path / "trace", patch=hopeful)
 
 
 _GOOD = """\

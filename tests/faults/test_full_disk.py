@@ -10,8 +10,9 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -21,7 +22,16 @@ from tests.conftest import Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Result, Rule
 from tests.faults.clients import Clients, Punctual
-from tests.faults.conftest import NEVER_BLIND, Serve, create_monitors, many, rounds, wait_until_all_acknowledged
+from tests.faults.conftest import (
+    NEVER_BLIND,
+    Outcomes,
+    create_monitors,
+    in_parallel,
+    many,
+    rounds,
+    serving,
+    wait_until_all_acknowledged,
+)
 
 DISK_BYTES = 16_000_000
 # Longer than interval and grace of the monitors that are watched meanwhile.
@@ -54,10 +64,9 @@ class Disk:
     free: Callable[[Server], None]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Disk]:
-    """A file system of 16 MB, or, where mounting is refused, a file that may not grow."""
-    folder = tmp_path / "small"
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Disk]:
+    """Give a file system of 16 MB in *folder*, or, where mounting is refused, a file that may not grow."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
     try:
@@ -92,9 +101,14 @@ def _unlimit(server: Server) -> None:
     (server.folder / "page-limit").unlink()
 
 
-def fill_and_free(serve: Serve, disk: Disk, *, patch: str = "") -> Evidence:
+def fill_and_free(folder: Path, *, patch: str = "") -> Evidence:
     """Let the disk be full for longer than monitors are allowed to be silent; return what came of it."""
-    server = serve(url=disk.url, patch=disk.patch + patch)
+    folder.mkdir()
+    with small_disk(folder / "small") as disk, serving(folder) as serve:
+        return _fill_and_free(serve(url=disk.url, patch=disk.patch + patch), disk)
+
+
+def _fill_and_free(server: Server, disk: Disk) -> Evidence:
     watched = create_monitors(server, many(10, interval_seconds=INTERVAL, grace_seconds=GRACE))
     (busy,) = create_monitors(server, {"busy": {"interval_seconds": 3_600}}).values()
     seconds_full = rounds(INTERVAL + GRACE + 2, soak=60)
@@ -129,16 +143,28 @@ def _expect_a_clear_no(server: Server, url: str) -> None:
     assert "full" in ready.text
 
 
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """The full disk and its control, at once: both mostly wait."""
+    folder = tmp_path_factory.mktemp("full")
+    trials = {
+        "as it is": partial(fill_and_free, folder / "as it is"),
+        "control": partial(fill_and_free, folder / "control", patch=NEVER_BLIND),
+    }
+    with in_parallel(trials) as ask:
+        yield ask
+
+
 def test_a_full_disk_costs_no_acknowledged_ping_and_no_monitor_and_is_over_when_there_is_room(
-    a_server: Serve, small_disk: Disk
+    outcomes: Outcomes,
 ) -> None:
-    seen = fill_and_free(a_server, small_disk)
+    seen = outcomes("as it is")
 
     assert checker.check(seen) == []
     assert checker.check_alive(seen, {monitor.slug for monitor in seen.monitors}) == []
 
 
-def test_control_without_blind_windows_a_full_disk_makes_monitors_down(a_server: Serve, small_disk: Disk) -> None:
-    seen = fill_and_free(a_server, small_disk, patch=NEVER_BLIND)
+def test_control_without_blind_windows_a_full_disk_makes_monitors_down(outcomes: Outcomes) -> None:
+    seen = outcomes("control")
 
     assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(seen, ["job-0", "job-1", "job-2"])}

@@ -7,14 +7,26 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import httpx2
+import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Result, Rule
 from tests.faults.clients import Punctual
-from tests.faults.conftest import NEVER_BLIND, Serve, create_monitors, many, rounds, wait_until_all_acknowledged
+from tests.faults.conftest import (
+    NEVER_BLIND,
+    Outcomes,
+    create_monitors,
+    in_parallel,
+    many,
+    rounds,
+    serving,
+    wait_until_all_acknowledged,
+)
 
 # One ping falls into the lock, gives up waiting after 4.5 s, and its monitor's deadline passes before the next comes.
 INTERVAL, GRACE = 6, 1
@@ -48,8 +60,15 @@ def held(url: str) -> Iterator[None]:
             other.wait(10)
 
 
-def hold_and_let_go(serve: Serve, url: str, *, patch: str = "") -> Evidence:
-    server = serve(patch=patch)
+def hold_and_let_go(folder: Path, *, patch: str = "") -> Evidence:
+    """Let another process hold the database while clients ping; return what came of it."""
+    folder.mkdir()
+    with serving(folder) as serve:
+        return _hold_and_let_go(serve(patch=patch))
+
+
+def _hold_and_let_go(server: Server) -> Evidence:
+    url = server.environment["DATABASE_URL"]
     watched = create_monitors(server, many(10, interval_seconds=INTERVAL, grace_seconds=GRACE))
     with Punctual(watched, every=INTERVAL) as punctual:
         started_at = time.monotonic()
@@ -66,10 +85,22 @@ def hold_and_let_go(serve: Serve, url: str, *, patch: str = "") -> Evidence:
     return evidence.read(url, operations=punctual.log.operations)
 
 
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """The lock and its control, at once: both mostly wait."""
+    folder = tmp_path_factory.mktemp("locked")
+    trials = {
+        "as it is": partial(hold_and_let_go, folder / "as it is"),
+        "control": partial(hold_and_let_go, folder / "control", patch=NEVER_BLIND),
+    }
+    with in_parallel(trials) as ask:
+        yield ask
+
+
 def test_while_another_process_holds_the_database_pings_hear_no_in_time_and_nobody_is_down(
-    a_server: Serve, sqlite_url: str
+    outcomes: Outcomes,
 ) -> None:
-    seen = hold_and_let_go(a_server, sqlite_url)
+    seen = outcomes("as it is")
 
     assert checker.check(seen) == []
     assert checker.check_alive(seen, {monitor.slug for monitor in seen.monitors}) == []
@@ -81,9 +112,9 @@ def test_while_another_process_holds_the_database_pings_hear_no_in_time_and_nobo
 
 
 def test_control_without_blind_windows_the_time_of_the_lock_makes_monitors_down(
-    a_server: Serve, sqlite_url: str
+    outcomes: Outcomes,
 ) -> None:
-    seen = hold_and_let_go(a_server, sqlite_url, patch=NEVER_BLIND)
+    seen = outcomes("control")
 
     assert Rule.FALSE_DOWN in {
         breach.rule for breach in checker.check_alive(seen, {monitor.slug for monitor in seen.monitors})

@@ -12,18 +12,35 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 from tests.faults import checker, evidence
+from tests.faults.checker import Evidence, Rule
 from tests.faults.clients import Log, Target
-from tests.faults.conftest import IS_SOAK, Serve, create_monitors, many, rounds, statuses
+from tests.faults.conftest import (
+    IS_SOAK,
+    Outcomes,
+    Serve,
+    create_monitors,
+    in_parallel,
+    many,
+    rounds,
+    serving,
+    statuses,
+)
 from tests.faults.flapping import Flapping, ping
+from tests.faults.postgres import fresh_databases
 from tests.test_live import open_stream, wait_for
 
 MONITOR_COUNT = 300
@@ -54,9 +71,9 @@ class Nemesis:
 
     def _rage(self) -> None:
         try:
-            while not self._is_over.wait(self._random.uniform(1, 2)):
+            while not self._is_over.wait(self._random.uniform(1, 3)):
                 self._kill(self._random.choice(self._nodes))
-                if not self._is_over.wait(self._random.uniform(1, 2)):
+                if not self._is_over.wait(self._random.uniform(3, 6)):
                     self._stop_for_a_while(self._random.choice(self._nodes))
         except BaseException as failure:
             self._failure = failure
@@ -89,26 +106,6 @@ def start_nodes(a_server: Serve, url: str, count: int, *, patch: str = "") -> li
         return list(pool.map(lambda _: a_server(url=url, patch=patch), range(count)))
 
 
-def test_transitions_are_recorded_exactly_once_while_nodes_are_killed_and_stopped(
-    a_server: Serve, postgres_url: str
-) -> None:
-    nodes = start_nodes(a_server, postgres_url, 4 if IS_SOAK else 2)
-    urls = create_monitors(nodes[0], many(MONITOR_COUNT, interval_seconds=1))
-    wanted = rounds(2_000, soak=20_000)
-    began_at = time.monotonic()
-    with Nemesis(nodes, seed=SEED) as nemesis, Flapping(nodes, urls, seed=SEED) as clients:
-        wait_until(lambda: transition_count(postgres_url) >= wanted, within=wanted / 10, every=0.5)
-    wait_until(lambda: set(statuses(nodes[0]).values()) == {"DOWN"}, within=30, every=0.2)
-
-    found = evidence.read(postgres_url, operations=clients.log.operations)
-    told = f"{len(found.transitions)} transitions, {clients.log.count()} acknowledged, {clients.log.statuses()}"
-    print(f"\n{told}; {nemesis.kill_count} kills, {nemesis.stop_count} stops, {time.monotonic() - began_at:.0f} s")
-    assert checker.check(found) == []
-    assert checker.check_noticed(found, urls) == []
-    assert nemesis.kill_count > 0
-    assert nemesis.stop_count > 0
-
-
 _NO_LOCKS = """
 # Rows are read without a lock and written whatever they have become meanwhile.
 from sqlalchemy import Select, bindparam, update
@@ -132,20 +129,6 @@ def save_without_its_seq(connection, changes):
             for monitor, state, seq in changes])
 states.save = save_without_its_seq
 """
-
-
-def test_control_without_locks_and_without_the_unique_number_transitions_are_doubled(
-    a_server: Serve, postgres_url: str
-) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("ALTER TABLE history DROP CONSTRAINT uq_history_monitor_id_seq")
-    nodes = start_nodes(a_server, postgres_url, 2, patch=_NO_LOCKS)
-    urls = create_monitors(nodes[0], many(100, interval_seconds=1))
-    with Flapping(nodes, urls, seed=SEED) as clients:
-        wait_until(lambda: transition_count(postgres_url) >= 500, within=60, every=0.2)
-
-    found = evidence.read(postgres_url, operations=clients.log.operations)
-    assert {each.rule for each in checker.check_transitions(found)} >= {checker.Rule.GAP}
 
 
 # --- what a node owes the others
@@ -180,10 +163,10 @@ def ping_steadily(url: str, *, every: float, times: int, slug: str) -> Log:
     return log
 
 
-def live_beside_a_slow_node(a_server: Serve, url: str, *, patch: str = "") -> list[checker.Breach]:
+def live_beside_a_slow_node(serve: Serve, url: str, *, patch: str = "") -> list[checker.Breach]:
     """Ping through a node that stores late; return what the other one did wrong meanwhile."""
-    slow = a_server(url=url, patch=_SLOW_TO_STORE)
-    a_server(url=url, patch=patch)
+    slow = serve(url=url, patch=_SLOW_TO_STORE)
+    serve(url=url, patch=patch)
     ping_url = create_monitors(slow, many(1, interval_seconds=1))["job-0"]
     log = ping_steadily(ping_url, every=0.8, times=rounds(8, soak=60), slug="job-0")
     assert log.count() == len(log.operations)
@@ -192,46 +175,12 @@ def live_beside_a_slow_node(a_server: Serve, url: str, *, patch: str = "") -> li
     return checker.check_downs(found)
 
 
-def test_a_ping_that_another_node_has_received_and_not_yet_stored_holds_judgement_back(
-    a_server: Serve, postgres_url: str
-) -> None:
-    assert live_beside_a_slow_node(a_server, postgres_url) == []
-
-
 _NO_REGARD_FOR_OTHERS = """
 # The other nodes are not asked how far they have stored what they received.
 from pulsemon import evaluator
 
 evaluator.other_nodes = lambda database, node: {}
 """
-
-
-def test_control_without_regard_for_the_other_nodes_a_ping_in_time_is_judged_missing(
-    a_server: Serve, postgres_url: str
-) -> None:
-    breaches = live_beside_a_slow_node(a_server, postgres_url, patch=_NO_REGARD_FOR_OTHERS)
-
-    assert {each.rule for each in breaches} == {checker.Rule.DOWN_OVER_PING}
-
-
-def test_a_ping_that_is_overtaken_by_a_later_one_of_another_node_does_not_turn_time_back(
-    a_server: Serve, postgres_url: str
-) -> None:
-    slow = a_server(url=postgres_url, patch=_SLOW_TO_STORE)
-    quick = a_server(url=postgres_url)
-    url = create_monitors(slow, many(1))["job-0"]
-
-    with ThreadPoolExecutor(1) as pool:
-        overtaken = pool.submit(httpx2.get, url)
-        time.sleep(0.2)  # it has been received, and is not yet stored
-        assert httpx2.get(url.replace(slow.url, quick.url)).status_code == 200
-        last_ping = quick.get("/api/monitors/job-0")["last_ping"]
-        assert overtaken.result().status_code == 200
-
-    assert quick.get("/api/monitors/job-0")["last_ping"] == last_ping
-    stored = sorted(evidence.read(postgres_url).pings, key=lambda each: each.number)
-    assert [each.outcome for each in stored] == ["counted", "counted"]
-    assert stored[0].received_at > stored[1].received_at, "the second to be stored was the first to come"
 
 
 _STOPS_HOLDING_LOCKS = """
@@ -252,10 +201,10 @@ postgres._CONNECT_ARGS["options"] = options + "idle_in_transaction_session_timeo
 """
 
 
-def ping_beside_a_stopped_node(a_server: Serve, url: str, patch: str) -> tuple[int, float]:
+def ping_beside_a_stopped_node(serve: Serve, url: str, *, patch: str) -> tuple[int, float]:
     """Return how a ping ends, and after how many seconds, whose monitor another node had locked when it stopped."""
-    stopping = a_server(url=url, patch=patch)
-    other = a_server(url=url)
+    stopping = serve(url=url, patch=patch)
+    other = serve(url=url)
     ping_url = create_monitors(other, many(1))["job-0"]
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: _get_quietly(ping_url.replace(other.url, stopping.url)))
@@ -280,21 +229,130 @@ def is_locked(url: str) -> bool:
     return not found
 
 
-def test_a_node_that_stops_in_the_middle_of_a_transaction_costs_the_others_no_ping(
-    a_server: Serve, postgres_url: str
-) -> None:
-    status_code, took_sec = ping_beside_a_stopped_node(a_server, postgres_url, _STOPS_HOLDING_LOCKS)
+# --- these runs side by side: most of each is waiting
+
+
+@dataclass(frozen=True)
+class Flapped:
+    """What came of one run of flapping monitors."""
+
+    found: Evidence
+    urls: dict[str, str]
+    kill_count: int = 0
+    stop_count: int = 0
+
+
+def flap_under_fire(folder: Path, url: str) -> Flapped:
+    with serving(folder) as serve:
+        nodes = start_nodes(serve, url, 4 if IS_SOAK else 2)
+        urls = create_monitors(nodes[0], many(MONITOR_COUNT, interval_seconds=1))
+        wanted = rounds(2_000, soak=20_000)
+        with Nemesis(nodes, seed=SEED) as nemesis, Flapping(nodes, urls, seed=SEED) as clients:
+            wait_until(lambda: transition_count(url) >= wanted, within=wanted / 10, every=0.5)
+        wait_until(lambda: set(statuses(nodes[0]).values()) == {"DOWN"}, within=30, every=0.2)
+        found = evidence.read(url, operations=clients.log.operations)
+        return Flapped(found, urls, nemesis.kill_count, nemesis.stop_count)
+
+
+def flap_without_locks(folder: Path, url: str) -> Flapped:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE history DROP CONSTRAINT uq_history_monitor_id_seq")
+    with serving(folder) as serve:
+        nodes = start_nodes(serve, url, 2, patch=_NO_LOCKS)
+        urls = create_monitors(nodes[0], many(60, interval_seconds=1))
+        with Flapping(nodes, urls, seed=SEED) as clients:
+            wait_until(lambda: transition_count(url) >= 300, within=60, every=0.2)
+        return Flapped(evidence.read(url, operations=clients.log.operations), urls)
+
+
+Run = Callable[[Path, str], Any]
+
+
+def in_servers(run: Callable[..., Any], patch: str) -> Run:
+    """Give *run* a way to start servers."""
+
+    def work(folder: Path, url: str) -> Any:
+        with serving(folder) as serve:
+            return run(serve, url, patch=patch)
+
+    return work
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, postgres_server: str, postgres_template: str) -> Iterator[Outcomes]:
+    wanted: dict[str, Run] = {
+        "flapping": flap_under_fire,
+        "flapping, no locks": flap_without_locks,
+        "slow node": in_servers(live_beside_a_slow_node, ""),
+        "slow node, no regard": in_servers(live_beside_a_slow_node, _NO_REGARD_FOR_OTHERS),
+        "stopped node": in_servers(ping_beside_a_stopped_node, _STOPS_HOLDING_LOCKS),
+        "stopped node, endless patience": in_servers(ping_beside_a_stopped_node, _FOREVER + _STOPS_HOLDING_LOCKS),
+    }
+    folders = [tmp_path_factory.mktemp("nodes") for _ in wanted]
+    with fresh_databases(postgres_server, postgres_template, len(wanted)) as urls:
+        tasks = {
+            name: partial(run, folder, url)
+            for (name, run), folder, url in zip(wanted.items(), folders, urls, strict=True)
+        }
+        with in_parallel(tasks) as outcome_of:
+            yield outcome_of
+
+
+def test_transitions_are_recorded_exactly_once_while_nodes_are_killed_and_stopped(runs: Outcomes) -> None:
+    run: Flapped = runs("flapping")
+
+    print(f"\n{len(run.found.transitions)} transitions, {run.kill_count} kills, {run.stop_count} stops")
+    assert checker.check(run.found) == []
+    assert checker.check_noticed(run.found, run.urls) == []
+    assert run.kill_count > 0
+    assert run.stop_count > 0
+
+
+def test_control_without_locks_and_without_the_unique_number_transitions_are_doubled(runs: Outcomes) -> None:
+    run: Flapped = runs("flapping, no locks")
+
+    assert Rule.GAP in {each.rule for each in checker.check_transitions(run.found)}
+
+
+def test_a_ping_that_another_node_has_received_and_not_yet_stored_holds_judgement_back(runs: Outcomes) -> None:
+    assert runs("slow node") == []
+
+
+def test_control_without_regard_for_the_other_nodes_a_ping_in_time_is_judged_missing(runs: Outcomes) -> None:
+    assert {each.rule for each in runs("slow node, no regard")} == {Rule.DOWN_OVER_PING}
+
+
+def test_a_node_that_stops_in_the_middle_of_a_transaction_costs_the_others_no_ping(runs: Outcomes) -> None:
+    status_code, took_sec = runs("stopped node")
 
     print(f"\nanswered after {took_sec:.1f} s")
     assert status_code == 200
 
 
-def test_control_without_the_servers_own_patience_a_stopped_node_makes_the_others_refuse(
-    a_server: Serve, postgres_url: str
-) -> None:
-    status_code, _ = ping_beside_a_stopped_node(a_server, postgres_url, _FOREVER + _STOPS_HOLDING_LOCKS)
+def test_control_without_the_servers_own_patience_a_stopped_node_makes_the_others_refuse(runs: Outcomes) -> None:
+    status_code, _ = runs("stopped node, endless patience")
 
     assert status_code == 503
+
+
+def test_a_ping_that_is_overtaken_by_a_later_one_of_another_node_does_not_turn_time_back(
+    a_server: Serve, postgres_url: str
+) -> None:
+    slow = a_server(url=postgres_url, patch=_SLOW_TO_STORE)
+    quick = a_server(url=postgres_url)
+    url = create_monitors(slow, many(1))["job-0"]
+
+    with ThreadPoolExecutor(1) as pool:
+        overtaken = pool.submit(httpx2.get, url)
+        time.sleep(0.2)  # it has been received, and is not yet stored
+        assert httpx2.get(url.replace(slow.url, quick.url)).status_code == 200
+        last_ping = quick.get("/api/monitors/job-0")["last_ping"]
+        assert overtaken.result().status_code == 200
+
+    assert quick.get("/api/monitors/job-0")["last_ping"] == last_ping
+    stored = sorted(evidence.read(postgres_url).pings, key=lambda each: each.number)
+    assert [each.outcome for each in stored] == ["counted", "counted"]
+    assert stored[0].received_at > stored[1].received_at, "the second to be stored was the first to come"
 
 
 # --- every node is a whole PulseMon

@@ -16,7 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psycopg
@@ -25,20 +27,21 @@ import pytest
 from pulsemon import clock
 from tests.conftest import ADMIN_TOKEN, ROOT, Server, wait_until
 from tests.faults import checker, evidence
-from tests.faults.checker import Evidence, Result
+from tests.faults.checker import Evidence, Result, Rule
 from tests.faults.clients import Clients, Log, Punctual
-from tests.faults.conftest import IS_SOAK, Serve, create_monitors
+from tests.faults.conftest import IS_SOAK, Outcomes, Serve, create_monitors, in_parallel, serving
 from tests.faults.postgres import OwnPostgres, own_postgres, through
 from tests.faults.proxy import Fault, FaultProxy
 
-# How long each fault lasts. Longer than PulseMon is patient, so that every kind of waiting is met.
-FAULT_SEC = 30.0 if IS_SOAK else 6.0
+# How long each fault lasts: those that say nothing longer than PulseMon is patient.
+LASTING_SEC = {"stopped": 2.5, "reset": 4.0, "cut": 2.0, "half-open": 5.0, "black hole": 5.0, "slow": 4.0}
+LONGER = 6 if IS_SOAK else 1
 ANSWER_WITHIN_SEC = 5.0
 BACK_WITHIN_SEC = 5.0
 # Beside two server processes, PostgreSQL and the clients, two cores are late themselves now and then.
 SCHEDULING_SEC = 1.0
 BUSY_COUNT = 40
-PUNCTUAL_COUNT = 15
+PUNCTUAL = [f"punctual-{number}" for number in range(15)]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ def set_up(postgres: OwnPostgres, proxy: FaultProxy, a_server: Serve, *, patch: 
     postgres.create_database(name)
     server = a_server(url=through(proxy.port, name), patch=patch)
     busy = {f"busy-{number}": {"interval_seconds": 3600} for number in range(BUSY_COUNT)}
-    punctual = {f"punctual-{number}": {"interval_seconds": 2, "grace_seconds": 1} for number in range(PUNCTUAL_COUNT)}
+    punctual = {slug: {"interval_seconds": 2, "grace_seconds": 1} for slug in PUNCTUAL}
     return Stage(postgres, name, proxy, server, create_monitors(server, busy), create_monitors(server, punctual))
 
 
@@ -89,90 +92,187 @@ def acknowledged_since(log: Log, instant: datetime) -> int:
     return sum(1 for each in list(log.operations) if each.started_at >= instant and each.result is Result.OK)
 
 
-def the_database_dies(stage: Stage) -> float:
-    """Stop PostgreSQL in the middle of everything and start it again; return when it was back (monotonic)."""
+def the_database_dies(stage: Stage, lasting: float) -> None:
+    """Stop PostgreSQL in the middle of everything and start it again."""
     stage.postgres.stop_at_once()
-    time.sleep(FAULT_SEC)  # the fault's length, not a hope
+    time.sleep(lasting)  # the fault's length, not a hope
     stage.postgres.start()
-    return time.monotonic()
 
 
-def the_network_fails(fault: Fault) -> Callable[[Stage], float]:
-    def happen(stage: Stage) -> float:
+def the_network_fails(fault: Fault) -> Callable[[Stage, float], None]:
+    def happen(stage: Stage, lasting: float) -> None:
         with stage.proxy.fault(fault):
-            time.sleep(FAULT_SEC)  # the fault's length, not a hope
-        return time.monotonic()
+            time.sleep(lasting)  # the fault's length, not a hope
 
     return happen
 
 
-FAULTS: dict[str, Callable[[Stage], float]] = {
+FAULTS: dict[str, Callable[[Stage, float], None]] = {
     "stopped": the_database_dies,
     "reset": the_network_fails(Fault.RESET),
     "half-open": the_network_fails(Fault.HALF_OPEN),
     "black hole": the_network_fails(Fault.BLACK_HOLE),
     "cut": the_network_fails(Fault.CUT),
+    "slow": the_network_fails(Fault.LATENCY),
 }
 
 
 @dataclass
-class Seen:
-    """What one episode showed; `found` holds the log of all clients."""
+class Episode:
+    """What one fault cost."""
 
-    acknowledged_count: int
-    refused_count: int
-    unknown_count: int
+    fault: str
     slowest_answer_sec: float
     back_after_sec: float
+
+
+@dataclass
+class Seen:
+    """What the clients saw and the database holds after one fault, or several one after the other."""
+
+    episodes: list[Episode]
+    counts: Counter[Result]
+    refused_count: int
     found: Evidence = field(repr=False)
 
 
-def live_through(stage: Stage, happen: Callable[[Stage], float]) -> Seen:
-    """Ping all the time, let it *happen*, and wait until pings are acknowledged again."""
+def live_through(stage: Stage, *faults: str) -> Seen:
+    """Ping all the time, let the faults happen, each until pings are acknowledged again, and see whom that blamed."""
     with Punctual(stage.punctual, every=1.0) as punctual, Clients(stage.busy, connections=6, seed=7) as busy:
         wait_until(lambda: busy.log.count() > 300, within=20)
-        began_at = clock.now()
-        back_at = happen(stage)
-        healed_at = clock.now()
-        wait_until(lambda: acknowledged_since(busy.log, healed_at) > 0, within=60)
-        back_after_sec = time.monotonic() - back_at
-        wait_until(lambda: acknowledged_since(busy.log, healed_at) > 300, within=30)
+        episodes = [_live_through_one(stage, fault, busy.log) for fault in faults]
         time.sleep(4)  # a punctual monitor's whole period: whoever is going to be blamed is blamed by now
     operations = busy.log.operations + punctual.log.operations
-    meanwhile = [each for each in operations if each.ended_at > began_at]
-    results = Counter(each.result for each in operations)
-    seen = Seen(
-        acknowledged_count=results[Result.OK],
+    return Seen(
+        episodes=episodes,
+        counts=Counter(each.result for each in operations),
         refused_count=sum(each.status_code == 503 for each in operations),
-        unknown_count=results[Result.UNKNOWN],
-        slowest_answer_sec=max((each.ended_at - each.started_at).total_seconds() for each in meanwhile),
-        back_after_sec=back_after_sec,
         found=evidence.read(stage.direct_url, operations=operations),
     )
-    print(f"\n{seen}")
+
+
+def _live_through_one(stage: Stage, fault: str, log: Log) -> Episode:
+    began_at = clock.now()
+    FAULTS[fault](stage, LASTING_SEC[fault] * LONGER)
+    back_at, healed_at = time.monotonic(), clock.now()
+    wait_until(lambda: acknowledged_since(log, healed_at) > 0, within=60)
+    back_after_sec = time.monotonic() - back_at
+    wait_until(lambda: acknowledged_since(log, healed_at) > 100, within=30)
+    meanwhile = [each for each in list(log.operations) if each.ended_at > began_at]
+    slowest = max((each.ended_at - each.started_at).total_seconds() for each in meanwhile)
+    return Episode(fault, slowest, back_after_sec)
+
+
+_ACKNOWLEDGE_FIRST = """
+# Answers 200 before anything is stored: what every monitor does that only queues its pings.
+from pulsemon import group_commit
+from pulsemon.pings import Answer
+
+submit = group_commit.GroupCommit.submit
+
+def answer_first(self, ping):
+    submit(self, ping)
+    said = self._loop.create_future()
+    said.set_result(Answer.STORED)
+    return said
+
+group_commit.GroupCommit.submit = answer_first
+"""
+
+_BLAME = """
+# Blind windows are noticed by nobody.
+from pulsemon import evaluation
+
+evaluation.Evaluation._add_window = lambda self, window, cause: None
+"""
+
+_PATIENT = """
+# A server that says nothing is waited for.
+from pulsemon.db import postgres
+
+postgres._Patient.patience_sec = None
+postgres._ANSWER_SEC = None
+"""
+
+
+# --- these runs side by side, on two servers: one of them is stopped and started
+
+
+def with_stage(run: Callable[[Stage], Any], postgres: OwnPostgres, *, patch: str = "") -> Callable[[Path], Any]:
+    def work(folder: Path) -> Any:
+        with serving(folder) as serve, FaultProxy(postgres.socket_path) as proxy:
+            return run(set_up(postgres, proxy, serve, patch=patch))
+
+    return work
+
+
+def live_through_everything(stage: Stage) -> Seen:
+    seen = live_through(stage, "stopped", "reset", "cut", "half-open", "black hole")
+    assert stage.server.process.poll() is None
+    wait_until(lambda: httpx2.get(f"{stage.server.url}/ready").status_code == 200, within=10)
     return seen
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_no_ping_is_lost_and_nobody_is_blamed_when_the_database_fails(stage: Stage, fault: str) -> None:
-    seen = live_through(stage, FAULTS[fault])
+def acknowledged_after_a_black_hole(stage: Stage) -> int:
+    """Return how many pings are acknowledged in the time in which they should be."""
+    with Clients(stage.busy, connections=6, seed=7) as clients:
+        wait_until(lambda: clients.log.count() > 300, within=20)
+        FAULTS["black hole"](stage, 1)
+        healed_at = clock.now()
+        time.sleep(BACK_WITHIN_SEC + SCHEDULING_SEC)
+    return acknowledged_since(clients.log, healed_at)
 
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, postgres: OwnPostgres) -> Iterator[Outcomes]:
+    with own_postgres() as mortal:
+        wanted = {
+            "everything": with_stage(live_through_everything, mortal),
+            "slow": with_stage(lambda stage: live_through(stage, "slow"), postgres),
+            "blame": with_stage(lambda stage: live_through(stage, "reset"), postgres, patch=_BLAME),
+            "endless patience": with_stage(acknowledged_after_a_black_hole, postgres, patch=_PATIENT),
+        }
+        folders = [tmp_path_factory.mktemp("postgres") for _ in wanted]
+        tasks = {name: partial(run, folder) for (name, run), folder in zip(wanted.items(), folders, strict=True)}
+        with in_parallel(tasks) as outcome_of:
+            yield outcome_of
+
+
+def test_no_ping_is_lost_and_nobody_is_blamed_however_the_database_fails(runs: Outcomes) -> None:
+    seen: Seen = runs("everything")
+
+    print(f"\n{dict(seen.counts)}, {seen.refused_count} times 503", *seen.episodes, sep="\n")
     assert checker.check(seen.found) == []
-    assert checker.check_alive(seen.found, stage.punctual) == []
+    assert checker.check_alive(seen.found, PUNCTUAL) == []
     assert seen.refused_count > 0
-    assert seen.unknown_count == 0, "everybody hears something"
-    assert seen.slowest_answer_sec <= ANSWER_WITHIN_SEC + SCHEDULING_SEC
-    assert seen.back_after_sec <= BACK_WITHIN_SEC + SCHEDULING_SEC
-    assert stage.server.process.poll() is None
-    wait_until(lambda: httpx2.get(f"{stage.server.url}/ready").status_code == 200, within=10)
+    assert seen.counts[Result.UNKNOWN] == 0, "everybody hears something"
+    for episode in seen.episodes:
+        assert episode.slowest_answer_sec <= ANSWER_WITHIN_SEC + SCHEDULING_SEC, episode
+        assert episode.back_after_sec <= BACK_WITHIN_SEC + SCHEDULING_SEC, episode
 
 
-def test_a_slow_network_costs_time_and_nothing_else(stage: Stage) -> None:
-    seen = live_through(stage, the_network_fails(Fault.LATENCY))
+def test_control_without_blind_windows_monitors_are_blamed_for_the_database(runs: Outcomes) -> None:
+    seen: Seen = runs("blame")
 
+    assert {each.rule for each in checker.check_alive(seen.found, PUNCTUAL)} == {Rule.FALSE_DOWN}
+
+
+def test_control_with_endless_patience_a_network_that_swallows_everything_ends_the_acknowledgements(
+    runs: Outcomes,
+) -> None:
+    assert runs("endless patience") == 0
+
+
+def test_a_slow_network_costs_time_and_nothing_else(runs: Outcomes) -> None:
+    seen: Seen = runs("slow")
+
+    print("", *seen.episodes, sep="\n")
     assert checker.check(seen.found) == []
-    assert checker.check_alive(seen.found, stage.punctual) == []
+    assert checker.check_alive(seen.found, PUNCTUAL) == []
     assert {each.status_code for each in seen.found.operations} == {200}
+
+
+# --- one by one
 
 
 def test_while_the_database_is_away_the_api_says_503_and_the_status_page_is_there(stage: Stage) -> None:
@@ -204,32 +304,6 @@ def test_a_commit_whose_answer_is_cut_off_is_no_acknowledgement(stage: Stage) ->
     assert len(counted) == 1
 
 
-# --- controls: the same with the mechanism off must fail
-
-_ACKNOWLEDGE_FIRST = """
-# Answers 200 before anything is stored: what every monitor does that only queues its pings.
-from pulsemon import group_commit
-from pulsemon.pings import Answer
-
-submit = group_commit.GroupCommit.submit
-
-def answer_first(self, ping):
-    submit(self, ping)
-    said = self._loop.create_future()
-    said.set_result(Answer.STORED)
-    return said
-
-group_commit.GroupCommit.submit = answer_first
-"""
-
-_BLAME = """
-# Blind windows are noticed by nobody.
-from pulsemon import evaluation
-
-evaluation.Evaluation._add_window = lambda self, window, cause: None
-"""
-
-
 def test_control_answers_before_the_commit_lose_pings_when_the_database_dies(
     postgres: OwnPostgres, a_server: Serve
 ) -> None:
@@ -243,16 +317,6 @@ def test_control_answers_before_the_commit_lose_pings_when_the_database_dies(
 
         found = evidence.read(stage.direct_url, operations=clients.log.operations)
         assert {each.rule for each in checker.check_pings(found)} == {checker.Rule.LOST}
-
-
-def test_control_without_blind_windows_monitors_are_blamed_for_the_database(
-    postgres: OwnPostgres, a_server: Serve
-) -> None:
-    with FaultProxy(postgres.socket_path) as proxy:
-        stage = set_up(postgres, proxy, a_server, patch=_BLAME)
-        seen = live_through(stage, FAULTS["reset"])
-
-        assert checker.check_alive(seen.found, stage.punctual) != []
 
 
 # --- what may not be started on

@@ -102,7 +102,7 @@ def test_a_backup_under_load_holds_every_ping_acknowledged_before_it_began(
     urls = create_monitors(server, many(50))
     kept = []
     with Clients(urls, connections=CONNECTIONS) as clients:
-        for number in range(rounds(3, soak=30)):
+        for number in range(rounds(2, soak=30)):
             _wait_for(clients, clients.log.count() + ACKS_PER_LIFE)
             target, began_at = tmp_path / f"copy-{number}.db", clock.now()
             back_up(server, target)

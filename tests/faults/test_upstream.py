@@ -1,0 +1,116 @@
+"""R9: PulseMon's own heartbeat to another monitor stops while any part of PulseMon does not do its work."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.conftest import Server, wait_until
+from tests.faults.conftest import Outcomes, in_parallel, serving
+from tests.notify.sink import Sink
+
+# A minute in the product, and ten seconds. The parts block while a file of their name lies in the server's folder.
+_BREAKABLE = """
+import time
+from pathlib import Path
+
+from pulsemon import dispatcher, evaluator, loops
+
+loops.UPSTREAM_SEC = 0.25
+loops.STALE_MESSAGES_SEC = 3.0
+
+def breakable(module, function, name):
+    working = getattr(module, function)
+    def work(*positional, **named):
+        while Path(name).exists():
+            time.sleep(0.05)
+        return working(*positional, **named)
+    setattr(module, function, work)
+
+breakable(evaluator, "next_due_at", "evaluator")
+breakable(dispatcher, "lease_due", "dispatcher")
+"""
+_ALWAYS = """
+loops.Loops.unready_reasons = lambda self: ()
+"""
+PERIOD_SEC = 0.25
+
+
+@contextmanager
+def blocked(server: Server, name: str) -> Iterator[None]:
+    (server.folder / name).touch()
+    try:
+        yield
+    finally:
+        (server.folder / name).unlink()
+
+
+@contextmanager
+def locked_by_somebody_else(file: Path) -> Iterator[None]:
+    connection = sqlite3.connect(file, isolation_level=None, timeout=10)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+def broken(server: Server, link: str) -> AbstractContextManager[None]:
+    if link == "database":
+        return locked_by_somebody_else(Path(server.environment["DATABASE_URL"].removeprefix("sqlite:///")))
+    return blocked(server, link)
+
+
+def beats_in(sink: Sink, periods: int) -> int:
+    """Return how many heartbeats come within as many *periods*."""
+    before = len(sink.received)
+    time.sleep(periods * PERIOD_SEC)  # the length of the observation, not a hope
+    return len(sink.received) - before
+
+
+def watch_while_broken(folder: Path, link: str, *, patch: str = "", noticed: bool = True) -> int:
+    """Break one link and mend it; return how many heartbeats came in six periods while it was broken."""
+    with serving(folder) as serve, Sink() as sink:
+        server = serve(patch=_BREAKABLE + patch, UPSTREAM_HEARTBEAT_URL=sink.url)
+        sink.wait_for(3)
+        with broken(server, link):
+            if noticed:
+                wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 503, within=30)
+            else:
+                time.sleep(5)  # longer than any part may be silent
+            beats_in(sink, 2)  # one may be on its way
+            count = beats_in(sink, 6)
+        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200, within=30)
+        sink.wait_for(len(sink.received) + 3)
+        return count
+
+
+LINKS = ("evaluator", "dispatcher", "database")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    folders = [tmp_path_factory.mktemp("upstream") for _ in (*LINKS, "control")]
+    tasks = {link: partial(watch_while_broken, folder, link) for link, folder in zip(LINKS, folders, strict=False)}
+    tasks["control"] = partial(watch_while_broken, folders[-1], "evaluator", patch=_ALWAYS, noticed=False)
+    with in_parallel(tasks) as outcome_of:
+        yield outcome_of
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_heartbeat_to_another_monitor_stops_while_a_part_is_broken_and_comes_back(
+    runs: Outcomes, link: str
+) -> None:
+    assert runs(link) == 0
+
+
+def test_control_a_heartbeat_that_asks_nobody_goes_on(runs: Outcomes) -> None:
+    assert runs("control") > 0
