@@ -30,9 +30,11 @@ _QUIET = [
 _WANTED = ("Failed to load resource: the server responded with a status of 4",)
 
 
-@pytest.fixture(scope="session")
+# For this folder and no longer: Playwright keeps an event loop running in the thread, and async tests of other folders
+# that follow in the same process cannot run theirs inside it.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser for the whole run; each test has a profile of its own in it."""
+    """One browser for these tests; each has a profile of its own in it."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or require("chromium")
     arguments = [*_QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:

@@ -141,13 +141,16 @@ _NO_ORDER = """
 # A message does not wait for the older ones of its monitor.
 from sqlalchemy import select
 from pulsemon import dispatcher
+from pulsemon.db import outbox
 from pulsemon.db.tables import Delivery
 
 def whatever_is_due(connection, receiver, room, now):
     due = (Delivery.receiver == receiver, Delivery.state == "pending", Delivery.next_attempt_at <= now)
-    return connection.scalars(select(Delivery.id).where(*due).order_by(Delivery.id).limit(room)).all()
+    return connection.scalars(select(Delivery.id).where(*due).order_by(Delivery.id.desc()).limit(room)).all()
 
 dispatcher._due_ids = whatever_is_due
+# Or the older message would be hurried to the same moment, and keep its place by chance.
+outbox._hurry_older = lambda *_: None
 """
 
 # --- receivers that misbehave
