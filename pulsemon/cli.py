@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import httpx2
 import typer
 import uvicorn
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from pulsemon import __version__, clock, log, monitors
 from pulsemon.backup import back_up
@@ -35,7 +37,7 @@ app = typer.Typer(
 monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
 app.add_typer(monitor_app, name="monitor")
 
-_SECRETS = ("admin_token", "admin_session_secret", "database_url", "upstream_heartbeat_url")
+_SECRETS = ("admin_token", "admin_session_secret", "upstream_heartbeat_url")
 _API_TIMEOUT_SEC = 10.0
 
 
@@ -113,12 +115,25 @@ def check_config() -> None:
     settings = load()
     for name, value in settings.model_dump(mode="json").items():
         shown = ",".join(value) if isinstance(value, list) else str(value).lower() if value in (True, False) else value
-        if name in _SECRETS and value:
-            shown = value.partition("://")[0] + "://..." if name == "database_url" and "@" in value else value
-            shown = "(set)" if name != "database_url" else shown
+        if name == "database_url":
+            shown = _without_secrets(value)
+        elif name in _SECRETS and value:
+            shown = "(set)"
         print(f"{name.upper()}={shown}")
     if not settings.admin_token:
         print("ADMIN_TOKEN is not set, or still the placeholder: administration is closed.", file=sys.stderr)
+
+
+def _without_secrets(url: str) -> str:
+    """Return a database's URL without its password, which may stand in the query too; as little as it takes else."""
+    scheme = url.partition("://")[0]
+    if url.count("@") > 1:  # a password that is not quoted: where it ends is anybody's guess
+        return f"{scheme}://..."
+    try:
+        read = make_url(url)
+    except (ArgumentError, ValueError):
+        return f"{scheme}://..."
+    return read.set(query=dict.fromkeys(sorted(read.query), "...")).render_as_string(hide_password=True)
 
 
 @app.command()

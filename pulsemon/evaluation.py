@@ -47,6 +47,7 @@ class Surroundings:
     take_refusals: Callable[[], list[datetime]]
     loop_beat_at: Callable[[], float]  # monotonic
     on_changed: Callable[[evaluator.Changed], None]
+    take_stalls: Callable[[], list[BlindWindow]] = list  # what the event loop found behind it, each told once
 
 
 class Evaluation:
@@ -154,6 +155,7 @@ class Evaluation:
         self._before, self._expected_sec = clocks, WORK_ALLOWANCE_SEC
         if self._is_loop_stalled(clocks):
             return HELD_SLEEP_SEC * 10
+        self._notice_stalls()
         self._notice_refusals()
         self._beat(clocks)
         self._excuse(clocks.wall)
@@ -184,6 +186,12 @@ class Evaluation:
             self._add_window(BlindWindow(self._stalled_since, clocks.wall), BlindCause.STALL)
             self._stalled_since = None
         return False
+
+    def _notice_stalls(self) -> None:
+        """What began and ended while this thread was at work shows only in the event loop's own pulse."""
+        for window in self._around.take_stalls():
+            _log.warning("blind.noticed", cause=BlindCause.STALL.value, since=window.started_at.isoformat())
+            self._add_window(window, BlindCause.STALL)
 
     def _notice_refusals(self) -> None:
         refusals = self._around.take_refusals()
@@ -226,7 +234,8 @@ class Evaluation:
         if self._windows:
             last, last_cause = self._windows[-1]
             if last_cause is cause and window.started_at - last.ended_at <= _JOIN:
-                self._windows[-1] = (BlindWindow(last.started_at, max(last.ended_at, window.ended_at)), cause)
+                started_at = min(last.started_at, window.started_at)
+                self._windows[-1] = (BlindWindow(started_at, max(last.ended_at, window.ended_at)), cause)
                 return
         self._windows.append((window, cause))
 
@@ -277,6 +286,7 @@ class Evaluation:
         self._look_at_others(now)
         horizon = min([self._stored_until(now), *self._others.values()])
         # Only now: a ping that was refused after the look above must be known as refused before anything is judged.
+        self._notice_stalls()
         self._notice_refusals()
         return horizon
 

@@ -84,13 +84,16 @@ class AttemptLine:
 
 @dataclass(frozen=True, slots=True)
 class MessageEvent:
-    """One message and its attempts, oldest first. `told` is the status it tells; `seq` None: sent by hand."""
+    """One message and its attempts, oldest first. `seq` None: sent by hand.
+
+    `told` is the status it tells; None: what is stored is damaged.
+    """
 
     at: datetime
     id: int
     message_id: str
     seq: int | None
-    told: str
+    told: str | None
     state: str
     reason: str | None
     next_attempt_at: datetime
@@ -293,7 +296,7 @@ def _messages(connection: Connection, monitor_id: int, start: Position, length: 
             id=row.id,
             message_id=row.message_id,
             seq=row.seq,
-            told=str(json.loads(row.payload).get("status", "")),
+            told=_told(row.payload),
             state=row.state,
             reason=row.reason,
             next_attempt_at=row.next_attempt_at,
@@ -302,6 +305,15 @@ def _messages(connection: Connection, monitor_id: int, start: Position, length: 
         )
         for row in rows
     ]
+
+
+def _told(payload: str) -> str | None:
+    try:
+        stored = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    told = stored.get("status") if isinstance(stored, dict) else None
+    return told if isinstance(told, str) else None
 
 
 def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[AttemptLine]]:

@@ -17,15 +17,19 @@ import secrets
 import shutil
 import socket
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from pulsemon import __version__, clock, evaluator, housekeeping, log, monitors, pings
-from pulsemon.db import Database
+from pulsemon.core.status import BlindWindow
+from pulsemon.db import Database, sqlite
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Unavailable
-from pulsemon.evaluation import Evaluation, Surroundings
+from pulsemon.evaluation import LOOP_IS_STALLED_SEC, Evaluation, Surroundings
 from pulsemon.group_commit import GroupCommit
 from pulsemon.notify.http import GuardedClient, OutboundError
 from pulsemon.settings import Settings
@@ -34,6 +38,9 @@ _log = log.get(__name__)
 
 PULSE_SEC = 0.25
 WATCH_SEC = 1.0
+# In a storm of changes the mark is read at most this often; less than a panel rests between two events, so that what
+# is in the mark is also in what the panel fetches next.
+WATCH_PAUSE_SEC = 0.05
 HOUSEKEEPING_SEC = 60.0
 UPSTREAM_SEC = 60.0
 # A write and a look at the deadlines not much older than a second: promise R9.
@@ -53,6 +60,16 @@ class Panels:
     tell: Callable[[], None]
 
 
+async def repeat(name: str, step: Callable[[], Coroutine[Any, Any, None]], *, every_sec: float) -> None:
+    """Take *step* again and again until cancelled; a bug in one round is logged and costs that round alone."""
+    while True:
+        try:
+            await step()
+        except Exception:
+            _log.exception("loop.failed", loop=name)
+        await asyncio.sleep(every_sec)
+
+
 class Loops:
     """Everything that runs beside the requests."""
 
@@ -65,6 +82,11 @@ class Loops:
         self._threads: list[threading.Thread] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._loop_beat_at = clock.monotonic()
+        self._stalls: deque[BlindWindow] = deque()
+        self._is_told = asyncio.Event()
+        self._seen_mark: tuple[int, str] | None = None
+        # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
+        self._folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
         self.lane = GroupCommit(
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
@@ -87,6 +109,7 @@ class Loops:
                 take_refusals=self.lane.take_refusals,
                 loop_beat_at=lambda: self._loop_beat_at,
                 on_changed=self._on_expired,
+                take_stalls=self._take_stalls,
             ),
         )
 
@@ -102,7 +125,12 @@ class Loops:
             thread = threading.Thread(target=body, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
-        for work in (self._pulse(), self._watch(), self._beat_upstream(), self.dispatching.run()):
+        for work in (
+            repeat("pulse", self._pulse, every_sec=PULSE_SEC),
+            repeat("watch", self._watch, every_sec=WATCH_PAUSE_SEC),
+            repeat("upstream", self._beat_upstream, every_sec=UPSTREAM_SEC),
+            self.dispatching.run(),
+        ):
             self._tasks.append(self._loop.create_task(work))
 
     async def stop(self) -> None:
@@ -125,6 +153,7 @@ class Loops:
         if message_count:
             self.dispatching.wake()
         self._panels.tell()
+        self._is_told.set()
 
     def _on_stored(self, batch: pings.Batch) -> None:
         """In the writer's thread, after the commit."""
@@ -139,25 +168,44 @@ class Loops:
         self._loop.call_soon_threadsafe(self._tell, changed.message_count)
 
     async def _pulse(self) -> None:
+        before = clock.read()
         while True:
-            self._loop_beat_at = clock.monotonic()
+            now = clock.read()
+            if now.monotonic - before.monotonic > LOOP_IS_STALLED_SEC:
+                # Before the beat: whoever sees that the loop runs again finds the stall behind it.
+                self._stalls.append(BlindWindow(before.wall, max(before.wall, now.wall)))
+            before, self._loop_beat_at = now, now.monotonic
             self.lane.give_up_on_old()
             await asyncio.sleep(PULSE_SEC)
 
+    def _take_stalls(self) -> list[BlindWindow]:
+        """In the evaluation's thread: the spans in which the event loop stood still, each told once."""
+        taken = []
+        while self._stalls:
+            taken.append(self._stalls.popleft())
+        return taken
+
     async def _watch(self) -> None:
-        """Other nodes write too; on one node this finds only what was told already."""
-        seen = None
-        while True:
-            await asyncio.sleep(WATCH_SEC)
-            if not self._panels.count():
-                continue
-            try:
-                mark = await asyncio.to_thread(monitors.change_mark, self._database)
-            except Unavailable:
-                continue
-            if seen is not None and mark != seen:
-                self._panels.tell()
-            seen = mark
+        """Other nodes write too. What this one told is in the mark that is taken right after, and not told again."""
+        is_told = await self._is_told_within(WATCH_SEC)
+        if not is_told and not self._panels.count():
+            return
+        try:
+            mark = await asyncio.to_thread(monitors.change_mark, self._database)
+        except Unavailable:
+            return
+        if not is_told and self._seen_mark is not None and mark != self._seen_mark:
+            self._panels.tell()
+        self._seen_mark = mark
+
+    async def _is_told_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._is_told.wait()
+        except TimeoutError:
+            return False
+        self._is_told.clear()
+        return True
 
     def unready_reasons(self) -> tuple[str, ...]:
         """Return what stands against calling PulseMon ready; empty while it does its work. Safe in any thread."""
@@ -171,20 +219,23 @@ class Loops:
             reasons.append("deadlines were not looked at for some seconds")
         if now - self.dispatching.looked_at > STALE_MESSAGES_SEC:
             reasons.append("messages were not looked at for some seconds")
-        if shutil.disk_usage(".").free < MIN_FREE_BYTES:
-            reasons.append("less than 50 MB of disk are free")
+        try:
+            if shutil.disk_usage(self._folder).free < MIN_FREE_BYTES:
+                reasons.append("less than 50 MB of disk are free")
+        except OSError:
+            reasons.append("the disk of the database cannot be looked at")
         return tuple(reasons)
 
     async def _beat_upstream(self) -> None:
-        """Tell another monitor once a minute that this one works; say nothing while it does not."""
+        """Tell another monitor that this one works; say nothing while it does not."""
         url = self._settings.upstream_heartbeat_url
-        while url:
-            reasons = await asyncio.to_thread(self.unready_reasons)
-            if reasons:
-                _log.warning("upstream.withheld", reasons=list(reasons))
-            else:
-                await self._ask_upstream(url)
-            await asyncio.sleep(UPSTREAM_SEC)
+        if not url:
+            return
+        reasons = await asyncio.to_thread(self.unready_reasons)
+        if reasons:
+            _log.warning("upstream.withheld", reasons=list(reasons))
+        else:
+            await self._ask_upstream(url)
 
     async def _ask_upstream(self, url: str) -> None:
         try:

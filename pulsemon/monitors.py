@@ -137,8 +137,8 @@ def _find(connection: Connection, which: ColumnElement[bool]) -> View:
 
 
 def ping_path(slug: str, token: str) -> str:
-    """Return the path of a monitor's ping URL; the slug of an old database may hold anything."""
-    return f"/h/{quote(slug, safe='')}/{token}"
+    """Return the path of a monitor's ping URL; slug and token of an old database may hold anything."""
+    return f"/h/{quote(slug, safe='')}/{quote(token, safe='')}"
 
 
 def by_slug(slug: str) -> ColumnElement[bool]:

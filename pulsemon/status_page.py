@@ -7,12 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from pulsemon.core.status import Shown, shown
+from pulsemon.core.status import WORST_FIRST, Shown, shown
 from pulsemon.db import Database, states
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
-
-# Worst first: whoever opens the page wants to know what is wrong.
-_ORDER = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.UP, Shown.WAITING, Shown.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ def read_page(database: Database, *, now: datetime) -> PublicPage:
             .order_by(Monitor.id)
         )
         lines = [_line(states.watched(row), row.since, now) for row in rows]
-    lines.sort(key=lambda line: _ORDER.index(line.shown))
+    lines.sort(key=lambda line: WORST_FIRST.index(line.shown))
     return PublicPage(tuple(lines), now)
 
 

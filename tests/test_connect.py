@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
+from pulsemon.monitors import ping_path
 from pulsemon.web import connect
 from tests.conftest import Server, require, wait_until
 
 HOSTILE_SLUG = "Relatório diário/100% $(id) `id` 'x' \"y\" ;&|"
-URL = "https://status.example.org" + connect.ping_path(HOSTILE_SLUG, "to-ken_1")
+URL = "https://status.example.org" + ping_path(HOSTILE_SLUG, "to-ken_1")
 
 
 def text_of(key: str, url: str = URL, interval_seconds: int = 900) -> str:
@@ -26,7 +27,7 @@ def test_a_ping_url_holds_nothing_that_a_shell_or_a_file_would_read() -> None:
 @pytest.mark.parametrize("key", ["curl", "python"])
 def test_the_line_pings(server: Server, key: str) -> None:
     monitor = server.create(slug="a.b-c_1")
-    line = text_of(key, server.url + connect.ping_path(monitor["slug"], monitor["token"]))
+    line = text_of(key, server.url + ping_path(monitor["slug"], monitor["token"]))
     command = ["sh", "-ec", line] if key == "curl" else [sys.executable, "-c", line]
     if key == "curl":
         require("curl")

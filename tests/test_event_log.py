@@ -14,7 +14,7 @@ from sqlalchemy import Engine, delete, event, update
 from pulsemon import event_log, monitors, track_record
 from pulsemon.core.status import Cause, Signal, State, Status
 from pulsemon.db import Database
-from pulsemon.db.tables import History, Ping, UnseenSpan
+from pulsemon.db.tables import Delivery, History, Ping, UnseenSpan
 from pulsemon.errors import NotFound
 from pulsemon.event_log import NEWEST, ChangeEvent, Event, Kind, MessageEvent, PingEvent, Position
 from pulsemon.monitors import View
@@ -123,6 +123,18 @@ def test_a_chain_that_bites_its_own_tail_still_ends(database: Database) -> None:
     page = event_log.read_log(database, monitor.id, kinds=(Kind.PING,), size=5)
 
     assert len(page.events) <= 5
+
+
+def test_a_damaged_message_tells_nothing_and_hides_no_other(database: Database) -> None:
+    monitor = a_busy_monitor(database)
+    newest = whole_log(database, monitor, size=100, kinds=(Kind.MESSAGE,))[0]
+    assert isinstance(newest, MessageEvent)
+    with database.write() as connection:
+        connection.execute(update(Delivery).where(Delivery.id == newest.id).values(payload='{"status": "DO'))
+
+    found = whole_log(database, monitor, size=4, kinds=(Kind.MESSAGE,))
+
+    assert [each.told for each in found if isinstance(each, MessageEvent)] == [None, *["UP", "DOWN"] * 4]
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.2", "1.2.3.4", "-1.2.3", "1.2.²", "9" * 30 + ".1.1", "1.2.", "١.٢.٣"])

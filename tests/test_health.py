@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -204,6 +207,50 @@ def test_open_metrics_are_given_to_who_asks_for_them(client: TestClient) -> None
 
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("version", ["abc", "1.x", "", "1.", "9" * 5000, "\u00b2", "1.0.0", "0.0.1", "2.0.0"])
+@pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
+def test_whatever_version_a_scraper_asks_for_it_gets_metrics(
+    make_client: Callable[..., TestClient], sqlite_url: str, kind: str, version: str
+) -> None:
+    client = make_client(sqlite_url)
+
+    answer = client.get("/metrics", headers=[(b"accept", f"{kind}; version={version}".encode("latin-1"))])
+
+    assert answer.status_code == 200
+    assert "pulsemon_ready 1.0" in answer.text
+    assert answer.headers["content-type"].startswith(("text/plain; version=", "application/openmetrics-text; version="))
+
+
+def test_ready_looks_at_the_disk_of_the_database_and_not_at_the_working_directory_s(
+    make_client: Callable[..., TestClient], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(sqlite_url)
+    wait_until(lambda: client.get("/ready").status_code == 200)
+    folder = Path(sqlite_url.removeprefix("sqlite:///")).parent
+
+    def usage(path: Path | str) -> Any:
+        return SimpleNamespace(free=1_000 if Path(path).resolve() == folder.resolve() else 10**12)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    answer = client.get("/ready")
+
+    assert (answer.status_code, answer.json()["reasons"]) == (503, ["less than 50 MB of disk are free"])
+
+
+def test_ready_says_so_when_the_disk_of_the_database_cannot_be_looked_at(
+    make_client: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    client = make_client(f"sqlite:///{folder / 'pulsemon.db'}")
+    folder.rename(tmp_path / "elsewhere")
+
+    answer = client.get("/ready")
+
+    assert answer.status_code == 503
+    assert "the disk of the database cannot be looked at" in answer.json()["reasons"]
 
 
 def test_a_message_that_cannot_be_delivered_shows_in_the_backlog(

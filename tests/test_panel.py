@@ -303,6 +303,20 @@ def test_a_monitor_with_a_slug_of_old_can_be_edited_and_pinged(panel: TestClient
     assert panel.get(ping_path(panel, monitor_id)).status_code == 200
 
 
+def test_a_token_of_old_that_needs_quoting_is_pinged_at_one_address_everywhere(
+    panel: TestClient, database_url: str
+) -> None:
+    monitor_id = create(panel)
+    with by_hand(database_url) as execute:
+        execute("UPDATE monitors SET token = 'a b/c?d#e%'")
+
+    path = ping_path(panel, monitor_id)
+
+    assert path == "/h/backup-noturno/a%20b%2Fc%3Fd%23e%25"
+    assert api(panel)["ping_url"] == f"http://testserver{path}"
+    assert panel.get(path).json() == {"ok": True}
+
+
 # What the buttons do
 
 
@@ -408,6 +422,31 @@ def test_no_button_works_on_what_does_not_exist(panel: TestClient, action: str) 
     assert panel.post(f"/monitors/999{action}", data=GOOD).status_code == 404
 
 
+NO_IDS = ("0", str(2**31), str(2**63), "9" * 30, "9" * 5000)
+
+
+@pytest.mark.parametrize("number", NO_IDS)
+def test_a_number_that_no_id_can_be_is_404(panel: TestClient, number: str) -> None:
+    monitor_id = create(panel)
+
+    for path in (
+        f"/monitors/{number}",
+        f"/monitors/{number}/delete",
+        f"/fragments/monitors/{number}/head",
+        f"/monitors/{monitor_id}/pings/{number}/body",
+    ):
+        assert panel.get(path).status_code == 404, path[:80]
+    assert panel.post(f"/monitors/{monitor_id}/deliveries/{number}/again").status_code == 404
+
+
+@pytest.mark.parametrize("number", NO_IDS)
+def test_a_stranger_breaks_nothing_with_a_long_number(client: TestClient, number: str) -> None:
+    for path in (f"/monitors/{number}", f"/fragments/monitors/{number}/head", f"/monitors/1/pings/{number}/body"):
+        assert client.get(path, headers=PAGE, follow_redirects=False).status_code in (303, 404), path[:80]
+        assert client.get(path, follow_redirects=False).status_code in (401, 404), path[:80]
+    assert client.post(f"/monitors/{number}/pause", follow_redirects=False).status_code in (303, 404)
+
+
 def test_a_body_is_a_download_and_never_a_page(panel: TestClient) -> None:
     monitor_id = create(panel)
     panel.post(ping_path(panel, monitor_id), content=b"<script>alert(1)</script>\xff")
@@ -422,6 +461,20 @@ def test_a_body_is_a_download_and_never_a_page(panel: TestClient) -> None:
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("payload", ["", "{", "[]", '"DOWN"', "{}", '{"status": 5}', "[" * 100_000])
+def test_a_damaged_message_is_shown_as_damaged(panel: TestClient, database_url: str, payload: str) -> None:
+    monitor_id = create(panel, webhook_url="http://127.0.0.1:1/closed")
+    panel.get(ping_path(panel, monitor_id))
+    panel.get(ping_path(panel, monitor_id) + "/fail")
+    with by_hand(database_url) as execute:
+        execute(f"UPDATE deliveries SET payload = '{payload}', state = 'given-up', reason = 'damaged'")
+
+    answer = panel.get(f"/monitors/{monitor_id}?kind=message")
+
+    assert answer.status_code == 200
+    assert "Damaged message · given up: the stored text cannot be read" in text_of(answer)
 
 
 def test_the_log_is_paged_and_filtered_by_addresses(panel: TestClient) -> None:

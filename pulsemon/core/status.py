@@ -354,6 +354,10 @@ class Shown(StrEnum):
     BLIND = "blind"  # PulseMon was blind when a ping was due
 
 
+# Whoever opens a page wants to know what is wrong.
+WORST_FIRST = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.WAITING, Shown.UP, Shown.PAUSED)
+
+
 def shown(state: State, timing: Timing, *, now: datetime) -> Shown:
     """Return what to show at *now*."""
     match state.status:

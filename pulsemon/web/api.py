@@ -44,13 +44,11 @@ def instant(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def ping_url(origin: str, view: View) -> str:
-    """Return what a monitor's job calls; without a host where *origin* is empty."""
-    return f"{origin}/h/{quote(view.slug, safe='')}/{view.token}"
-
-
 def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
-    """Return a monitor as the API shows it, the original specification's fields first."""
+    """Return a monitor as the API shows it, the original specification's fields first.
+
+    The ping URL has no host where *origin* is empty.
+    """
     is_masked = view.webhook_secret is not None and not reveals_secret
     return {
         "name": view.name,
@@ -61,7 +59,7 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         "last_ping": instant(view.last_ping),
         "webhook_url": view.webhook_url,
         "token": view.token,
-        "ping_url": ping_url(origin, view),
+        "ping_url": origin + monitors.ping_path(view.slug, view.token),
         "due_at": instant(view.due_at),
         "webhook_secret": SECRET_MASK if is_masked else view.webhook_secret,
         "created_at": instant(view.created_at),

@@ -6,7 +6,6 @@ Pure text: a ping URL and an interval go in. Each tool's own rules of quoting ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from pulsemon.core.notes import N_
 
@@ -19,11 +18,6 @@ class Line:
     title: str
     text: str
     hint: str
-
-
-def ping_path(slug: str, token: str) -> str:
-    """Return the path that a monitor is pinged at, safe in any URL."""
-    return f"/h/{quote(slug, safe='')}/{quote(token, safe='')}"
 
 
 def lines(url: str, *, interval_seconds: int) -> tuple[Line, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -111,9 +111,17 @@ def metrics(request: Request) -> Response:
     The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
     """
     site = site_of(request)
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    content = encode(_Collected(_read(site, shows_monitors=_may_see_monitors(site, request.headers))))
-    return Response(content, media_type=content_type, headers=_NO_STORE)
+    collected = _Collected(_read(site, shows_monitors=_may_see_monitors(site, request.headers)))
+    encode, content_type = _encoder(request.headers.get("accept", ""))
+    return Response(encode(collected), media_type=content_type, headers=_NO_STORE)
+
+
+def _encoder(accept: str) -> tuple[Callable[[_Collected], bytes], str]:
+    """Return how to write the metrics, and what to call that; the plain text where *accept* cannot be read."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # prometheus_client compares versions without asking whether they are any
+        return choose_encoder("")
 
 
 def _may_see_monitors(site: Site, headers: Headers) -> bool:

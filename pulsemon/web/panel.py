@@ -154,14 +154,14 @@ def new(request: Request) -> Response:
     return panel_pages.form_page(request)
 
 
-@router.get("/monitors/{monitor_id:int}")
+@router.get("/monitors/{monitor_id:id}")
 def monitor(request: Request, monitor_id: int) -> Response:
     """Answer with one monitor's page."""
     view = panel_pages.find(site_of(request), monitor_id)
     return panel_pages.monitor_page(request, view)
 
 
-@router.get("/monitors/{monitor_id:int}/pings/{ping_id:int}/body")
+@router.get("/monitors/{monitor_id:id}/pings/{ping_id:id}/body")
 def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
     """Give the bytes that a ping brought, as a download: nothing that a stranger sent is shown as a page."""
     site = site_of(request)
@@ -180,14 +180,14 @@ def list_fragment(request: Request) -> Response:
     return rendering.page(request, "parts/list.html", **panel_pages.list_values(request))
 
 
-@router.get("/fragments/monitors/{monitor_id:int}/head")
+@router.get("/fragments/monitors/{monitor_id:id}/head")
 def head_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with a monitor's state, as the top of its page shows it."""
     view = panel_pages.find(site_of(request), monitor_id)
     return rendering.page(request, "parts/head.html", **panel_pages.head_values(request, view))
 
 
-@router.get("/fragments/monitors/{monitor_id:int}/record")
+@router.get("/fragments/monitors/{monitor_id:id}/record")
 def record_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with a monitor's availability, outages and event log."""
     view = panel_pages.find(site_of(request), monitor_id)

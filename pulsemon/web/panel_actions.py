@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException
@@ -67,7 +68,7 @@ def create(request: Request, form: Form) -> Response:
     return _to(made.id, "created")
 
 
-@router.post("/monitors/{monitor_id:int}")
+@router.post("/monitors/{monitor_id:id}")
 def edit(request: Request, monitor_id: int, form: Form) -> Response:
     """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
     site = site_of(request)
@@ -84,41 +85,32 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     return _to(view.id, "saved")
 
 
-@router.post("/monitors/{monitor_id:int}/pause")
+@router.post("/monitors/{monitor_id:id}/pause")
 def pause(request: Request, monitor_id: int) -> Response:
     """Stop judging."""
-    site, view = _named(request, monitor_id)
-    monitors.pause(site.database, monitors.by_id(view.id), now=site.now())
-    site.wake()
-    return _to(view.id, "paused")
+    return _change(request, monitor_id, monitors.pause, done="paused")
 
 
-@router.post("/monitors/{monitor_id:int}/resume")
+@router.post("/monitors/{monitor_id:id}/resume")
 def resume(request: Request, monitor_id: int) -> Response:
     """Judge again."""
-    site, view = _named(request, monitor_id)
-    monitors.resume(site.database, monitors.by_id(view.id), now=site.now())
-    site.wake()
-    return _to(view.id, "resumed")
+    return _change(request, monitor_id, monitors.resume, done="resumed")
 
 
-@router.get("/monitors/{monitor_id:int}/rotate-token")
+@router.get("/monitors/{monitor_id:id}/rotate-token")
 def confirm_rotation(request: Request, monitor_id: int) -> Response:
     """Say what a new token breaks."""
     _, view = _named(request, monitor_id)
     return rendering.page(request, "rotate.html", view=view)
 
 
-@router.post("/monitors/{monitor_id:int}/rotate-token")
+@router.post("/monitors/{monitor_id:id}/rotate-token")
 def rotate_token(request: Request, monitor_id: int) -> Response:
     """Replace the token; the old ping URL is unknown at once."""
-    site, view = _named(request, monitor_id)
-    monitors.rotate_token(site.database, monitors.by_id(view.id), now=site.now())
-    site.wake()
-    return _to(view.id, "rotated")
+    return _change(request, monitor_id, monitors.rotate_token, done="rotated")
 
 
-@router.get("/monitors/{monitor_id:int}/delete")
+@router.get("/monitors/{monitor_id:id}/delete")
 def confirm_deletion(request: Request, monitor_id: int) -> Response:
     """Say what is lost."""
     site, view = _named(request, monitor_id)
@@ -126,7 +118,7 @@ def confirm_deletion(request: Request, monitor_id: int) -> Response:
     return rendering.page(request, "delete.html", view=view, lost=lost)
 
 
-@router.post("/monitors/{monitor_id:int}/delete")
+@router.post("/monitors/{monitor_id:id}/delete")
 def delete(request: Request, monitor_id: int) -> Response:
     """Delete the monitor and what belongs to it."""
     site, view = _named(request, monitor_id)
@@ -135,7 +127,7 @@ def delete(request: Request, monitor_id: int) -> Response:
     return RedirectResponse("/?done=deleted", status_code=303)
 
 
-@router.post("/monitors/{monitor_id:int}/test-ping")
+@router.post("/monitors/{monitor_id:id}/test-ping")
 async def test_ping(request: Request, monitor_id: int) -> Response:
     """Send a real ping through the lane that all pings take."""
     site, view = await run_in_threadpool(_named, request, monitor_id)
@@ -157,16 +149,13 @@ async def test_ping(request: Request, monitor_id: int) -> Response:
             raise Unavailable("the test ping is not known to be stored")
 
 
-@router.post("/monitors/{monitor_id:int}/test-message")
+@router.post("/monitors/{monitor_id:id}/test-message")
 def test_message(request: Request, monitor_id: int) -> Response:
     """Queue a message that tells the present status."""
-    site, view = _named(request, monitor_id)
-    monitors.send_test_message(site.database, monitors.by_id(view.id), now=site.now())
-    site.wake()
-    return _to(view.id, "queued")
+    return _change(request, monitor_id, monitors.send_test_message, done="queued")
 
 
-@router.post("/monitors/{monitor_id:int}/deliveries/{delivery_id:int}/again")
+@router.post("/monitors/{monitor_id:id}/deliveries/{delivery_id:id}/again")
 def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
     """Send a settled message once more, with the same id."""
     site, view = _named(request, monitor_id)
@@ -175,6 +164,13 @@ def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
     dispatcher.send_again(site.database, view.id, delivery_id, now=site.now())
     site.wake()
     return _to(view.id, "again")
+
+
+def _change(request: Request, monitor_id: int, change: Callable[..., object], *, done: str) -> Response:
+    site, view = _named(request, monitor_id)
+    change(site.database, monitors.by_id(view.id), now=site.now())
+    site.wake()
+    return _to(view.id, done)
 
 
 def _named(request: Request, monitor_id: int) -> tuple[Site, View]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon import event_log, monitors, status_page, track_record
 from pulsemon.core.notes import N_
-from pulsemon.core.status import BlindWindow, Shown, State
+from pulsemon.core.status import WORST_FIRST, BlindWindow, Shown, State
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.event_log import Kind, Position
@@ -27,8 +28,6 @@ from pulsemon.web.site import Site, site_of
 PAGE_SIZE = 100
 # Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
 _LARGEST_ID = 2**31 - 1
-# Worst first; among equals by name.
-STATE_ORDER = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.WAITING, Shown.UP, Shown.PAUSED)
 NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
 # The seconds behind the buttons beside the interval's field.
 PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
@@ -45,6 +44,18 @@ DONE = {
     "queued": N_("A test message is on its way; the event log shows what comes of it."),
     "again": N_("The message is on its way again."),
 }
+
+
+class _IdConvertor(IntegerConvertor):
+    """A number in a path that may be an id.
+
+    Starlette's own `int` takes any number of digits, and Python refuses to read thousands of them: a 500 for strangers.
+    """
+
+    regex = "[0-9]{1,19}"  # as many as 64 bits need
+
+
+register_url_convertor("id", _IdConvertor())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +75,19 @@ def find(site: Site, monitor_id: int) -> View:
 
 
 def list_values(request: Request) -> dict[str, Any]:
-    """Return what the list shows: filtered by `?q=` and `?state=`, worst first, one page of it."""
+    """Return what the list shows: filtered by `?q=` and `?state=`, worst first, then by name, one page of it."""
     site = site_of(request)
     now = site.now()
     views, _ = monitors.list_all(site.database)
     wanted = request.query_params.get("q", "").strip()[:200]
     state = request.query_params.get("state", "")
     found = [(view, view.shown(now=now)) for view in views if _matches(view, wanted.casefold())]
-    counts = {kind: sum(shown is kind for _, shown in found) for kind in STATE_ORDER}
+    counts = {kind: sum(shown is kind for _, shown in found) for kind in WORST_FIRST}
     if state in counts:
         found = [(view, shown) for view, shown in found if shown == state]
     else:
         state = ""
-    found.sort(key=lambda each: (STATE_ORDER.index(each[1]), each[0].name.casefold(), each[0].id))
+    found.sort(key=lambda each: (WORST_FIRST.index(each[1]), each[0].name.casefold(), each[0].id))
     number, last = _page_number(request, len(found))
     part = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
     changed = event_log.changed_at(site.database, [view.id for view, _ in part])
@@ -195,7 +206,7 @@ def monitor_page(
     problems: Sequence[FieldProblem] = (),
 ) -> Response:
     """Answer with one monitor's page; a failed edit comes back with the form open, as typed."""
-    url = site_of(request).origin(request) + connect.ping_path(view.slug, view.token)
+    url = site_of(request).origin(request) + monitors.ping_path(view.slug, view.token)
     values = head_values(request, view) | record_values(request, view)
     values |= form_values(request, typed or fields_of(view), problems)
     return rendering.page(

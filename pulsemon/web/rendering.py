@@ -78,6 +78,7 @@ REASON_WORDS = {
     "invalid-header": N_("a header cannot be sent"),
     "invalid-secret": N_("the webhook secret cannot be used"),
     "no-webhook": N_("the webhook was removed"),
+    "damaged": N_("the stored text cannot be read"),
 }
 # Title and sentence of each error page.
 _ERRORS: dict[int, tuple[str, str]] = {

@@ -1,0 +1,117 @@
+"""What runs beside the requests: panels hear of each change once, and no bug in one round ends a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pulsemon import loops as background
+from pulsemon.db import Database
+from pulsemon.loops import Loops, Panels
+from tests.arrange import make
+from tests.conftest import settings_for
+
+pytestmark = pytest.mark.anyio
+
+
+class Listening:
+    """One open panel: counts how often it was told, and how often somebody looked whether it is there."""
+
+    def __init__(self, *, crashes: int = 0) -> None:
+        self.told_count = 0
+        self.look_count = 0
+        self._crashes = crashes
+
+    def count(self) -> int:
+        self.look_count += 1
+        if self.look_count <= self._crashes:
+            raise RuntimeError("a bug")
+        return 1
+
+    def tell(self) -> None:
+        self.told_count += 1
+
+
+async def until(ask: Callable[[], object], *, within: float = 15.0) -> None:
+    async with asyncio.timeout(within):
+        while not ask():  # noqa: ASYNC110 - it waits for threads
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Database:
+    opened = Database.open(f"sqlite:///{tmp_path / 'pulsemon.db'}")
+    opened.migrate()
+    return opened
+
+
+@asynccontextmanager
+async def running(database: Database, tmp_path: Path, panel: Listening) -> AsyncIterator[Loops]:
+    settings = settings_for(f"sqlite:///{tmp_path / 'pulsemon.db'}")
+    loops = Loops(database, settings, Panels(count=panel.count, tell=panel.tell))
+    loops.start()
+    try:
+        yield loops
+    finally:
+        await loops.stop()
+        database.close()
+
+
+async def looked_again(panel: Listening) -> None:
+    """Wait until a whole look at what other nodes did lies behind us."""
+    seen = panel.look_count
+    await until(lambda: panel.look_count >= seen + 2)
+
+
+async def test_an_edit_of_this_node_is_told_once_and_one_of_another_node_too(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    panel = Listening()
+    async with running(sqlite_database, tmp_path, panel) as loops:
+        await looked_again(panel)
+        assert panel.told_count == 0
+
+        make(sqlite_database, "here")
+        loops.wake()
+        await until(lambda: panel.told_count == 1)
+        await looked_again(panel)
+        assert panel.told_count == 1
+
+        make(sqlite_database, "elsewhere")  # nobody wakes this node
+        await until(lambda: panel.told_count == 2)
+        await looked_again(panel)
+        assert panel.told_count == 2
+
+
+async def test_a_bug_in_one_look_for_other_nodes_edits_does_not_end_the_looking(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    panel = Listening(crashes=1)
+    async with running(sqlite_database, tmp_path, panel):
+        await looked_again(panel)
+
+        make(sqlite_database, "elsewhere")
+
+        await until(lambda: panel.told_count == 1)
+
+
+async def test_a_bug_in_one_round_is_logged_and_costs_that_round_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    rounds = 0
+
+    async def step() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds < 3:
+            raise RuntimeError("a bug")
+
+    task = asyncio.create_task(background.repeat("pulse", step, every_sec=0.001))
+    await until(lambda: rounds > 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert capsys.readouterr().err.count("loop.failed") == 2
