@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pulsemon import log
 from pulsemon import loops as background
 from pulsemon.db import Database
 from pulsemon.loops import Loops, Panels
@@ -100,6 +101,7 @@ async def test_a_bug_in_one_look_for_other_nodes_edits_does_not_end_the_looking(
 
 
 async def test_a_bug_in_one_round_is_logged_and_costs_that_round_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure(level="WARNING", form="json")
     rounds = 0
 
     async def step() -> None:
