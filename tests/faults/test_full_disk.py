@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from pulsemon.loops import MIN_FREE_BYTES
 from tests.conftest import Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Result, Rule
@@ -33,7 +34,8 @@ from tests.faults.conftest import (
     wait_until_all_acknowledged,
 )
 
-DISK_BYTES = 16_000_000
+# Freed, it must have more room than `/ready` asks for, or PulseMon would rightly never be called ready again.
+DISK_BYTES = MIN_FREE_BYTES + 30_000_000
 # Longer than interval and grace of the monitors that are watched meanwhile.
 INTERVAL, GRACE = 2, 1
 
@@ -66,7 +68,7 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Disk]:
-    """Give a file system of 16 MB in *folder*, or, where mounting is refused, a file that may not grow."""
+    """Give a small file system in *folder*, or, where mounting is refused, a file that may not grow."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
     try:
@@ -88,7 +90,7 @@ def _fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         try:
             while True:
-                file.write(bytes(4_096))
+                file.write(bytes(65_536))
         except OSError:
             os.fsync(file.fileno())
 
