@@ -93,6 +93,8 @@ FLOOR = [sys.executable, "-m", "uvicorn", "bench.floor:app", "--port", "{port}",
 SERVE = [sys.executable, "-m", "pulsemon", "serve"]
 PLAIN = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "{port}", "--no-access-log", "--log-level", "error"]
 
+INTERVAL_SEC, GRACE_SEC = 3_600, 600
+
 
 def seed(url: str, count: int, *, due_in: Sequence[float] | None = None, status: str = "UP", **columns: Any) -> None:
     """Make *count* monitors `job-00000` ... with tokens that the load knows; `due_in`: seconds until each deadline."""
@@ -101,17 +103,18 @@ def seed(url: str, count: int, *, due_in: Sequence[float] | None = None, status:
     now = clock.now()
     rows = []
     for number in range(count):
-        due_at = now + timedelta(seconds=due_in[number] if due_in else 86_400)
+        due_at = now + timedelta(seconds=due_in[number] if due_in else INTERVAL_SEC + GRACE_SEC)
         rows.append(
             {
                 "slug": f"job-{number:05d}",
                 "name": f"Job {number}",
                 "token": f"{TOKEN}{number:08d}",
-                "interval_seconds": 3_600,
-                "grace_seconds": 600,
+                "interval_seconds": INTERVAL_SEC,
+                "grace_seconds": GRACE_SEC,
                 "status": status,
-                "last_ping": due_at - timedelta(seconds=4_200),
+                "last_ping": due_at - timedelta(seconds=INTERVAL_SEC + GRACE_SEC),
                 "due_at": due_at if status == "UP" else None,
+                "check_at": due_at if status == "UP" else None,
                 "down_cause": "silence" if status == "DOWN" else None,
                 "created_at": now,
                 "updated_at": now,
