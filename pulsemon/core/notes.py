@@ -10,11 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from pulsemon.core.status import Cause
-
-
-def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
-    """Mark *text* for the catalogues without translating it now."""
-    return text
+from pulsemon.core.texts import N_
 
 
 @dataclass(frozen=True, slots=True)

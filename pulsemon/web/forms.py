@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pulsemon import monitors
-from pulsemon.core.notes import N_
+from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import NewMonitor
 

@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
 from pulsemon import dispatcher, event_log, monitors
-from pulsemon.core.notes import N_
 from pulsemon.core.status import Signal
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.monitors import View
 from pulsemon.pings import Answer, Ping

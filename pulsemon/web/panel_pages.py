@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon import event_log, monitors, status_page, track_record
-from pulsemon.core.notes import N_
 from pulsemon.core.status import WORST_FIRST, BlindWindow, Shown, State
+from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.event_log import Kind, Position
