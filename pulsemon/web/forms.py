@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pulsemon import monitors
+from pulsemon.core import schedule
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import NewMonitor
@@ -43,7 +44,7 @@ MESSAGES: dict[str, str] = {
     "secret": N_("This must be whsec_ followed by the base64 of %(min)d to %(max)d bytes, or the word generate."),
     "unknown-field": N_("There is no such field. The fields are %(fields)s."),
     "not-object": N_("This must be a JSON object."),
-}
+} | schedule.MESSAGES
 
 # Parts of character classes, readable for Python's expressions and for those of a JSON schema.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"

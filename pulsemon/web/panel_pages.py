@@ -21,7 +21,7 @@ from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.event_log import Kind, Position
 from pulsemon.monitors import View
-from pulsemon.web import connect, rendering
+from pulsemon.web import connect, rendering, schedule_words
 from pulsemon.web.forms import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
@@ -157,6 +157,18 @@ def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[F
     for each in problems:
         said.setdefault(each.field, words.problem(each))
     return {"typed": typed, "problems": said, "presets": PRESETS}
+
+
+def schedule_values(request: Request) -> dict[str, Any]:
+    """Return what the preview of the schedule in the address shows; nothing where there is none yet."""
+    typed = request.query_params
+    preview = schedule_words.preview(
+        typed.get("schedule", ""),
+        typed.get("timezone", ""),
+        locale=rendering.locale_of(request),
+        now=site_of(request).now(),
+    )
+    return {"preview": preview}
 
 
 def fields_of(view: View) -> dict[str, str]:
