@@ -207,6 +207,9 @@ def test_a_schedule_that_ends_has_no_further_firing():
     calendar = parse("2026-12-24 18:00", SAO_PAULO)
     assert calendar.upcoming(NOW, 5) == [datetime(2026, 12, 24, 21, tzinfo=UTC)]
     assert calendar.next_after(datetime(2026, 12, 24, 21, tzinfo=UTC)) is None
+    assert calendar.next_after(datetime(2027, 1, 1, tzinfo=UTC)) is None
+    # What is remembered of the end says nothing of the time before it: a clock may be set back.
+    assert calendar.next_after(NOW) == datetime(2026, 12, 24, 21, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -328,8 +331,8 @@ def test_set_times_are_those_of_the_cron_library_with_a_zone(expression: str, zo
     judged: list[datetime] = []
     for at in CronSim(expression, start.astimezone(ZoneInfo(zone))):
         as_utc = at.astimezone(UTC)
-        # Started within a repeated hour, or for two times in one gap, the library says a time again.
-        if as_utc > start and as_utc not in judged:
+        # Started within a repeated hour, the library gives a time that has passed.
+        if as_utc > start:
             judged.append(as_utc)
         if len(judged) == 8:
             break
