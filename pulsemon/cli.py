@@ -25,6 +25,7 @@ from pulsemon.db import Database
 from pulsemon.errors import InUse, PulseMonError, StartRefused
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
+from pulsemon.views import View
 from pulsemon.web import forms
 from pulsemon.web.protocol import PingProtocol
 
@@ -211,7 +212,7 @@ def delete_monitor(
     print(f"Deleted {slug}.")
 
 
-def _summary(view: monitors.View) -> dict[str, Any]:
+def _summary(view: View) -> dict[str, Any]:
     return {
         "name": view.name,
         "slug": view.slug,

@@ -12,16 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pulsemon.core.notes import Detail
-from pulsemon.core.status import (
-    BlindWindow,
-    State,
-    Status,
-    Transition,
-    bound_after_step,
-    excuse,
-    expire,
-    sweep,
-)
+from pulsemon.core.status import BlindWindow, State, Status, Transition, bound_after_step, excuse, expire, sweep
 from pulsemon.db import Database, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
@@ -206,5 +197,6 @@ def _detail(monitor: Watched) -> Detail:
         interval_seconds=int(timing.interval.total_seconds()),
         grace_seconds=int(timing.grace.total_seconds()),
         run_limit_seconds=int(timing.run_limit.total_seconds()),
+        has_calendar=timing.calendar is not None,
         was_blind=monitor.state.blind_due_at is not None and monitor.state.status is Status.UP,
     )

@@ -159,10 +159,10 @@ class GroupCommit:
         for waiting, answer in zip(batch, answers, strict=True):
             if answer is Answer.UNAVAILABLE:
                 continue
-            if answer is Answer.STORED:
-                counts.stored += 1
-            else:
+            if answer is Answer.UNKNOWN:
                 counts.unknown += 1
+            else:
+                counts.stored += 1
             if not waiting.future.done():
                 waiting.future.set_result(answer)
 

@@ -9,24 +9,28 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pulsemon.core import alerting, status
-from pulsemon.core.status import Shown, State, Status, Timing
+from pulsemon.core import alerting, schedule, status
+from pulsemon.core.rules import NO_RULES, Rules
+from pulsemon.core.schedule import ScheduleError
+from pulsemon.core.shown import Shown
+from pulsemon.core.status import Status
 from pulsemon.db import Database, outbox, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables import Delivery, DoomedPings, History, Meta, Monitor, Webhook
 from pulsemon.db.upsert import upsert
-from pulsemon.errors import Conflict, NotFound
+from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.notify import webhook
 from pulsemon.notify.http import NotSent, read_url
+from pulsemon.views import View, find, select_views, view
 
 # 192 bits, in characters that a URL carries as they are.
 _TOKEN_BYTES = 24
@@ -48,92 +52,24 @@ def is_webhook_url(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A monitor as it is shown: everything the API and the panel know of it."""
-
-    id: int
-    name: str
-    slug: str
-    interval_seconds: int
-    grace_seconds: int
-    status: Status
-    last_ping: datetime | None
-    webhook_url: str | None
-    token: str
-    due_at: datetime | None
-    webhook_secret: str | None
-    created_at: datetime
-    updated_at: datetime
-    max_run_seconds: int | None
-    webhook_switched_off_at: datetime | None
-    run_started_at: datetime | None
-    blind_due_at: datetime | None
-    ping_count: int
-
-    @property
-    def timing(self) -> Timing:
-        """Return the timing that the numbers stand for."""
-        return states.timing(self.interval_seconds, self.grace_seconds, self.max_run_seconds)
-
-    def shown(self, *, now: datetime) -> Shown:
-        """Return what to show a reader at *now*."""
-        state = State(self.status, self.last_ping, self.due_at, self.run_started_at, self.blind_due_at)
-        return status.shown(state, self.timing, now=now)
-
-    @property
-    def next_expected_at(self) -> datetime | None:
-        """Return when the next ping is expected, before any grace; None where nothing is."""
-        if self.last_ping is None or self.status is not Status.UP:
-            return None
-        return self.last_ping + timedelta(seconds=self.interval_seconds)
-
-
-@dataclass(frozen=True, slots=True)
 class NewMonitor:
-    """What is needed to create a monitor. `webhook_secret` may be `"generate"`."""
+    """What is needed to create a monitor: an interval, or a schedule read in `timezone`, which gives one.
+
+    `webhook_secret` may be `"generate"`.
+    """
 
     name: str
     slug: str
-    interval_seconds: int
+    interval_seconds: int | None = None
     grace_seconds: int = 0
     webhook_url: str | None = None
     webhook_secret: str | None = None
     max_run_seconds: int | None = None
-
-
-_COLUMNS = (
-    Monitor.id,
-    Monitor.name,
-    Monitor.slug,
-    Monitor.interval_seconds,
-    Monitor.grace_seconds,
-    Monitor.status,
-    Monitor.last_ping,
-    Monitor.webhook_url,
-    Monitor.token,
-    Monitor.due_at,
-    Webhook.secret.label("webhook_secret"),
-    Monitor.created_at,
-    Monitor.updated_at,
-    Monitor.max_run_seconds,
-    Webhook.switched_off_at.label("webhook_switched_off_at"),
-    Monitor.run_started_at,
-    Monitor.blind_due_at,
-    Monitor.ping_count,
-)
-
-
-def _view(row: Row[*tuple[Any, ...]]) -> View:
-    values = dict(row._mapping)
-    return View(**values | {"status": Status(values["status"])})
-
-
-def _find(connection: Connection, which: ColumnElement[bool]) -> View:
-    query = select(*_COLUMNS).outerjoin(Webhook, Webhook.monitor_id == Monitor.id).where(which)
-    row = connection.execute(query).first()
-    if row is None:
-        raise NotFound("There is no such monitor.")
-    return _view(row)
+    schedule: str | None = None
+    timezone: str = "UTC"
+    failures_to_down: int = 1
+    successes_to_up: int = 1
+    rules: Rules = NO_RULES
 
 
 def ping_path(slug: str, token: str) -> str:
@@ -159,7 +95,7 @@ def get(database: Database, which: ColumnElement[bool]) -> View:
         NotFound: there is none.
     """
     with database.read() as connection:
-        return _find(connection, which)
+        return find(connection, which)
 
 
 def list_all(
@@ -170,13 +106,13 @@ def list_all(
     Raises:
         NotFound: the cursor is none of ours.
     """
-    query = select(*_COLUMNS).outerjoin(Webhook, Webhook.monitor_id == Monitor.id).order_by(Monitor.id)
+    query = select_views().order_by(Monitor.id)
     if cursor is not None:
         query = query.where(Monitor.id > read_cursor(cursor))
     if limit is not None:
         query = query.limit(limit + 1)
     with database.read() as connection:
-        views = [_view(row) for row in connection.execute(query)]
+        views = [view(row) for row in connection.execute(query)]
     if limit is None or len(views) <= limit:
         return views, None
     return views[:limit], make_cursor(views[limit - 1].id)
@@ -203,16 +139,14 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
     """Make a monitor with a token of its own; it waits for its first ping.
 
     Raises:
+        Invalid: the schedule cannot be used.
         Conflict: the slug is taken.
     """
+    given = {each.name: getattr(new, each.name) for each in fields(new) if each.name != "webhook_secret"}
+    if new.schedule is not None:
+        given["interval_seconds"] = _nominal_seconds(new.schedule, new.timezone, now)
     with database.write() as connection:
-        values = {
-            "name": new.name,
-            "slug": new.slug,
-            "interval_seconds": new.interval_seconds,
-            "grace_seconds": new.grace_seconds,
-            "webhook_url": new.webhook_url,
-            "max_run_seconds": new.max_run_seconds,
+        values = given | {
             "token": secrets.token_urlsafe(_TOKEN_BYTES),
             "status": Status.UNKNOWN.value,
             "created_at": now,
@@ -225,31 +159,75 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
         if new.webhook_secret is not None:
             _save_secret(connection, monitor_id, new.webhook_secret)
         mark_changed(connection)
-        return _find(connection, by_id(monitor_id))
+        return find(connection, by_id(monitor_id))
 
 
 def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, Any], *, now: datetime) -> View:
-    """Change the named fields (those of `NewMonitor`); a new interval, grace or run limit moves the deadline.
+    """Change the named fields (those of `NewMonitor`; `rules`: those of the rules); a new timing moves the deadline.
 
     Raises:
         NotFound: there is no such monitor.
-        Conflict: the new slug is taken.
+        Invalid: the schedule cannot be used.
+        Conflict: the new slug is taken; or an interval for a monitor that goes by its schedule.
     """
     with database.write() as connection:
         before = _locked(connection, which)
+        seen = find(connection, by_id(before.id))
         columns = {name: value for name, value in changes.items() if name != "webhook_secret"}
+        columns |= _schedule_columns(seen, changes, now)
+        if "rules" in changes:
+            columns["rules"] = replace(seen.rules, **changes["rules"])
         try:
             connection.execute(update(Monitor).where(by_id(before.id)).values(columns | {"updated_at": now}))
         except IntegrityError:
             raise Conflict("A monitor with this slug exists already.") from None
-        if changes.keys() & {"interval_seconds", "grace_seconds", "max_run_seconds"}:
+        if changes.keys() & _TIMING_FIELDS:
             _reschedule(connection, before.id, now)
         if "webhook_secret" in changes:
             _save_secret(connection, before.id, changes["webhook_secret"])
         if changes.keys() & {"webhook_url", "webhook_secret"}:
             _redirect_messages(connection, before, changes.get("webhook_url", before.webhook_url), now)
         mark_changed(connection)
-        return _find(connection, by_id(before.id))
+        return find(connection, by_id(before.id))
+
+
+_TIMING_FIELDS = frozenset(
+    {
+        "interval_seconds",
+        "grace_seconds",
+        "max_run_seconds",
+        "schedule",
+        "timezone",
+        "failures_to_down",
+        "successes_to_up",
+    }
+)
+
+
+def _schedule_columns(before: View, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return the further columns that an edit of the schedule changes: its interval, and since when it holds.
+
+    What an earlier schedule would have expected, or the new one in the past, is nobody's fault.
+    """
+    expression = changes.get("schedule", before.schedule)
+    timezone = changes.get("timezone", before.timezone)
+    if expression is not None and "interval_seconds" in changes:
+        raise Conflict("This monitor goes by its schedule. Send schedule null with the interval to go by that again.")
+    if (expression, timezone if expression else "") == (before.schedule, before.timezone if before.schedule else ""):
+        return {}
+    columns: dict[str, Any] = {"schedule_since": now}
+    if expression is not None:
+        columns["interval_seconds"] = _nominal_seconds(expression, timezone, now)
+    return columns
+
+
+def _nominal_seconds(expression: str, timezone: str, now: datetime) -> int:
+    """Return the seconds between two firings. Raises Invalid: it cannot be read, or never fires again."""
+    try:
+        calendar = schedule.read(expression, timezone, now=now)
+    except ScheduleError as wrong:
+        raise Invalid((FieldProblem(wrong.field, wrong.code, str(wrong), wrong.limits),)) from None
+    return max(1, round(calendar.nominal_interval.total_seconds()))
 
 
 def _locked(connection: Connection, which: ColumnElement[bool]) -> Watched:
@@ -300,7 +278,7 @@ def _decide(database: Database, which: ColumnElement[bool], decide: Any, now: da
             apply_decisions(connection, [Decision(monitor, after, transition)], now=now)
             connection.execute(update(Monitor).where(by_id(monitor.id)).values(updated_at=now))
             mark_changed(connection)
-        return _find(connection, by_id(monitor.id))
+        return find(connection, by_id(monitor.id))
 
 
 def rotate_token(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
@@ -310,7 +288,7 @@ def rotate_token(database: Database, which: ColumnElement[bool], *, now: datetim
         values = {"token": secrets.token_urlsafe(_TOKEN_BYTES), "updated_at": now}
         connection.execute(update(Monitor).where(by_id(monitor.id)).values(values))
         mark_changed(connection)
-        return _find(connection, by_id(monitor.id))
+        return find(connection, by_id(monitor.id))
 
 
 def remove(database: Database, which: ColumnElement[bool]) -> None:
@@ -354,8 +332,8 @@ def mark_changed(connection: Connection) -> None:
 def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:
     """Return how many monitors are shown in each state, all states included."""
     found = dict.fromkeys(Shown, 0)
-    for view in views:
-        found[view.shown(now=now)] += 1
+    for each in views:
+        found[each.shown(now=now)] += 1
     return found
 
 

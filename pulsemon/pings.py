@@ -8,27 +8,19 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from pulsemon.core.notes import Detail
-from pulsemon.core.status import (
-    BlindWindow,
-    Cause,
-    Signal,
-    State,
-    Status,
-    Timing,
-    Transition,
-    advance,
-    is_repeat,
-    unseen,
-)
+from pulsemon.core.rules import NO_RULES, Flag, Outcome, Rules, flag, read_signal
+from pulsemon.core.runs import ANONYMOUS, ended_by
+from pulsemon.core.status import BlindWindow, Cause, Signal, State, Status, Transition, advance, is_repeat, unseen
+from pulsemon.core.timing import Timing
 from pulsemon.db import Database, outbox, ping_rows, states
+from pulsemon.db.packed import pack_runs, unpack_rules, unpack_runs
 from pulsemon.db.ping_rows import MonitorRow, MonitorUpdate, PingRow
 from pulsemon.db.tables import Monitor
 
@@ -55,6 +47,7 @@ class Answer(Enum):
     """What the client is told."""
 
     STORED = "stored"
+    IGNORED = "ignored"  # stored, and by the monitor's rules counts for nothing: its method
     UNKNOWN = "unknown"  # no such slug, or not its token
     UNAVAILABLE = "unavailable"  # not known to be stored
 
@@ -81,9 +74,9 @@ def record_pings(database: Database, pings: Sequence[Ping]) -> Batch:
         rows = {row.slug: row for row in ping_rows.lock_monitors(connection, {ping.slug for ping in pings})}
         admitted = [_is_admitted(rows.get(ping.slug), ping) for ping in pings]
         batch = Batch([Answer.STORED if each else Answer.UNKNOWN for each in admitted])
-        known = [ping for ping, is_known in zip(pings, admitted, strict=True) if is_known]
+        known = [place for place, is_known in enumerate(admitted) if is_known]
         if known:
-            _record_known(connection, rows, known, batch)
+            _record_known(connection, rows, pings, known, batch)
         else:
             connection.rollback()
     return batch
@@ -106,6 +99,7 @@ class _Track:
 
     row: MonitorRow
     timing: Timing
+    rules: Rules
     state: State
     seq: int
     check_at: datetime | None
@@ -115,21 +109,33 @@ class _Track:
     unseen: list[BlindWindow] = field(default_factory=list)
 
 
-# (monitor id, rid) -> (signal, exit status, received_at) of the newest that counted, those of this batch included
-_Runs = dict[tuple[int, str], tuple[str, int | None, datetime]]
+_Said = tuple[str, int | None, datetime]  # signal, exit status, received_at
+# (monitor id, rid) -> the newest that counted, those of this batch included
+_Runs = dict[tuple[int, str], _Said]
 
 
-def _record_known(connection: Connection, rows: dict[str, MonitorRow], pings: Sequence[Ping], batch: Batch) -> None:
+def _record_known(
+    connection: Connection,
+    rows: dict[str, MonitorRow],
+    pings: Sequence[Ping],
+    known: Sequence[int],
+    batch: Batch,
+) -> None:
+    """Judge and store those of *pings* that stand at the places *known*: the others belong to no monitor."""
     encode, decode = ping_rows.coders(connection)
     tracks: dict[int, _Track] = {}
     stored: list[PingRow] = []
-    runs = ping_rows.newest_of_rids(connection, {(rows[ping.slug].id, ping.rid) for ping in pings if ping.rid})
-    for ping, ping_id in zip(pings, ping_rows.next_ids(connection, len(pings)), strict=True):
+    rids = {(rows[ping.slug].id, ping.rid) for ping in map(pings.__getitem__, known) if ping.rid}
+    runs = ping_rows.newest_of_rids(connection, rids)
+    for place, ping_id in zip(known, ping_rows.next_ids(connection, len(known)), strict=True):
+        ping = pings[place]
         row = rows[ping.slug]
         track = tracks.get(row.id)
         if track is None:
             track = tracks[row.id] = _track(row, decode)
-        outcome = _apply(track, ping, runs)
+        verdict = _apply(track, ping, runs)
+        if verdict.outcome is Outcome.METHOD:
+            batch.answers[place] = Answer.IGNORED
         track.ping_count += 1
         stored.append(
             PingRow(
@@ -138,19 +144,21 @@ def _record_known(connection: Connection, rows: dict[str, MonitorRow], pings: Se
                 track.ping_count,
                 track.last_ping_id,
                 encode(ping.received_at),
-                ping.signal.value,
+                verdict.signal.value,
                 ping.exit_status,
-                outcome,
+                verdict.outcome.value,
                 ping.method,
                 ping.rid,
                 ping.remote_addr,
                 ping.user_agent,
                 ping.body,
+                verdict.duration_ms,
+                verdict.flag,
             )
         )
         track.last_ping_id = ping_id
     _store(connection, tracks.values(), stored, encode)
-    _record_transitions(connection, tracks, pings[-1].received_at, batch)
+    _record_transitions(connection, tracks, pings[known[-1]].received_at, batch)
     batch.earliest_due_at = min(
         (track.state.due_at for track in tracks.values() if track.state.due_at is not None), default=None
     )
@@ -184,34 +192,58 @@ _STATUSES = {status.value: status for status in Status}
 _CAUSES = {cause.value: cause for cause in Cause}
 
 
-@lru_cache(maxsize=4096)
-def _timing(interval_seconds: int, grace_seconds: int, max_run_seconds: int | None) -> Timing:
-    """Many monitors share few timings, and making one costs more than finding it."""
-    return states.timing(interval_seconds, grace_seconds, max_run_seconds)
-
-
 def _track(row: MonitorRow, decode: Callable[[Any], datetime]) -> _Track:
     state = State(
         _STATUSES[row.status],
         None if row.last_ping is None else decode(row.last_ping),
         None if row.due_at is None else decode(row.due_at),
-        None if row.run_started_at is None else decode(row.run_started_at),
+        unpack_runs(row.open_runs),
         None if row.blind_due_at is None else decode(row.blind_due_at),
         None if row.down_cause is None else _CAUSES[row.down_cause],
+        row.contrary_count,
     )
-    timing = _timing(row.interval_seconds, row.grace_seconds, row.max_run_seconds)
+    timing = states.timing(
+        row.interval_seconds,
+        row.grace_seconds,
+        row.max_run_seconds,
+        row.schedule,
+        row.timezone,
+        row.failures_to_down,
+        row.successes_to_up,
+    )
     check_at = None if row.check_at is None else decode(row.check_at)
-    return _Track(row, timing, state, row.state_seq, check_at, row.last_ping_id, row.ping_count)
+    return _Track(
+        row, timing, unpack_rules(row.rules), state, row.state_seq, check_at, row.last_ping_id, row.ping_count
+    )
 
 
-def _apply(track: _Track, ping: Ping, runs: _Runs) -> str:
-    """Move the monitor by one ping; return how the ping's row is marked."""
+class _Verdict(NamedTuple):
+    """What came of one ping: `signal` as the monitor's rules read it, `duration_ms` of the run that it ended."""
+
+    signal: Signal
+    outcome: Outcome
+    duration_ms: int | None = None
+    flag: Flag | None = None
+
+
+def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
+    """Move the monitor by one ping."""
+    signal, outcome = ping.signal, Outcome.COUNTED
     if ping.is_prefetch:
-        return "prefetch"
-    if ping.rid is not None and _is_repeated(track, ping, runs, (track.row.id, ping.rid)):
-        return "repeat"
+        return _Verdict(signal, Outcome.PREFETCH)
+    if track.rules is not NO_RULES:
+        signal, outcome = read_signal(track.rules, signal, method=ping.method, body=ping.body)
+        if outcome is not Outcome.COUNTED:
+            return _Verdict(signal, outcome)
+    run_before = None
+    if ping.rid is not None:
+        run = (track.row.id, ping.rid)
+        run_before = runs.get(run)
+        if _is_repeated(track, ping, signal, run_before):
+            return _Verdict(signal, Outcome.REPEAT)
+        runs[run] = (signal.value, ping.exit_status, ping.received_at)
     before = track.state
-    after, transition = advance(before, ping.signal, at=ping.received_at, timing=track.timing)
+    after, transition = advance(before, signal, at=ping.received_at, timing=track.timing, rid=ping.rid)
     if before.blind_due_at is not None and after.blind_due_at is None:
         span = unseen(before, until=ping.received_at)
         if span is not None:
@@ -219,17 +251,40 @@ def _apply(track: _Track, ping: Ping, runs: _Runs) -> str:
     track.state = after
     if transition is not None:
         track.seq += 1
-        track.made.append((transition, track.seq, after.last_ping, Detail(exit_status=ping.exit_status)))
-    return "counted"
+        track.made.append((transition, track.seq, after.last_ping, _detail(track, before, ping)))
+    flagged = None
+    if track.rules is not NO_RULES:
+        flagged = flag(track.rules, signal, last_ping=before.last_ping, at=ping.received_at)
+    return _Verdict(signal, outcome, _duration_ms(before, signal, ping, run_before), flagged)
 
 
-def _is_repeated(track: _Track, ping: Ping, runs: _Runs, run: tuple[int, str]) -> bool:
-    newest = runs.get(run)
-    is_same = newest is not None and newest[:2] == (ping.signal.value, ping.exit_status)
-    if newest is not None and is_same and is_repeat(ping.received_at - newest[2], track.timing):
-        return True
-    runs[run] = (ping.signal.value, ping.exit_status, ping.received_at)
-    return False
+def _detail(track: _Track, before: State, ping: Ping) -> Detail:
+    """What the note says beyond the cause; *before* has counted the pings in a row that led to this one."""
+    in_a_row = before.contrary_count + 1 if before.contrary_count else None
+    return Detail(exit_status=ping.exit_status, in_a_row=in_a_row)
+
+
+def _duration_ms(before: State, signal: Signal, ping: Ping, run_before: _Said | None) -> int | None:
+    """Return how long the run took that *ping* ended; None where it ended none whose beginning is known.
+
+    A run is open no more once its limit was told and the next one began; its start is still in the log.
+    """
+    if signal is not Signal.SUCCESS and signal is not Signal.FAIL:
+        return None
+    run = ended_by(before.runs, ping.rid or ANONYMOUS) if before.runs else None
+    if run is not None:
+        started_at = run.started_at
+    elif run_before is not None and run_before[0] == Signal.START.value:
+        started_at = run_before[2]
+    else:
+        return None
+    return max(0, round((ping.received_at - started_at) / timedelta(milliseconds=1)))
+
+
+def _is_repeated(track: _Track, ping: Ping, signal: Signal, newest: _Said | None) -> bool:
+    if newest is None or newest[:2] != (signal.value, ping.exit_status):
+        return False
+    return is_repeat(ping.received_at - newest[2], track.timing)
 
 
 def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> MonitorUpdate:
@@ -238,9 +293,10 @@ def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> 
         state.status.value,
         None if state.last_ping is None else encode(state.last_ping),
         None if state.due_at is None else encode(state.due_at),
-        None if state.run_started_at is None else encode(state.run_started_at),
+        pack_runs(state.runs) if state.runs else None,
         None if state.blind_due_at is None else encode(state.blind_due_at),
         None if state.down_cause is None else state.down_cause.value,
+        state.contrary_count,
         track.seq,
         track.last_ping_id or 0,
         track.ping_count,

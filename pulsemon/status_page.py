@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from pulsemon.core.status import WORST_FIRST, Shown, shown
+from pulsemon.core.shown import WORST_FIRST, Shown, shown
 from pulsemon.db import Database, states
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
 

@@ -31,8 +31,9 @@ sys.path.insert(0, str(ROOT))
 from pulsemon import clock, evaluator, monitors, pings  # noqa: E402 - found only after the line above
 from pulsemon.core.status import Signal  # noqa: E402
 from pulsemon.db import Database  # noqa: E402
-from pulsemon.monitors import NewMonitor, View  # noqa: E402
+from pulsemon.monitors import NewMonitor  # noqa: E402
 from pulsemon.pings import Ping  # noqa: E402
+from pulsemon.views import View  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 TOKEN = "a-token-for-the-pictures-only"

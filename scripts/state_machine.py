@@ -46,9 +46,13 @@ _TAIL = """
 {others}
 
 * The deadline (`due_at`) is `last_ping + interval + grace`; a monitor is UP up to and including it, DOWN after. Noticed
-  late, the transition still bears the deadline.
+  late, the transition still bears the deadline. With a schedule it is the first firing after the last ping, plus the
+  grace; a ping up to five seconds before a firing counts as the one that the firing asks for.
 * An open run brings the deadline nearer, never further: start + `max_run_seconds`, else the grace, else the interval,
-  and at least a second.
+  and at least a second. Each open run has its own limit; the first one due counts.
+* Where a monitor asks for several failures in a row (or successes, from DOWN), the signals before the last of them set
+  `last_ping` and the deadline, and leave the status. A first success, from UNKNOWN, is believed at once.
+* A new schedule holds from the moment it is set: firings before are not owed.
 * UNKNOWN never becomes DOWN by silence alone; DOWN and PAUSED have no deadline.
 * A blind window (PulseMon was stopped, cut off or misled about the time) moves a deadline to its end plus the grace
   plus the interval or an hour, whichever is less; never nearer.

@@ -12,8 +12,9 @@ from pulsemon import monitors, pings
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables import Attempt, Base, BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
-from pulsemon.monitors import NewMonitor, View
+from pulsemon.monitors import NewMonitor
 from pulsemon.pings import Answer, Batch
+from pulsemon.views import View
 from tests.conftest import at
 
 START = at("10:00")

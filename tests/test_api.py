@@ -22,7 +22,11 @@ from tests.conftest import ADMIN_TOKEN, wait_until
 GOOD: dict[str, Any] = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}
 FIRST_FIELDS = ["name", "slug", "interval_seconds", "grace_seconds", "status", "last_ping", "webhook_url"]
 ALWAYS_FIELDS = ["token", "ping_url", "due_at", "webhook_secret", "created_at", "updated_at"]
-FURTHER_FIELDS = ["max_run_seconds", "webhook_switched_off_at", "ping_count", "late"]
+FURTHER_FIELDS = [
+    "max_run_seconds", "webhook_switched_off_at", "ping_count", "late", "schedule", "timezone", "failures_to_down",
+    "successes_to_up", "post_only", "success_keywords", "failure_keywords", "start_keywords", "min_gap_seconds",
+    "next_expected_at", "open_runs",
+]  # fmt: skip
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 MASK = "whsec_********"
 CLOSED = [

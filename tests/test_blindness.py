@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pulsemon import evaluation, log
 from pulsemon.core import status
 from pulsemon.db import Database, sqlite
-from pulsemon.monitors import View
+from pulsemon.views import View
 from tests.arrange import a_ping, history, make, record
 from tests.test_evaluation import Process, World
 

@@ -19,9 +19,9 @@ from pulsemon.db.tables import Delivery
 from pulsemon.dispatcher import LANE_WIDTH, LEASE, Leased, Sent
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.monitors import View
 from pulsemon.notify.http import GuardedClient
 from pulsemon.notify.message import Delivered, Outcome, Reason, Rejected, Retry
+from pulsemon.views import View
 from tests.arrange import (
     HOOK,
     START,

@@ -19,7 +19,7 @@ from pulsemon.db.tables import Node
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import HELD_SLEEP_SEC, LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, Evaluation, Surroundings
 from pulsemon.evaluator import Changed
-from pulsemon.monitors import View
+from pulsemon.views import View
 from tests.arrange import (
     START,
     a_ping,

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import Engine, delete, event, update
 
 from pulsemon import event_log, monitors, track_record
-from pulsemon.core.status import Cause, Signal, State, Status
+from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables import Delivery, History, Ping, UnseenSpan
 from pulsemon.errors import NotFound
 from pulsemon.event_log import NEWEST, ChangeEvent, Event, Kind, MessageEvent, PingEvent, Position
-from pulsemon.monitors import View
+from pulsemon.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, make_up, record, seconds
 from tests.conftest import at
 
@@ -188,7 +188,7 @@ def test_a_row_of_an_old_database_keeps_its_note(database: Database) -> None:
 
 def record_of(database: Database, monitor: View, now: Any) -> track_record.Record:
     view = again(database, monitor)
-    state = State(view.status, view.last_ping, view.due_at, view.run_started_at, view.blind_due_at)
+    state = view.state
     return track_record.read_record(database, view.id, created_at=view.created_at, state=state, now=now)
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulsemon.core import schedule
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import NewMonitor
-from pulsemon.web import forms
+from pulsemon.web import fields, forms
 
 GOOD = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -202,7 +203,7 @@ def test_a_secret_is_given_generated_or_absent(secret: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "x", "Generate", "whsec_", "whsec_MTIz", "whsec_!" + SECRET[7:], forms.SECRET_MASK]
+    "secret", ["", "x", "Generate", "whsec_", "whsec_MTIz", "whsec_!" + SECRET[7:], fields.SECRET_MASK]
 )
 def test_a_new_monitor_refuses_what_is_no_secret(secret: str) -> None:
     assert code(forms.create_from_json, GOOD | {"webhook_secret": secret}, "webhook_secret") == "secret"
@@ -233,7 +234,7 @@ def test_a_patch_obeys_the_same_rules() -> None:
 
 
 def test_the_mask_sent_back_leaves_the_secret_alone() -> None:
-    assert forms.changes_from_json({"webhook_secret": forms.SECRET_MASK, "grace_seconds": 5}) == {"grace_seconds": 5}
+    assert forms.changes_from_json({"webhook_secret": fields.SECRET_MASK, "grace_seconds": 5}) == {"grace_seconds": 5}
 
 
 @pytest.mark.parametrize("name", ["canary-4711", "Canary", "x" * 41, "\ud800", "a b", "", "name\0"])
@@ -246,7 +247,7 @@ def test_the_name_of_an_unknown_field_is_repeated_only_if_it_looks_like_one(name
 CANARY = "canary4711"
 
 
-@pytest.mark.parametrize("field", forms.FIELDS)
+@pytest.mark.parametrize("field", fields.FIELDS)
 @pytest.mark.parametrize("value", [CANARY + "\0", [CANARY], {CANARY: CANARY}, "\x01" + CANARY * 300, 471147114711])
 def test_no_error_repeats_what_was_sent(field: str, value: object) -> None:
     for problem in problems(forms.create_from_json, GOOD | {field: value, CANARY: CANARY}):
@@ -269,12 +270,17 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         GOOD | {"webhook_url": "x"},
         GOOD | {"webhook_url": "http://a/" + "x" * 2000},
         GOOD | {"webhook_secret": "x"},
+        GOOD | {"schedule": "@daily"},
+        GOOD | {"post_only": "yes"},
+        GOOD | {"success_keywords": "OK"},
+        GOOD | {"success_keywords": [""]},
     ]
     for data in bad:
         for problem in problems(forms.create_from_json, data):
-            assert problem.message == forms.MESSAGES[problem.code] % dict(problem.limits)
+            assert problem.message == fields.MESSAGES[problem.code] % dict(problem.limits)
             seen.add(problem.code)
-    assert seen == set(forms.MESSAGES)
+    # Those of schedules: tests/core/test_schedule.py and tests/test_schedule_words.py.
+    assert seen == set(fields.MESSAGES) - set(schedule.MESSAGES)
 
 
 JSON = st.recursive(
@@ -284,7 +290,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(forms.FIELDS) | st.text(st.characters(), max_size=5), JSON, max_size=8) | JSON)
+@given(st.dictionaries(st.sampled_from(fields.FIELDS) | st.text(st.characters(), max_size=5), JSON, max_size=8) | JSON)
 def test_whatever_json_holds_the_answer_is_a_monitor_or_an_error_that_can_be_sent(data: object) -> None:
     for read in (forms.create_from_json, forms.changes_from_json):
         try:
@@ -293,15 +299,15 @@ def test_whatever_json_holds_the_answer_is_a_monitor_or_an_error_that_can_be_sen
             json.dumps([repr(each) for each in refused.problems], ensure_ascii=False).encode()
 
 
-@given(st.fixed_dictionaries({}, optional={name: st.text(st.characters(), max_size=12) for name in forms.FIELDS}))
-def test_whatever_a_form_holds_the_answer_is_a_monitor_or_an_error(fields: dict[str, str]) -> None:
+@given(st.fixed_dictionaries({}, optional={name: st.text(st.characters(), max_size=12) for name in fields.FIELDS}))
+def test_whatever_a_form_holds_the_answer_is_a_monitor_or_an_error(form: dict[str, str]) -> None:
     for read in (forms.from_form, forms.changes_from_form):
         found: tuple[FieldProblem, ...] = ()
         try:
-            read(fields)
+            read(form)
         except Invalid as refused:
             found = refused.problems
-        assert all(each.field in forms.FIELDS for each in found)
+        assert all(each.field in fields.FIELDS for each in found)
 
 
 def test_a_form_is_converted_and_then_obeys_the_same_rules() -> None:
@@ -349,7 +355,7 @@ def test_an_emptied_field_of_the_edit_form_is_cleared_and_an_absent_one_stays() 
         "max_run_seconds": None,
     }
     assert code(forms.changes_from_form, {"name": ""}, "name") == "missing"
-    assert forms.changes_from_form({"webhook_secret": forms.SECRET_MASK}) == {}
+    assert forms.changes_from_form({"webhook_secret": fields.SECRET_MASK}) == {}
 
 
 @pytest.mark.parametrize(

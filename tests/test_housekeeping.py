@@ -11,8 +11,8 @@ from pulsemon import housekeeping, monitors
 from pulsemon.db import Database
 from pulsemon.db.tables import BlindWindowRow, DoomedPings, Ping
 from pulsemon.dispatcher import Sent, lease_due, settle
-from pulsemon.monitors import View
 from pulsemon.notify.message import Delivered
+from pulsemon.views import View
 from tests.arrange import (
     HOOK,
     START,

@@ -27,6 +27,7 @@ from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables import Base, History, Monitor
 from pulsemon.pings import Answer, Ping
+from pulsemon.views import View
 from tests.arrange import record, rows, transitions
 from tests.conftest import ROOT, at, wait_until
 from tests.test_evaluation import Process, World
@@ -174,7 +175,7 @@ def adopted(first: FirstPulseMon) -> Iterator[Database]:
     database.close()
 
 
-def named(database: Database, slug: str) -> monitors.View:
+def named(database: Database, slug: str) -> View:
     return monitors.get(database, monitors.by_slug(slug))
 
 

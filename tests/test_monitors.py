@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from pulsemon import evaluator, monitors
-from pulsemon.core.status import Shown, Signal, Status
+from pulsemon.core.shown import Shown
+from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables import Attempt, Delivery, History, UnseenSpan, Webhook
 from pulsemon.dispatcher import Sent, lease_due, settle
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.monitors import View, by_id, by_slug
+from pulsemon.monitors import by_id, by_slug
 from pulsemon.notify.message import Delivered
 from pulsemon.pings import Answer
+from pulsemon.views import View
 from tests.arrange import (
     HOOK,
     START,

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from pulsemon.errors import Invalid
 from pulsemon.web import app as web_app
-from pulsemon.web import forms, openapi
+from pulsemon.web import fields, forms, openapi
 from pulsemon.web.security import ADMIN_PREFIXES, CSP, Access
 from pulsemon.web.site import Site
 from tests.conftest import ADMIN_TOKEN, Server, require
@@ -140,15 +140,17 @@ def test_examples_keep_the_rules_that_they_explain() -> None:
 def test_the_schemas_of_bodies_state_the_rules(document: dict[str, Any]) -> None:
     for name in ("MonitorCreate", "MonitorPatch"):
         schema = document["components"]["schemas"][name]
-        fields = schema["properties"]
+        columns = schema["properties"]
         assert schema["additionalProperties"] is False
-        assert tuple(fields) == forms.FIELDS
-        assert (fields["name"]["minLength"], fields["name"]["maxLength"]) == (1, 200)
-        assert fields["slug"]["pattern"] == "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-        assert (fields["interval_seconds"]["minimum"], fields["interval_seconds"]["maximum"]) == (1, 315_360_000)
-        assert (fields["grace_seconds"]["minimum"], fields["grace_seconds"]["maximum"]) == (0, 315_360_000)
-        assert {"type": "null"} in fields["webhook_url"]["anyOf"]
-    assert document["components"]["schemas"]["MonitorCreate"]["required"] == ["name", "slug", "interval_seconds"]
+        assert tuple(columns) == fields.FIELDS
+        assert (columns["name"]["minLength"], columns["name"]["maxLength"]) == (1, 200)
+        assert columns["slug"]["pattern"] == "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+        assert (columns["interval_seconds"]["minimum"], columns["interval_seconds"]["maximum"]) == (1, 315_360_000)
+        assert (columns["grace_seconds"]["minimum"], columns["grace_seconds"]["maximum"]) == (0, 315_360_000)
+        assert {"type": "null"} in columns["webhook_url"]["anyOf"]
+    create = document["components"]["schemas"]["MonitorCreate"]
+    assert create["required"] == ["name", "slug"]
+    assert [either["required"] for either in create["oneOf"]] == [["interval_seconds"], ["schedule"]]
     assert "required" not in document["components"]["schemas"]["MonitorPatch"]
     assert "default" not in repr(document["components"]["schemas"]["MonitorPatch"])
 

@@ -15,6 +15,7 @@ from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
 from pulsemon.db.tables import History, Ping
 from pulsemon.pings import Answer, record_pings
+from pulsemon.views import View
 from tests.arrange import (
     HOOK,
     START,
@@ -116,9 +117,9 @@ class TestAdmission:
         assert record_pings(database, []).answers == []
 
 
-def make_stranger() -> monitors.View:
+def make_stranger() -> View:
     """A monitor that no database holds."""
-    return monitors.View(
+    return View(
         id=0,
         name="n",
         slug="stranger",
@@ -134,7 +135,6 @@ def make_stranger() -> monitors.View:
         updated_at=START,
         max_run_seconds=None,
         webhook_switched_off_at=None,
-        run_started_at=None,
         blind_due_at=None,
         ping_count=0,
     )
@@ -336,7 +336,7 @@ class TestPrefetch:
 class TestRepeats:
     """A client that repeats a ping whose answer it missed."""
 
-    def send(self, database: Database, monitor: monitors.View, when: datetime, signal: Signal, **fields: Any) -> str:
+    def send(self, database: Database, monitor: View, when: datetime, signal: Signal, **fields: Any) -> str:
         """Record one ping in a batch of its own and return how it was marked."""
         record(database, a_ping(monitor, when, signal, **{"rid": RID} | fields))
         outcome: str = stored(database, monitor)[-1].outcome

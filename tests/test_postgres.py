@@ -23,10 +23,10 @@ from pulsemon.dispatcher import Leased, Sent
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Contended, Unavailable
 from pulsemon.group_commit import PATIENCE_SEC
-from pulsemon.monitors import View
 from pulsemon.notify.http import GuardedClient
 from pulsemon.notify.message import Delivered
 from pulsemon.pings import Answer, Batch, Ping
+from pulsemon.views import View
 from tests.arrange import HOOK, START, a_ping, again, attempts, make, make_down, make_up, record, seconds, stored
 from tests.conftest import wait_until
 from tests.test_group_commit import running, soon

@@ -18,8 +18,9 @@ from pulsemon.db import Database
 from pulsemon.db.tables import Delivery, Monitor
 from pulsemon.dispatcher import Leased, Sent
 from pulsemon.errors import Conflict
-from pulsemon.monitors import NewMonitor, View, by_id
+from pulsemon.monitors import NewMonitor, by_id
 from pulsemon.notify.message import Delivered
+from pulsemon.views import View
 from tests.arrange import (
     HOOK,
     START,

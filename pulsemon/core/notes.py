@@ -10,11 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from pulsemon.core.status import Cause
-
-
-def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "translate this later"
-    """Mark *text* for the catalogues without translating it now."""
-    return text
+from pulsemon.core.texts import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +21,8 @@ class Detail:
     grace_seconds: int | None = None
     run_limit_seconds: int | None = None
     exit_status: int | None = None
+    in_a_row: int | None = None
+    has_calendar: bool = False
     was_blind: bool = False
 
     def to_json(self) -> str:
@@ -51,14 +49,23 @@ _TEMPLATES: dict[Cause, str] = {
     Cause.PAUSE: N_("Paused."),
     Cause.RESUME: N_("Resumed; waiting for the next ping."),
 }
+_SCHEDULED = N_("No ping at the time that the schedule expects, nor within the grace of %(grace_seconds)d s.")
+_IN_A_ROW = N_("It was number %(in_a_row)d in a row.")
 _EXIT_STATUS = N_("The job ended with exit status %(exit_status)d.")
 _WAS_BLIND = N_("PulseMon was blind when one was due: a ping may have been lost.")
 
 
 def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = str) -> str:
     """Return the sentence for *cause* in the language of *translate*."""
-    has_exit_status = cause is Cause.FAILURE and detail.exit_status is not None
-    template = _EXIT_STATUS if has_exit_status else _TEMPLATES[cause]
+    template = _TEMPLATES[cause]
+    if cause is Cause.FAILURE and detail.exit_status is not None:
+        template = _EXIT_STATUS
+    elif cause is Cause.SILENCE and detail.has_calendar:
+        template = _SCHEDULED
     numbers = {name: value or 0 for name, value in asdict(detail).items()}
-    sentence = translate(template) % numbers
-    return f"{sentence} {translate(_WAS_BLIND)}" if detail.was_blind else sentence
+    sentences = [template]
+    if detail.in_a_row:
+        sentences.append(_IN_A_ROW)
+    if detail.was_blind:
+        sentences.append(_WAS_BLIND)
+    return " ".join(translate(sentence) % numbers for sentence in sentences)

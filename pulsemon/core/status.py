@@ -11,6 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pulsemon.core import runs as open_runs
+from pulsemon.core.runs import ANONYMOUS, Runs
+from pulsemon.core.timing import Timing
+
 
 class Status(StrEnum):
     """The stored status. *Late* is derived (`is_late`) and counts as up."""
@@ -43,8 +47,6 @@ class Cause(StrEnum):
     RESUME = "resume"
 
 
-# Any shorter and a run that is started and ended by two requests would be late by the way they travel.
-SHORTEST_RUN = timedelta(seconds=1)
 # A blind window moves a deadline by at most this much beyond its end: a job that runs once a day must not go
 # unwatched for another day because PulseMon was restarted.
 LONGEST_EXTENSION = timedelta(hours=1)
@@ -59,34 +61,22 @@ OVERTAKEN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """When pings are expected: every `interval`, late for at most `grace`; a run may last `max_run`."""
-
-    interval: timedelta
-    grace: timedelta
-    max_run: timedelta | None = None
-
-    @property
-    def run_limit(self) -> timedelta:
-        """Return how long a run may take: `max_run`, else the grace, else the interval; at least a second."""
-        return max(self.max_run or self.grace or self.interval, SHORTEST_RUN)
-
-
-@dataclass(frozen=True, slots=True)
 class State:
     """What is stored of a monitor's present.
 
     `due_at` is the instant after which, without a further signal, the status expires; None: it never does.
     `blind_due_at` is the deadline that a blind window has moved: from then until the next signal nobody can say
     whether the monitor is up. `down_cause` tells a DOWN by silence, which an edit may heal, from one by failure.
+    `contrary_count` pings in a row spoke against the status and were too few to change it.
     """
 
     status: Status
     last_ping: datetime | None = None
     due_at: datetime | None = None
-    run_started_at: datetime | None = None
+    runs: Runs = ()
     blind_due_at: datetime | None = None
     down_cause: Cause | None = None
+    contrary_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,44 +125,83 @@ TRANSITIONS: dict[tuple[Status, Signal], Effect] = {
 }
 
 
-def advance(state: State, signal: Signal, *, at: datetime, timing: Timing) -> tuple[State, Transition | None]:
-    """Return the state after *signal* arrived at *at*, and the transition it made, if any.
+def advance(
+    state: State, signal: Signal, *, at: datetime, timing: Timing, rid: str | None = None
+) -> tuple[State, Transition | None]:
+    """Return the state after *signal* arrived at *at*, and the transition it made, if any. *rid* names the run.
 
     A deadline that passed before *at* without anybody noticing is not applied here: whoever holds the row calls
     `expire` first where that matters.
     """
     effect = TRANSITIONS[state.status, signal]
-    new = effect.status
     seen_at, last = at, state.last_ping
     if last is not None and at < last and last - at <= OVERTAKEN:
         seen_at = last  # what came later has been stored already, and time is not turned back
     if effect.ends_run:
-        after = State(
-            new,
-            seen_at,
-            seen_at + timing.interval + timing.grace if new is _UP else None,
-            None,
-            None,
-            Cause.FAILURE if new is _DOWN else None,
-        )
-    elif effect.starts_run:
-        after = _with_run(state, at, limit=at + timing.run_limit)
-    elif effect.sets_last_ping:
-        after = replace(state, last_ping=seen_at)
-    else:
-        after = state
+        return _conclude(state, effect, signal, at=at, seen_at=seen_at, timing=timing, rid=rid or ANONYMOUS)
+    if effect.starts_run:
+        return _with_run(state, rid or ANONYMOUS, at=at, limit=timing.run_limit), None
+    if effect.sets_last_ping:
+        return replace(state, last_ping=seen_at), None
+    return state, None
+
+
+def _conclude(
+    state: State, effect: Effect, signal: Signal, *, at: datetime, seen_at: datetime, timing: Timing, rid: str
+) -> tuple[State, Transition | None]:
+    """A success or a failure: it ends its run, says that the job is alive, and may change the status."""
+    new, contrary_count = _believed(state, effect.status, timing)
+    runs = state.runs
+    if runs:
+        runs = open_runs.without(runs, open_runs.ended_by(runs, rid))
+        # A limit that passed while the monitor was DOWN for another reason is not told afterwards.
+        runs = open_runs.mark_overdue(runs, now=at) if state.status is _DOWN else runs
+    cause = Cause.FAILURE if signal is _FAIL else state.down_cause
+    after = State(
+        new,
+        seen_at,
+        _sooner(timing.due_after(seen_at) if new is _UP else None, runs) if new is not _DOWN else None,
+        runs,
+        None,
+        cause if new is _DOWN else None,
+        contrary_count,
+    )
     if new is state.status:
         return after, None
     cause = Cause.PING if signal is _SUCCESS else Cause.FAILURE
     return after, Transition(state.status, new, at, cause, effect.told)
 
 
-def _with_run(state: State, at: datetime, *, limit: datetime) -> State:
-    """A run may only bring the deadline nearer, and the oldest open one counts. What is DOWN has no deadline."""
-    if state.status is _DOWN:
-        return replace(state, run_started_at=at)
-    due_at = limit if state.due_at is None else min(state.due_at, limit)
-    return replace(state, run_started_at=state.run_started_at or at, due_at=due_at)
+def _believed(state: State, new: Status, timing: Timing) -> tuple[Status, int]:
+    """Return the status after one more ping in favour of *new*, and how many now speak against it.
+
+    A first success is believed at once: nothing is known that it could contradict.
+    """
+    if new is state.status:
+        return new, 0
+    needed = 1
+    if new is _DOWN:
+        needed = timing.failures_to_down
+    elif state.status is _DOWN:
+        needed = timing.successes_to_up
+    count = state.contrary_count + 1
+    return (new, 0) if count >= needed else (state.status, count)
+
+
+def _sooner(due_at: datetime | None, runs: Runs) -> datetime | None:
+    """A run may only bring a deadline nearer."""
+    limit = open_runs.due_first(runs) if runs else None
+    if due_at is None or limit is None:
+        return due_at or limit
+    return min(due_at, limit)
+
+
+def _with_run(state: State, rid: str, *, at: datetime, limit: timedelta) -> State:
+    """What is DOWN has no deadline, and what runs meanwhile is noted all the same."""
+    runs = open_runs.begin(state.runs, rid, at=at, limit=limit)
+    if runs is state.runs:
+        return state
+    return replace(state, runs=runs, due_at=None if state.status is _DOWN else _sooner(state.due_at, runs))
 
 
 def expire(state: State, timing: Timing, *, now: datetime) -> tuple[State, Transition | None]:
@@ -187,30 +216,31 @@ def expire(state: State, timing: Timing, *, now: datetime) -> tuple[State, Trans
         # A hand edit left it: kept, it would be found overdue again at every look.
         return replace(state, due_at=None), None
     cause = Cause.RUN_LIMIT if _is_run_awaited_first(state, timing) else Cause.SILENCE
-    after = replace(state, status=_DOWN, due_at=None, blind_due_at=None, down_cause=cause)
+    runs = open_runs.mark_overdue(state.runs, now=now) if state.runs else ()
+    after = State(_DOWN, state.last_ping, None, runs, None, cause)
     return after, Transition(state.status, _DOWN, state.due_at, cause, told=True)
 
 
 def _is_run_awaited_first(state: State, timing: Timing) -> bool:
     """Return whether the end of an open run was due before the next ping was: a run does not excuse silence."""
-    if state.run_started_at is None:
+    started_at = open_runs.open_since(open_runs.watched(state.runs))
+    if started_at is None:
         return False
+    expected = _ping_due_at(state, timing)
+    return expected is None or started_at + timing.run_limit < expected
+
+
+def _ping_due_at(state: State, timing: Timing) -> datetime | None:
     if state.status is not _UP or state.last_ping is None:
-        return True
-    return state.run_started_at + timing.run_limit < state.last_ping + timing.interval + timing.grace
+        return None
+    return timing.due_after(timing.owed_from(state.last_ping))
 
 
 def deadline(state: State, timing: Timing) -> datetime | None:
     """Return the deadline that the rules give for *state*: what `due_at` should hold, blind windows apart."""
     if state.status not in (_UP, _UNKNOWN):
         return None
-    expected = None
-    if state.status is _UP and state.last_ping is not None:
-        expected = state.last_ping + timing.interval + timing.grace
-    if state.run_started_at is None:
-        return expected
-    limit = state.run_started_at + timing.run_limit
-    return limit if expected is None else min(expected, limit)
+    return _sooner(_ping_due_at(state, timing), state.runs)
 
 
 def reschedule(
@@ -223,6 +253,9 @@ def reschedule(
     """
     if state.status is _DOWN:
         return _heal(replace(state, due_at=None) if state.due_at else state, timing, now=now, cause=cause)
+    if cause is Cause.EDIT and state.runs:
+        is_excused = state.blind_due_at is not None
+        state = _with_runs(state, open_runs.limit_anew(state.runs, timing.run_limit, is_excused=is_excused))
     expected = deadline(state, timing)
     if state.blind_due_at is not None and state.due_at is not None and expected is not None:
         expected = max(expected, state.due_at)  # the time a blind window gave is not taken back
@@ -235,12 +268,13 @@ def reschedule(
 
 def _heal(state: State, timing: Timing, *, now: datetime, cause: Cause) -> tuple[State, Transition | None]:
     """What went DOWN by silence is UP again if the rules, as they are now, would not have let it go DOWN."""
-    if state.down_cause is not Cause.SILENCE or state.last_ping is None:
+    if state.down_cause is not Cause.SILENCE or state.last_ping is None or state.contrary_count:
         return state, None
-    expected = state.last_ping + timing.interval + timing.grace
-    if not state.last_ping <= now <= expected:  # a last_ping ahead of now: the clock was set back, nothing is known
-        return state, None
-    after = replace(state, status=_UP, due_at=expected, run_started_at=None, down_cause=None)
+    expected = timing.due_after(state.last_ping)
+    if expected is None or not state.last_ping <= now <= expected:
+        return state, None  # a last_ping ahead of now: the clock was set back, nothing is known
+    runs = open_runs.mark_overdue(state.runs, now=now)
+    after = State(_UP, state.last_ping, _sooner(timing.due_after(timing.owed_from(state.last_ping)), runs), runs)
     return after, Transition(_DOWN, _UP, now, cause, told=True)
 
 
@@ -256,12 +290,12 @@ def sweep(
         _lies_ahead(down_recorded_at, now) or (state.last_ping is not None and down_recorded_at <= state.last_ping)
     ):
         return state, None
-    if _lies_ahead(state.last_ping, now) or _lies_ahead(state.run_started_at, now):
+    if _lies_ahead(state.last_ping, now) or _lies_ahead(open_runs.open_since(state.runs), now):
         return expire(bound_after_step(state, timing, now=now), timing, now=now)
     expected = deadline(state, timing)
     if state.blind_due_at is not None and expected is not None and state.due_at is not None and state.due_at > expected:
         # A deadline that a blind window moved is right by design; only one that no window could have given is cut.
-        furthest = now + timing.interval + timing.grace + LONGEST_EXTENSION
+        furthest = _furthest(timing, now) + LONGEST_EXTENSION
         if state.due_at > furthest:
             return replace(state, due_at=furthest), None
         return expire(state, timing, now=now)
@@ -279,10 +313,19 @@ def bound_after_step(state: State, timing: Timing, *, now: datetime) -> State:
 
     For a clock that was set back: deadlines computed before would otherwise be noticed late by the size of the step.
     """
+    state = _with_runs(state, open_runs.bound(state.runs, now + timing.run_limit))
     if state.due_at is None:
         return state
-    furthest = now + timing.interval + timing.grace
+    furthest = _furthest(timing, now)
     return replace(state, due_at=furthest) if state.due_at > furthest else state
+
+
+def _with_runs(state: State, runs: Runs) -> State:
+    return state if runs is state.runs else replace(state, runs=runs)
+
+
+def _furthest(timing: Timing, now: datetime) -> datetime:
+    return timing.due_after(now) or now + timing.interval + timing.grace
 
 
 def pause(state: State, *, now: datetime) -> tuple[State, Transition | None]:
@@ -321,18 +364,23 @@ def excuse(state: State, timing: Timing, window: BlindWindow) -> State:
     if awaited_from is not None and window.ended_at <= awaited_from < state.due_at:
         return state
     moved = window.ended_at + min(timing.interval, LONGEST_EXTENSION) + timing.grace
-    if moved <= state.due_at:
-        return state
-    return replace(state, due_at=moved, blind_due_at=state.blind_due_at or state.due_at)
+    runs = open_runs.extend(state.runs, window.started_at, window.ended_at, moved)
+    # A run that began when the window was over, or has more time left than the window gave, is due as it was.
+    due_at = _sooner(moved, runs) or moved
+    if due_at <= state.due_at:
+        return _with_runs(state, runs)
+    return replace(state, due_at=due_at, runs=runs, blind_due_at=state.blind_due_at or state.due_at)
 
 
 def _awaited_from(state: State, timing: Timing) -> datetime | None:
     """Return since when a ping may be on its way: half an interval after the last, any time once a run is open."""
     starts = []
-    if state.run_started_at is not None:
-        starts.append(state.run_started_at)
+    if (run_started_at := open_runs.open_since(open_runs.watched(state.runs))) is not None:
+        starts.append(run_started_at)
     if state.status is _UP and state.last_ping is not None:
-        starts.append(state.last_ping + timing.interval / 2)
+        expected = timing.expected_after(timing.owed_from(state.last_ping))
+        if expected is not None:
+            starts.append(expected - timing.interval / 2)
     return min(starts, default=None)
 
 
@@ -341,41 +389,6 @@ def unseen(state: State, *, until: datetime) -> BlindWindow | None:
     if state.blind_due_at is None or until <= state.blind_due_at:
         return None
     return BlindWindow(state.blind_due_at, until)
-
-
-class Shown(StrEnum):
-    """What a reader sees: the stored status, with lateness and blindness told apart."""
-
-    UP = "up"
-    LATE = "late"
-    DOWN = "down"
-    PAUSED = "paused"
-    WAITING = "waiting"  # no ping yet
-    BLIND = "blind"  # PulseMon was blind when a ping was due
-
-
-# Whoever opens a page wants to know what is wrong.
-WORST_FIRST = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.WAITING, Shown.UP, Shown.PAUSED)
-
-
-def shown(state: State, timing: Timing, *, now: datetime) -> Shown:
-    """Return what to show at *now*."""
-    match state.status:
-        case Status.DOWN:
-            return Shown.DOWN
-        case Status.PAUSED:
-            return Shown.PAUSED
-        case Status.UNKNOWN:
-            return Shown.WAITING
-        case Status.UP:
-            if state.blind_due_at is not None and now > state.blind_due_at:
-                return Shown.BLIND
-            return Shown.LATE if is_late(state, timing, now=now) else Shown.UP
-
-
-def is_late(state: State, timing: Timing, *, now: datetime) -> bool:
-    """Return whether the interval has passed without a ping and the grace has not; counts as up."""
-    return state.status is _UP and state.last_ping is not None and now > state.last_ping + timing.interval
 
 
 def is_repeat(since: timedelta, timing: Timing) -> bool:

@@ -29,12 +29,18 @@ class MonitorRow(NamedTuple):
     last_ping: Any
     due_at: Any
     check_at: Any
-    run_started_at: Any
+    open_runs: str | None
     blind_due_at: Any
     down_cause: str | None
+    contrary_count: int
     state_seq: int
     last_ping_id: int | None
     ping_count: int
+    schedule: str | None
+    timezone: str | None
+    failures_to_down: int
+    successes_to_up: int
+    rules: str | None
 
 
 class MonitorUpdate(NamedTuple):
@@ -43,9 +49,10 @@ class MonitorUpdate(NamedTuple):
     status: str
     last_ping: Any
     due_at: Any
-    run_started_at: Any
+    open_runs: str | None
     blind_due_at: Any
     down_cause: str | None
+    contrary_count: int
     state_seq: int
     last_ping_id: int
     ping_count: int
@@ -69,6 +76,8 @@ class PingRow(NamedTuple):
     remote_addr: str | None
     user_agent: str | None
     body: bytes | None
+    duration_ms: int | None
+    flag: str | None
 
 
 _COLUMNS = ", ".join(MonitorRow._fields)
@@ -89,11 +98,12 @@ _UPDATE_AND_FILE_SQLITE = _update_sqlite(MonitorUpdate._fields[:-1])
 _INSERT_SQLITE = f"INSERT INTO pings ({', '.join(PingRow._fields)}) VALUES ({', '.join('?' * len(PingRow._fields))})"  # noqa: S608
 
 _UPDATE_TYPES = (
-    "text", "timestamptz", "timestamptz", "timestamptz", "timestamptz", "text", "int", "bigint", "int", "timestamptz",
+    "text", "timestamptz", "timestamptz", "text", "timestamptz", "text", "int", "int", "bigint", "int", "timestamptz",
     "int",
 )  # fmt: skip
 _PING_TYPES = (
     "bigint", "int", "int", "bigint", "timestamptz", "text", "int", "text", "text", "text", "text", "text", "bytea",
+    "bigint", "text",
 )  # fmt: skip
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, insert, select, update
 from sqlalchemy.orm import aliased
 
-from pulsemon.core.status import BlindWindow, Cause, State, Status, Timing
+from pulsemon.core import schedule as schedules
+from pulsemon.core.schedule import Calendar, ScheduleError
+from pulsemon.core.status import BlindWindow, Cause, State, Status
+from pulsemon.core.timing import Timing
 from pulsemon.db.tables import History, Monitor, UnseenSpan
 
 _newest = aliased(History)  # an alias, so that whoever joins the history itself does not correlate this one away
@@ -21,21 +25,31 @@ _DOWN_RECORDED_AT = (
     .scalar_subquery()
 )
 
+# What `timing` reads, in the order of its parameters.
+TIMING_COLUMNS = (
+    Monitor.interval_seconds,
+    Monitor.grace_seconds,
+    Monitor.max_run_seconds,
+    Monitor.schedule,
+    Monitor.timezone,
+    Monitor.failures_to_down,
+    Monitor.successes_to_up,
+    Monitor.schedule_since,
+)
 _COLUMNS = (
     Monitor.id,
     Monitor.slug,
     Monitor.name,
     Monitor.webhook_url,
-    Monitor.interval_seconds,
-    Monitor.grace_seconds,
-    Monitor.max_run_seconds,
     Monitor.status,
     Monitor.last_ping,
     Monitor.due_at,
     Monitor.check_at,
-    Monitor.run_started_at,
+    Monitor.open_runs,
     Monitor.blind_due_at,
     Monitor.down_cause,
+    Monitor.contrary_count,
+    *TIMING_COLUMNS,
     Monitor.state_seq,
     # One probe of an index, and only for what is DOWN.
     case((Monitor.status == Status.DOWN.value, _DOWN_RECORDED_AT)).label("down_recorded_at"),
@@ -75,14 +89,15 @@ def watched(row: Row[*tuple[Any, ...]]) -> Watched:
         slug=row.slug,
         name=row.name,
         webhook_url=row.webhook_url,
-        timing=timing(row.interval_seconds, row.grace_seconds, row.max_run_seconds),
+        timing=timing_of(row),
         state=State(
             Status(row.status),
             row.last_ping,
             row.due_at,
-            row.run_started_at,
+            row.open_runs,
             row.blind_due_at,
             Cause(row.down_cause) if row.down_cause else None,
+            row.contrary_count,
         ),
         seq=row.state_seq,
         check_at=row.check_at,
@@ -90,12 +105,39 @@ def watched(row: Row[*tuple[Any, ...]]) -> Watched:
     )
 
 
-def timing(interval_seconds: int, grace_seconds: int, max_run_seconds: int | None) -> Timing:
-    """Return the timing that three columns hold."""
+def timing_of(row: Any) -> Timing:
+    """Return the timing of a row that holds `TIMING_COLUMNS`, by their names."""
+    return timing(*(getattr(row, column.key) for column in TIMING_COLUMNS))
+
+
+def _calendar(expression: str, timezone: str) -> Calendar | None:
+    try:
+        return schedules.parse(expression, timezone)
+    except ScheduleError:
+        return None
+
+
+# Many monitors share few timings, and making one costs a ping more than finding it.
+@lru_cache(maxsize=4096)
+def timing(
+    interval_seconds: int,
+    grace_seconds: int,
+    max_run_seconds: int | None,
+    schedule: str | None = None,
+    timezone: str | None = None,
+    failures_to_down: int = 1,
+    successes_to_up: int = 1,
+    since: datetime | None = None,
+) -> Timing:
+    """Return the timing that the columns hold. A schedule that cannot be read any more leaves the interval to count."""
     return Timing(
         timedelta(seconds=interval_seconds),
         timedelta(seconds=grace_seconds),
         timedelta(seconds=max_run_seconds) if max_run_seconds else None,
+        None if schedule is None else _calendar(schedule, timezone or "UTC"),
+        failures_to_down,
+        successes_to_up,
+        since,
     )
 
 
@@ -107,9 +149,10 @@ _SAVE = (
         last_ping=bindparam("last_ping"),
         due_at=bindparam("due_at"),
         check_at=bindparam("due_at"),
-        run_started_at=bindparam("run_started_at"),
+        open_runs=bindparam("open_runs"),
         blind_due_at=bindparam("blind_due_at"),
         down_cause=bindparam("down_cause"),
+        contrary_count=bindparam("contrary_count"),
         state_seq=bindparam("state_seq"),
     )
 )
@@ -128,9 +171,10 @@ def save(connection: Connection, changes: Iterable[tuple[Watched, State, int]]) 
             "status": state.status.value,
             "last_ping": state.last_ping,
             "due_at": state.due_at,
-            "run_started_at": state.run_started_at,
+            "open_runs": state.runs,
             "blind_due_at": state.blind_due_at,
             "down_cause": state.down_cause.value if state.down_cause else None,
+            "contrary_count": state.contrary_count,
             "state_seq": seq,
         }
         for monitor, state, seq in changes

@@ -23,6 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from pulsemon.core.rules import Rules
+from pulsemon.core.runs import Runs
+from pulsemon.db.packed import PackedRules, PackedRuns
 from pulsemon.db.types import UtcDateTime
 
 # SQLite counts up by itself only for a column declared INTEGER.
@@ -81,13 +84,21 @@ class Monitor(Base):
     # Never after due_at: a ping that moves the deadline may leave it, and with it the index (docs/decisions/0010).
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     state_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    run_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     blind_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     down_cause: Mapped[str | None] = mapped_column(String(16))
     max_run_seconds: Mapped[int | None] = mapped_column(Integer)
     # The newest ping; with pings.prev_id a chain that an index over pings would cost every ping 5 us to replace.
     last_ping_id: Mapped[int | None] = mapped_column(BigInteger)
     ping_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    open_runs: Mapped[Runs] = mapped_column(PackedRuns, nullable=True)
+    # A cron or OnCalendar expression in place of the interval, and since when it holds.
+    schedule: Mapped[str | None] = mapped_column(Text)
+    timezone: Mapped[str | None] = mapped_column(Text)
+    schedule_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failures_to_down: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    successes_to_up: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    contrary_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    rules: Mapped[Rules] = mapped_column(PackedRules, nullable=True)
 
 
 class History(Base):
@@ -141,12 +152,14 @@ class Ping(Base):
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
     signal: Mapped[str] = mapped_column(String(8))
     exit_status: Mapped[int | None] = mapped_column(Integer)
-    outcome: Mapped[str] = mapped_column(String(16))  # counted, repeat, prefetch
+    outcome: Mapped[str] = mapped_column(String(16))  # of core.rules.Outcome
     method: Mapped[str] = mapped_column(String(8))
     rid: Mapped[str | None] = mapped_column(String(36))
     remote_addr: Mapped[str | None] = mapped_column(String(64))
     user_agent: Mapped[str | None] = mapped_column(String(256))
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)  # of the run that this ping ended
+    flag: Mapped[str | None] = mapped_column(String(8))  # of core.rules.Flag
 
 
 class DoomedPings(Base):

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 
 import pulsemon
 from pulsemon.core.alerting import LONGEST_RETRY_AFTER
-from pulsemon.core.notes import N_
+from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 from pulsemon.notify.http import Failed, GuardedClient, NotSent, Reply, read_url
 from pulsemon.notify.message import Delivered, Message, Outcome, Reason, Rejected, Retry

@@ -21,12 +21,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import monitors
-from pulsemon.core.status import Shown
+from pulsemon.core.rules import Rules
+from pulsemon.core.runs import Run
+from pulsemon.core.shown import Shown
 from pulsemon.errors import NotFound
 from pulsemon.history import Entry, history
-from pulsemon.monitors import GENERATE, View
-from pulsemon.web import forms, openapi
-from pulsemon.web.forms import SECRET_MASK, MonitorCreate, MonitorPatch
+from pulsemon.monitors import GENERATE
+from pulsemon.views import View
+from pulsemon.web import fields, forms, openapi
+from pulsemon.web.fields import SECRET_MASK, MonitorCreate, MonitorPatch
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import Site, site_of
 
@@ -68,6 +71,32 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         "webhook_switched_off_at": instant(view.webhook_switched_off_at),
         "ping_count": view.ping_count,
         "late": view.shown(now=now) is Shown.LATE,
+        "schedule": view.schedule,
+        "timezone": view.timezone,
+        "failures_to_down": view.failures_to_down,
+        "successes_to_up": view.successes_to_up,
+        **_rules_answer(view.rules),
+        "next_expected_at": instant(view.next_expected_at),
+        "open_runs": [_open_run_answer(run) for run in view.open_runs],
+    }
+
+
+def _rules_answer(rules: Rules) -> dict[str, Any]:
+    return {
+        "post_only": rules.is_post_only,
+        "success_keywords": rules.success_keywords,
+        "failure_keywords": rules.failure_keywords,
+        "start_keywords": rules.start_keywords,
+        "min_gap_seconds": None if rules.min_gap is None else int(rules.min_gap.total_seconds()),
+    }
+
+
+def _open_run_answer(run: Run) -> dict[str, Any]:
+    return {
+        "rid": run.rid or None,
+        "started_at": instant(run.started_at),
+        "due_at": instant(run.due_at),
+        "overdue": run.is_overdue,
     }
 
 
@@ -151,7 +180,7 @@ Body = Annotated[object, Depends(read_json)]
 Paging = Annotated[Page, Depends(read_page)]
 
 _BAD_BODY = openapi.invalid(
-    "body", "interval_seconds", msg=forms.problem("interval_seconds", "not-whole").message, rule="not-whole"
+    "body", "interval_seconds", msg=fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
 )
 _BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _DELETED: dict[int | str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pulsemon.core.notes import N_
+from pulsemon.core.texts import N_
 
 
 @dataclass(frozen=True, slots=True)

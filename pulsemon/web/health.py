@@ -22,10 +22,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import __version__, access, clock, dispatcher, monitors
-from pulsemon.core.status import Shown
+from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
-from pulsemon.monitors import View
+from pulsemon.views import View
 from pulsemon.web import openapi
 from pulsemon.web.security import PublicRoute, is_admin
 from pulsemon.web.site import Site, site_of

@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from pulsemon.web.forms import MonitorCreate, MonitorPatch
+from pulsemon.web.fields import MonitorCreate, MonitorPatch
 from pulsemon.web.security import ADMIN_PREFIXES
 
 _DESCRIPTION = """\
@@ -62,6 +62,17 @@ EXAMPLE_MONITOR = {
     "webhook_switched_off_at": None,
     "ping_count": 2,
     "late": False,
+    "schedule": None,
+    "timezone": "UTC",
+    "failures_to_down": 1,
+    "successes_to_up": 1,
+    "post_only": False,
+    "success_keywords": [],
+    "failure_keywords": ["ERROR"],
+    "start_keywords": [],
+    "min_gap_seconds": None,
+    "next_expected_at": "2026-03-03T03:00:12.480Z",
+    "open_runs": [],
 }
 EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
     "status": "UNKNOWN",
@@ -69,6 +80,7 @@ EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
     "due_at": None,
     "webhook_secret": "whsec_RVhBTVBMRS1FWEFNUExFLUVYQU1QTEUtRVhBTVBMRS0=",
     "ping_count": 0,
+    "next_expected_at": None,
 }
 EXAMPLE_HISTORY = {
     "prev_status": "UP",
@@ -81,12 +93,21 @@ EXAMPLE_HISTORY = {
 }
 
 
+class OpenRunAnswer(BaseModel):
+    """A run that was started and has not ended."""
+
+    rid: str | None = Field(description="Null for the one that was started without a rid.")
+    started_at: AwareDatetime
+    due_at: AwareDatetime = Field(description="When it has to end.")
+    overdue: bool = Field(description="It did not, and that was told. It is forgotten when the next run starts.")
+
+
 class MonitorAnswer(BaseModel):
     """A monitor, as the API shows it."""
 
     name: str
     slug: str
-    interval_seconds: int
+    interval_seconds: int = Field(description="With a schedule: the time between two of its firings.")
     grace_seconds: int
     status: StatusName
     last_ping: AwareDatetime | None = Field(description="The last success or failure that arrived.")
@@ -103,6 +124,17 @@ class MonitorAnswer(BaseModel):
     )
     ping_count: int
     late: bool = Field(description="Past the interval and within the grace; counts as up.")
+    schedule: str | None = Field(description="A cron or OnCalendar expression; null: every `interval_seconds`.")
+    timezone: str = Field(description="The time zone that the schedule is read in.")
+    failures_to_down: int = Field(description="This many failures in a row make it DOWN.")
+    successes_to_up: int = Field(description="This many successes in a row make it UP again.")
+    post_only: bool = Field(description="GET and HEAD count for nothing.")
+    success_keywords: list[str]
+    failure_keywords: list[str]
+    start_keywords: list[str]
+    min_gap_seconds: int | None = Field(description="A success sooner than this after the last is flagged as early.")
+    next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
+    open_runs: list[OpenRunAnswer]
 
 
 class HistoryAnswer(BaseModel):

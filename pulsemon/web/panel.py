@@ -194,6 +194,12 @@ def record_fragment(request: Request, monitor_id: int) -> Response:
     return rendering.page(request, "parts/record.html", **panel_pages.record_values(request, view))
 
 
+@router.get("/fragments/schedule")
+def schedule_fragment(request: Request) -> Response:
+    """Answer with the next firings of `?schedule=` in `?timezone=`, or with what is wrong with them."""
+    return rendering.page(request, "parts/schedule_preview.html", **panel_pages.schedule_values(request))
+
+
 @router.get("/events")
 async def events(request: Request) -> Response:
     """Tell an open panel at once that something changed, until it goes or the server stops."""

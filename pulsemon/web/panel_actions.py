@@ -13,11 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Message
 
 from pulsemon import dispatcher, event_log, monitors
-from pulsemon.core.notes import N_
 from pulsemon.core.status import Signal
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
-from pulsemon.monitors import View
 from pulsemon.pings import Answer, Ping
+from pulsemon.views import View
 from pulsemon.web import forms, panel_pages, rendering
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
@@ -141,7 +141,7 @@ async def test_ping(request: Request, monitor_id: int) -> Response:
         user_agent="PulseMon panel (test ping)",
     )
     match await site.lane.submit(ping):
-        case Answer.STORED:
+        case Answer.STORED | Answer.IGNORED:
             return _to(view.id, "pinged")
         case Answer.UNKNOWN:
             raise NotFound("There is no such monitor.")

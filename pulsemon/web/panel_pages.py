@@ -15,14 +15,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon import event_log, monitors, status_page, track_record
-from pulsemon.core.notes import N_
-from pulsemon.core.status import WORST_FIRST, BlindWindow, Shown, State
+from pulsemon.core.rules import Rules
+from pulsemon.core.shown import WORST_FIRST, Shown
+from pulsemon.core.status import BlindWindow
+from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.event_log import Kind, Position
-from pulsemon.monitors import View
-from pulsemon.web import connect, rendering
-from pulsemon.web.forms import SECRET_MASK
+from pulsemon.views import View
+from pulsemon.web import connect, rendering, schedule_words
+from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
 PAGE_SIZE = 100
@@ -156,7 +158,20 @@ def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[F
     said: dict[str, str] = {}
     for each in problems:
         said.setdefault(each.field, words.problem(each))
-    return {"typed": typed, "problems": said, "presets": PRESETS}
+    zones = schedule_words.zone_suggestions()
+    return {"typed": typed, "problems": said, "presets": PRESETS, "zones": zones}
+
+
+def schedule_values(request: Request) -> dict[str, Any]:
+    """Return what the preview of the schedule in the address shows; nothing where there is none yet."""
+    typed = request.query_params
+    preview = schedule_words.preview(
+        typed.get("schedule", ""),
+        typed.get("timezone", ""),
+        locale=rendering.locale_of(request),
+        now=site_of(request).now(),
+    )
+    return {"preview": preview}
 
 
 def fields_of(view: View) -> dict[str, str]:
@@ -169,6 +184,21 @@ def fields_of(view: View) -> dict[str, str]:
         "webhook_url": view.webhook_url or "",
         "webhook_secret": SECRET_MASK if view.webhook_secret else "",
         "max_run_seconds": str(view.max_run_seconds or ""),
+        "schedule": view.schedule or "",
+        "timezone": view.timezone if view.schedule else "",
+        "failures_to_down": str(view.failures_to_down),
+        "successes_to_up": str(view.successes_to_up),
+        **_fields_of_rules(view.rules),
+    }
+
+
+def _fields_of_rules(rules: Rules) -> dict[str, str]:
+    return {
+        "post_only": "yes" if rules.is_post_only else "no",
+        "success_keywords": "\n".join(rules.success_keywords),
+        "failure_keywords": "\n".join(rules.failure_keywords),
+        "start_keywords": "\n".join(rules.start_keywords),
+        "min_gap_seconds": "" if rules.min_gap is None else str(int(rules.min_gap.total_seconds())),
     }
 
 
@@ -183,14 +213,13 @@ def head_values(request: Request, view: View) -> dict[str, Any]:
 def record_values(request: Request, view: View) -> dict[str, Any]:
     """Return what lies below it: availability, outages and the part of the event log that the address names."""
     site = site_of(request)
-    state = State(view.status, view.last_ping, view.due_at, view.run_started_at, view.blind_due_at)
     kind = request.query_params.get("kind", "")
     kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
     start = Position.from_text(request.query_params.get("from", ""))
     return {
         "view": view,
         "record": track_record.read_record(
-            site.database, view.id, created_at=view.created_at, state=state, now=site.now()
+            site.database, view.id, created_at=view.created_at, state=view.state, now=site.now()
         ),
         "log": event_log.read_log(site.database, view.id, start=start, kinds=kinds),
         "kind": kind if len(kinds) == 1 else "",

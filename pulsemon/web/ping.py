@@ -70,6 +70,7 @@ def _response(status: int, body: bytes, *extra: tuple[bytes, bytes]) -> Response
 
 _OK = _response(200, b'{"ok": true}')
 _OK_UNFINISHED = _response(200, b'{"ok": true}', _CLOSE)
+_OK_METHOD = _response(200, b'{"ok": true, "ignored": "method"}')
 _OK_PREFETCH = _response(200, b'{"ok": true, "ignored": "prefetch"}')
 # One answer for an unknown slug, a wrong token and a path that cannot be: nobody learns which slugs exist.
 _NOT_FOUND = _response(404, b'{"detail": "Not Found"}')
@@ -147,6 +148,8 @@ def response_to(ping: Ping, answer: Answer, *, is_finished: bool = True) -> Resp
         if ping.is_prefetch:
             return _OK_PREFETCH
         return _OK if is_finished else _OK_UNFINISHED
+    if answer is Answer.IGNORED:
+        return _OK_METHOD
     return _NOT_FOUND if answer is Answer.UNKNOWN else _UNAVAILABLE
 
 

@@ -17,13 +17,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pulsemon.core.notes import N_, describe
-from pulsemon.core.status import Shown, Status
+from pulsemon.core.notes import describe
+from pulsemon.core.shown import Shown
+from pulsemon.core.status import Status
+from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.track_record import Turn
-from pulsemon.web.forms import MESSAGES
+from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
 
 _FOLDER = Path(__file__).parent

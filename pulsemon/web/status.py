@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon import status_page
-from pulsemon.core.notes import N_
-from pulsemon.core.status import Shown
+from pulsemon.core.shown import Shown
+from pulsemon.core.texts import N_
 from pulsemon.errors import Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.status_page import PublicPage

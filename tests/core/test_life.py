@@ -15,7 +15,6 @@ from pulsemon.core.status import (
     Signal,
     State,
     Status,
-    Timing,
     Transition,
     advance,
     excuse,
@@ -25,6 +24,7 @@ from pulsemon.core.status import (
     resume,
     sweep,
 )
+from pulsemon.core.timing import Timing
 from tests.conftest import at
 
 _SECOND = timedelta(seconds=1)

@@ -55,7 +55,7 @@ def test_a_down_after_blindness_says_that_a_ping_may_have_been_lost() -> None:
 numbers = st.none() | st.integers(0, 10**9)
 
 
-@given(st.builds(Detail, numbers, numbers, numbers, numbers, st.booleans()))
+@given(st.builds(Detail, numbers, numbers, numbers, numbers, numbers, st.booleans(), st.booleans()))
 def test_a_detail_survives_the_database(detail: Detail) -> None:
     assert Detail.from_json(detail.to_json()) == detail
 

@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from pulsemon.core.status import State, Status, Timing, Transition, expire, pause, reschedule, resume
+from pulsemon.core.runs import Run
+from pulsemon.core.status import State, Status, Transition, expire, pause, reschedule, resume
+from pulsemon.core.timing import Timing
 from tests.conftest import ROOT, at
 
 TIMING = Timing(timedelta(minutes=4), timedelta(minutes=1))
@@ -33,7 +35,7 @@ def test_the_page_is_up_to_date(script: ModuleType) -> None:
 def test_the_transitions_that_no_signal_makes_are_those_that_the_functions_make(script: ModuleType) -> None:
     up = State(Status.UP, at("10:00"), at("10:05"))
     down, _ = expire(up, TIMING, now=at("10:06"))
-    running = State(Status.UNKNOWN, run_started_at=at("10:00"), due_at=at("10:01"))
+    running = State(Status.UNKNOWN, runs=(Run("", at("10:00"), at("10:01")),), due_at=at("10:01"))
     longer = Timing(timedelta(hours=1), timedelta(0))
     shorter = Timing(timedelta(seconds=1), timedelta(0))
     made = [

@@ -9,38 +9,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulsemon.core.runs import Run, in_order, open_since
+from pulsemon.core.shown import Shown, is_late, shown
 from pulsemon.core.status import (
     CLOCK_TOLERANCE,
     LONGEST_EXTENSION,
     TRANSITIONS,
     BlindWindow,
     Cause,
-    Shown,
     Signal,
     State,
     Status,
-    Timing,
     Transition,
     advance,
     bound_after_step,
     deadline,
     excuse,
     expire,
-    is_late,
     is_repeat,
     pause,
     reschedule,
     resume,
-    shown,
     sweep,
     unseen,
 )
+from pulsemon.core.timing import Timing
 from tests.conftest import at
 
 MICROSECOND = timedelta(microseconds=1)
 # Pings every four minutes, a minute of grace: a ping at 10:00 is due again at 10:05.
 TIMING = Timing(timedelta(minutes=4), timedelta(minutes=1))
 NOW = at("10:00")
+A_RUN = Run("", at("09:59"), at("10:00"))
 
 
 def up(last_ping: datetime = NOW, timing: Timing = TIMING) -> State:
@@ -106,7 +106,7 @@ def test_every_signal_in_every_status(status: Status, signal: Signal) -> None:
 
 @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.UP, Status.DOWN])
 def test_a_success_sets_the_deadline_and_forgets_run_and_blindness(status: Status) -> None:
-    before = replace(one_of(status), run_started_at=at("09:59"), blind_due_at=at("09:59"))
+    before = replace(one_of(status), runs=(A_RUN,), blind_due_at=at("09:59"))
 
     after, _ = advance(before, Signal.SUCCESS, at=NOW, timing=TIMING)
 
@@ -170,7 +170,8 @@ class TestRuns:
     def test_start_brings_the_deadline_nearer(self) -> None:
         after, transition = advance(up(), Signal.START, at=at("10:01"), timing=self.RUN)
 
-        assert (after.due_at, after.run_started_at, transition) == (at("10:02:30"), at("10:01"), None)
+        assert (after.due_at, transition) == (at("10:02:30"), None)
+        assert after.runs == (Run("", at("10:01"), at("10:02:30")),)
 
     def test_start_never_moves_the_deadline_away(self) -> None:
         after, _ = advance(up(), Signal.START, at=at("10:04:30"), timing=self.RUN)
@@ -181,7 +182,7 @@ class TestRuns:
         once, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.RUN)
         twice, _ = advance(once, Signal.START, at=at("10:02"), timing=self.RUN)
 
-        assert (twice.due_at, twice.run_started_at) == (at("10:02:30"), at("10:01"))
+        assert twice == once
 
     @pytest.mark.parametrize(
         ("timing", "limit"),
@@ -236,7 +237,7 @@ class TestRuns:
     def test_start_while_down_is_noted_and_sets_no_deadline(self) -> None:
         after, transition = advance(down(), Signal.START, at=at("11:00"), timing=self.RUN)
 
-        assert (after.run_started_at, after.due_at, transition) == (at("11:00"), None, None)
+        assert (open_since(after.runs), after.due_at, transition) == (at("11:00"), None, None)
 
 
 class TestEdit:
@@ -394,7 +395,7 @@ class TestSweep:
 class TestPause:
     @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.UP, Status.DOWN])
     def test_pause_keeps_only_the_last_ping_and_tells_nobody(self, status: Status) -> None:
-        before = replace(one_of(status), run_started_at=at("09:59"), blind_due_at=at("09:59"))
+        before = replace(one_of(status), runs=(A_RUN,), blind_due_at=at("09:59"))
 
         after, transition = pause(before, now=NOW)
 
@@ -560,14 +561,23 @@ class TestRepeat:
 seconds = st.integers(0, 7_200).map(lambda each: NOW + timedelta(seconds=each))
 spans_of_time = st.integers(0, 3_600).map(lambda each: timedelta(seconds=each))
 timings = st.builds(Timing, spans_of_time, spans_of_time, st.none() | spans_of_time)
+one_run = st.builds(
+    lambda rid, start, span, is_overdue: Run(rid, start, start + span, is_overdue),
+    st.sampled_from(["", "a", "b"]),
+    seconds,
+    spans_of_time,
+    st.booleans(),
+)
+several_runs = st.lists(one_run, max_size=3, unique_by=lambda run: run.rid).map(in_order)
 states = st.builds(
     State,
     st.sampled_from(Status),
     st.none() | seconds,
     st.none() | seconds,
-    st.none() | seconds,
+    several_runs,
     st.none() | seconds,
     st.none() | st.sampled_from(Cause),
+    st.integers(0, 2),
 )
 windows = st.tuples(seconds, seconds).map(lambda ends: BlindWindow(min(ends), max(ends)))
 

@@ -116,7 +116,8 @@ from pulsemon.db.tables import Monitor
 Select.with_for_update = lambda self, **_: self
 ping_rows._SELECT_POSTGRES = ping_rows._SELECT_POSTGRES.replace("FOR NO KEY UPDATE", "")
 values = {each.name: bindparam(each.name) for each in Monitor.__table__.columns if each.name in (
-    "status", "last_ping", "due_at", "check_at", "run_started_at", "blind_due_at", "down_cause", "state_seq")}
+    "status", "last_ping", "due_at", "check_at", "open_runs", "blind_due_at", "down_cause",
+    "contrary_count", "state_seq")}
 states._SAVE = update(Monitor).where(Monitor.id == bindparam("its_id")).values(values)
 save = states.save
 def save_without_its_seq(connection, changes):
@@ -124,7 +125,8 @@ def save_without_its_seq(connection, changes):
     if changes:
         connection.execute(states._SAVE, [
             {"its_id": monitor.id, "status": state.status.value, "last_ping": state.last_ping, "due_at": state.due_at,
-             "check_at": state.due_at, "run_started_at": state.run_started_at, "blind_due_at": state.blind_due_at,
+             "check_at": state.due_at, "open_runs": state.runs,
+             "contrary_count": state.contrary_count, "blind_due_at": state.blind_due_at,
              "down_cause": state.down_cause.value if state.down_cause else None, "state_seq": seq}
             for monitor, state, seq in changes])
 states.save = save_without_its_seq

@@ -1,0 +1,107 @@
+"""Small values that live in a column as text, because every ping reads them with the monitor's row.
+
+What a hand edit left unreadable is read as nothing: the watch over every other monitor must go on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Dialect, Text
+from sqlalchemy.types import TypeDecorator
+
+from pulsemon.core import runs as open_runs
+from pulsemon.core.rules import NO_RULES, Rules
+from pulsemon.core.runs import Run, Runs
+from pulsemon.db.types import from_text, to_text
+
+
+def pack_runs(runs: Runs) -> str | None:
+    """Return what `unpack_runs` reads; None for no run."""
+    if not runs:
+        return None
+    return json.dumps([[run.rid, to_text(run.started_at), to_text(run.due_at), run.is_overdue] for run in runs])
+
+
+def unpack_runs(text: str | None) -> Runs:
+    """Return the runs that `pack_runs` wrote."""
+    if text is None:
+        return ()
+    try:
+        rows = json.loads(text)
+        runs = [Run(str(rid), from_text(start), from_text(due), bool(is_over)) for rid, start, due, is_over in rows]
+    except (ValueError, TypeError):
+        return ()
+    return open_runs.in_order(runs)
+
+
+def pack_rules(rules: Rules) -> str | None:
+    """Return what `unpack_rules` reads; None for none."""
+    if rules == NO_RULES:
+        return None
+    packed = {
+        "post_only": rules.is_post_only,
+        "success": rules.success_keywords,
+        "failure": rules.failure_keywords,
+        "start": rules.start_keywords,
+        "min_gap": None if rules.min_gap is None else int(rules.min_gap.total_seconds()),
+    }
+    return json.dumps({name: value for name, value in packed.items() if value}, ensure_ascii=False)
+
+
+# Read with every ping of the monitor, and changed about never.
+@lru_cache(maxsize=1024)
+def unpack_rules(text: str | None) -> Rules:
+    """Return the rules that `pack_rules` wrote."""
+    if text is None:
+        return NO_RULES
+    try:
+        packed = json.loads(text)
+        words = {name: tuple(map(str, packed.get(name, ()))) for name in ("success", "failure", "start")}
+        min_gap = packed.get("min_gap")
+        return Rules(
+            bool(packed.get("post_only")),
+            words["success"],
+            words["failure"],
+            words["start"],
+            None if min_gap is None else timedelta(seconds=int(min_gap)),
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return NO_RULES
+
+
+class _Packed(TypeDecorator[Any]):
+    """A column whose text `_pack` writes and `_unpack` reads."""
+
+    impl = Text
+    cache_ok = True
+    _pack: Callable[[Any], str | None]
+    _unpack: Callable[[str | None], Any]
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Write it as text."""
+        return type(self)._pack(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read it from the text."""
+        return type(self)._unpack(value)
+
+
+class PackedRuns(_Packed):
+    """The open runs of a monitor."""
+
+    cache_ok = True
+    _pack = staticmethod(pack_runs)
+    _unpack = staticmethod(unpack_runs)
+
+
+class PackedRules(_Packed):
+    """The rules of a monitor."""
+
+    cache_ok = True
+    _pack = staticmethod(pack_rules)
+    _unpack = staticmethod(unpack_rules)

@@ -1,0 +1,128 @@
+"""A monitor as it is shown: everything that the API, the panel and the command line know of it. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
+
+from pulsemon.core import runs as open_runs
+from pulsemon.core import shown
+from pulsemon.core.rules import NO_RULES, Rules
+from pulsemon.core.runs import Runs
+from pulsemon.core.shown import Shown
+from pulsemon.core.status import State, Status
+from pulsemon.core.timing import Timing
+from pulsemon.db import states
+from pulsemon.db.tables import Monitor, Webhook
+from pulsemon.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One monitor. With a `schedule`, read in `timezone`, `interval_seconds` is the time between two firings."""
+
+    id: int
+    name: str
+    slug: str
+    interval_seconds: int
+    grace_seconds: int
+    status: Status
+    last_ping: datetime | None
+    webhook_url: str | None
+    token: str
+    due_at: datetime | None
+    webhook_secret: str | None
+    created_at: datetime
+    updated_at: datetime
+    max_run_seconds: int | None
+    webhook_switched_off_at: datetime | None
+    blind_due_at: datetime | None
+    ping_count: int
+    schedule: str | None = None
+    timezone: str = "UTC"
+    schedule_since: datetime | None = None
+    failures_to_down: int = 1
+    successes_to_up: int = 1
+    contrary_count: int = 0
+    open_runs: Runs = ()
+    rules: Rules = NO_RULES
+
+    @property
+    def timing(self) -> Timing:
+        """Return when its pings are expected."""
+        return states.timing_of(self)
+
+    @property
+    def state(self) -> State:
+        """Return its state, as far as what is shown depends on it."""
+        return State(
+            self.status, self.last_ping, self.due_at, self.open_runs, self.blind_due_at, None, self.contrary_count
+        )
+
+    def shown(self, *, now: datetime) -> Shown:
+        """Return what to show a reader at *now*."""
+        return shown.shown(self.state, self.timing, now=now)
+
+    @property
+    def next_expected_at(self) -> datetime | None:
+        """Return when the next ping is expected, before any grace; None where nothing is."""
+        if self.last_ping is None or self.status is not Status.UP:
+            return None
+        timing = self.timing
+        return timing.expected_after(timing.owed_from(self.last_ping))
+
+    @property
+    def run_started_at(self) -> datetime | None:
+        """Return when the oldest run that is open, and not overdue, began."""
+        return open_runs.open_since(open_runs.watched(self.open_runs))
+
+
+_COLUMNS = (
+    Monitor.id,
+    Monitor.name,
+    Monitor.slug,
+    Monitor.interval_seconds,
+    Monitor.grace_seconds,
+    Monitor.status,
+    Monitor.last_ping,
+    Monitor.webhook_url,
+    Monitor.token,
+    Monitor.due_at,
+    Webhook.secret.label("webhook_secret"),
+    Monitor.created_at,
+    Monitor.updated_at,
+    Monitor.max_run_seconds,
+    Webhook.switched_off_at.label("webhook_switched_off_at"),
+    Monitor.blind_due_at,
+    Monitor.ping_count,
+    Monitor.schedule,
+    Monitor.timezone,
+    Monitor.schedule_since,
+    Monitor.failures_to_down,
+    Monitor.successes_to_up,
+    Monitor.contrary_count,
+    Monitor.open_runs,
+    Monitor.rules,
+)
+
+
+def select_views() -> Select[*tuple[Any, ...]]:
+    """Return the query that `view` reads the rows of; add where and order."""
+    return select(*_COLUMNS).outerjoin(Webhook, Webhook.monitor_id == Monitor.id)
+
+
+def view(row: Row[*tuple[Any, ...]]) -> View:
+    """Read one row of `select_views`."""
+    values = dict(row._mapping)
+    return View(**values | {"status": Status(values["status"]), "timezone": values["timezone"] or "UTC"})
+
+
+def find(connection: Connection, which: ColumnElement[bool]) -> View:
+    """Return the monitor that *which* names. Raises NotFound."""
+    row = connection.execute(select_views().where(which)).first()
+    if row is None:
+        raise NotFound("There is no such monitor.")
+    return view(row)
