@@ -18,13 +18,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine
 
 from pulsemon import evaluator, monitors
+from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal, Status
-from pulsemon.db import Database
+from pulsemon.db import Database, schema
 from pulsemon.db.tables import Base, History, Monitor
 from pulsemon.pings import Answer, Ping
 from pulsemon.views import View
@@ -429,3 +431,25 @@ def _execute(url: str, statement: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def test_a_run_that_was_open_goes_on_with_its_limit(first: FirstPulseMon) -> None:
+    """Before runs were kept by their rid there was one at a time, in a column of its own."""
+    database = Database.open(first.url)
+    instant = "2026-03-02 10:00:00.000000" + ("" if database.is_sqlite else "+00:00")
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO monitors (slug, name, token, interval_seconds, grace_seconds, status, last_ping, due_at, "
+            "run_started_at, created_at, updated_at) VALUES "
+            f"('runs', 'Runs', 't', 3600, 90, 'UP', '{instant}', '{instant}', '{instant}', '{instant}', '{instant}')"
+        )
+
+    database.migrate()
+
+    view = named(database, "runs")
+    assert view.open_runs == (Run("", at("10:00"), at("10:01:30")),)
+    assert evaluator.next_check_at(database) == at("10:00")
+    database.close()
