@@ -76,9 +76,9 @@ def find_url(target: str) -> str:
             looked_in.append(f"{path} ({failed.strerror})")
             continue
         for number, line in enumerate(lines, 1):
-            slug, _, url = line.strip().partition(" ")
-            if slug == target and not line.lstrip().startswith("#"):
-                return _checked(url.strip(), f"{path}, line {number}: what follows {target}")
+            words = line.split(None, 1)
+            if words and words[0] == target and not target.startswith("#"):
+                return _checked("".join(words[1:]).strip(), f"{path}, line {number}: what follows {target}")
         looked_in.append(f"{path} (does not name it)")
     raise Unknown(f"no ping URL is known for {target!r}; looked in {', '.join(looked_in)}")
 
@@ -268,9 +268,11 @@ def run(target: str, command: Sequence[str], options: argparse.Namespace) -> int
     """Run *command* and tell how it went; return its exit status, or die by the signal that it died by."""
     teller = Teller(target, _warn, tries=options.tries, patience=options.patience)
     rid, tail = new_rid(), Tail(options.tail)
+    # Windows cannot wait for pipes and for a process at once. Asked before a pipe of ours gets a closed one's number.
+    captured = [] if options.no_output or os.name != "posix" else [each for each in (1, 2) if _is_open(each)]
     signals = Signals()
     try:
-        job = _start(command, capture=not options.no_output and os.name == "posix")
+        job = _start(command, captured)
     except OSError as failed:
         status = _NOT_FOUND if isinstance(failed, FileNotFoundError) else _CANNOT_RUN
         why = f"{command[0]}: {failed.strerror}"
@@ -291,9 +293,9 @@ def run(target: str, command: Sequence[str], options: argparse.Namespace) -> int
     return _end_like(returncode)
 
 
-def _start(command: Sequence[str], *, capture: bool) -> subprocess.Popen[bytes]:
-    """Start the job. What it writes comes through a pipe; one pipe where both streams go to the same place."""
-    out, err = (capture and _is_open(descriptor) for descriptor in (1, 2))
+def _start(command: Sequence[str], captured: Sequence[int]) -> subprocess.Popen[bytes]:
+    """Start the job, the *captured* descriptors through a pipe; one for both where both lead to the same place."""
+    out, err = 1 in captured, 2 in captured
     together = out and err and os.path.sameopenfile(1, 2)
     return subprocess.Popen(  # noqa: S603 - to run what the caller says is what this is for
         command,
