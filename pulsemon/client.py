@@ -65,7 +65,7 @@ def find_url(target: str) -> str:
     Raises:
         Unknown: no file names it, or what stands there is no URL.
     """
-    if "://" in target:
+    if "/" in target:
         return _checked(target, "the URL given")
     looked_in = []
     for path in _files_of_urls():
@@ -109,7 +109,9 @@ def _ping_url(url: str, suffix: str, rid: str | None) -> str:
 
 def _without_secret(url: str) -> str:
     """Return as much of a ping URL as may be shown: the server, and the slug where the path has one."""
-    scheme, _, rest = url.partition("://")
+    scheme, found, rest = url.partition("://")
+    if not found:
+        return "the URL given"
     host, *path = rest.partition("?")[0].split("/")
     return f"{scheme}://{host}" + (f"/h/{path[1]}/..." if path[0] == "h" and len(path) > 2 else "/...")
 
@@ -258,7 +260,7 @@ class Teller:
             self._say(text)
 
     def _name(self) -> str:
-        return _without_secret(self.target) if "://" in self.target else self.target
+        return _without_secret(self.target) if "/" in self.target else self.target
 
 
 # --- run: a command and its output

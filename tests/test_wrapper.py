@@ -564,6 +564,13 @@ def test_a_slug_is_looked_up_in_the_files_in_their_order(pulse: Pulse, sink: Sin
     assert sink.signals == [TOKEN + suffix for suffix in ("", "-first", "-other", "-environment")]
 
 
+def test_a_url_that_is_none_is_not_shown(pulse: Pulse, black_hole: str) -> None:
+    for wrong in (f"status.example.org/h/backup/{TOKEN}", f"htp://h/h/backup/{TOKEN}", f"http:/{TOKEN}"):
+        done = pulse("run", wrong, "--", "sh", "-c", "exit 3")
+        assert done.returncode == 3
+        assert b"the URL given is not a ping URL" in done.stderr
+
+
 def test_an_unknown_slug_says_where_it_was_looked_for_and_the_job_runs(pulse: Pulse, tmp_path: Path) -> None:
     (tmp_path / "urls").write_text(f"other http://127.0.0.1:1/h/other/{TOKEN}\n")
 
