@@ -11,6 +11,9 @@ JOBS_WORDS = ("run", "ping")
 def main() -> None:
     """Carry out the command line; a job's words never wait for what only the server needs."""
     if sys.argv[1:2] and sys.argv[1] in JOBS_WORDS:
+        if not sys.flags.safe_path:
+            # The folder that a job happens to run in: an `email.py` there must not stand in for the library's.
+            del sys.path[0]
         from pulsemon import client
 
         sys.exit(client.main(sys.argv[1:]))

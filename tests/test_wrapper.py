@@ -656,6 +656,14 @@ def test_the_file_works_alone(sink: Sink, tmp_path: Path, flags: list[str]) -> N
     assert sink.signals == ["start", "3"]
 
 
+def test_what_lies_where_the_job_runs_is_not_imported(pulse: Pulse, sink: Sink, tmp_path: Path) -> None:
+    for name in ("email.py", "http.py", "subprocess.py", "ssl.py"):
+        (tmp_path / name).write_text("raise SystemExit('not the library')")
+    done = pulse("run", sink.url, "--", "sh", "-c", "exit 3")
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert sink.signals == ["start", "3"]
+
+
 def test_run_py_runs_a_job_without_packages(sink: Sink, tmp_path: Path) -> None:
     for part in ("run.py", "pulsemon"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
