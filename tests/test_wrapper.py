@@ -319,11 +319,12 @@ def test_a_reader_that_went_away_ends_the_job_as_without_the_wrapper(start: Star
 
 def test_a_full_disk_costs_the_output_and_not_the_job(start: Start, sink: Sink, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        job = start(sink.url, "--", "sh", "-c", "echo lost; echo done > marker; exit 5", stdout=full)
+        script = "head -c 1000000 /dev/zero || exit 9; echo > marker; exit 5"
+        job = start(sink.url, "--", "sh", "-c", script, stdout=full)
         assert job.wait(HANG_SEC) == 5
 
     assert (tmp_path / "marker").exists()
-    assert sink.got[-1].body == b"lost\n"
+    assert sink.got[-1].body == b"\0" * 10_000
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
@@ -340,7 +341,7 @@ def test_closed_descriptors_are_no_trouble(
 
 
 def test_a_process_that_the_job_leaves_behind_does_not_hold_the_wrapper(pulse: Pulse, sink: Sink) -> None:
-    for script in ("sleep 1000 & echo $!", "(trap '' PIPE; while sleep 0.1; do echo; done) & echo $!"):
+    for script in ("sleep 1000 & echo $!; sleep 0.3", "(trap '' PIPE; while sleep 0.1; do echo; done) & echo $!"):
         sink.got.clear()
         done = pulse("run", sink.url, "--", "sh", "-c", script)
         left = int(done.stdout.split()[0])
@@ -461,7 +462,9 @@ def test_a_black_hole_holds_the_end_up_no_longer_than_the_patience(pulse: Pulse,
 
 def test_the_job_does_not_wait_for_the_start_and_the_end_does(start: Start, sink: Sink, tmp_path: Path) -> None:
     sink.gate.clear()
-    job = start(sink.url, "--", "sh", "-c", "echo > marker")
+    # More than a pipe holds: it must be read meanwhile.
+    script = "head -c 1000000 /dev/zero; echo > marker"
+    job = start(sink.url, "--", "sh", "-c", script, stdout=subprocess.DEVNULL)
     wait_until((tmp_path / "marker").exists)
     wait_until(lambda: sink.signals == ["start"])
     assert job.poll() is None
