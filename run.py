@@ -44,6 +44,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("docs", ("scripts/check_docs.py",)),
 )
 DEVELOPMENT = ("test", "check", "soak", "bench", "audit")
+JOBS_WORDS = ("run", "ping")
 USAGE = """\
 python3 run.py                  serve (installs what is missing, makes .env on the first start)
 python3 run.py test [ARGS]      run every test, or pytest with ARGS
@@ -51,6 +52,7 @@ python3 run.py check            run the linters and the other checks that CI run
 python3 run.py soak [ARGS]      run the fault tests in their long form
 python3 run.py bench [ARGS]     run the measurements that the README quotes
 python3 run.py audit            look for known vulnerabilities in what is installed; write the bill of materials
+python3 run.py run SLUG -- CMD  run a job and tell a monitor how it went; needs no packages (also: ping)
 python3 run.py COMMAND [ARGS]   any command of PulseMon: migrate, check-config, backup, monitor ...
                                 (`python3 run.py serve --help` and the like explain them)"""
 
@@ -67,6 +69,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if command in DEVELOPMENT:
         return develop(command, rest)
+    if command in JOBS_WORDS:
+        # A job waits for no packages: that file needs none.
+        return hand_over(
+            [str(HERE / "pulsemon" / "client.py"), command, *rest], dict(os.environ), python=sys.executable
+        )
     ensure_packages("run")
     if command == "serve" and not {"-h", "--help"} & set(rest):
         prepare_and_announce(Path.cwd() / ".env")
@@ -98,9 +105,9 @@ def environment() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": f"{HERE}{os.pathsep}{inherited}" if inherited else str(HERE)}
 
 
-def hand_over(arguments: Sequence[str], env: dict[str, str]) -> int:
+def hand_over(arguments: Sequence[str], env: dict[str, str], *, python: str = str(VENV_PYTHON)) -> int:
     """Become that program, so that signals and the exit status are its own; on Windows, which cannot, wait for it."""
-    command = [str(VENV_PYTHON), *arguments]
+    command = [python, *arguments]
     sys.stdout.flush()
     if os.name != "nt":
         os.execve(command[0], command, env)

@@ -18,8 +18,9 @@ import typer
 import uvicorn
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from typer.core import TyperCommand
 
-from pulsemon import __version__, clock, log, monitors
+from pulsemon import __version__, client, clock, log, monitors
 from pulsemon.backup import back_up
 from pulsemon.db import Database
 from pulsemon.errors import InUse, PulseMonError, StartRefused
@@ -56,6 +57,26 @@ def _common(version: Annotated[bool, typer.Option("--version", help="Print the v
     if version:
         print(__version__)
         raise typer.Exit
+
+
+class _JobsCommand(TyperCommand):
+    """A command whose words are read by pulsemon/client.py. Usually `__main__` goes there at once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+
+@app.command("run", cls=_JobsCommand)
+def run_job(context: typer.Context) -> None:
+    """Run a command and tell a monitor that it began, how it ended and what it printed last."""
+    raise SystemExit(client.main(["run", *context.args]))
+
+
+@app.command("ping", cls=_JobsCommand)
+def ping(context: typer.Context) -> None:
+    """Send one ping to a monitor."""
+    raise SystemExit(client.main(["ping", *context.args]))
 
 
 @app.command()

@@ -37,6 +37,18 @@ def test_the_line_pings(server: Server, key: str) -> None:
     wait_until(lambda: server.get("/api/monitors/a.b-c_1")["status"] == "UP")
 
 
+@pytest.mark.parametrize(("job", "expected"), [("true", "UP"), ("false", "DOWN")])
+def test_the_wrapper_s_line_tells_how_the_job_ended(server: Server, job: str, expected: str) -> None:
+    monitor = server.create(slug="a.b-c_1")
+    line = text_of("run", server.url + ping_path(monitor["slug"], monitor["token"]))
+    assert line.startswith("pulsemon run ")
+    line = f"{sys.executable} -m {line}".replace("/usr/local/bin/backup.sh", job)
+
+    subprocess.run(["sh", "-c", line], check=False, timeout=30)
+
+    assert server.get("/api/monitors/a.b-c_1")["status"] == expected
+
+
 def test_the_github_step_tells_success_and_failure(server: Server) -> None:
     require("curl")
     monitor = server.create()

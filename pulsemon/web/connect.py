@@ -26,6 +26,15 @@ def lines(url: str, *, interval_seconds: int) -> tuple[Line, ...]:
     return (
         Line("curl", "curl", _curl(url), N_("At the end of a script that stops at the first error.")),
         Line("cron", "cron", _cron(url, schedule), N_("Your job, and the ping only when it succeeded.")),
+        Line(
+            "run",
+            "pulsemon run",
+            _run(url),
+            N_(
+                "Tells the start, the end, the exit status and the last lines. Where PulseMon is not installed, copy "
+                "pulsemon/client.py there and write python3 client.py for pulsemon."
+            ),
+        ),
         Line("systemd", "systemd", _systemd(url), N_("In the [Service] part of the unit that runs your job.")),
         Line(
             "github",
@@ -64,6 +73,10 @@ def _cron(url: str, schedule: str) -> str:
     # An unescaped % ends the command of a crontab line.
     command = _curl(url).replace("%", r"\%")
     return f"{schedule} /usr/local/bin/backup.sh && {command}"
+
+
+def _run(url: str) -> str:
+    return f"pulsemon run --url '{url}' -- /usr/local/bin/backup.sh"
 
 
 def _systemd(url: str) -> str:

@@ -111,7 +111,7 @@ def test_every_way_to_connect_shows_its_lines(tab: Tab) -> None:
     page = tab.log_in()
     page.click(".list a")
 
-    for key in ("curl", "cron", "systemd", "github", "kubernetes", "powershell", "python"):
+    for key in ("curl", "cron", "run", "systemd", "github", "kubernetes", "powershell", "python"):
         page.click(f"label[for=w-{key}]")
         expect(page.locator(".tab:visible")).to_have_count(1)
         expect(page.locator(f"#l-{key}")).to_be_visible()
