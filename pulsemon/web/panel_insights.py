@@ -5,6 +5,7 @@ Reads only. The button that takes a proposal is a form for the address of every 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter
@@ -15,7 +16,7 @@ from pulsemon import suggestions
 from pulsemon.core.suggestion import has_calendar
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import View
-from pulsemon.suggestions import Verdict
+from pulsemon.suggestions import Advice, Verdict
 from pulsemon.web import panel_pages, rendering, what_if
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
@@ -62,5 +63,14 @@ def suggestion_values(request: Request, view: View) -> dict[str, Any]:
         "asked": asked,
         "alerts_listed": ALERTS_LISTED,
         "has_calendar": has_calendar(view.timing),
+        "about": _about(advice),
         "proposed_fields": {} if advice.proposed is None else what_if.texts_of(advice.proposed.timing),
     }
+
+
+def _about(advice: Advice) -> timedelta | None:
+    """Return the usual gap as people say it: the proposed interval, unless the gaps tell the two apart."""
+    if advice.rhythm is None or advice.proposed is None:
+        return None
+    usual, interval = advice.rhythm.usual, advice.proposed.timing.interval
+    return interval if abs(usual - interval) <= advice.rhythm.spread else usual
