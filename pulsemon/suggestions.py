@@ -14,13 +14,15 @@ from sqlalchemy import Connection, literal, or_, select
 
 from pulsemon.core.replay import Alert, Past, PastPing, Pause, replay
 from pulsemon.core.status import BlindWindow, Signal, Status, Timing
-from pulsemon.core.suggestion import Reason, Rhythm, suggest
+from pulsemon.core.suggestion import Reason, Rhythm, has_calendar, suggest
 from pulsemon.db import Database
 from pulsemon.db.tables import BlindWindowRow, History, Monitor, Ping
 
 LOOKS_BACK = timedelta(days=30)
 # A job of every minute fills a week with them; a month of it would be read for seconds and say the same.
 MAX_PINGS = 10_000
+# To find the next time of a calendar takes ten times as long as to add an interval.
+MAX_PINGS_BY_CALENDAR = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,15 @@ def judge(past: Past, timing: Timing) -> Verdict:
     return Verdict(timing, replay(past, timing))
 
 
-def read_past(database: Database, monitor_id: int, *, now: datetime) -> Past:
-    """Return a monitor's last 30 days up to *now*, of its pings at most the newest 10,000; empty if there is none."""
+def read_past(database: Database, monitor_id: int, timing: Timing, *, now: datetime) -> Past:
+    """Return a monitor's last 30 days up to *now*, of its pings at most the newest 10,000; empty if there is none.
+
+    Where its *timing* has a calendar, at most the newest 1,000.
+    """
     since = now - LOOKS_BACK
+    limit = MAX_PINGS_BY_CALENDAR if has_calendar(timing) else MAX_PINGS
     with database.read() as connection:
-        pings = _pings(connection, monitor_id, since=since)
+        pings = _pings(connection, monitor_id, since=since, limit=limit)
         blind = _blind_windows(connection, since=since, until=now)
         pauses = _pauses(connection, monitor_id, since=since, until=now)
     return Past(pings, now, blind, pauses)
@@ -74,14 +80,14 @@ def read_past(database: Database, monitor_id: int, *, now: datetime) -> Past:
 _SIGNALS = {signal.value: signal for signal in Signal}
 
 
-def _pings(connection: Connection, monitor_id: int, *, since: datetime) -> tuple[PastPing, ...]:
+def _pings(connection: Connection, monitor_id: int, *, since: datetime, limit: int) -> tuple[PastPing, ...]:
     """Walk the chain from the newest ping: each step is a probe of the primary key, and no body is read."""
     columns = (Ping.prev_id, Ping.received_at, Ping.signal, Ping.rid, Ping.outcome)
     newest = select(Monitor.last_ping_id).where(Monitor.id == monitor_id).scalar_subquery()
     own = (Ping.monitor_id == monitor_id, Ping.received_at >= since)
     chain = select(*columns, literal(1).label("place")).where(Ping.id == newest, *own).cte("chain", recursive=True)
     chain = chain.union_all(
-        select(*columns, chain.c.place + 1).where(Ping.id == chain.c.prev_id, *own, chain.c.place < MAX_PINGS)
+        select(*columns, chain.c.place + 1).where(Ping.id == chain.c.prev_id, *own, chain.c.place < limit)
     )
     query = (
         select(chain.c.received_at, chain.c.signal, chain.c.rid)

@@ -15,6 +15,7 @@ from pulsemon.db import Database
 from pulsemon.db.tables import BlindWindowRow
 from pulsemon.monitors import View
 from tests.arrange import HOOK, START, a_ping, make, record, seconds, transitions
+from tests.core.test_suggestion import Scheduled, TenOClock
 from tests.test_event_log import counted_queries
 
 NOW = START + timedelta(hours=8)
@@ -43,7 +44,7 @@ def test_the_past_is_what_counted_oldest_first(database: Database) -> None:
         a_ping(monitor, START + seconds(5), Signal.FAIL, exit_status=3),
     )
 
-    past = suggestions.read_past(database, monitor.id, now=NOW)
+    past = suggestions.read_past(database, monitor.id, monitor.timing, now=NOW)
 
     assert past.pings == (
         PastPing(START, Signal.START, rid),
@@ -61,10 +62,13 @@ def test_what_is_older_than_thirty_days_or_beyond_the_newest_is_left_out(
     live(database, monitor, 0, 1, 2, 3, 4)
 
     later = START + seconds(2) + suggestions.LOOKS_BACK
-    assert len(suggestions.read_past(database, monitor.id, now=later).pings) == 3
+    assert len(suggestions.read_past(database, monitor.id, monitor.timing, now=later).pings) == 3
     monkeypatch.setattr(suggestions, "MAX_PINGS", 2)
-    past = suggestions.read_past(database, monitor.id, now=NOW)
+    past = suggestions.read_past(database, monitor.id, monitor.timing, now=NOW)
     assert [ping.received_at for ping in past.pings] == [START + seconds(3), START + seconds(4)]
+    monkeypatch.setattr(suggestions, "MAX_PINGS_BY_CALENDAR", 1)
+    scheduled = Scheduled(seconds(240), seconds(60), None, TenOClock())
+    assert len(suggestions.read_past(database, monitor.id, scheduled, now=NOW).pings) == 1
 
 
 def test_the_past_of_one_monitor_holds_nothing_of_another(database: Database) -> None:
@@ -73,7 +77,7 @@ def test_the_past_of_one_monitor_holds_nothing_of_another(database: Database) ->
     live(database, other, 1, 3)
     monitors.pause(database, monitors.by_id(other.id), now=START + seconds(4))
 
-    past = suggestions.read_past(database, mine.id, now=NOW)
+    past = suggestions.read_past(database, mine.id, mine.timing, now=NOW)
 
     assert [ping.received_at for ping in past.pings] == [START, START + seconds(2)]
     assert past.pauses == ()
@@ -92,7 +96,7 @@ def test_pauses_and_blind_windows_are_read_with_their_ends(database: Database) -
         rows = [{"started_at": begin, "ended_at": end, "cause": "restart"} for begin, end in windows]
         connection.execute(insert(BlindWindowRow), rows)
 
-    past = suggestions.read_past(database, monitor.id, now=NOW)
+    past = suggestions.read_past(database, monitor.id, monitor.timing, now=NOW)
 
     assert past.blind == (BlindWindow(*windows[0]),)
     assert past.pauses == (
@@ -109,16 +113,18 @@ def test_a_pause_that_began_before_the_thirty_days_begins_with_them(database: Da
     later = START + suggestions.LOOKS_BACK + seconds(100)
     since = later - suggestions.LOOKS_BACK
 
-    assert suggestions.read_past(database, monitor.id, now=later).pauses == (Pause(since, later),)
+    assert suggestions.read_past(database, monitor.id, monitor.timing, now=later).pauses == (Pause(since, later),)
     monitors.resume(database, which, now=later - seconds(50))
-    assert suggestions.read_past(database, monitor.id, now=later).pauses == (Pause(since, later - seconds(50)),)
+    assert suggestions.read_past(database, monitor.id, monitor.timing, now=later).pauses == (
+        Pause(since, later - seconds(50)),
+    )
 
 
 def test_a_monitor_without_pings_or_without_a_row_has_no_past(database: Database) -> None:
     monitor = make(database)
 
-    assert suggestions.read_past(database, monitor.id, now=NOW) == Past((), NOW)
-    assert suggestions.read_past(database, monitor.id + 1, now=NOW) == Past((), NOW)
+    assert suggestions.read_past(database, monitor.id, monitor.timing, now=NOW) == Past((), NOW)
+    assert suggestions.read_past(database, monitor.id + 1, monitor.timing, now=NOW) == Past((), NOW)
     advice = suggestions.advise(Past((), NOW), monitor.timing)
     assert (advice.reason, advice.proposed, advice.rhythm, advice.fits) == (Reason.TOO_FEW, None, None, False)
     assert advice.present.alerts == ()
@@ -130,9 +136,9 @@ def test_a_signal_of_a_later_version_is_passed_over(database: Database) -> None:
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE pings SET signal = 'novel' WHERE number = 1")
 
-    assert [each.received_at for each in suggestions.read_past(database, monitor.id, now=NOW).pings] == [
-        START + seconds(1)
-    ]
+    assert [
+        each.received_at for each in suggestions.read_past(database, monitor.id, monitor.timing, now=NOW).pings
+    ] == [START + seconds(1)]
 
 
 def test_the_settings_that_held_give_the_alerts_that_were_told(database: Database) -> None:
@@ -147,7 +153,7 @@ def test_the_settings_that_held_give_the_alerts_that_were_told(database: Databas
     now = live(database, monitor, 9_100, 9_300) + seconds(301)
     evaluator.expire_due(database, now=now, recorded_at=now)
 
-    past = suggestions.read_past(database, monitor.id, now=now)
+    past = suggestions.read_past(database, monitor.id, monitor.timing, now=now)
 
     told = [(row.occurred_at, row.cause) for row in transitions(database, monitor) if row.new_status == "DOWN"]
     alerts = suggestions.judge(past, monitor.timing).alerts
@@ -164,7 +170,7 @@ def test_the_settings_that_held_give_the_alerts_that_were_told(database: Databas
 def test_what_is_proposed_is_compared_with_what_there_is(database: Database) -> None:
     monitor = make(database, interval_seconds=240, grace_seconds=0)
     now = live(database, monitor, *(number * 240 + number % 3 for number in range(30)))
-    past = suggestions.read_past(database, monitor.id, now=now)
+    past = suggestions.read_past(database, monitor.id, monitor.timing, now=now)
 
     advice = suggestions.advise(past, monitor.timing)
 
@@ -183,7 +189,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_pings(database: 
     counts = []
     for monitor in (few, many):
         with counted_queries() as seen:
-            suggestions.read_past(database, monitor.id, now=NOW)
+            suggestions.read_past(database, monitor.id, monitor.timing, now=NOW)
         counts.append(len(seen))
 
     assert counts[0] == counts[1]

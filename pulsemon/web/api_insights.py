@@ -150,7 +150,7 @@ def suggestion(request: Request, slug: str) -> Response:
     """
     site = site_of(request)
     view = monitors.get(site.database, monitors.by_slug(slug))
-    past = suggestions.read_past(site.database, view.id, now=site.now())
+    past = suggestions.read_past(site.database, view.id, view.timing, now=site.now())
     advice = suggestions.advise(past, view.timing)
     content = _past_answer(past) | {
         "reason": None if advice.reason is None else advice.reason.value,
@@ -179,7 +179,7 @@ def try_settings(request: Request, slug: str) -> Response:
     site = site_of(request)
     view = monitors.get(site.database, monitors.by_slug(slug))
     timing = _read_query(request, view.timing)
-    past = suggestions.read_past(site.database, view.id, now=site.now())
+    past = suggestions.read_past(site.database, view.id, view.timing, now=site.now())
     content = _settings_answer(suggestions.judge(past, timing)) | _past_answer(past)
     return JSONResponse(content, headers=_HEADERS)
 

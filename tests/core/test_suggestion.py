@@ -142,16 +142,23 @@ def test_without_runs_the_run_limit_stays_as_it_is() -> None:
     assert proposed(a_past([MINUTE] * 20), present).timing.max_run == 77 * SECOND
 
 
+class TenOClock:
+    """A calendar of one time a day."""
+
+    def next_after(self, instant: datetime) -> datetime:
+        return instant - (instant - START) % DAY + DAY
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduled(Timing):
-    """A timing with a calendar: expected at every full interval since midnight."""
+    """A timing with a calendar."""
 
-    calendar: str | None = None
+    calendar: TenOClock | None = None
 
 
 def test_a_calendar_keeps_its_times_and_gets_a_grace() -> None:
-    present = Scheduled(DAY, timedelta(0), None, "0 3 * * *")
-    past = a_past(wobbling(DAY, 5 * MINUTE))
+    present = Scheduled(DAY, timedelta(0), None, TenOClock())
+    past = a_past([DAY + 5 * MINUTE, DAY - 5 * MINUTE] * 7)
 
     found = proposed(past, present)
 
