@@ -101,6 +101,20 @@ def unseen_spans(database: Database, monitor: View) -> list[tuple[datetime, date
     return [(row.started_at, row.ended_at) for row in found]
 
 
+def with_a_past(database_url: str, *, now: datetime, slug: str = "backup-noturno", **fields: Any) -> View:
+    """Create a monitor that pinged every quarter of an hour, up to ten seconds late, during the day before *now*."""
+    database = Database.open(database_url)
+    try:
+        database.migrate()
+        begun = now - timedelta(days=1)
+        values: dict[str, Any] = {"name": "Backup Noturno", "interval_seconds": 900, "grace_seconds": 0} | fields
+        monitor = make(database, slug, now=begun, **values)
+        record(database, *(a_ping(monitor, begun + seconds(900 * n + n * 5 % 11)) for n in range(96)))
+        return monitor
+    finally:
+        database.close()
+
+
 def set_by_hand(database: Database, monitor: View, **values: Any) -> None:
     """Change a monitor's row behind PulseMon's back; a deadline is looked at when it comes."""
     if "due_at" in values:

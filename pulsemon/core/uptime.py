@@ -88,7 +88,7 @@ def availability(
     """
     sums = dict.fromkeys(Status, _ZERO)
     unseen = _ZERO
-    windows = _merged(blind)
+    windows = merged(blind)
     for span in spans(changes, start=start, end=end):
         sums[span.status] += span.length
         if span.status is Status.UP:
@@ -101,15 +101,15 @@ def availability(
     )
 
 
-def _merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
-    """Overlapping windows would be subtracted twice."""
-    merged: list[BlindWindow] = []
+def merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
+    """Return the same time in windows that do not overlap, oldest first; overlapping ones would count twice."""
+    apart: list[BlindWindow] = []
     for window in sorted(windows, key=lambda each: each.started_at):
-        if merged and window.started_at <= merged[-1].ended_at:
-            merged[-1] = BlindWindow(merged[-1].started_at, max(merged[-1].ended_at, window.ended_at))
+        if apart and window.started_at <= apart[-1].ended_at:
+            apart[-1] = BlindWindow(apart[-1].started_at, max(apart[-1].ended_at, window.ended_at))
         else:
-            merged.append(window)
-    return merged
+            apart.append(window)
+    return apart
 
 
 def _overlap(span: Span, window: BlindWindow) -> timedelta:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Scope
 
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
-from pulsemon.web import api, docs_page, health, panel, rendering, status
+from pulsemon.web import api, api_insights, docs_page, health, panel, rendering, status
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, Gate
 from pulsemon.web.site import Site
@@ -52,7 +52,15 @@ def make_fastapi(site: Site) -> FastAPI:
         debug=False,
     )
     app.state.site = site
-    for router in (api.router, health.router, docs_page.router, status.router, panel.public_router, panel.router):
+    for router in (
+        api.router,
+        api_insights.router,
+        health.router,
+        docs_page.router,
+        status.router,
+        panel.public_router,
+        panel.router,
+    ):
         app.router.routes.extend(_routes_of(router))
     app.mount("/static", _StaticFiles(directory=_STATIC), name="static")
     app.add_exception_handler(PulseMonError, _on_our_error)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from pulsemon import access, event_log
-from pulsemon.web import panel_actions, panel_pages, rendering
+from pulsemon.web import panel_actions, panel_insights, panel_pages, rendering
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import (
     SESSION_COOKIE,
@@ -208,3 +208,4 @@ async def events(request: Request) -> Response:
 
 
 router.include_router(panel_actions.router)
+router.include_router(panel_insights.router)

@@ -9,6 +9,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
+from pulsemon import clock
+from tests.arrange import with_a_past
 from tests.browser.conftest import Tab, ping
 from tests.conftest import Server, wait_until
 
@@ -264,3 +266,29 @@ def test_times_are_in_the_readers_zone_with_scripts(tab: Tab) -> None:
 
     title = page.locator("#head time").first.get_attribute("title") or ""
     assert "America/Sao_Paulo" in title
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_suggestion_is_tried_and_taken(
+    make_tab: Callable[..., Tab], make_server: Callable[..., Server], sqlite_url: str, width: int
+) -> None:
+    with_a_past(sqlite_url, now=clock.now())
+    tab = make_tab(make_server(sqlite_url), width=width)
+    tab.log_in()
+    page = tab.open("/monitors/1")
+    page.locator("#suggestion").scroll_into_view_if_needed()
+    expect(page.locator("#suggestion")).to_contain_text("give or take 11 s")
+    page.click("#what-if summary")
+    page.fill("#f-try-grace_seconds", "-1")
+    page.click("#what-if button")
+    expect(page.locator("#what-if .wrong")).to_contain_text("must lie between 0")
+    page.fill("#f-try-grace_seconds", "0")
+    page.click("#what-if button")
+    expect(page.locator("#what-if .outages li")).to_have_count(20)
+    assert fits(page)
+    assert tab.axe() == []
+
+    page.click("text=Use these settings")
+
+    expect(page.locator(".done")).to_have_text("Saved.")
+    expect(page.locator("#head")).to_contain_text("1 min")
