@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
@@ -131,7 +131,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException | StarletteHTTPException):
         raise error
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods_of(request)))
     return _error(request, error.status_code, error.detail, headers)
@@ -141,7 +141,7 @@ def _methods_of(request: Request) -> set[str]:
     """Return every method that some route of this path takes; Starlette names only the first route's."""
     found: set[str] = set()
     for route in request.app.routes:
-        if isinstance(route, APIRoute) and route.path_regex.match(request.url.path):
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
             found |= set(route.methods or ())
     return found
 
