@@ -105,7 +105,7 @@ def test_closed_paths_ask_for_the_token_and_say_what_comes_without_it(document: 
     for path, method, operation in operations(document):
         if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
             assert operation["security"] == [{"adminToken": []}], (method, path)
-            assert {"401", "503"} <= set(operation["responses"]), (method, path)
+            assert {"401", "429", "503"} <= set(operation["responses"]), (method, path)
         else:
             assert {} in operation["security"] or operation["security"] == [], (method, path)
     scheme = document["components"]["securitySchemes"]["adminToken"]
@@ -122,10 +122,10 @@ def test_every_answer_with_a_body_and_every_body_has_an_example(document: dict[s
             assert {"schema", "example"} <= set(content), (method, path)
 
 
-def test_every_503_and_only_it_tells_when_to_come_again(document: dict[str, Any]) -> None:
+def test_every_429_and_503_and_nothing_else_tells_when_to_come_again(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         for code, answer in operation["responses"].items():
-            is_expected = code == "503" and path != "/ready"
+            is_expected = code in ("429", "503") and path != "/ready"
             assert ("Retry-After" in answer.get("headers", {})) == is_expected, (method, path, code)
 
 

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import access, clock, log
 from pulsemon.web.site import Site, site_of
+from pulsemon.web.throttle import Verdict
 
 _log = log.get(__name__)
 
@@ -46,6 +47,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+
+TOO_MANY_TOKENS = "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."
 
 
 class Access(StrEnum):
@@ -150,11 +153,24 @@ def _signer(site: Site) -> Signer:
     return Signer(site.session_secret, salt="pulsemon.session", digest_method=hashlib.sha256, key_derivation="hmac")
 
 
-def is_admin(site: Site, headers: Headers) -> bool:
-    """Return whether the header X-Admin-Token holds the admin token."""
+def header_token(headers: Headers) -> str:
+    """Return what the header X-Admin-Token holds, '' without one."""
     # Headers arrive as latin-1; a token outside ASCII was sent as UTF-8.
-    given = headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
-    return access.is_admin_token(given, site.settings.admin_token)
+    return headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def is_admin(site: Site, headers: Headers) -> bool:
+    """Return whether the header X-Admin-Token holds the admin token. Counts nothing: `judge_token` came before."""
+    return access.is_admin_token(header_token(headers), site.settings.admin_token)
+
+
+def judge_token(site: Site, scope: Scope, given: str) -> Verdict:
+    """Judge a token that a program sent, in whichever header; wrong ones count. None at all is no guess."""
+    expected = site.settings.admin_token
+    if not given or not expected:
+        return Verdict(is_right=False, wait_sec=0)
+    client = scope.get("client")
+    return site.tokens.judge(given, expected, host=client[0] if client else "", now=site.now())
 
 
 def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:
@@ -219,9 +235,10 @@ class Gate:
                 return _refuse(
                     401, "Administration is closed: ADMIN_TOKEN is not set. Set it and start PulseMon again."
                 )
-            if not is_admin(self._site, headers):
-                return _refuse(401, "The header X-Admin-Token is missing or wrong.")
-            return None
+            is_right, wait_sec = judge_token(self._site, scope, header_token(headers))
+            if wait_sec:
+                return _refuse(429, TOO_MANY_TOKENS, {"retry-after": str(wait_sec)})
+            return None if is_right else _refuse(401, "The header X-Admin-Token is missing or wrong.")
         is_unsafe = scope["method"] not in _SAFE_METHODS and not path.startswith(_NO_ORIGIN_CHECK)
         if is_unsafe and is_from_elsewhere(scope, headers):
             return _refuse(403, "This request came from another site.")
@@ -252,5 +269,7 @@ def route_path(scope: Scope) -> str:
     return path
 
 
-def _refuse(status_code: int, detail: str) -> Response:
-    return JSONResponse({"detail": detail}, status_code=status_code, headers={"cache-control": "no-store"})
+def _refuse(status_code: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(
+        {"detail": detail}, status_code=status_code, headers={"cache-control": "no-store"} | (headers or {})
+    )
