@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -162,7 +163,12 @@ def test_the_schemas_of_bodies_state_the_rules(document: dict[str, Any]) -> None
             "webhook_url",
             ["http://a", "HTTPS://a/b?c", "http://[::1]:8/", "ftp://a", "http://", "http:///a", "a", "http://a b"],
         ),
-        ("webhook_secret", ["generate", "Generate", "x", "whsec_", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"]),
+        (
+            "webhook_secret",
+            ["generate", "Generate", "x", "whsec_", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"]
+            + [f"whsec_{base64.b64encode(bytes(count)).decode()}" for count in range(20, 70)]
+            + [f"whsec_{'A' * count}{end}" for count in (32, 33, 34, 35, 86, 87, 88) for end in ("", "=", "==")],
+        ),
     ],
 )
 def test_the_patterns_say_what_the_rules_do(document: dict[str, Any], field: str, values: list[str]) -> None:
