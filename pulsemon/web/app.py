@@ -91,7 +91,7 @@ class _StaticFiles(StaticFiles):
 def _require_access_rules(app: FastAPI) -> None:
     """Refuse to start with a route whose access rule is not declared, or is not the one its path has."""
     for route in app.routes:
-        if isinstance(route, Mount) and route.path == "/static":
+        if isinstance(route, Mount) and route.path == "/static" and isinstance(route.app, _StaticFiles):
             continue
         if not isinstance(route, APIRoute) or not isinstance(getattr(route, "access", None), Access):
             raise TypeError(f"route {route} declares no access rule")

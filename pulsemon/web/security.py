@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any
@@ -33,6 +34,8 @@ SESSION_COOKIE = "pulsemon_session"
 ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys")
 # Where other origins have no business with unsafe methods; the API asks for a header that no form can send.
 _NO_ORIGIN_CHECK = ("/api/", "/h/")
+# As long as tokens are, and longer than most of what else stands in a path.
+_LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
@@ -249,11 +252,13 @@ def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
     """The access log: what changes something is always told, reading only at DEBUG; never a query string."""
     level = logging.DEBUG if scope["method"] in _SAFE_METHODS else logging.INFO
     client = scope.get("client")
+    # What led nowhere may be a ping URL with a slip in it.
+    path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code == 404 else scope["path"]
     _log.log(
         level,
         "request",
         method=scope["method"],
-        path=scope["path"],
+        path=path,
         status=status_code,
         ms=round(seconds * 1_000, 1),
         remote=client[0] if client else None,
