@@ -6,9 +6,11 @@ Real servers on real sockets where the bytes matter, the application in this pro
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import sqlite3
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +23,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon import access
+from pulsemon.backup import back_up
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping, record_pings
@@ -451,3 +454,42 @@ def test_no_secret_is_in_the_log_at_debug_whatever_happens(
     assert [secret for secret in secrets if secret in log or quote(secret, safe="") in log] == []
     if log_format == "json":
         assert all(json.loads(line)["event"] for line in log.splitlines())
+
+
+# What lies on the disk, and what everybody may read
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of files are POSIX's")
+def test_nobody_else_on_the_machine_reads_the_database_or_a_copy_of_it(sqlite_url: str, tmp_path: Path) -> None:
+    before = os.umask(0o000)  # the most careless there is
+    try:
+        database = Database.open(sqlite_url)
+        database.migrate()
+        make(database)
+        back_up(sqlite_url, tmp_path / "copy.db")
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+        database.close()
+    finally:
+        os.umask(before)
+
+    assert {"pulsemon.db", "pulsemon.db-wal", "copy.db"} <= set(modes)
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+def test_what_everybody_may_read_holds_no_token(client: TestClient, admin: dict[str, str]) -> None:
+    made = client.post("/api/monitors", json=GOOD | {"webhook_url": "http://127.0.0.1:9/canary-hook"}, headers=admin)
+    token = made.json()["token"]
+    client.post(made.json()["ping_url"], content=b"canary-body")
+    paths = [
+        re.sub(r"{\w+}", "1", route.path_format)  # type: ignore[attr-defined]
+        for route in web_app.make_fastapi(cast(Site, None)).routes
+        if getattr(route, "access", None) is Access.PUBLIC and "GET" in (route.methods or ())  # type: ignore[attr-defined]
+    ]
+    assert {"/status", "/metrics", "/openapi.json", "/ready"} <= set(paths)
+
+    for path in [*paths, "/nothing", "/api/monitors", "/api/history/backup-noturno"]:
+        answer = client.get(path)
+        assert token not in answer.text, path
+        assert "canary" not in answer.text, path
+        # The description's example bears that name too.
+        assert path in ("/status", "/openapi.json") or "Backup Noturno" not in answer.text, path

@@ -253,7 +253,7 @@ def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
     level = logging.DEBUG if scope["method"] in _SAFE_METHODS else logging.INFO
     client = scope.get("client")
     # What led nowhere may be a ping URL with a slip in it.
-    path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code == 404 else scope["path"]
+    path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code >= 400 else scope["path"]
     _log.log(
         level,
         "request",
