@@ -113,6 +113,20 @@ def test_a_script_with_an_old_token_does_not_close_the_login_form_nor_the_other_
     assert guesser.get("/api/monitors", headers=RIGHT).status_code == 200
 
 
+def test_each_wrong_token_that_is_judged_is_a_line_in_the_log(
+    client: TestClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    statuses(at_address(client, "192.0.2.1"), 20, {"X-Admin-Token": "canary"})
+    client.post("/login", data={"token": "canary"})
+
+    lines = [line for line in capsys.readouterr().err.splitlines() if "token.wrong" in line]
+    assert len(lines) == 11
+    assert all("way=header" in line and "remote=192.0.2.1" in line for line in lines[:10])
+    assert "way=login" in lines[10]
+    assert "canary" not in "".join(lines)
+
+
 def test_pings_and_pages_of_a_guesser_go_on(client: TestClient) -> None:
     body = {"name": "Job", "slug": "job", "interval_seconds": 60}
     ping_url = client.post("/api/monitors", json=body, headers=RIGHT).json()["ping_url"]
@@ -133,7 +147,7 @@ class TestWindow:
         return throttle.judge("wrong", "right", host=host, now=now())
 
     def test_it_ends_a_minute_after_the_first_wrong_token_whatever_comes_meanwhile(self, later: Any) -> None:
-        throttle = Throttle()
+        throttle = Throttle("login")
         for _ in range(10):
             assert self.wrong(throttle) == (False, 0)
         first_wait = self.wrong(throttle).wait_sec
@@ -147,7 +161,7 @@ class TestWindow:
         assert throttle.judge("right", "right", host="192.0.2.1", now=now()) == (True, 0)
 
     def test_tries_that_arrive_together_are_counted_one_by_one(self) -> None:
-        throttle = Throttle()
+        throttle = Throttle("login")
         judged: list[Verdict] = []
         together = threading.Barrier(20)
 
@@ -164,7 +178,7 @@ class TestWindow:
         assert sum(1 for verdict in judged if verdict.wait_sec == 0) == 10
 
     def test_a_mapped_ipv4_address_is_that_address_and_a_zone_is_not_looked_at(self) -> None:
-        throttle = Throttle()
+        throttle = Throttle("login")
         for host in ("::ffff:192.0.2.1", "192.0.2.1") * 5 + ("fe80::1%eth0", "fe80::2%eth1") * 5:
             assert self.wrong(throttle, host).wait_sec == 0
 
@@ -172,7 +186,7 @@ class TestWindow:
         assert self.wrong(throttle, "fe80::3").wait_sec > 0
 
     def test_what_is_no_address_is_counted_too(self) -> None:
-        throttle = Throttle()
+        throttle = Throttle("login")
         for _ in range(10):
             assert self.wrong(throttle, "x" * 1000).wait_sec == 0
 

@@ -26,7 +26,7 @@ from pulsemon.web.site import Site
 
 _log = log.get(__name__)
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = (Path(__file__).parent / "static").resolve()  # as StaticFiles names what it found
 # Everything below these answers in JSON; all other paths are pages.
 _JSON_PREFIXES = ("/api", "/h/", "/health", "/ready", "/metrics", "/openapi.json")
 RETRY_AFTER_SEC = 5
@@ -83,7 +83,9 @@ class _StaticFiles(StaticFiles):
     def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
         """Add the header that says so."""
         response: Response = super().file_response(full_path, stat_result, scope, status_code)
-        is_versioned = scope.get("query_string", b"").startswith(b"v=")
+        # The very hash: whoever asks for tomorrow's address today must not leave today's file in a shared cache.
+        own = rendering.asset(Path(full_path).relative_to(_STATIC).as_posix()).partition("?")[2]
+        is_versioned = scope.get("query_string", b"") == own.encode()
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
         return response
 

@@ -48,8 +48,8 @@ class Site:
     figures: Callable[[], list[tuple[str, str, str, dict[str, str], float]]]
     live: Live = field(default_factory=Live)
     # Two, so that a script with an old token does not close the login form for whoever shares its address.
-    logins: Throttle = field(default_factory=Throttle)
-    tokens: Throttle = field(default_factory=Throttle)
+    logins: Throttle = field(default_factory=lambda: Throttle("login"))
+    tokens: Throttle = field(default_factory=lambda: Throttle("header"))
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

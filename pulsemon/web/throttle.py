@@ -17,7 +17,9 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from pulsemon import access
+from pulsemon import access, log
+
+_log = log.get(__name__)
 
 # Enough for a person with several tokens in mind; a guesser of 192 bits gets nowhere anyway.
 WRONG_TOKENS = parse("10/minute")
@@ -33,9 +35,10 @@ class Verdict(NamedTuple):
 
 
 class Throttle:
-    """The wrong tokens of one way in, by address. Any thread."""
+    """The wrong tokens of one way in, by address; *way* names it in the log. Any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, way: str) -> None:
+        self._way = way
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._lock = threading.Lock()
 
@@ -50,6 +53,8 @@ class Throttle:
             is_right = access.is_admin_token(given, expected)
             if not is_right:
                 self._limiter.hit(WRONG_TOKENS, guesser)
+                # At most ten a minute and address, so that guessing does not fill the disk.
+                _log.warning("token.wrong", way=self._way, remote=guesser)
             return Verdict(is_right, wait_sec=0)
 
 
