@@ -5,6 +5,7 @@ What this file does not do: read settings. It looks at `.env` only to say where 
 """
 
 # Old syntax and no `from __future__`: an older Python must be able to read this file up to the line that refuses it.
+import codecs
 import contextlib
 import hashlib
 import importlib.util
@@ -35,6 +36,18 @@ REQUIREMENTS = {
 }
 # Printed in .env.example, so public knowledge. A test holds this list against pulsemon.settings, which decides.
 PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})
+# NAME='value', NAME="value" or NAME=value, and perhaps a comment: what pulsemon.settings' parser takes on one line.
+ENV_LINE = re.compile(
+    r"""
+    \s* (?:export\s+)? (\w+) \s* = \s* (?:
+        '((?:\\.|[^'\\])*)'
+      | "((?:\\.|[^"\\])*)"
+      | (?<=\s)(?=\#)                        # only a comment follows
+      | ((?!['"]).*?)(?=\s+\#|\s*$)
+    ) \s* (?:\#.*)? $
+    """,
+    re.VERBOSE,
+)
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", ("-m", "ruff", "check", ".")),
     ("format", ("-m", "ruff", "format", "--check", ".")),
@@ -323,12 +336,19 @@ def read_env_file(file: Path) -> dict[str, str]:
     except OSError as wrong:
         raise Refused(f"PulseMon did not start: {file} cannot be read ({wrong.strerror}).") from None
     values = {}
-    for line in text.splitlines():
-        found = re.match(r"\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|(.*?))\s*(?:\s#.*)?$", line)
-        value = next((group for group in found.groups()[1:] if group), "") if found else ""
+    for line in re.split("\r\n|\n|\r", text):
+        found = ENV_LINE.match(line)
+        value = unescaped(*found.groups("")[1:]) if found else ""
         if found and value:
             values[found[1].upper()] = value
     return values
+
+
+def unescaped(single: str, double: str, bare: str) -> str:
+    """Return the value of a line of `.env`, found in one of the three ways to write it. No `${NAME}` is replaced."""
+    if double:
+        return re.sub(r"\\[\\'\"abfnrtv]", lambda escape: codecs.decode(escape[0], "unicode-escape"), double)
+    return re.sub(r"\\([\\'])", r"\1", single) or bare
 
 
 def address(values: dict[str, str]) -> str:

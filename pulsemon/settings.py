@@ -11,8 +11,15 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from pulsemon.errors import StartRefused
 
@@ -54,6 +61,29 @@ class Locale(StrEnum):
     PT_BR = "pt-BR"
 
 
+class _EnvFile(PydanticBaseSettingsSource):
+    """The lines of `.env`, each value as it stands: a token may hold `${`, and Docker reads such a line the same way.
+
+    pydantic-settings' own source puts other variables' values in the place of `${NAME}`.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], path: str | None) -> None:
+        super().__init__(settings_cls)
+        self._path = path
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked: the whole file is read at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values by field. Names are read in either case, and an empty value counts as unset."""
+        if self._path is None:
+            return {}
+        encoding = self.config.get("env_file_encoding")
+        found = dotenv_values(self._path, interpolate=False, encoding=encoding)
+        return {name.lower(): value for name, value in found.items() if value and name.lower() in Settings.model_fields}
+
+
 class Settings(BaseSettings):
     """Every variable PulseMon reads, in the order of `.env.example`. An empty value counts as unset."""
 
@@ -81,6 +111,20 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field(default=LogLevel.INFO, description="least level that is logged")
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="form of a log line")
     allow_unsafe_database: bool = Field(default=False, description="start on a database that may lose acked pings")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from, the strongest first."""
+        env_file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
+        path = None if env_file is None else str(env_file)
+        return init_settings, env_settings, _EnvFile(settings_cls, path)
 
     @field_validator("admin_token", "admin_session_secret")
     @classmethod

@@ -57,6 +57,7 @@ def problems() -> list[str]:
         _images,
         _languages,
         _examples,
+        _tests,
     ):
         found += check()
     return found
@@ -293,6 +294,16 @@ def _outline(page: Path) -> list[str]:
         elif not fenced and (found := re.match(r"#+ |\| |\* | {4}\S|!\[", line)):
             outline.append(found.group().strip()[:1] if line[0] == " " else found.group().strip())
     return outline
+
+
+def _tests() -> Iterator[str]:
+    """Every test that a page names is there, in the file that the link before it leads to."""
+    for page in documents():
+        for link, names in re.findall(r"\]\(([^()]*tests/[^()]*\.py)\): ((?:`test_\w+`(?:, )?)+)", text_of(page)):
+            file = (page.parent / link).resolve()
+            there = set(re.findall(r"^ *(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE))
+            named = re.findall(r"`(\w+)`", names)
+            yield from (f"{page.relative_to(ROOT)}: {name} is no test of {link}" for name in named if name not in there)
 
 
 def _examples() -> Iterator[str]:

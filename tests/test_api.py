@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import sqlite3
 import threading
@@ -10,14 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+import httpx2
 import psycopg
 import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.monitors import make_cursor
-from tests.conftest import ADMIN_TOKEN, wait_until
+from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 GOOD: dict[str, Any] = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}
 FIRST_FIELDS = ["name", "slug", "interval_seconds", "grace_seconds", "status", "last_ping", "webhook_url"]
@@ -665,6 +667,40 @@ def test_a_method_that_a_path_does_not_have_is_405(api: TestClient) -> None:
     for path in ("/api/monitors", "/api/monitors/backup-noturno", "/api/history/backup-noturno"):
         answer = api.put(path, json={})
         assert (answer.status_code, list(answer.json())) == (405, ["detail"])
+    one, pause = api.put("/api/monitors/backup-noturno"), api.put("/api/monitors/backup%2Fnoturno/pause")
+    assert one.headers.get_list("allow") == ["DELETE, GET, HEAD, PATCH"]
+    assert pause.headers.get_list("allow") == ["POST"]
+
+
+SLASHED = ["a/b", "a/pause", "/", "a//b/", "a%2Fb", "../x", "grupo/cópia 100%"]
+
+
+@pytest.mark.parametrize("slug", SLASHED)
+def test_a_slug_of_old_with_a_slash_is_reached_with_the_slash_encoded(
+    make_server: Callable[..., Server], sqlite_url: str, slug: str
+) -> None:
+    server = make_server(sqlite_url)
+    made = server.create(slug="job")
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as by_hand, by_hand:
+        by_hand.execute("UPDATE monitors SET slug = ?", (slug,))
+    path = f"/api/monitors/{quote(slug, safe='')}"
+
+    with httpx2.Client(base_url=server.url, headers=server.headers) as api:
+        assert api.get(path).json()["slug"] == slug
+        assert api.get(path.replace("%2F", "%2f")).json()["slug"] == slug
+        ping_url = api.get(path).json()["ping_url"]
+        assert [api.get(ping_url).status_code, api.post(ping_url + "/log").status_code] == [200, 200]
+        assert api.patch(path, json={"name": "Novo"}).json()["name"] == "Novo"
+        assert api.post(f"{path}/pause").json()["status"] == "PAUSED"
+        assert api.post(f"{path}/resume").json()["status"] == "UNKNOWN"
+        assert api.post(f"{path}/rotate-token").json()["token"] != made["token"]
+        history = api.get(f"/api/history/{quote(slug, safe='')}", params={"limit": 1})
+        assert history.json()[0]["cause"] == "resume"
+        assert len(api.get(history.links["next"]["url"]).json()) == 1
+        assert api.put(path).headers.get_list("allow") == ["DELETE, GET, HEAD, PATCH"]
+        assert api.get(path, headers={"X-Admin-Token": "wrong"}).status_code == 401
+        assert api.delete(path).status_code == 204
+        assert api.get(path).status_code == 404
 
 
 @contextmanager

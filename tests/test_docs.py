@@ -47,6 +47,7 @@ def test_the_documents_agree_with_the_program() -> None:
         ("docs/api.md", "/rotate-token`", "/rotate`", "POST /api/monitors/{slug}/rotate-token is missing"),
         ("docs/api.md", "| DELETE `", "| REMOVE `", "DELETE /api/monitors/{slug} is missing"),
         ("docs/security.md", "(webhooks.md#", "(webhook.md#", "leads nowhere"),
+        ("docs/security.md", "`test_bare_line_feeds_are_400`", "`test_bare_line_feeds`", "is no test of"),
         ("docs/webhooks.md", "## Which addresses are allowed", "## Addresses", "names a heading"),
         ("README.pt-BR.md", "images/panel.pt-BR.png", "images/status.pt-BR.png", "no page shows it"),
         ("docs/pt-BR/webhooks.md", "## Discord e Slack", "### Discord e Slack", "differs from the English page"),

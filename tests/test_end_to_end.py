@@ -197,6 +197,22 @@ def test_a_path_prefix_of_the_server_opens_nothing(make_server: Callable[..., Se
     for path in ("/api/monitors", "/pm/api/monitors", "/api/history/x", "/api/keys"):
         assert httpx2.get(server.url + path).status_code in (401, 404), path
     assert httpx2.post(f"{server.url}/api/monitors", json={}).status_code == 401
+    for path in ("/pm/h/x/y", "/h/x/y"):
+        assert httpx2.get(server.url + path).status_code == 404, path
+
+
+def test_pings_and_slugs_with_a_slash_are_found_behind_a_path_prefix_of_the_server(
+    make_server: Callable[..., Server], sqlite_url: str
+) -> None:
+    plain = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
+    server = make_server(sqlite_url, arguments=[*plain, "--root-path", "/pm"])
+    path = server.create()["ping_url"].removeprefix(server.url)
+
+    assert httpx2.get(server.url + path).json() == {"ok": True}
+    assert httpx2.post(f"{server.url}{path}/log", content=b"x").json() == {"ok": True}
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as by_hand:
+        by_hand.execute("UPDATE monitors SET slug = 'a/b'")
+    assert server.get("/api/monitors/a%2Fb")["status"] == "UP"
 
 
 def test_half_a_request_does_not_hold_up_a_stop(make_server: Callable[..., Server], sqlite_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -105,7 +106,7 @@ def test_closed_paths_ask_for_the_token_and_say_what_comes_without_it(document: 
     for path, method, operation in operations(document):
         if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
             assert operation["security"] == [{"adminToken": []}], (method, path)
-            assert {"401", "503"} <= set(operation["responses"]), (method, path)
+            assert {"401", "429", "503"} <= set(operation["responses"]), (method, path)
         else:
             assert {} in operation["security"] or operation["security"] == [], (method, path)
     scheme = document["components"]["securitySchemes"]["adminToken"]
@@ -122,10 +123,10 @@ def test_every_answer_with_a_body_and_every_body_has_an_example(document: dict[s
             assert {"schema", "example"} <= set(content), (method, path)
 
 
-def test_every_503_and_only_it_tells_when_to_come_again(document: dict[str, Any]) -> None:
+def test_every_429_and_503_and_nothing_else_tells_when_to_come_again(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         for code, answer in operation["responses"].items():
-            is_expected = code == "503" and path != "/ready"
+            is_expected = code in ("429", "503") and path != "/ready"
             assert ("Retry-After" in answer.get("headers", {})) == is_expected, (method, path, code)
 
 
@@ -164,7 +165,12 @@ def test_the_schemas_of_bodies_state_the_rules(document: dict[str, Any]) -> None
             "webhook_url",
             ["http://a", "HTTPS://a/b?c", "http://[::1]:8/", "ftp://a", "http://", "http:///a", "a", "http://a b"],
         ),
-        ("webhook_secret", ["generate", "Generate", "x", "whsec_", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"]),
+        (
+            "webhook_secret",
+            ["generate", "Generate", "x", "whsec_", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"]
+            + [f"whsec_{base64.b64encode(bytes(count)).decode()}" for count in range(20, 70)]
+            + [f"whsec_{'A' * count}{end}" for count in (32, 33, 34, 35, 86, 87, 88) for end in ("", "=", "==")],
+        ),
     ],
 )
 def test_the_patterns_say_what_the_rules_do(document: dict[str, Any], field: str, values: list[str]) -> None:

@@ -623,6 +623,16 @@ def test_assets_are_named_by_their_content_and_kept_for_ever(panel: TestClient) 
         assert "immutable" in answer.headers["cache-control"]
 
 
+@pytest.mark.parametrize("query", ["", "?v=", "?v=0123456789ab", "?v={own}&x=1", "?x=1&v={own}"])
+def test_no_cache_keeps_a_file_under_the_address_of_another_content(client: TestClient, query: str) -> None:
+    own = re.search(r"app\.css\?v=(\w+)", client.get("/").text)
+    assert own
+
+    answer = client.get("/static/app.css" + query.replace("{own}", own[1]))
+
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+
+
 def test_pages_of_the_panel_are_not_kept_by_browsers(panel: TestClient) -> None:
     assert panel.get("/").headers["cache-control"] == "no-store"
 

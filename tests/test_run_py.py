@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pulsemon.settings import PLACEHOLDERS, Settings
+from pulsemon.settings import PLACEHOLDERS, Settings, load
 from tests.conftest import ROOT, free_port, require, wait_until
 
 # Everything run.py needs of the project.
@@ -387,6 +387,40 @@ def test_env_files_of_every_dialect_are_read(line: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(line, "utf-8")
 
     assert runpy.run_path(str(ROOT / "run.py"))["read_env_file"](tmp_path / ".env") == {"ADMIN_TOKEN": "the-value"}
+
+
+TITLES = [
+    "PUBLIC_STATUS_TITLE=${HOME} and $HOME",
+    "PUBLIC_STATUS_TITLE='${HOME}'",
+    'PUBLIC_STATUS_TITLE="${HOME:-x}$${X}"',
+    "PUBLIC_STATUS_TITLE=a#b",
+    "PUBLIC_STATUS_TITLE=#b",
+    "PUBLIC_STATUS_TITLE= # only a comment",
+    "PUBLIC_STATUS_TITLE=a #b #c",
+    "PUBLIC_STATUS_TITLE='a'# c",
+    "PUBLIC_STATUS_TITLE='a # b'  # c",
+    "PUBLIC_STATUS_TITLE='a'b",
+    "PUBLIC_STATUS_TITLE=it's",
+    'PUBLIC_STATUS_TITLE="a\\"b\\tc\\\\d"',
+    "PUBLIC_STATUS_TITLE='a\\'b\\\\c\\d'",
+    "PUBLIC_STATUS_TITLE=a\\tb",
+    "PUBLIC_STATUS_TITLE = a\u2028b\x0bc",
+    "PUBLIC_STATUS_TITLE",
+    "=a",
+]
+
+
+@pytest.mark.parametrize("line", TITLES)
+def test_a_value_of_the_env_file_stands_as_written_and_is_read_as_the_settings_read_it(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_bytes(line.encode())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PUBLIC_STATUS_TITLE", raising=False)
+
+    written = runpy.run_path(str(ROOT / "run.py"))["read_env_file"](tmp_path / ".env")
+
+    assert written.get("PUBLIC_STATUS_TITLE", "Status — PulseMon") == load().public_status_title
 
 
 def test_check_goes_on_after_a_failure_and_names_what_failed(tmp_path: Path) -> None:

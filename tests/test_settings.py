@@ -211,6 +211,20 @@ class TestFile:
 
         assert (load().admin_token, load().app_port) == ("t", 9000)
 
+    def test_a_value_stands_as_written_and_no_other_variable_is_put_into_it(self, variable: Set) -> None:
+        variable("HOME", "/root")
+        self.write(
+            "APP_HOST=10.0.0.1", "ADMIN_TOKEN=a${HOME}b$HOME${APP_HOST}${}$$", "DATABASE_URL='sqlite:///${HOME}'"
+        )
+
+        assert load().admin_token == "a${HOME}b$HOME${APP_HOST}${}$$"
+        assert load().database_url == "sqlite:///${HOME}"
+
+    def test_names_are_read_in_either_case_and_an_empty_line_counts_as_unset(self) -> None:
+        self.write("app_port=9000", "LOG_LEVEL=", "DATABASE_URL")
+
+        assert (load().app_port, load().log_level, load().database_url) == (9000, "INFO", DEFAULTS["DATABASE_URL"])
+
     def test_a_file_that_is_not_text_gets_one_line(self) -> None:
         self.write("PUBLIC_STATUS_TITLE=Situação", encoding="latin-1")
 

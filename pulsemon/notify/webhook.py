@@ -135,9 +135,12 @@ def is_secret(text: str) -> bool:
 def _key(secret: str) -> bytes | None:
     if not secret.startswith(SECRET_PREFIX):
         return None
+    encoded = secret.removeprefix(SECRET_PREFIX)
     try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
+        return None
+    if len(encoded) % 4:  # Python forgives padding where none belongs; a receiver's library may not
         return None
     return key if len(key) in _SECRET_BYTES else None
 

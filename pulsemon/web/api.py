@@ -1,8 +1,8 @@
 """The API: monitors and their history as JSON.
 
 `Gate` has checked the admin token before anything here is asked. Bodies are read here and not by FastAPI, whose own
-errors quote the input; the rules for what they hold stand in `web.forms`. Not here: slugs with a slash, which an old
-database may hold; the panel reaches those by their id.
+errors quote the input; the rules for what they hold stand in `web.forms`. A slash in a slug, which an old database may
+hold, is written `%2F` in a path (`web.security.AdminRoute`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pulsemon.errors import Invalid
 from pulsemon.suggestions import Verdict
 from pulsemon.web import openapi, what_if
 from pulsemon.web.api import instant
-from pulsemon.web.forms import MAX_SECONDS, problem
+from pulsemon.web.fields import MAX_SECONDS, problem
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 

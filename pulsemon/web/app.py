@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
@@ -26,7 +26,7 @@ from pulsemon.web.site import Site
 
 _log = log.get(__name__)
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = (Path(__file__).parent / "static").resolve()  # as StaticFiles names what it found
 # Everything below these answers in JSON; all other paths are pages.
 _JSON_PREFIXES = ("/api", "/h/", "/health", "/ready", "/metrics", "/openapi.json")
 RETRY_AFTER_SEC = 5
@@ -91,7 +91,9 @@ class _StaticFiles(StaticFiles):
     def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
         """Add the header that says so."""
         response: Response = super().file_response(full_path, stat_result, scope, status_code)
-        is_versioned = scope.get("query_string", b"").startswith(b"v=")
+        # The very hash: whoever asks for tomorrow's address today must not leave today's file in a shared cache.
+        own = rendering.asset(Path(full_path).relative_to(_STATIC).as_posix()).partition("?")[2]
+        is_versioned = scope.get("query_string", b"") == own.encode()
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
         return response
 
@@ -99,7 +101,7 @@ class _StaticFiles(StaticFiles):
 def _require_access_rules(app: FastAPI) -> None:
     """Refuse to start with a route whose access rule is not declared, or is not the one its path has."""
     for route in app.routes:
-        if isinstance(route, Mount) and route.path == "/static":
+        if isinstance(route, Mount) and route.path == "/static" and isinstance(route.app, _StaticFiles):
             continue
         if not isinstance(route, APIRoute) or not isinstance(getattr(route, "access", None), Access):
             raise TypeError(f"route {route} declares no access rule")
@@ -139,7 +141,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException | StarletteHTTPException):
         raise error
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods_of(request)))
     return _error(request, error.status_code, error.detail, headers)
@@ -149,7 +151,7 @@ def _methods_of(request: Request) -> set[str]:
     """Return every method that some route of this path takes; Starlette names only the first route's."""
     found: set[str] = set()
     for route in request.app.routes:
-        if isinstance(route, APIRoute) and route.path_regex.match(request.url.path):
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
             found |= set(route.methods or ())
     return found
 

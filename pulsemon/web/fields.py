@@ -148,12 +148,15 @@ _WebhookUrl = Annotated[
     AfterValidator(_url),
     _documented(format="uri", pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$"),
 ]
+_BASE64_OF_24_TO_64_BYTES = (
+    "([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?|([A-Za-z0-9+/]{4}){21}([A-Za-z0-9+/]{2}==)?"
+)
 _WebhookSecret = Annotated[
     str,
     Field(description="Signs the messages (Standard Webhooks). `generate` makes one and shows it once."),
     AfterValidator(_printable),
     AfterValidator(_secret),
-    _documented(pattern=r"^(generate|whsec_\*{8}|whsec_[A-Za-z0-9+/]{32,88}={0,2})$"),
+    _documented(pattern=rf"^(generate|whsec_\*{{8}}|whsec_({_BASE64_OF_24_TO_64_BYTES}))$"),
 ]
 
 

@@ -33,7 +33,7 @@ _WHOLE = re.compile(r"-?[0-9]+")
 _SHOWABLE_NAME = re.compile(r"[a-z_]{1,40}")
 # Longer ones are outside every limit, and int() takes seconds for a number of a million digits.
 _MAX_DIGITS = 18
-_BEYONDLIMITS: int = 10**_MAX_DIGITS
+_BEYOND_LIMITS: int = 10**_MAX_DIGITS
 _NUMBERS = (
     "interval_seconds",
     "grace_seconds",
@@ -128,7 +128,7 @@ def whole_number(digits: str) -> int:
     """Return the number that *digits* (and a minus) write; one too long for any limit of ours is cut down to 10^18."""
     if len(digits) <= _MAX_DIGITS:
         return int(digits)
-    return -_BEYONDLIMITS if digits.startswith("-") else _BEYONDLIMITS
+    return -_BEYOND_LIMITS if digits.startswith("-") else _BEYOND_LIMITS
 
 
 def _new_monitor(values: dict[str, Any]) -> NewMonitor:

@@ -16,18 +16,17 @@ from weakref import WeakKeyDictionary
 from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import __version__, access, clock, dispatcher, monitors
+from pulsemon import __version__, clock, dispatcher, monitors
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.views import View
 from pulsemon.web import openapi
-from pulsemon.web.security import PublicRoute, is_admin
+from pulsemon.web.security import TOO_MANY_TOKENS, PublicRoute, header_token, is_admin, judge_token
 from pulsemon.web.site import Site, site_of
 
 router = APIRouter(route_class=PublicRoute)
@@ -102,7 +101,9 @@ def ready(request: Request) -> Response:
     tags=["Health"],
     summary="Prometheus metrics",
     operation_id="metrics",
-    responses=_METRICS_ANSWER | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong."),
+    responses=_METRICS_ANSWER
+    | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong.")
+    | openapi.TOO_MANY_TOKENS,
     openapi_extra={"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]},
 )
 def metrics(request: Request) -> Response:
@@ -111,7 +112,7 @@ def metrics(request: Request) -> Response:
     The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
     """
     site = site_of(request)
-    collected = _Collected(_read(site, shows_monitors=_may_see_monitors(site, request.headers)))
+    collected = _Collected(_read(site, shows_monitors=_may_see_monitors(site, request)))
     encode, content_type = _encoder(request.headers.get("accept", ""))
     return Response(encode(collected), media_type=content_type, headers=_NO_STORE)
 
@@ -124,15 +125,25 @@ def _encoder(accept: str) -> tuple[Callable[[_Collected], bytes], str]:
         return choose_encoder("")
 
 
-def _may_see_monitors(site: Site, headers: Headers) -> bool:
-    """Return whether the admin token was shown. Raises HTTPException (401) for a wrong one: a scraper must notice."""
-    authorization = headers.get("authorization")
-    if authorization is None and "x-admin-token" not in headers:
+def _may_see_monitors(site: Site, request: Request) -> bool:
+    """Return whether the admin token was shown.
+
+    Raises:
+        HTTPException: 401, a wrong one (a scraper must notice); 429, too many wrong ones before it.
+    """
+    authorization = request.headers.get("authorization")
+    if authorization is None and "x-admin-token" not in request.headers:
         return False
-    if is_admin(site, headers) or access.is_admin_token(_credential(authorization or ""), site.settings.admin_token):
+    given = header_token(request.headers)
+    if authorization is not None and not is_admin(site, request.headers):  # where both are sent, one right one does
+        given = _credential(authorization) or given
+    is_right, wait_sec = judge_token(site, request.scope, given)
+    if wait_sec:
+        raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(wait_sec)})
+    if is_right:
         return True
     detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
-    raise HTTPException(401, detail, headers={"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
+    raise HTTPException(401, detail, headers=_NO_STORE | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
 
 
 def _credential(authorization: str) -> str:

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
+from pulsemon.web import security
 from pulsemon.web.fields import MonitorCreate, MonitorPatch
 from pulsemon.web.security import ADMIN_PREFIXES
 
@@ -199,7 +200,7 @@ def error(status_code: int, description: str, detail: str) -> dict[int | str, di
         "description": description,
         "content": {"application/json": {"example": {"detail": detail}}},
     }
-    return {status_code: described | ({"headers": _RETRY_AFTER} if status_code == 503 else {})}
+    return {status_code: described | ({"headers": _RETRY_AFTER} if status_code in (429, 503) else {})}
 
 
 def invalid(*loc: str, msg: str, rule: str) -> dict[int | str, dict[str, Any]]:
@@ -221,8 +222,10 @@ def answer(
     return {status_code: described}
 
 
-UNAUTHORIZED = error(
-    401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong."
+TOO_MANY_TOKENS = error(429, "Ten wrong tokens came from this address within a minute.", security.TOO_MANY_TOKENS)
+UNAUTHORIZED = (
+    error(401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong.")
+    | TOO_MANY_TOKENS
 )
 NOT_FOUND = error(404, "There is no such monitor.", "There is no such monitor.")
 CONFLICT = error(409, "The slug is taken.", "A monitor with this slug exists already.")

@@ -5,13 +5,7 @@ Everything works as plain pages and forms; scripts only keep what is on screen u
 
 from __future__ import annotations
 
-import ipaddress
-import threading
-
 from fastapi import APIRouter
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -30,9 +24,6 @@ from pulsemon.web.site import site_of
 
 public_router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
-
-# Enough for a person with several tokens in mind; a guesser of 192 bits gets nowhere anyway.
-FAILED_LOGINS = parse("10/minute")
 
 
 @public_router.api_route("/", methods=["GET", "HEAD"])
@@ -55,7 +46,9 @@ def login(request: Request, form: Form) -> Response:
     site = site_of(request)
     if not site.settings.admin_token:
         return _login_page(request, status_code=401)
-    is_right, wait_sec = _throttle_of(request).judge(request, form.get("token", "").strip())
+    host = request.client.host if request.client else ""
+    given = form.get("token", "").strip()
+    is_right, wait_sec = site.logins.judge(given, site.settings.admin_token, host=host, now=site.now())
     if wait_sec:
         response = _login_page(request, status_code=429, wait_sec=wait_sec)
         response.headers["retry-after"] = str(wait_sec)
@@ -92,54 +85,6 @@ def _login_page(request: Request, *, status_code: int = 200, is_wrong: bool = Fa
     is_closed = not site_of(request).settings.admin_token
     values = {"is_closed": is_closed, "is_wrong": is_wrong, "wait_sec": wait_sec}
     return rendering.page(request, "login.html", status_code=status_code, **values)
-
-
-class _Throttle:
-    """Failed logins by address. Who is throttled hears nothing about the token, right or wrong."""
-
-    def __init__(self) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._lock = threading.Lock()
-
-    def judge(self, request: Request, token: str) -> tuple[bool, int]:
-        """Return whether *token* is right, and the seconds to wait where too many before it were wrong."""
-        site = site_of(request)
-        network = _network(request.client.host if request.client else "")
-        # One at a time: tries that arrive together must not all pass before the first is counted.
-        with self._lock:
-            if not self._limiter.test(FAILED_LOGINS, network):
-                reset_at = self._limiter.get_window_stats(FAILED_LOGINS, network).reset_time
-                return False, max(1, int(reset_at - site.now().timestamp()) + 1)
-            is_right = access.is_admin_token(token, site.settings.admin_token)
-            if not is_right:
-                self._limiter.hit(FAILED_LOGINS, network)
-            return is_right, 0
-
-
-def _network(host: str) -> str:
-    """Return who counts as one guesser: an IPv4 address, or the /64 that one IPv6 subscriber has."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
-
-
-_making = threading.Lock()
-
-
-def _throttle_of(request: Request) -> _Throttle:
-    """Return the running application's one throttle."""
-    with _making:
-        state = request.app.state
-        if not hasattr(state, "login_throttle"):
-            state.login_throttle = _Throttle()
-        throttle: _Throttle = state.login_throttle
-        return throttle
 
 
 @router.get("/monitors")

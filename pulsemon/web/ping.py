@@ -106,12 +106,14 @@ class PingGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a ping, or hand the request to the application."""
-        if scope["type"] == "http" and scope.get("raw_path", b"").startswith(PREFIX):
-            response = await self._answer(scope, receive)
-            if response is not None:
-                await send(response.start)
-                await send(response.body)
-            return
+        if scope["type"] == "http":
+            ping_scope = _without_root(scope) if scope.get("root_path") else scope
+            if ping_scope.get("raw_path", b"").startswith(PREFIX):
+                response = await self._answer(ping_scope, receive)
+                if response is not None:
+                    await send(response.start)
+                    await send(response.body)
+                return
         await self._app(scope, receive, send)
 
     def parse(self, scope: Scope) -> Ping:
@@ -140,6 +142,11 @@ class PingGate:
         except Refused as refused:
             return refused.response
         return response_to(ping, await self.submit(ping), is_finished=is_finished)
+
+
+def _without_root(scope: Scope) -> Scope:
+    """Return *scope* without the prefix that a server was told to put in front of every path (`--root-path`)."""
+    return {**scope, "raw_path": scope.get("raw_path", b"").removeprefix(scope["root_path"].encode())}
 
 
 def response_to(ping: Ping, answer: Answer, *, is_finished: bool = True) -> Response:

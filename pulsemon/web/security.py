@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fastapi.routing import APIRoute
 from itsdangerous import BadSignature, Signer
@@ -20,10 +21,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import access, clock, log
 from pulsemon.web.site import Site, site_of
+from pulsemon.web.throttle import Verdict
 
 _log = log.get(__name__)
 
@@ -31,6 +34,8 @@ SESSION_COOKIE = "pulsemon_session"
 ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys")
 # Where other origins have no business with unsafe methods; the API asks for a header that no form can send.
 _NO_ORIGIN_CHECK = ("/api/", "/h/")
+# As long as tokens are, and longer than most of what else stands in a path.
+_LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
@@ -45,6 +50,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+
+TOO_MANY_TOKENS = "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."
 
 
 class Access(StrEnum):
@@ -66,9 +73,20 @@ class AdminRoute(APIRoute):
     """Only with the admin token in `X-Admin-Token`.
 
     `Gate` closes the whole path prefix before; this is the second lock, which no way of reaching the route can miss.
+    An encoded slash belongs to the slug that it stands in, as in ping URLs: an old database may hold such slugs.
     """
 
     access = Access.ADMIN
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path before it was decoded where it holds a `%2F`, and decode the parameters afterwards."""
+        raw_path: bytes = scope.get("raw_path") or b""
+        if b"%2f" not in raw_path.lower():
+            return super().matches(scope)
+        match, found = super().matches({**scope, "path": raw_path.partition(b"?")[0].decode("latin-1")})
+        if match is not Match.NONE:
+            found["path_params"] = {name: unquote(value) for name, value in found["path_params"].items()}
+        return match, found
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Check the token before the handler sees the request."""
@@ -138,11 +156,24 @@ def _signer(site: Site) -> Signer:
     return Signer(site.session_secret, salt="pulsemon.session", digest_method=hashlib.sha256, key_derivation="hmac")
 
 
-def is_admin(site: Site, headers: Headers) -> bool:
-    """Return whether the header X-Admin-Token holds the admin token."""
+def header_token(headers: Headers) -> str:
+    """Return what the header X-Admin-Token holds, '' without one."""
     # Headers arrive as latin-1; a token outside ASCII was sent as UTF-8.
-    given = headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
-    return access.is_admin_token(given, site.settings.admin_token)
+    return headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def is_admin(site: Site, headers: Headers) -> bool:
+    """Return whether the header X-Admin-Token holds the admin token. Counts nothing: `judge_token` came before."""
+    return access.is_admin_token(header_token(headers), site.settings.admin_token)
+
+
+def judge_token(site: Site, scope: Scope, given: str) -> Verdict:
+    """Judge a token that a program sent, in whichever header; wrong ones count. None at all is no guess."""
+    expected = site.settings.admin_token
+    if not given or not expected:
+        return Verdict(is_right=False, wait_sec=0)
+    client = scope.get("client")
+    return site.tokens.judge(given, expected, host=client[0] if client else "", now=site.now())
 
 
 def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:
@@ -207,9 +238,10 @@ class Gate:
                 return _refuse(
                     401, "Administration is closed: ADMIN_TOKEN is not set. Set it and start PulseMon again."
                 )
-            if not is_admin(self._site, headers):
-                return _refuse(401, "The header X-Admin-Token is missing or wrong.")
-            return None
+            is_right, wait_sec = judge_token(self._site, scope, header_token(headers))
+            if wait_sec:
+                return _refuse(429, TOO_MANY_TOKENS, {"retry-after": str(wait_sec)})
+            return None if is_right else _refuse(401, "The header X-Admin-Token is missing or wrong.")
         is_unsafe = scope["method"] not in _SAFE_METHODS and not path.startswith(_NO_ORIGIN_CHECK)
         if is_unsafe and is_from_elsewhere(scope, headers):
             return _refuse(403, "This request came from another site.")
@@ -220,11 +252,13 @@ def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
     """The access log: what changes something is always told, reading only at DEBUG; never a query string."""
     level = logging.DEBUG if scope["method"] in _SAFE_METHODS else logging.INFO
     client = scope.get("client")
+    # What led nowhere may be a ping URL with a slip in it.
+    path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code >= 400 else scope["path"]
     _log.log(
         level,
         "request",
         method=scope["method"],
-        path=scope["path"],
+        path=path,
         status=status_code,
         ms=round(seconds * 1_000, 1),
         remote=client[0] if client else None,
@@ -240,5 +274,7 @@ def route_path(scope: Scope) -> str:
     return path
 
 
-def _refuse(status_code: int, detail: str) -> Response:
-    return JSONResponse({"detail": detail}, status_code=status_code, headers={"cache-control": "no-store"})
+def _refuse(status_code: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(
+        {"detail": detail}, status_code=status_code, headers={"cache-control": "no-store"} | (headers or {})
+    )

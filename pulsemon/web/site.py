@@ -14,6 +14,7 @@ from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping
 from pulsemon.settings import Settings
 from pulsemon.web.live import Live
+from pulsemon.web.throttle import Throttle
 
 
 class PingLane(Protocol):
@@ -46,6 +47,9 @@ class Site:
     # Name, help and value of every counter and gauge of the process (`pulsemon_*`).
     figures: Callable[[], list[tuple[str, str, str, dict[str, str], float]]]
     live: Live = field(default_factory=Live)
+    # Two, so that a script with an old token does not close the login form for whoever shares its address.
+    logins: Throttle = field(default_factory=lambda: Throttle("login"))
+    tokens: Throttle = field(default_factory=lambda: Throttle("header"))
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

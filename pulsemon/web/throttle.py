@@ -1,0 +1,71 @@
+"""Whoever guesses the admin token is stopped: wrong ones are counted by address, ten a minute are judged.
+
+A minute begins with the first wrong token of an address. From the tenth on, nothing from there is judged until it ends:
+a right token would otherwise tell the guesser that it is right. What is refused meanwhile does not count, so that the
+rightful owner behind the same address waits at most that minute, whatever a stranger goes on sending. Not here: what
+answers look like.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from datetime import datetime
+from typing import NamedTuple
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from pulsemon import access, log
+
+_log = log.get(__name__)
+
+# Enough for a person with several tokens in mind; a guesser of 192 bits gets nowhere anyway.
+WRONG_TOKENS = parse("10/minute")
+# Behind a trusted proxy the address is what the proxy says; no address is longer.
+_MAX_ADDRESS = 64
+
+
+class Verdict(NamedTuple):
+    """Whether the token is right; `wait_sec` > 0: it was not judged, and will not be for so long."""
+
+    is_right: bool
+    wait_sec: int
+
+
+class Throttle:
+    """The wrong tokens of one way in, by address; *way* names it in the log. Any thread."""
+
+    def __init__(self, way: str) -> None:
+        self._way = way
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+
+    def judge(self, given: str, expected: str, *, host: str, now: datetime) -> Verdict:
+        """Compare a token that came from *host*, unless too many wrong ones came from there before."""
+        guesser = _network(host)
+        # One at a time: tries that arrive together must not all pass before the first is counted.
+        with self._lock:
+            if not self._limiter.test(WRONG_TOKENS, guesser):
+                reset_at = self._limiter.get_window_stats(WRONG_TOKENS, guesser).reset_time
+                return Verdict(is_right=False, wait_sec=max(1, int(reset_at - now.timestamp()) + 1))
+            is_right = access.is_admin_token(given, expected)
+            if not is_right:
+                self._limiter.hit(WRONG_TOKENS, guesser)
+                # At most ten a minute and address, so that guessing does not fill the disk.
+                _log.warning("token.wrong", way=self._way, remote=guesser)
+            return Verdict(is_right, wait_sec=0)
+
+
+def _network(host: str) -> str:
+    """Return who counts as one guesser: an IPv4 address, or the /64 that one IPv6 subscriber has."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host[:_MAX_ADDRESS]
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)

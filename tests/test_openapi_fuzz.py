@@ -1,0 +1,108 @@
+"""The description held against a running server: what it allows, what it forbids, and nonsense, for every operation.
+
+schemathesis makes the requests out of `/openapi.json` and judges the answers: no 5xx, only statuses, types, headers and
+fields that are described, and nothing accepted that the description forbids. The requests are the same in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis import checks as judged
+
+from pulsemon.web import app as web_app
+from pulsemon.web.site import Site
+from tests.conftest import Server, server_maker
+
+# Whom a route lets in is tested for all routes in test_access_rules.py, and wrong tokens in test_throttle.py.
+CONFIG = schemathesis.Config.from_dict({"generation": {"with-security-parameters": False}})
+SCHEMA = schemathesis.openapi.from_dict(web_app.make_fastapi(cast(Site, None)).openapi(), config=CONFIG)
+OPERATIONS = [each.ok() for each in SCHEMA.get_all_operations()]
+CHECKS = [
+    judged.not_a_server_error,
+    judged.status_code_conformance,
+    judged.content_type_conformance,
+    judged.response_headers_conformance,
+    judged.response_schema_conformance,
+    judged.negative_data_rejection,
+    judged.positive_data_acceptance,
+    judged.missing_required_header,
+    judged.unsupported_method,
+]
+# Bodies have many more ways to be wrong than the rest.
+EXAMPLES = {True: 50, False: 15}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all operations, as `pulsemon serve` starts it."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    with server_maker(folder) as make:
+        yield make(f"sqlite:///{folder / 'pulsemon.db'}")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[each.label for each in OPERATIONS])
+def test_answers_are_those_that_are_described(server: Server, operation: Any) -> None:
+    answered: set[int] = set()
+    slug = f"job-{OPERATIONS.index(operation)}"
+    known = {"slug": slug, "token": server.create(slug=slug)["token"]}
+
+    @settings(
+        derandomize=True,
+        max_examples=EXAMPLES[operation.path.startswith("/api") and bool(list(operation.body))],
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=requests_of(operation, known))
+    def ask(case: Case) -> None:
+        if operation.method in ("delete", "patch"):  # the request before may have taken its slug away
+            session.post(f"{server.url}/api/monitors", json={"name": "Job", "slug": slug, "interval_seconds": 60})
+        answer = case.call(base_url=server.url, session=session)
+        case.validate_response(answer, checks=CHECKS, transport_kwargs={"session": session})
+        answered.add(answer.status_code)
+
+    with requests.Session() as session:
+        session.headers.update(server.headers)
+        ask()
+
+    assert any(200 <= status < 300 for status in answered), "no request got as far as the good answer"
+
+
+def requests_of(operation: Any, known: dict[str, str]) -> st.SearchStrategy[Case]:
+    """Return requests that keep the description, for what exists and for what does not, and such that break it."""
+    good = operation.as_strategy(GenerationMode.POSITIVE)
+    names = {each.name for each in operation.path_parameters}
+    in_reach = operation.as_strategy(
+        GenerationMode.POSITIVE, path_parameters={name: known[name] for name in names & set(known)}
+    )
+    kinds = [in_reach.map(without_what_no_schema_says)]
+    if names:
+        kinds.append(good.map(without_what_no_schema_says))
+    if names or list(operation.query) or list(operation.body):
+        kinds.append(operation.as_strategy(GenerationMode.NEGATIVE))
+    return st.one_of(kinds)
+
+
+def without_what_no_schema_says(case: Case) -> Case:
+    """Take out what the rules refuse and JSON Schema cannot express.
+
+    Whole numbers are written as such, a cursor is one that was given out, and a mask stands for a secret that exists.
+    """
+    if isinstance(case.body, dict):
+        case.body = {
+            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in case.body.items()
+            if value != "whsec_********"
+        }
+    if case.query:
+        case.query.pop("cursor", None)
+    return case
