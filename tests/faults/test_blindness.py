@@ -12,14 +12,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.conftest import ADMIN_TOKEN, Server, require, server_maker, wait_until
+from tests.conftest import ADMIN_TOKEN, LONG_ENOUGH_SEC, Server, require, server_maker, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Rule
 from tests.faults.clients import Punctual
@@ -36,15 +36,17 @@ from tests.faults.conftest import (
     wait_until_all_acknowledged,
 )
 
-# Longer than interval + grace of the quickest monitors.
-TROUBLE_SEC = rounds(5, soak=20)
+# Longer than interval + grace of the quickest monitors; and for so long the dead are shown as unknown afterwards.
+TROUBLE_SEC = rounds(8, soak=20)
 # The quickest lose a ping in every trial; of the slow ones only those whose hour has come.
 INTERVALS = [2, 2, 2, 2, 3, 3, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60] * rounds(1, soak=30)
 GRACE = 2
+# By a clock that is set to and fro nobody can tell who was late: those clients may be late themselves.
+GRACE_BY_A_SET_CLOCK = 15
 # Those that die: short, so that their end can be waited for.
 DEAD_INTERVAL, DEAD_GRACE = 3, 1
-# The deadline after a blind window, with a margin for a busy machine.
-NOTICED_WITHIN_SEC = DEAD_INTERVAL + DEAD_GRACE + 5
+# What a control waits in vain for: the deadline after a blind window and more.
+IN_VAIN_SEC = DEAD_INTERVAL + DEAD_GRACE + 5
 
 # The event loop's thread does nothing for a while: what a blocking call in a handler would do.
 STALLS_ON_SIGNAL = f"""
@@ -78,7 +80,7 @@ NO_PULSE_OF_THE_LOOP = """
 
 def _wait(seconds: float) -> None:
     end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, within=seconds + 30)
+    wait_until(lambda: time.monotonic() >= end, within=seconds + LONG_ENOUGH_SEC)
 
 
 def restart(server: Server) -> None:
@@ -88,8 +90,7 @@ def restart(server: Server) -> None:
 
 
 def kill(server: Server) -> None:
-    server.process.kill()
-    server.process.wait(10)
+    server.kill()
     _wait(TROUBLE_SEC)
     server.start_again()
 
@@ -142,14 +143,14 @@ def trial(folder: Path, trouble: Trouble, *, patch: str = "", is_control: bool =
         alive, dead = _populate(server)
         every = {slug: float(slug.partition("-")[0]) for slug in alive}
         with Punctual(alive, every=every) as punctual:
-            wait_until(lambda: punctual.log.count() >= len(alive), within=rounds(30, soak=120))
+            wait_until(lambda: punctual.log.count() >= len(alive), within=2 * LONG_ENOUGH_SEC)
             for url in dead.values():
                 assert httpx2.get(url).status_code == 200
             trouble(server)
             if is_control:
                 _repeat_until_somebody_is_down(server, trouble, set(alive))
             was_shown_unknown, panel = _look_at_the_dead(server, set(dead))
-            wait_until_all_acknowledged(punctual.log, [slug for slug in alive if every[slug] <= 3], within=20)
+            wait_until_all_acknowledged(punctual.log, [slug for slug in alive if every[slug] <= 3])
         assert server.stop() == 0
         seen = evidence.read(server.environment["DATABASE_URL"], operations=punctual.log.operations)
     return Outcome(seen, set(alive), set(dead), was_shown_unknown, panel)
@@ -163,9 +164,9 @@ def _repeat_until_somebody_is_down(server: Server, trouble: Trouble, alive: set[
         trouble(server)
 
 
-def _populate(server: Server) -> tuple[dict[str, str], dict[str, str]]:
+def _populate(server: Server, *, grace: int = GRACE) -> tuple[dict[str, str], dict[str, str]]:
     alive = {
-        f"{interval}-{number}": {"interval_seconds": interval, "grace_seconds": GRACE}
+        f"{interval}-{number}": {"interval_seconds": interval, "grace_seconds": grace}
         for number, interval in enumerate(INTERVALS)
     }
     dead = {f"dead-{number}": {"interval_seconds": DEAD_INTERVAL, "grace_seconds": DEAD_GRACE} for number in range(4)}
@@ -182,7 +183,7 @@ def _look_at_the_dead(server: Server, dead: set[str]) -> tuple[bool, str]:
             was_shown_unknown, panel = True, _panel(server)
         return _are_down(server, dead)
 
-    wait_until(are_down, within=NOTICED_WITHIN_SEC, every=0.2)
+    wait_until(are_down, every=0.1)
     return was_shown_unknown, panel
 
 
@@ -191,7 +192,7 @@ def _are_down(server: Server, slugs: set[str]) -> bool:
 
 
 def _shown(server: Server) -> dict[str, str]:
-    page = httpx2.get(f"{server.url}/status", timeout=10).text
+    page = httpx2.get(f"{server.url}/status").text
     return {slug: shown for shown, slug in re.findall(r'<li class="([a-z]+)" data-slug="([^"]+)"', page)}
 
 
@@ -236,7 +237,7 @@ def _faketime() -> str:
     return found[0]
 
 
-def clock_trial(folder: Path, *, patch: str = "") -> Outcome:
+def clock_trial(folder: Path, *, patch: str = "", patience_sec: float = LONG_ENOUGH_SEC) -> Outcome:
     """Set the server's wall clock to and fro while clients ping."""
     folder.mkdir()
     wall_clock = WallClock(folder / "offset")
@@ -244,21 +245,21 @@ def clock_trial(folder: Path, *, patch: str = "") -> Outcome:
     with server_maker(folder) as make:
         environment = wall_clock.environment() | KEEP_EVERYTHING
         server = make(f"sqlite:///{folder / 'pulsemon.db'}", launcher(folder, patch), **environment)
-        alive, dead = _populate(server)
+        alive, dead = _populate(server, grace=GRACE_BY_A_SET_CLOCK)
         every = {slug: float(slug.partition("-")[0]) for slug in alive}
         quick = [slug for slug in alive if every[slug] <= 2]
         with Punctual(alive, every=every) as punctual:
-            wait_until(lambda: punctual.log.count() >= len(alive), within=rounds(30, soak=120))
+            wait_until(lambda: punctual.log.count() >= len(alive), within=2 * LONG_ENOUGH_SEC)
             for offset in OFFSETS:
                 wall_clock.set(offset)
-                wait_until_all_acknowledged(punctual.log, quick, within=20)
+                wait_until_all_acknowledged(punctual.log, quick)
             for url in dead.values():
                 assert httpx2.get(url).status_code == 200
             wall_clock.set(OFFSETS[-1] - HOUR)
-            died_at = time.monotonic()
+            give_up_at = time.monotonic() + patience_sec
             wait_until(
-                lambda: _are_down(server, set(dead)) or time.monotonic() > died_at + NOTICED_WITHIN_SEC,
-                within=NOTICED_WITHIN_SEC + 5,
+                lambda: _are_down(server, set(dead)) or time.monotonic() > give_up_at,
+                within=2 * LONG_ENOUGH_SEC,
                 every=0.2,
             )
         assert server.stop() == 0
@@ -281,7 +282,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
         slowly = LOOKS_SLOWLY + (NO_PULSE_OF_THE_LOOP if patch else "")
         trials[AT_WORK + suffix] = partial(trial, folder / (AT_WORK + suffix), stop_the_process_at_work, patch=slowly)
         if shutil.which("faketime"):
-            trials[SET_CLOCK + suffix] = partial(clock_trial, folder / (SET_CLOCK + suffix), patch=patch)
+            trials[SET_CLOCK + suffix] = partial(
+                clock_trial,
+                folder / (SET_CLOCK + suffix),
+                patch=patch,
+                patience_sec=IN_VAIN_SEC if patch else LONG_ENOUGH_SEC,
+            )
     # Five hundred monitors a trial keep this process's clients busy.
     with in_parallel(trials, at_once=rounds(len(trials), soak=2)) as ask:
         yield ask
@@ -335,7 +341,7 @@ def test_a_clock_that_is_set_by_a_second_an_hour_or_a_day_makes_no_monitor_down(
     require("faketime")
     outcome = outcomes(SET_CLOCK)
 
-    assert checker.check_alive(outcome.seen, outcome.alive) == []
+    assert checker.check_alive(replace(outcome.seen, operations=[]), outcome.alive) == []
     assert checker.check_pings(outcome.seen) == []
     assert checker.check_chains(outcome.seen) == []
 
@@ -353,5 +359,6 @@ def test_control_without_blind_windows_a_set_clock_makes_monitors_down_and_hides
     require("faketime")
     outcome = outcomes(f"{SET_CLOCK} control")
 
-    assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(outcome.seen, outcome.alive)}
+    found = checker.check_alive(replace(outcome.seen, operations=[]), outcome.alive)
+    assert Rule.FALSE_DOWN in {breach.rule for breach in found}
     assert len(checker.check_noticed(outcome.seen, outcome.dead)) == len(outcome.dead)
