@@ -49,7 +49,7 @@ python3 run.py                  serve (installs what is missing, makes .env on t
 python3 run.py test [ARGS]      run every test, or pytest with ARGS
 python3 run.py check            run the linters and the other checks that CI runs before the tests
 python3 run.py soak [ARGS]      run the fault tests in their long form
-python3 run.py bench [ARGS]     run the measurements that the README quotes
+python3 run.py bench [PART ...] run the measurements that the README quotes, all or some (--list)
 python3 run.py audit            look for known vulnerabilities in what is installed; write the bill of materials
 python3 run.py COMMAND [ARGS]   any command of PulseMon: migrate, check-config, backup, monitor ...
                                 (`python3 run.py serve --help` and the like explain them)"""
