@@ -12,7 +12,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,15 +36,15 @@ from tests.faults.conftest import (
     wait_until_all_acknowledged,
 )
 
-# Longer than interval + grace of the quickest monitors; and for so long the dead are shown as unknown afterwards.
-TROUBLE_SEC = rounds(8, soak=20)
+# Longer than interval + grace of the quickest monitors.
+TROUBLE_SEC = rounds(5, soak=20)
 # The quickest lose a ping in every trial; of the slow ones only those whose hour has come.
-INTERVALS = [2, 2, 2, 2, 3, 3, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60] * rounds(1, soak=30)
+INTERVALS = [2, 2, 2, 2, 3, 3, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60] * rounds(1, soak=32)
 GRACE = 2
 # By a clock that is set to and fro nobody can tell who was late: those clients may be late themselves.
 GRACE_BY_A_SET_CLOCK = 15
-# Those that die: short, so that their end can be waited for.
-DEAD_INTERVAL, DEAD_GRACE = 3, 1
+# Those that die: short, so that their end can be waited for, and longer than it takes until the trouble begins.
+DEAD_INTERVAL, DEAD_GRACE = 6, 2
 # What a control waits in vain for: the deadline after a blind window and more.
 IN_VAIN_SEC = DEAD_INTERVAL + DEAD_GRACE + 5
 
@@ -71,10 +71,14 @@ LOOKS_SLOWLY = """
 
     evaluator.next_due_at = look_slowly
 """
+# The loop's own pulse tells nothing. Nor do the clocks: on a busy machine they might, for another reason.
 NO_PULSE_OF_THE_LOOP = """
+    from pulsemon import evaluation
     from pulsemon.loops import Loops
 
     Loops._take_stalls = lambda self: []
+    evaluation.LOOP_IS_STALLED_SEC = float("inf")
+    evaluation.compare = lambda *arguments, **names: None
 """
 
 
@@ -126,12 +130,15 @@ AT_WORK = "stopped at work"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial left: the evidence, who lived, who died, and what the pages said of the dead meanwhile."""
+    """What a trial left: the evidence, who lived, who died, and of whom PulseMon said that it could not know.
+
+    `panel`: as it was when they were shown so; empty where a busy machine looked too late to see it.
+    """
 
     seen: Evidence
     alive: set[str]
     dead: set[str]
-    was_shown_unknown: bool = False
+    unknown: set[str] = field(default_factory=set)
     panel: str = ""
 
 
@@ -149,11 +156,12 @@ def trial(folder: Path, trouble: Trouble, *, patch: str = "", is_control: bool =
             trouble(server)
             if is_control:
                 _repeat_until_somebody_is_down(server, trouble, set(alive))
-            was_shown_unknown, panel = _look_at_the_dead(server, set(dead))
+            panel = _look_at_the_dead(server, set(dead))
             wait_until_all_acknowledged(punctual.log, [slug for slug in alive if every[slug] <= 3])
         assert server.stop() == 0
-        seen = evidence.read(server.environment["DATABASE_URL"], operations=punctual.log.operations)
-    return Outcome(seen, set(alive), set(dead), was_shown_unknown, panel)
+        url = server.environment["DATABASE_URL"]
+        seen = evidence.read(url, operations=punctual.log.operations)
+        return Outcome(seen, set(alive), set(dead), evidence.unseen_slugs(url), panel)
 
 
 def _repeat_until_somebody_is_down(server: Server, trouble: Trouble, alive: set[str]) -> None:
@@ -173,18 +181,20 @@ def _populate(server: Server, *, grace: int = GRACE) -> tuple[dict[str, str], di
     return create_monitors(server, alive), create_monitors(server, dead)
 
 
-def _look_at_the_dead(server: Server, dead: set[str]) -> tuple[bool, str]:
-    """Wait until all of *dead* are DOWN; return whether they were shown as unknown before, and the panel of then."""
-    was_shown_unknown, panel = False, ""
+def _look_at_the_dead(server: Server, dead: set[str]) -> str:
+    """Wait until all of *dead* are DOWN; return the panel as it was when they were shown as unknown before."""
+    panel = ""
 
     def are_down() -> bool:
-        nonlocal was_shown_unknown, panel
-        if not was_shown_unknown and all(_shown(server)[slug] == "blind" for slug in dead):
-            was_shown_unknown, panel = True, _panel(server)
+        nonlocal panel
+        if not panel and all(_shown(server)[slug] == "blind" for slug in dead):
+            then = _panel(server)
+            # Only what was still so afterwards was so when the panel was made.
+            panel = then if all(_shown(server)[slug] == "blind" for slug in dead) else ""
         return _are_down(server, dead)
 
     wait_until(are_down, every=0.1)
-    return was_shown_unknown, panel
+    return panel
 
 
 def _are_down(server: Server, slugs: set[str]) -> bool:
@@ -312,8 +322,8 @@ def test_a_monitor_that_died_is_down_in_time_despite(outcomes: Outcomes, trouble
 def test_what_cannot_be_known_is_shown_as_unknown_after(outcomes: Outcomes, trouble: str) -> None:
     outcome = outcomes(trouble)
 
-    assert outcome.was_shown_unknown
-    assert "PulseMon was blind" in outcome.panel
+    assert outcome.unknown >= outcome.dead
+    assert not outcome.panel or "PulseMon was blind" in outcome.panel
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -328,13 +338,15 @@ def test_a_process_stopped_in_the_middle_of_its_work_knows_that_it_was_blind(out
 
     assert checker.check_alive(outcome.seen, outcome.alive) == []
     assert checker.check_noticed(outcome.seen, outcome.dead) == []
-    assert outcome.was_shown_unknown
+    assert outcome.unknown >= outcome.dead
 
 
 def test_control_without_the_loops_own_pulse_a_process_stopped_at_work_takes_the_time_for_silence(
     outcomes: Outcomes,
 ) -> None:
-    assert not outcomes(f"{AT_WORK} control").was_shown_unknown
+    outcome = outcomes(f"{AT_WORK} control")
+
+    assert not outcome.unknown & outcome.dead
 
 
 def test_a_clock_that_is_set_by_a_second_an_hour_or_a_day_makes_no_monitor_down(outcomes: Outcomes) -> None:

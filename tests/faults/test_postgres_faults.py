@@ -29,7 +29,7 @@ from tests.conftest import ADMIN_TOKEN, ROOT, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Result, Rule
 from tests.faults.clients import Clients, Log, Punctual
-from tests.faults.conftest import IS_SOAK, Outcomes, Serve, create_monitors, in_parallel, serving
+from tests.faults.conftest import IS_SOAK, Outcomes, Serve, create_monitors, in_parallel, rounds, serving
 from tests.faults.postgres import OwnPostgres, own_postgres, through
 from tests.faults.proxy import Fault, FaultProxy
 
@@ -39,7 +39,7 @@ LONGER = 6 if IS_SOAK else 1
 # Within five seconds, as promised; what a busy machine adds is no failure. What is broken stays broken for good.
 IN_VAIN_SEC = 6.0
 BUSY_COUNT = 40
-PUNCTUAL = [f"punctual-{number}" for number in range(15)]
+PUNCTUAL = [f"punctual-{number}" for number in range(rounds(15, soak=500))]
 
 
 @pytest.fixture(scope="module")
