@@ -22,15 +22,16 @@ COMING_BACK = 40_000
 def measure_pings(bench: Bench) -> None:
     """Pings over 1, 64 and 256 connections, under `pulsemon serve` and under plain uvicorn, against the floor."""
     script = pings(MONITORS)
+    floors = {number: bench.floor(number) for number in (64, 256, 1)}
     for label, command in (("run.py / pulsemon serve", SERVE), ("uvicorn app.main:app", PLAIN)):
         with fresh() as (_, url):
             seed(url, MONITORS)
             with running(command, DATABASE_URL=url) as server:
                 load(server.url, connections=CONNECTIONS, seconds=bench.lasting(2), script=script)
-                for number in (64, 256, 1):
+                for number, floor in floors.items():
                     seen = bench.best(server, script, connections=number)
                     wanted = {64: "ratio >= 0.40, p99 <= 10 ms", 1: "p50 <= 1 ms"}.get(number, "")
-                    bench.note(f"pings, {number} connections, {label}", _against(bench.floor(number), seen), wanted)
+                    bench.note(f"pings, {number} connections, {label}", _against(floor, seen), wanted)
                     if seen.refused:
                         raise SystemExit(f"{seen.refused} pings were refused")
                 bench.note(f"resident memory under that load, {label}", f"{server.resident_mb():.0f} MB")

@@ -77,8 +77,9 @@ def seed(
             | dict.fromkeys(_DEADLINES, due_at if status == "UP" else None)
             | fields
         )
-    with database.write() as connection:
-        connection.execute(insert(Monitor), rows)
+    if rows:
+        with database.write() as connection:
+            connection.execute(insert(Monitor), rows)
     database.close()
     return now
 

@@ -72,7 +72,7 @@ async def running(store: Callable[[Sequence[Ping]], Batch], **changes: Any) -> A
         yield lane
     finally:
         await lane.drain(patience_sec=5)
-        await asyncio.to_thread(writer.join, 10)
+        await asyncio.to_thread(writer.join, 60)
         assert not writer.is_alive()
 
 

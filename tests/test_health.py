@@ -58,7 +58,7 @@ def test_ready_says_ready_while_everything_works(client: TestClient) -> None:
     answer = wait_until(lambda: (found := client.get("/ready")).status_code == 200 and found)
 
     assert answer.json() == {"status": "ready"}
-    assert client.head("/ready").status_code == 200
+    wait_until(lambda: client.head("/ready").status_code == 200)
 
 
 def test_ready_is_503_with_reasons_as_long_as_the_last_write_failed(
@@ -236,7 +236,9 @@ def test_ready_looks_at_the_disk_of_the_database_and_not_at_the_working_director
     monkeypatch.setattr(shutil, "disk_usage", usage)
     answer = client.get("/ready")
 
-    assert (answer.status_code, answer.json()["reasons"]) == (503, ["less than 50 MB of disk are free"])
+    # Beside what a busy machine may add.
+    assert answer.status_code == 503
+    assert "less than 50 MB of disk are free" in answer.json()["reasons"]
 
 
 def test_ready_says_so_when_the_disk_of_the_database_cannot_be_looked_at(

@@ -28,10 +28,11 @@ from tests.faults.conftest import (
     wait_until_all_acknowledged,
 )
 
-# One ping falls into the lock, gives up waiting after 4.5 s, and its monitor's deadline passes before the next comes.
-INTERVAL, GRACE = 6, 1
+# One ping falls into the lock and is refused after 4.5 s; its monitor's deadline passes before that, and the lock ends
+# some seconds before the next ping.
+INTERVAL, GRACE = 8, 3
 BEFORE_PING_SEC = 2
-HELD_SEC = rounds(7, soak=31)
+HELD_SEC = rounds(6, soak=31)
 
 _HOLD = """
 import sqlite3, sys
@@ -74,7 +75,10 @@ def _hold_and_let_go(server: Server) -> Evidence:
         wait_until(lambda: time.monotonic() >= started_at + INTERVAL - BEFORE_PING_SEC)
         with held(url):
             held_at = time.monotonic()
-            wait_until(lambda: time.monotonic() >= held_at + HELD_SEC, within=HELD_SEC + LONG_ENOUGH_SEC)
+            wait_until(
+                lambda: time.monotonic() >= held_at + HELD_SEC and punctual.log.count(Result.FAILED) >= len(watched),
+                within=HELD_SEC + LONG_ENOUGH_SEC,
+            )
             assert httpx2.get(f"{server.url}/status").status_code == 200
             assert httpx2.get(f"{server.url}/ready").status_code == 503
         wait_until_all_acknowledged(punctual.log, watched)
