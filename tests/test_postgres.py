@@ -90,7 +90,7 @@ def edits_that_wait(database: Database, url: str, slug: str) -> Iterator[None]:
     finally:
         is_over.set()
         for editor in editors:
-            editor.join(30)
+            editor.join(60)
     assert not any(editor.is_alive() for editor in editors)
 
 

@@ -242,10 +242,11 @@ class Clients(_InThread):
         target = self.targets[0]
         while not self.is_stopping:
             try:
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(self, randomness), target.host, target.port
-                )
-            except OSError:
+                async with asyncio.timeout(ANSWER_PATIENCE_SEC):
+                    _, connection = await loop.create_connection(
+                        lambda: _Connection(self, randomness), target.host, target.port
+                    )
+            except OSError:  # a timeout is one
                 await asyncio.sleep(RECONNECT_SEC)
                 continue
             self._live_ones.add(connection)

@@ -56,7 +56,7 @@ def held(url: str) -> Iterator[None]:
             yield
         finally:
             other.stdin.close()
-            other.wait(10)
+            other.wait(LONG_ENOUGH_SEC)
 
 
 def hold_and_let_go(folder: Path, *, patch: str = "") -> Evidence:

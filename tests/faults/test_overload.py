@@ -75,13 +75,16 @@ class Crowd:
 
     def __exit__(self, *_: object) -> None:
         self._is_stopping.set()
-        self._thread.join(30)
+        self._thread.join(LONG_ENOUGH_SEC)
+        assert not self._thread.is_alive()
         for key in list(self._selector.get_map().values()):
             self._close(key.fileobj)  # type: ignore[arg-type]
         self._selector.close()
 
     def _live(self) -> None:
         for number in range(self._count):
+            if self._is_stopping.is_set():
+                return
             self._join_in(number)
             if number % 50 == 0:
                 self._look(0)

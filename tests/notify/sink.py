@@ -273,7 +273,7 @@ class Sink:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
-            thread.join(timeout=5)
+            thread.join(timeout=LONG_ENOUGH_SEC)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -379,7 +379,7 @@ def speaking_first(data: bytes) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=5)
+        thread.join(timeout=LONG_ENOUGH_SEC)
 
 
 def closed_port_url() -> str:
