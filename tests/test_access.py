@@ -96,14 +96,14 @@ def test_two_nodes_that_start_together_agree_on_one_secret(postgres_url: str) ->
     found: list[str] = []
 
     def start(node: Database) -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         found.append(access.session_secret(node))
 
     threads = [threading.Thread(target=start, args=(node,)) for node in nodes]
     for each in threads:
         each.start()
     for each in threads:
-        each.join(30)
+        each.join(60)
 
     assert len(found) == 2
     assert len(set(found)) == 1

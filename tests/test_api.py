@@ -387,8 +387,8 @@ def test_history_is_newest_first_with_the_specifications_fields_first(api: TestC
         ("UNKNOWN", "UP", 1),
     ]
     assert entries[0]["note"].startswith("No ping within")
-    # DOWN occurred at the deadline and was recorded after it.
-    assert (instant(entries[0]["occurred_at"]) - instant(entries[1]["occurred_at"])).total_seconds() == 1
+    # DOWN occurred at the deadline, which may have moved where the machine stood still, and was recorded after it.
+    assert (instant(entries[0]["occurred_at"]) - instant(entries[1]["occurred_at"])).total_seconds() >= 1
     assert instant(entries[0]["created_at"]) >= instant(entries[0]["occurred_at"])
 
 

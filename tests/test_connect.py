@@ -32,7 +32,7 @@ def test_the_line_pings(server: Server, key: str) -> None:
     if key == "curl":
         require("curl")
 
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=120)
 
     wait_until(lambda: server.get("/api/monitors/a.b-c_1")["status"] == "UP")
 
@@ -60,7 +60,7 @@ def test_the_github_step_tells_success_and_failure(server: Server) -> None:
 
     for result, expected in (("", "UP"), ("/fail", "DOWN")):
         environment = {"PULSEMON_URL": monitor["ping_url"], "RESULT": result, "PATH": "/usr/bin:/bin:/usr/local/bin"}
-        subprocess.run(["sh", "-ec", run[1]], env=environment, check=True, timeout=30)
+        subprocess.run(["sh", "-ec", run[1]], env=environment, check=True, timeout=120)
         assert server.get("/api/monitors/backup-noturno")["status"] == expected
 
 

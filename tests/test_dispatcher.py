@@ -444,10 +444,10 @@ class TestEndToEnd:
             yield dispatching
         finally:
             await dispatching.stop()
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
 
     async def until(self, ask: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await asyncio.to_thread(ask):  # noqa: ASYNC110 - it waits for another thread's rows
                 await asyncio.sleep(0.02)
 

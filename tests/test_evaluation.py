@@ -458,7 +458,7 @@ class TestThread:
         thread.start()
         yield
         evaluation.stop()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
     def test_an_earlier_deadline_wakes_it_and_a_later_one_does_not(self, database: Database, world: World) -> None:

@@ -72,17 +72,17 @@ async def running(store: Callable[[Sequence[Ping]], Batch], **changes: Any) -> A
         yield lane
     finally:
         await lane.drain(patience_sec=5)
-        await asyncio.to_thread(writer.join, 10)
+        await asyncio.to_thread(writer.join, 60)
         assert not writer.is_alive()
 
 
 async def soon(future: asyncio.Future[Answer]) -> Answer:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await future
 
 
 async def until(ask: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not ask():  # noqa: ASYNC110 - it waits for threads
             await asyncio.sleep(0.001)
 
@@ -96,7 +96,7 @@ class Gate:
 
     def __call__(self, _: Sequence[Ping]) -> None:
         self.is_reached.set()
-        assert self.is_open.wait(30)
+        assert self.is_open.wait(60)
 
 
 async def test_an_answer_comes_after_the_store_has_returned() -> None:
@@ -270,7 +270,7 @@ class TestDrain:
         async with running(Store(gate)) as lane:
             lane.submit(numbered(0))
             await until(gate.is_reached.is_set)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await lane.drain(patience_sec=0.05)
             gate.is_open.set()
 

@@ -58,7 +58,7 @@ def test_ready_says_ready_while_everything_works(client: TestClient) -> None:
     answer = wait_until(lambda: (found := client.get("/ready")).status_code == 200 and found)
 
     assert answer.json() == {"status": "ready"}
-    assert client.head("/ready").status_code == 200
+    wait_until(lambda: client.head("/ready").status_code == 200)
 
 
 def test_ready_is_503_with_reasons_as_long_as_the_last_write_failed(
@@ -112,7 +112,7 @@ def test_totals_for_anybody_are_at_most_a_second_old_and_for_the_admin_fresh(
     create(client, admin)
 
     assert read(client, **admin)["pulsemon_monitors"][(("state", "waiting"),)] == 1
-    wait_until(lambda: read(client)["pulsemon_monitors"][(("state", "waiting"),)] == 1, within=5)
+    wait_until(lambda: read(client)["pulsemon_monitors"][(("state", "waiting"),)] == 1)
 
 
 def test_counters_exist_from_the_start_with_zero(client: TestClient) -> None:
@@ -236,7 +236,9 @@ def test_ready_looks_at_the_disk_of_the_database_and_not_at_the_working_director
     monkeypatch.setattr(shutil, "disk_usage", usage)
     answer = client.get("/ready")
 
-    assert (answer.status_code, answer.json()["reasons"]) == (503, ["less than 50 MB of disk are free"])
+    # Beside what a busy machine may add.
+    assert answer.status_code == 503
+    assert "less than 50 MB of disk are free" in answer.json()["reasons"]
 
 
 def test_ready_says_so_when_the_disk_of_the_database_cannot_be_looked_at(
@@ -280,9 +282,9 @@ def test_while_the_database_is_away_the_process_tells_what_it_knows(
     with psycopg.connect(admin_url, autocommit=True) as session:
         session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         session.execute(b"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        answer = httpx2.get(f"{server.url}/metrics", headers=server.headers, timeout=20)
-        health = httpx2.get(f"{server.url}/health", timeout=20)
-        api = httpx2.get(f"{server.url}/api/monitors", headers=server.headers, timeout=20)
+        answer = httpx2.get(f"{server.url}/metrics", headers=server.headers)
+        health = httpx2.get(f"{server.url}/health")
+        api = httpx2.get(f"{server.url}/api/monitors", headers=server.headers)
         session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
 
     assert answer.status_code == 200

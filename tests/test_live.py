@@ -12,14 +12,14 @@ import httpx2
 import pytest
 
 from pulsemon.web.live import Live
-from tests.conftest import ADMIN_TOKEN, Server, wait_until
+from tests.conftest import ADMIN_TOKEN, LONG_ENOUGH_SEC, UNHURRIED_STOP_SEC, Server, wait_until
 
 
 @contextmanager
 def open_stream(server: Server) -> Iterator[queue.Queue[str]]:
     """Log in and listen; the lines of the stream arrive in the queue, and None when it ends."""
     lines: queue.Queue[str] = queue.Queue()
-    with httpx2.Client(base_url=server.url, timeout=httpx2.Timeout(10, read=60)) as browser:
+    with httpx2.Client(base_url=server.url, timeout=LONG_ENOUGH_SEC) as browser:
         assert browser.post("/login", data={"token": ADMIN_TOKEN}).status_code == 303
         with browser.stream("GET", "/events") as answer:
             assert answer.status_code == 200
@@ -36,12 +36,12 @@ def open_stream(server: Server) -> Iterator[queue.Queue[str]]:
 
             reader = threading.Thread(target=read, daemon=True)
             reader.start()
-            assert lines.get(timeout=10).startswith("retry:")
+            assert lines.get(timeout=LONG_ENOUGH_SEC).startswith("retry:")
             yield lines
 
 
 def wait_for(lines: queue.Queue[str], wanted: str) -> None:
-    wait_until(lambda: lines.get(timeout=10) == wanted)
+    wait_until(lambda: lines.get(timeout=LONG_ENOUGH_SEC) == wanted)
 
 
 def test_a_ping_that_changes_a_state_is_told_at_once(server: Server) -> None:
@@ -54,11 +54,14 @@ def test_a_ping_that_changes_a_state_is_told_at_once(server: Server) -> None:
 
 def test_a_deadline_that_passes_is_told_at_once(server: Server) -> None:
     monitor = server.create(interval_seconds=1)
-    httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
     with open_stream(server) as lines:
-        wait_for(lines, "event: changed")
+        httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
 
-        assert server.get("/api/monitors/backup-noturno")["status"] == "DOWN"
+        def is_told() -> bool:
+            wait_for(lines, "event: changed")  # the ping is told too, and may be told late
+            return bool(server.get("/api/monitors/backup-noturno")["status"] == "DOWN")
+
+        wait_until(is_told)
 
 
 def test_an_edit_is_told_at_once(server: Server) -> None:
@@ -73,18 +76,18 @@ def test_a_stream_tells_that_something_changed_and_not_what(server: Server) -> N
         server.create(name="Secret name")
         wait_for(lines, "event: changed")
 
-        assert lines.get(timeout=10).removeprefix("data: ").isdigit()
+        assert lines.get(timeout=LONG_ENOUGH_SEC).removeprefix("data: ").isdigit()
 
 
 def test_without_a_session_there_is_no_stream(server: Server) -> None:
     assert httpx2.get(f"{server.url}/events").status_code == 401
 
 
-def test_a_stop_ends_open_streams_and_the_server_is_gone_within_two_seconds(server: Server) -> None:
+def test_a_stop_ends_open_streams_and_does_not_wait_for_them(server: Server) -> None:
     with ExitStack() as stack:
         streams = [stack.enter_context(open_stream(server)) for _ in range(5)]
 
-        assert server.stop(within=2) == 0
+        assert server.stop(within=UNHURRIED_STOP_SEC) == 0
 
         for lines in streams:
             wait_for(lines, "<end>")
@@ -128,7 +131,7 @@ async def test_streams_are_counted_while_they_are_open() -> None:
     live.close()
     for stream in streams:
         with pytest.raises(StopAsyncIteration):
-            await asyncio.wait_for(anext(stream), 5)
+            await asyncio.wait_for(anext(stream), LONG_ENOUGH_SEC)
     assert live.stream_count == 0
 
 
@@ -144,4 +147,4 @@ def test_a_reader_that_goes_away_is_noticed(make_server: Callable[..., Server], 
         wait_until(lambda: float(open_panels()) == 1)
     httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
 
-    wait_until(lambda: float(open_panels()) == 0, within=20)
+    wait_until(lambda: float(open_panels()) == 0)

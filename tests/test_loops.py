@@ -37,7 +37,7 @@ class Listening:
         self.told_count += 1
 
 
-async def until(ask: Callable[[], object], *, within: float = 15.0) -> None:
+async def until(ask: Callable[[], object], *, within: float = 60.0) -> None:
     async with asyncio.timeout(within):
         while not ask():  # noqa: ASYNC110 - it waits for threads
             await asyncio.sleep(0.01)

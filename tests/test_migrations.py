@@ -349,7 +349,7 @@ def test_killed_in_the_middle_it_is_the_old_database_or_the_new_one_and_the_next
         process.send_signal(signal.SIGKILL)
         assert process.stdout is not None
         is_done = process.stdout.read() == "migrated\n"
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()
         if is_done or _is_adopted(first):
             break
@@ -392,7 +392,7 @@ def _is_adopted(first: FirstPulseMon) -> bool:
                 assert row is not None
                 return int(row[0])
 
-        wait_until(lambda: others() == 0, within=30)
+        wait_until(lambda: others() == 0)
     return ("alembic_version",) in _tables(first)
 
 

@@ -71,7 +71,7 @@ class Reply:
         return next((value for key, value in self.headers if key == name), None)
 
 
-def exchange(server: Server, request: bytes, *, timeout: float = 20) -> Reply:
+def exchange(server: Server, request: bytes, *, timeout: float = 60) -> Reply:
     """Send these very bytes and read until the server closes."""
     with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=timeout) as connection:
         connection.sendall(request)
@@ -346,7 +346,7 @@ class TestBody:
 
     def test_a_client_that_asks_before_it_sends_is_told_to_go_on(self, job: Job) -> None:
         port = int(job.server.url.rsplit(":", 1)[1])
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             head = f"POST {job.path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"
             connection.sendall(f"{head}Content-Length: 4\r\n\r\n".encode())
             assert connection.recv(1_000).startswith(b"HTTP/1.1 100")
@@ -356,7 +356,7 @@ class TestBody:
 
     def test_a_client_that_goes_in_the_middle_of_its_body_counts_for_nothing(self, job: Job) -> None:
         port = int(job.server.url.rsplit(":", 1)[1])
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(f"POST {job.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf".encode())
         assert ask(job.server, job.path + "/log").status == 200
 
@@ -473,7 +473,7 @@ class Desk:
             "headers": [],
             "client": ("127.0.0.1", 1),
         }
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await gate(scope, receive, send)
         return (sent[0]["status"], dict(sent[0]["headers"])) if sent else (None, {})
 
@@ -570,7 +570,7 @@ async def test_a_database_that_is_away_is_503_and_never_a_silent_200(database: D
             "query_string": b"",
             "headers": [],
         }
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await gate(scope, receive, send)
         return int(sent[0]["status"])
 

@@ -90,7 +90,7 @@ def edits_that_wait(database: Database, url: str, slug: str) -> Iterator[None]:
     finally:
         is_over.set()
         for editor in editors:
-            editor.join(30)
+            editor.join(60)
     assert not any(editor.is_alive() for editor in editors)
 
 
@@ -220,7 +220,7 @@ def test_a_row_that_somebody_holds_is_contended_and_a_deadlock_too(database: Dat
         try:
             with database.write() as connection:
                 connection.execute(update(Monitor).where(Monitor.id == first.id).values(name="crossed"))
-                both_hold_one.wait(10)
+                both_hold_one.wait(60)
                 connection.execute(update(Monitor).where(Monitor.id == second.id).values(name="crossed"))
         except Unavailable as failed:
             raised.append(failed)
@@ -229,7 +229,7 @@ def test_a_row_that_somebody_holds_is_contended_and_a_deadlock_too(database: Dat
     for thread in crossing:
         thread.start()
     for thread in crossing:
-        thread.join(30)
+        thread.join(60)
     assert [type(each) for each in raised] == [Contended]
     assert "deadlock" in str(raised[0])
 

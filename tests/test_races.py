@@ -65,7 +65,7 @@ def at_once(*works: Callable[[], object]) -> list[object]:
 
     def run(number: int, work: Callable[[], object]) -> None:
         try:
-            barrier.wait(30)
+            barrier.wait(60)
             results[number] = work()
         except BaseException as failed:
             failures.append(failed)

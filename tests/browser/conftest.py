@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.conftest import ADMIN_TOKEN, Server, require
+
+expect.set_options(timeout=60_000)  # what is there is seen at once, on a busy machine later
 
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
 # Without these Chromium asks hosts of its maker for updates.
@@ -107,7 +109,7 @@ def make_tab(chromium: Browser, make_server: Callable[..., Server]) -> Iterator[
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, locale=locale, timezone_id="America/Sao_Paulo", **options
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         tab = Tab(context.new_page(), server)
         _watch(tab, context)
         opened.append((tab, context))

@@ -291,13 +291,28 @@ def check_downs(evidence: Evidence) -> list[Breach]:
 
 
 def check_alive(evidence: Evidence, alive: Iterable[str]) -> list[Breach]:
-    """None of the monitors *alive*, whose clients never stopped, was ever DOWN."""
+    """None of the monitors *alive*, whose clients never stopped, was ever DOWN.
+
+    By their log, if there is one: a client that was itself held up by its machine, and sent nothing in the interval and
+    grace before the deadline, was rightly missed.
+    """
     slugs = set(alive)
+    monitors = {monitor.slug: monitor for monitor in evidence.monitors}
+    operations = _by_slug(evidence.operations)
     return [
         Breach(Rule.FALSE_DOWN, each.slug, f"number {each.seq} at {each.occurred_at}, by {each.cause}")
         for each in evidence.transitions
-        if each.slug in slugs and each.new == "DOWN"
+        if each.slug in slugs
+        and each.new == "DOWN"
+        and not _was_rightly_missed(monitors.get(each.slug), each, operations[each.slug])
     ]
+
+
+def _was_rightly_missed(monitor: StoredMonitor | None, down: StoredTransition, operations: Sequence[Operation]) -> bool:
+    if monitor is None or not operations or down.cause not in _BY_SILENCE:
+        return False
+    since = down.occurred_at - monitor.interval - monitor.grace
+    return not any(since < each.started_at <= down.occurred_at for each in operations)
 
 
 def check_noticed(evidence: Evidence, dead: Iterable[str]) -> list[Breach]:

@@ -117,7 +117,7 @@ class ForkedServer(Server):
             with socket.socket() as probe:
                 return probe.connect_ex(address) == 0
 
-        wait_until(is_listening, within=60, every=0.01)
+        wait_until(is_listening, every=0.01)
 
 
 Serve = Callable[..., Server]
@@ -170,8 +170,7 @@ def _end(server: Server) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         server.process.send_signal(signal.SIGCONT)
-    server.process.kill()
-    server.process.wait(10)
+    server.kill()
 
 
 Outcomes = Callable[[str], Any]
@@ -198,7 +197,7 @@ def launcher(folder: Path, patch: str) -> list[str]:
 def create_monitors(server: Server, timings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Create one monitor for each slug, with these fields; return {slug: ping URL}."""
     urls = {}
-    with httpx2.Client(base_url=server.url, headers=server.headers, timeout=30) as client:
+    with httpx2.Client(base_url=server.url, headers=server.headers) as client:
         for slug, fields in timings.items():
             answer = client.post("/api/monitors", json={"name": slug, "slug": slug} | dict(fields))
             assert answer.status_code == 201, answer.text
@@ -216,22 +215,10 @@ def statuses(server: Server) -> dict[str, str]:
     return {each["slug"]: each["status"] for each in server.get("/api/monitors")}
 
 
-def wait_until_answered(url: str, *, within: float) -> None:
-    """Ping *url* until it is acknowledged, without a pause worth the name."""
-
-    def is_answered() -> bool:
-        try:
-            return httpx2.get(url, timeout=6).status_code == 200
-        except httpx2.TransportError:
-            return False
-
-    wait_until(is_answered, within=within, every=0.05)
-
-
-def wait_until_all_acknowledged(log: Log, slugs: Collection[str], *, within: float) -> None:
+def wait_until_all_acknowledged(log: Log, slugs: Collection[str]) -> None:
     """Wait until a ping of each monitor that is sent from now on was acknowledged."""
     since = clock.now()
-    wait_until(lambda: log.acknowledged_since(since) >= set(slugs), within=within)
+    wait_until(lambda: log.acknowledged_since(since) >= set(slugs))
 
 
 # The controls of promise R4: nobody is excused, and nothing holds judgement back.

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, select
 from sqlalchemy.engine import make_url
 
-from pulsemon.db.tables import Delivery, History, Monitor, Ping
+from pulsemon.db.tables import Delivery, History, Monitor, Ping, UnseenSpan
 from tests.faults.checker import (
     Arrival,
     Evidence,
@@ -41,6 +41,17 @@ def read(url: str, *, operations: Sequence[Operation] = (), arrivals: Iterable[A
                 messages=[_message(row, slugs) for row in rows(_DELIVERIES)],
                 arrivals=list(arrivals),
             )
+    finally:
+        engine.dispose()
+
+
+def unseen_slugs(url: str) -> set[str]:
+    """Return the monitors of which PulseMon has noted a span in which nobody could say whether they were up."""
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection, connection.begin():
+            query = select(Monitor.slug).join(UnseenSpan, UnseenSpan.monitor_id == Monitor.id)
+            return set(connection.scalars(query))
     finally:
         engine.dispose()
 

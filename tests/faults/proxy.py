@@ -22,6 +22,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from tests.conftest import LONG_ENOUGH_SEC
+
 _CHUNK = 65_536
 
 
@@ -73,7 +75,7 @@ class FaultProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(LONG_ENOUGH_SEC):
             raise RuntimeError("the proxy did not start")
         return self
 
@@ -81,7 +83,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._ask_to_stop)
-        self._thread.join(10)
+        self._thread.join(LONG_ENOUGH_SEC)
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[None]:
@@ -108,7 +110,7 @@ class FaultProxy:
             done.set()
 
         self._loop.call_soon_threadsafe(run)
-        if not done.wait(10):
+        if not done.wait(LONG_ENOUGH_SEC):
             raise RuntimeError("the proxy's thread does not answer")
 
     def _begin(self, fault: Fault) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import Server
+from tests.conftest import LONG_ENOUGH_SEC, Server
 from tests.faults import evidence
 from tests.faults.conftest import Serve, create_monitors, rounds, serving
 
@@ -59,7 +59,7 @@ class Raw:
     def send(self, request: bytes) -> Answer:
         """Send *request*, which asks for the connection's end, and read the answer."""
         port = int(self.server.environment["APP_PORT"])
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=LONG_ENOUGH_SEC) as connection:
             connection.sendall(request)
             received = b""
             while piece := connection.recv(65_536):
@@ -159,10 +159,13 @@ def test_no_path_of_a_ping_is_answered_5xx(raw: Raw, path: bytes) -> None:
 @given(garbage=st.binary(min_size=1, max_size=2_000))
 def test_garbage_is_no_request_and_costs_the_next_ping_nothing(raw: Raw, garbage: bytes) -> None:
     port = int(raw.server.environment["APP_PORT"])
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LONG_ENOUGH_SEC) as connection:
         connection.sendall(garbage + b"\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
-        answered = connection.recv(65_536)
+        try:
+            answered = connection.recv(65_536)
+        except ConnectionResetError:  # hung up on before all of it was read
+            answered = b""
 
     assert not re.match(rb"HTTP/1.1 5", answered)
     assert raw.ping()[0].status_code == 200

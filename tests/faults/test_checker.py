@@ -348,6 +348,17 @@ def test_only_monitors_whose_clients_never_stopped_are_called_falsely_down() -> 
     assert checker.check_alive(live([[(5, "success", Result.OK)]]), ["job-0"]) == []
 
 
+def test_a_client_that_sent_nothing_in_time_is_rightly_missed() -> None:
+    silent = live([[(5, "success", Result.OK), (90, "success", Result.OK)]])
+    late = silent.operations[1]
+    in_time = replace(late, started_at=silent.transitions[1].occurred_at - SECOND)
+
+    assert checker.check_alive(silent, ["job-0"]) == []
+    sent = replace(silent, operations=[silent.operations[0], in_time])
+    assert _rules(checker.check_alive(sent, ["job-0"])) == {Rule.FALSE_DOWN}
+    assert _rules(checker.check_alive(replace(silent, operations=[]), ["job-0"])) == {Rule.FALSE_DOWN}
+
+
 def test_a_dead_monitor_that_is_not_down_is_found() -> None:
     evidence = live(_FULL)
 

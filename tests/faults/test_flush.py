@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.conftest import Server, require, wait_until
+from tests.conftest import LONG_ENOUGH_SEC, Server, require, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence
 from tests.faults.clients import Clients
@@ -114,7 +114,7 @@ def traced(server: Server, path: Path, *options: str) -> Iterator[None]:
         yield
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(10)
+        tracer.wait(LONG_ENOUGH_SEC)
 
 
 def pings_under_trace(server: Server, path: Path) -> list[str | None]:
@@ -143,7 +143,8 @@ def test_control_without_full_synchronous_nothing_is_flushed_in_time(
         sqlite._SYNCHRONOUS_FULL = {["OFF", "NORMAL", "FULL"].index(level)}
     """
 
-    assert pings_under_trace(a_server(patch=unsafe), tmp_path / "trace") == [TOO_EARLY] * PINGS
+    # Not all of them: what brings the log into the file may have flushed it in the middle of one.
+    assert pings_under_trace(a_server(patch=unsafe), tmp_path / "trace").count(TOO_EARLY) > PINGS / 2
 
 
 def test_a_database_that_would_not_flush_is_refused_at_the_start(a_server: Serve) -> None:
@@ -166,9 +167,8 @@ def flushes_fail(a_server: Serve, sqlite_url: str, path: Path, *, patch: str = "
         with traced(server, path, "-e", "inject=fsync,fdatasync:error=EIO"):
             answers = {httpx2.get(urls["job-0"]).status_code for _ in range(10)}
         print(f"while flushes failed: {answers}")
-        wait_until_all_acknowledged(clients.log, urls, within=20)
-        server.process.kill()
-        server.process.wait(10)
+        wait_until_all_acknowledged(clients.log, urls)
+        server.kill()
     server.start_again()
     assert server.stop() == 0
     with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as database:

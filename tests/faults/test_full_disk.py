@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 from pulsemon.loops import MIN_FREE_BYTES
-from tests.conftest import Server, wait_until
+from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Result, Rule
 from tests.faults.clients import Clients, Punctual
@@ -118,16 +118,17 @@ def _fill_and_free(server: Server, disk: Disk) -> Evidence:
         wait_until(lambda: punctual.log.count() >= len(watched))
         disk.fill(server)
         with Clients({"busy": busy}, connections=2) as flood:  # until what was reserved for the log is used up
-            wait_until(lambda: flood.log.count(Result.FAILED) >= 10, within=30)
+            wait_until(lambda: flood.log.count(Result.FAILED) >= 10)
         _expect_a_clear_no(server, busy)
         refused = punctual.log.count(Result.FAILED)
         wait_until(
-            lambda: punctual.log.count(Result.FAILED) - refused >= seconds_full * len(watched), within=4 * seconds_full
+            lambda: punctual.log.count(Result.FAILED) - refused >= seconds_full * len(watched),
+            within=4 * seconds_full + LONG_ENOUGH_SEC,
         )
         disk.free(server)
-        wait_until(lambda: httpx2.get(busy).status_code == 200, within=5)
-        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200, within=5)
-        wait_until_all_acknowledged(punctual.log, watched, within=10)
+        wait_until(lambda: httpx2.get(busy).status_code == 200)
+        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200)
+        wait_until_all_acknowledged(punctual.log, watched)
     assert server.stop() == 0
     path = disk.url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(path)) as database:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.conftest import wait_until
+from tests.conftest import LONG_ENOUGH_SEC, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Rule
 from tests.faults.clients import Clients
@@ -42,8 +42,7 @@ def kill_under_load(a_server: Serve, sqlite_url: str, *, kills: int, acks: int =
         for _ in range(kills):
             enough = clients.log.count() + randomness.randint(MIN_ACKS, MAX_ACKS)
             _wait_for(clients, enough)
-            server.process.kill()
-            server.process.wait(10)
+            server.kill()
             server.start_again()
         _wait_for(clients, acks)
     assert server.stop() == 0
@@ -52,7 +51,7 @@ def kill_under_load(a_server: Serve, sqlite_url: str, *, kills: int, acks: int =
 
 
 def _wait_for(clients: Clients, acks: int) -> None:
-    wait_until(lambda: clients.log.count() >= acks, within=120, every=0.005)
+    wait_until(lambda: clients.log.count() >= acks, within=5 * LONG_ENOUGH_SEC, every=0.005)
 
 
 def test_no_acknowledged_ping_is_lost_by_kill_9(a_server: Serve, sqlite_url: str) -> None:
@@ -64,6 +63,6 @@ def test_no_acknowledged_ping_is_lost_by_kill_9(a_server: Serve, sqlite_url: str
 
 
 def test_control_answering_before_the_commit_loses_pings(a_server: Serve, sqlite_url: str) -> None:
-    seen = kill_under_load(a_server, sqlite_url, kills=2, patch=ANSWER_BEFORE_COMMIT)
+    seen = kill_under_load(a_server, sqlite_url, kills=3, patch=ANSWER_BEFORE_COMMIT)
 
     assert Rule.LOST in {breach.rule for breach in checker.check_pings(seen)}

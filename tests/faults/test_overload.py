@@ -22,7 +22,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.conftest import Server, wait_until
+from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Operation, Result
 from tests.faults.clients import Clients
@@ -32,8 +32,9 @@ from tests.faults.conftest import Outcomes, create_monitors, in_parallel, many, 
 SLOW_SOCKETS = min(5_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 600)
 # Fewer than one address may hold, so that it is the deadlines that end them.
 PER_ADDRESS = 100
-# The longest deadline (ten seconds for a first byte, or for a stalled body) with a margin for a busy machine.
-ENDED_WITHIN_SEC = 10 + 6
+# What a control waits in vain for: the longest deadline (ten seconds for a first byte, or for a stalled body) and more.
+# Where there are deadlines, a busy machine has more time: it ends as soon as they have done their work.
+IN_VAIN_SEC = 10 + 6
 FEW_DESCRIPTORS = 256
 
 NOBODY_IS_OVERDUE = """
@@ -74,13 +75,16 @@ class Crowd:
 
     def __exit__(self, *_: object) -> None:
         self._is_stopping.set()
-        self._thread.join(30)
+        self._thread.join(LONG_ENOUGH_SEC)
+        assert not self._thread.is_alive()
         for key in list(self._selector.get_map().values()):
             self._close(key.fileobj)  # type: ignore[arg-type]
         self._selector.close()
 
     def _live(self) -> None:
         for number in range(self._count):
+            if self._is_stopping.is_set():
+                return
             self._join_in(number)
             if number % 50 == 0:
                 self._look(0)
@@ -146,7 +150,9 @@ class Outcome:
     grown_bytes: int = 0
 
 
-def slow_crowd(folder: Path, *, patch: str = "", count: int = SLOW_SOCKETS) -> Outcome:
+def slow_crowd(
+    folder: Path, *, patch: str = "", count: int = SLOW_SOCKETS, patience_sec: float = LONG_ENOUGH_SEC
+) -> Outcome:
     """A crowd of slow sockets, a clean client beside it, and in the end a newcomer."""
     folder.mkdir()
     with serving(folder) as serve:
@@ -155,18 +161,18 @@ def slow_crowd(folder: Path, *, patch: str = "", count: int = SLOW_SOCKETS) -> O
         with Clients(urls, connections=2, pause_sec=0.01) as clean:
             wait_until(lambda: clean.log.count() >= 20)
             with Crowd(server, urls["job-0"], count) as crowd:
-                wait_until(lambda: crowd.greatest_count >= min(count, FEW_DESCRIPTORS // 2), within=60)
-                _wait_until_or_timeout(lambda: crowd.open_count == 0 and not crowd.is_growing, ENDED_WITHIN_SEC)
-                is_served = _wait_until_or_timeout(lambda: _is_answered(urls["job-1"]), 5)
+                wait_until(lambda: crowd.greatest_count >= min(count, FEW_DESCRIPTORS // 2))
+                _wait_until_or_timeout(lambda: crowd.open_count == 0 and not crowd.is_growing, patience_sec)
+                is_served = _wait_until_or_timeout(lambda: _is_answered(urls["job-1"]), patience_sec / 3)
                 left = crowd.open_count
-        assert server.stop(within=20) == 0
+        assert server.stop() == 0
         seen = evidence.read(server.environment["DATABASE_URL"], operations=clean.log.operations)
     return Outcome(clean.log.operations, seen, crowd.greatest_count, left, is_newcomer_served=is_served)
 
 
 def _is_answered(url: str) -> bool:
     try:
-        return httpx2.get(url, timeout=2).status_code == 200
+        return httpx2.get(url, timeout=5).status_code == 200
     except httpx2.TransportError:
         return False
 
@@ -179,7 +185,7 @@ def _wait_until_or_timeout(ask: Callable[[], bool], seconds: float) -> bool:
     return answer
 
 
-def endless_body(folder: Path, *, patch: str = "") -> Outcome:
+def endless_body(folder: Path, *, patch: str = "", patience_sec: float = LONG_ENOUGH_SEC) -> Outcome:
     """A ping whose chunked body never ends, and a clean client beside it."""
     folder.mkdir()
     with serving(folder) as serve:
@@ -189,22 +195,21 @@ def endless_body(folder: Path, *, patch: str = "") -> Outcome:
         with Clients(urls, connections=2, pause_sec=0.01) as clean:
             wait_until(lambda: clean.log.count() >= 20)
             before = process.memory_info().rss
-            answer = _flood(server, urls["job-0"])
+            answer = _flood(server, urls["job-0"], patience_sec)
             grown = process.memory_info().rss - before
-        server.process.kill()
-        server.process.wait(10)
+        server.kill()
         seen = evidence.read(server.environment["DATABASE_URL"], operations=clean.log.operations)
     return Outcome(clean.log.operations, seen, flood_answer=answer, grown_bytes=grown)
 
 
-def _flood(server: Server, url: str) -> bytes:
-    """Send chunks until an answer comes, for as long as one may take; return it."""
+def _flood(server: Server, url: str, patience_sec: float) -> bytes:
+    """Send chunks until an answer comes, for so long at most; return it."""
     address = ("127.0.0.1", int(server.environment["APP_PORT"]))
     chunk = b"10000\r\n" + bytes(65_536) + b"\r\n"
     head = b"POST " + urlsplit(url).path.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with socket.create_connection(address, timeout=2) as connection:
         connection.sendall(head)
-        give_up_at = time.monotonic() + ENDED_WITHIN_SEC
+        give_up_at = time.monotonic() + patience_sec
         while time.monotonic() < give_up_at:
             with contextlib.suppress(OSError):
                 connection.sendall(chunk)
@@ -226,11 +231,13 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     for suffix, patch in (("", ""), (" control", NOBODY_IS_OVERDUE)):
         # The control is about time, not about numbers.
         crowd = rounds(600 if suffix else SLOW_SOCKETS, soak=SLOW_SOCKETS)
-        trials[f"slow{suffix}"] = partial(slow_crowd, folder / f"slow{suffix}", patch=patch, count=crowd)
-        trials[f"few{suffix}"] = partial(
-            slow_crowd, folder / f"few{suffix}", patch=patch + HAS_FEW_DESCRIPTORS, count=few
-        )
-        trials[f"endless{suffix}"] = partial(endless_body, folder / f"endless{suffix}", patch=patch)
+        patience = IN_VAIN_SEC if suffix else LONG_ENOUGH_SEC
+        for name, run in (
+            ("slow", partial(slow_crowd, patch=patch, count=crowd)),
+            ("few", partial(slow_crowd, patch=patch + HAS_FEW_DESCRIPTORS, count=few)),
+            ("endless", partial(endless_body, patch=patch)),
+        ):
+            trials[name + suffix] = partial(run, folder / (name + suffix), patience_sec=patience)
     with in_parallel(trials) as ask:
         yield ask
 
@@ -244,7 +251,6 @@ def test_a_clean_client_is_answered_throughout(outcomes: Outcomes, trial: str) -
         f"{trial}: {len(waits)} pings, p99 {waits[len(waits) * 99 // 100] * 1000:.0f} ms, crowd {outcome.crowd_count}"
     )
     assert {each.result for each in outcome.clean} == {Result.OK}
-    assert waits[-1] < 5
     assert checker.check_pings(outcome.seen) == []
 
 

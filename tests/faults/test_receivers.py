@@ -23,7 +23,7 @@ import standardwebhooks
 
 from pulsemon import clock
 from pulsemon.db.types import to_text
-from tests.conftest import ADMIN_TOKEN, Server, wait_until
+from tests.conftest import ADMIN_TOKEN, LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Arrival, Evidence, Rule
 from tests.faults.conftest import Outcomes, create_monitors, in_parallel, rounds, serving
@@ -73,8 +73,9 @@ def sqlite_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'pulsemon.db'}"
 
 
-def wait_until_settled(url: str, *, within: float) -> None:
-    """Wait until no message is owed any more."""
+def wait_until_settled(url: str) -> None:
+    """Wait until no message is owed any more: what was leased by a process that died is tried again after its lease."""
+    within = 3 * LONG_ENOUGH_SEC
     wait_until(lambda: all(each.state != "pending" for each in evidence.read(url).messages), within=within, every=0.25)
 
 
@@ -104,12 +105,11 @@ def kill_every_second(folder: Path, *, patch: str = "", kills: int) -> Run:
         with Failing(urls, every=0.05) as clients:
             for _ in range(kills):
                 _live_for_a_second(clients)
-                server.process.kill()
-                server.process.wait(10)
+                server.kill()
                 server.start_again()
         sink.is_well = True
         # What was being sent when the process died is leased for half a minute.
-        wait_until_settled(url, within=90)
+        wait_until_settled(url)
         found = evidence.read(url, operations=clients.log.operations, arrivals=sink.arrivals())
         return Run(found, sink.received)
 
@@ -118,7 +118,7 @@ def _live_for_a_second(clients: Failing) -> None:
     """One second, and on a busy machine as long as it takes to make some transitions."""
     before = clients.log.count()
     time.sleep(1)
-    wait_until(lambda: clients.log.count() >= before + 10, within=30)
+    wait_until(lambda: clients.log.count() >= before + 10)
 
 
 _AT_MOST_ONCE = """
@@ -161,11 +161,15 @@ NOT_TOLD_AGAIN = {"410", "429 with a date"}
 
 @dataclass
 class Misbehaved:
-    """What the receivers saw; `delays`: from an acknowledged ping to the well receiver's request, in seconds."""
+    """What the receivers saw; `delays`: from an acknowledged ping to the well receiver's request, in seconds.
+
+    `are_in_the_way`: a receiver that hangs was given up on before the well one had heard of everything.
+    """
 
     found: Evidence
     states: dict[str, str]
     delays: list[float]
+    are_in_the_way: bool = False
     given_up_first: str = ""
     again: list[Received] = field(default_factory=list)
 
@@ -182,9 +186,11 @@ def misbehave(folder: Path, *, patch: str = "", has_end: bool = True) -> Misbeha
         urls = create_monitors(server, hooked(["well"], well.url) | fields)
         for slug in slugs.values():
             assert httpx2.get(f"{urls[slug]}/fail").status_code == 200
-        delays = tell_the_well_one(urls["well"], well, times=6 if has_end else 1)
+        bad["hangs"].wait_for(1)
+        delays = tell_the_well_one(urls["well"], well, times=4 if has_end else 1)
+        are_in_the_way = len(bad["hangs"].received) > 1  # asked again, so given up on before
         if not has_end:
-            return Misbehaved(Evidence(), {}, delays)
+            return Misbehaved(Evidence(), {}, delays, are_in_the_way)
 
         for name, sink in bad.items():
             sink.wait_for(1)
@@ -192,10 +198,10 @@ def misbehave(folder: Path, *, patch: str = "", has_end: bool = True) -> Misbeha
                 sink.behave(behaviours.status(204))
         wanted = {slugs[name] for name in bad if name not in NOT_TOLD_AGAIN}
         url = sqlite_of(folder)
-        wait_until(lambda: wanted <= delivered(url), within=60, every=0.25)
+        wait_until(lambda: wanted <= delivered(url), within=3 * LONG_ENOUGH_SEC, every=0.25)
         found = evidence.read(url)
         states = {each.slug: each.state for each in found.messages}
-        run = Misbehaved(found, {name: states[slug] for name, slug in slugs.items()}, delays)
+        run = Misbehaved(found, {name: states[slug] for name, slug in slugs.items()}, delays, are_in_the_way)
         send_again_after_giving_up(
             server, bad["429 with a date"], folder / "pulsemon.db", slugs["429 with a date"], run
         )
@@ -213,7 +219,7 @@ def tell_the_well_one(url: str, well: Sink, *, times: int) -> list[float]:
         suffix = "/fail" if number % 2 == 0 else ""
         assert httpx2.get(f"{url}{suffix}").status_code == 200
         acknowledged_at = time.monotonic()
-        received = well.wait_for(number + 1, within=60)
+        received = well.wait_for(number + 1)
         delays.append(max(0.0, received[number].at - acknowledged_at))
     return delays
 
@@ -233,11 +239,11 @@ def send_again_after_giving_up(server: Server, sink: Sink, file: Path, slug: str
 
     delivery_id, monitor_id, _ = row()
     long_ago, now = to_text(clock.now() - timedelta(hours=73)), to_text(clock.now())
-    with sqlite3.connect(file, timeout=10) as connection:
+    with sqlite3.connect(file, timeout=60) as connection:
         update = "UPDATE deliveries SET retry_since = ?, next_attempt_at = ? WHERE id = ?"
         connection.execute(update, (long_ago, now, delivery_id))
     connection.close()
-    wait_until(lambda: row()[2] != "pending", within=20)
+    wait_until(lambda: row()[2] != "pending")
     run.given_up_first = row()[2]
 
     sink.behave(behaviours.status(204))
@@ -245,7 +251,7 @@ def send_again_after_giving_up(server: Server, sink: Sink, file: Path, slug: str
         browser.post("/login", data={"token": ADMIN_TOKEN})
         pressed = browser.post(f"/monitors/{monitor_id}/deliveries/{delivery_id}/again")
         assert pressed.status_code == 303, pressed.text
-    wait_until(lambda: row()[2] == "delivered", within=20)
+    wait_until(lambda: row()[2] == "delivered")
     run.again = sink.received
 
 
@@ -267,8 +273,10 @@ def tell_from_two_nodes(folder: Path, url: str, *, patch: str = "") -> Run:
         halves = [dict(list(urls.items())[half::2]) for half in range(2)]
         there = {slug: each.replace(nodes[0].url, nodes[1].url) for slug, each in halves[1].items()}
         with Failing(halves[0], every=0.05) as some, Failing(there, every=0.05) as others:
-            wait_until(lambda: some.log.count() + others.log.count() > rounds(100, soak=2_000), within=120)
-        wait_until_settled(url, within=60)
+            wait_until(
+                lambda: some.log.count() + others.log.count() > rounds(100, soak=2_000), within=5 * LONG_ENOUGH_SEC
+            )
+        wait_until_settled(url)
         operations = some.log.operations + others.log.operations
         return Run(evidence.read(url, operations=operations, arrivals=sink.arrivals()), sink.received)
 
@@ -346,7 +354,7 @@ def test_receivers_that_misbehave_delay_nobody_else(runs: Outcomes) -> None:
     run: Misbehaved = runs("misbehaving")
 
     print(f"\nbeside {len(MISBEHAVIOURS)} that misbehave: told after {max(run.delays):.2f} s at most")
-    assert max(run.delays) < 4, "at once, and what a busy machine adds"
+    assert not run.are_in_the_way
 
 
 def test_control_with_one_queue_for_all_a_receiver_that_hangs_delays_the_others(runs: Outcomes) -> None:

@@ -54,7 +54,7 @@ def blocked(server: Server, name: str) -> Iterator[None]:
 
 @contextmanager
 def locked_by_somebody_else(file: Path) -> Iterator[None]:
-    connection = sqlite3.connect(file, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(file, isolation_level=None, timeout=60)
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -69,26 +69,22 @@ def broken(server: Server, link: str) -> AbstractContextManager[None]:
     return blocked(server, link)
 
 
-def beats_in(sink: Sink, periods: int) -> int:
-    """Return how many heartbeats come within as many *periods*."""
-    before = len(sink.received)
-    time.sleep(periods * PERIOD_SEC)  # the length of the observation, not a hope
-    return len(sink.received) - before
-
-
-def watch_while_broken(folder: Path, link: str, *, patch: str = "", noticed: bool = True) -> int:
-    """Break one link and mend it; return how many heartbeats came in six periods while it was broken."""
+def watch_while_broken(folder: Path, link: str, *, patch: str = "", is_control: bool = False) -> int:
+    """Break one link and mend it; return how many heartbeats came in eight periods while it was known to be broken."""
     with serving(folder) as serve, Sink() as sink:
         server = serve(patch=_BREAKABLE + patch, UPSTREAM_HEARTBEAT_URL=sink.url)
         sink.wait_for(3)
         with broken(server, link):
-            if noticed:
-                wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 503, within=30)
-            else:
+            if is_control:
                 time.sleep(5)  # longer than any part may be silent
-            beats_in(sink, 2)  # one may be on its way
-            count = beats_in(sink, 6)
-        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200, within=30)
+                before = len(sink.received)
+                sink.wait_for(before + 3)
+            else:
+                wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 503)
+                before = len(sink.received)
+                time.sleep(8 * PERIOD_SEC)  # the length of the observation, not a hope
+            count = len(sink.received) - before
+        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200)
         sink.wait_for(len(sink.received) + 3)
         return count
 
@@ -100,7 +96,7 @@ LINKS = ("evaluator", "dispatcher", "database")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     folders = [tmp_path_factory.mktemp("upstream") for _ in (*LINKS, "control")]
     tasks = {link: partial(watch_while_broken, folder, link) for link, folder in zip(LINKS, folders, strict=False)}
-    tasks["control"] = partial(watch_while_broken, folders[-1], "evaluator", patch=_ALWAYS, noticed=False)
+    tasks["control"] = partial(watch_while_broken, folders[-1], "evaluator", patch=_ALWAYS, is_control=True)
     with in_parallel(tasks) as outcome_of:
         yield outcome_of
 
@@ -109,8 +105,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
 def test_the_heartbeat_to_another_monitor_stops_while_a_part_is_broken_and_comes_back(
     runs: Outcomes, link: str
 ) -> None:
-    assert runs(link) == 0
+    assert runs(link) <= 1, "one may have been on its way"
 
 
 def test_control_a_heartbeat_that_asks_nobody_goes_on(runs: Outcomes) -> None:
-    assert runs("control") > 0
+    assert runs("control") > 1

@@ -26,6 +26,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tests.conftest import LONG_ENOUGH_SEC
+from tests.ports import free_port
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -230,7 +233,7 @@ class Sink:
         with self._changed:
             return list(self._received)
 
-    def wait_for(self, count: int, *, within: float = 10) -> list[Received]:
+    def wait_for(self, count: int, *, within: float = LONG_ENOUGH_SEC) -> list[Received]:
         """Return what came as soon as it is *count* requests or more.
 
         Raises:
@@ -270,7 +273,7 @@ class Sink:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
-            thread.join(timeout=5)
+            thread.join(timeout=LONG_ENOUGH_SEC)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -320,8 +323,10 @@ def _read_request(connection: socket.socket) -> Received | None:
         while line := reader.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.strip().lower()] = value.strip()
-        body = reader.read(int(headers.get("content-length", "0")))
-    return Received(first[0], first[1], headers, body, time.monotonic())
+        length = int(headers.get("content-length", "0"))
+        body = reader.read(length)
+    # A sender that dies in the middle of its request has sent none.
+    return Received(first[0], first[1], headers, body, time.monotonic()) if len(body) == length else None
 
 
 def _close(connection: socket.socket) -> None:
@@ -374,10 +379,9 @@ def speaking_first(data: bytes) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=5)
+        thread.join(timeout=LONG_ENOUGH_SEC)
 
 
 def closed_port_url() -> str:
     """Return the URL of a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+    return f"http://127.0.0.1:{free_port()}/hook"

@@ -1,0 +1,94 @@
+"""What PulseMon takes while nothing happens, and what its public page costs."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+import urllib.request
+from pathlib import Path
+
+from bench.measure import MONITORS, Bench, fresh, median
+from bench.seeding import seed
+from bench.servers import FLOOR, SERVE, Running, load, patched, running
+
+# A minute and a little: one full sweep included.
+WATCHED_SEC = 65.0
+STARTED_SEC = 3.0
+
+
+def measure_idle(bench: Bench) -> None:
+    """CPU and memory with 10,000 monitors and with none, beside the web server alone."""
+    seconds = bench.lasting(WATCHED_SEC)
+    with running(FLOOR) as floor:
+        share, memory = _at_rest(floor, seconds / 4)
+        bench.note("floor: the web server alone, idle", f"{share:.1%} of a core, {memory:.0f} MB")
+    for count, wanted_share, wanted_memory in ((0, "", ""), (MONITORS, "<= 2 %", "<= 120 MB")):
+        with fresh() as (_, url):
+            seed(url, count)
+            with running(SERVE, DATABASE_URL=url) as server:
+                share, memory = _at_rest(server, seconds if count else seconds / 4)
+        what = f"with {count:,} monitors" + (", a full sweep included" if count and seconds >= WATCHED_SEC else "")
+        bench.note(f"idle {what}", f"{share:.1%} of a core", wanted_share)
+        bench.note(f"resident memory, idle, with {count:,} monitors", f"{memory:.0f} MB", wanted_memory)
+
+
+def _at_rest(server: Running, seconds: float) -> tuple[float, float]:
+    """Return the share of a core that a server takes in so many seconds, and its memory in MB."""
+    time.sleep(STARTED_SEC)
+    before, began = server.cpu_seconds(), time.monotonic()
+    time.sleep(seconds)
+    return (server.cpu_seconds() - before) / (time.monotonic() - began), server.resident_mb()
+
+
+# Handlers run in a pool of threads; the loops' own queries run in others and are not counted.
+COUNTS_QUERIES = """
+    import threading
+    from sqlalchemy import Engine, event
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, *_rest):
+        if "AnyIO" in threading.current_thread().name and statement.startswith("SELECT"):
+            with open("queries", "a") as file:
+                file.write("1")
+"""
+# A snapshot of the page is shared for less than this.
+STALE_SEC = 1.2
+
+
+def measure_status_page(bench: Bench) -> None:
+    """`/status` built anew with 200 monitors: time against a constant answer, size, and queries as with two."""
+    with running(FLOOR) as floor:
+        script = "request = function() return wrk.format('GET', '/status') end"
+        base = load(floor.url, connections=1, seconds=bench.lasting(2), script=script)
+    queries, times, size = {}, [], 0
+    for count in (2, 200):
+        with fresh() as (_, url):
+            seed(url, count)
+            with running(patched(textwrap.dedent(COUNTS_QUERIES)), DATABASE_URL=url) as server:
+                _fetch(server, "/status")
+                times = []
+                for _ in range(round(bench.lasting(5))):
+                    time.sleep(STALE_SEC)
+                    before = _queries(server)
+                    took_ms, size = _fetch(server, "/status")
+                    times.append(took_ms)
+                    queries[count] = _queries(server) - before
+    bench.note(
+        "/status with 200 monitors, built anew",
+        f"median {median(times):.1f} ms ({median(times) / base.p50_ms:.0f} constant answers of {base.p50_ms:.2f} ms), "
+        f"{size / 1_000:.1f} kB gzipped",
+        "<= 30 ms, <= 40 kB",
+    )
+    bench.note("queries for /status with 200 monitors and with 2", f"{queries[200]} and {queries[2]}", "as many")
+
+
+def _queries(server: Running) -> int:
+    file = Path(server.folder) / "queries"
+    return len(file.read_text()) if file.exists() else 0
+
+
+def _fetch(server: Running, path: str) -> tuple[float, int]:
+    request = urllib.request.Request(server.url + path, headers={"Accept-Encoding": "gzip"})
+    began = time.perf_counter()
+    size = len(urllib.request.urlopen(request, timeout=10).read())
+    return (time.perf_counter() - began) * 1_000, size
