@@ -22,7 +22,7 @@ from pulsemon.db.types import to_text
 # The load knows the tokens: this, and the monitor's number.
 TOKEN = "t" * 24
 INTERVAL_SEC, GRACE_SEC = 3_600, 600
-DAY_SEC = 86_400.0
+PERIOD_SEC = float(INTERVAL_SEC + GRACE_SEC)
 # Every column that holds the deadline.
 _DEADLINES = ("due_at", "check_at")
 # Alembic keeps what it is doing in globals.
@@ -50,7 +50,8 @@ def seed(
 ) -> datetime:
     """Make *count* monitors `job-00000` ... in the database of *url*, and return the instant from which was counted.
 
-    *due_in*: seconds until the deadline of each; where nothing is said they have just pinged. *webhook_urls*: of the first ones. What
+    *due_in*: seconds until the deadline of each; where nothing is said they have just pinged.
+    *webhook_urls*: of the first ones. What
     stands in *columns* is the same for all.
     """
     database = Database.open(url)
