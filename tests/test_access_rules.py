@@ -87,7 +87,7 @@ def test_an_application_with_a_route_that_breaks_the_rules_does_not_start(router
 
 
 def from_elsewhere(client: TestClient) -> Iterator[TestClient]:
-    """Yield the client of another address again and again: ten wrong tokens from one address are the most."""
+    """Yield the client of another address again and again: only so many wrong tokens of one are judged."""
     for number in itertools.count():
         address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
         yield TestClient(client.app, base_url="http://testserver", client=(address, 1234))
@@ -194,5 +194,7 @@ def test_every_answer_carries_the_security_headers(client: TestClient, declared:
         assert "unsafe-inline" not in headers["content-security-policy"], path
         assert "unsafe-eval" not in headers["content-security-policy"], path
         assert headers["x-content-type-options"] == "nosniff", path
+        kept = {"no-cache"} if path in ("/status", "/docs", "/openapi.json") else set()
+        assert headers["cache-control"] in {"no-store"} | kept, path
         assert headers["referrer-policy"] == "no-referrer", path
         assert headers["x-frame-options"] == "DENY", path

@@ -222,7 +222,7 @@ def answer(
     return {status_code: described}
 
 
-TOO_MANY_TOKENS = error(429, "Ten wrong tokens came from this address within a minute.", security.TOO_MANY_TOKENS)
+TOO_MANY_TOKENS = error(429, "Sixty wrong tokens came from this address within a minute.", security.TOO_MANY_TOKENS)
 UNAUTHORIZED = (
     error(401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong.")
     | TOO_MANY_TOKENS

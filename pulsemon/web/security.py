@@ -43,6 +43,8 @@ CSP = (
     "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {
+    # What says nothing of its own is not to be kept: a 404 may be otherwise, and caches know nothing of X-Admin-Token.
+    "cache-control": "no-store",
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

@@ -1,9 +1,9 @@
-"""Whoever guesses the admin token is stopped: wrong ones are counted by address, ten a minute are judged.
+"""Whoever guesses the admin token is stopped: wrong ones are counted by address, and so many a minute are judged.
 
-A minute begins with the first wrong token of an address. From the tenth on, nothing from there is judged until it ends:
-a right token would otherwise tell the guesser that it is right. What is refused meanwhile does not count, so that the
-rightful owner behind the same address waits at most that minute, whatever a stranger goes on sending. Not here: what
-answers look like.
+A minute begins with the first wrong token of an address. Once there were too many, nothing from there is judged until
+it ends: a right token would otherwise tell the guesser that it is right. What is refused meanwhile does not count, so
+that the rightful owner behind the same address waits at most that minute, whatever a stranger goes on sending. Not
+here: what answers look like.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from pulsemon import access, log
 
 _log = log.get(__name__)
 
-# Enough for a person with several tokens in mind; a guesser of 192 bits gets nowhere anyway.
-WRONG_TOKENS = parse("10/minute")
+# What is judged of an address in a minute, by the way in. Ten are enough for a person with several tokens in mind. A
+# program with a token that was replaced tries more often, and whoever shares its address should not suffer for it. To
+# a guesser of 192 bits either is nothing.
+WRONG_TOKENS = {"login": parse("10/minute"), "header": parse("60/minute")}
 # Behind a trusted proxy the address is what the proxy says; no address is longer.
 _MAX_ADDRESS = 64
 
@@ -35,10 +37,11 @@ class Verdict(NamedTuple):
 
 
 class Throttle:
-    """The wrong tokens of one way in, by address; *way* names it in the log. Any thread."""
+    """The wrong tokens of one *way* in (a key of WRONG_TOKENS), by address. Any thread."""
 
     def __init__(self, way: str) -> None:
         self._way = way
+        self._allowed = WRONG_TOKENS[way]
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._lock = threading.Lock()
 
@@ -47,13 +50,13 @@ class Throttle:
         guesser = _network(host)
         # One at a time: tries that arrive together must not all pass before the first is counted.
         with self._lock:
-            if not self._limiter.test(WRONG_TOKENS, guesser):
-                reset_at = self._limiter.get_window_stats(WRONG_TOKENS, guesser).reset_time
+            if not self._limiter.test(self._allowed, guesser):
+                reset_at = self._limiter.get_window_stats(self._allowed, guesser).reset_time
                 return Verdict(is_right=False, wait_sec=max(1, int(reset_at - now.timestamp()) + 1))
             is_right = access.is_admin_token(given, expected)
             if not is_right:
-                self._limiter.hit(WRONG_TOKENS, guesser)
-                # At most ten a minute and address, so that guessing does not fill the disk.
+                self._limiter.hit(self._allowed, guesser)
+                # Only what is judged: guessing does not fill the disk.
                 _log.warning("token.wrong", way=self._way, remote=guesser)
             return Verdict(is_right, wait_sec=0)
 
