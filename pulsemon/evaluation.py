@@ -292,15 +292,15 @@ class Evaluation:
 
     def _expire(self, now: datetime) -> float:
         """Expire one chunk of what is due; return how long nothing more will be."""
-        due_at = evaluator.next_due_at(self._database)
-        if due_at is None:
+        check_at = evaluator.next_check_at(self._database)
+        if check_at is None:
             return MAX_SLEEP_SEC
-        if due_at >= now:
-            return min(MAX_SLEEP_SEC, (due_at - now).total_seconds() + 0.001)
+        if check_at >= now:
+            return min(MAX_SLEEP_SEC, (check_at - now).total_seconds() + 0.001)
         horizon = self._horizon(now)
         if self._windows:
             return 0.0  # a node has just been missed: what that excuses is excused first
-        if due_at >= horizon:
+        if check_at >= horizon:
             return HELD_BY_OTHERS_SLEEP_SEC if self._others else HELD_SLEEP_SEC
         changed = evaluator.expire_due(self._database, now=horizon, recorded_at=now)
         self.expired_count += changed.transition_count

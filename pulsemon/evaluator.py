@@ -46,10 +46,10 @@ class Changed:
     is_more: bool = False
 
 
-def next_due_at(database: Database) -> datetime | None:
-    """Return the earliest deadline there is; one probe of an index."""
+def next_check_at(database: Database) -> datetime | None:
+    """Return when a monitor has to be looked at next: no deadline comes before. One probe of an index."""
     with database.read() as connection:
-        return connection.scalar(select(func.min(Monitor.due_at)).where(Monitor.due_at.is_not(None)))
+        return connection.scalar(select(func.min(Monitor.check_at)).where(Monitor.check_at.is_not(None)))
 
 
 def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> Changed:
@@ -61,8 +61,8 @@ def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> C
     with database.write("loops") as connection:
         query = (
             states.select_watched()
-            .where(Monitor.due_at < now)
-            .order_by(Monitor.due_at)
+            .where(Monitor.check_at < now)
+            .order_by(Monitor.check_at)
             .limit(CHUNK)
             # Two nodes share the work instead of waiting for each other; a ping that holds the row wins.
             .with_for_update(skip_locked=True, key_share=True)
@@ -169,7 +169,7 @@ def _for_all(database: Database, decide: Decide, now: datetime, look_up: LookUp 
         if not monitors:
             return Changed(transitions, messages)
         last_id = monitors[-1].id
-        stale = [each.id for each in monitors if decide(each, now)[0] is not each.state]
+        stale = [each.id for each in monitors if decide(each, now)[0] is not each.state or not each.is_found_in_time]
         if stale:
             changed = _decide_locked(database, stale, decide, now)
             transitions += changed.transition_count
@@ -189,11 +189,14 @@ def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: 
 
 
 def _apply(connection: Connection, monitors: Sequence[Watched], decide: Decide, now: datetime) -> Changed:
-    decisions = []
+    decisions, misfiled = [], []
     for monitor in monitors:
         after, transition = decide(monitor, now)
         if after is not monitor.state:
             decisions.append(Decision(monitor, after, transition, _detail(monitor)))
+        elif monitor.check_at != after.due_at:
+            misfiled.append(monitor)
+    states.postpone(connection, misfiled)
     return Changed(*apply_decisions(connection, decisions, now=now))
 
 

@@ -6,7 +6,7 @@ Does not wait, queue or answer: that is `group_commit`. Does not read a clock: e
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -108,6 +108,7 @@ class _Track:
     timing: Timing
     state: State
     seq: int
+    check_at: datetime | None
     last_ping_id: int | None
     ping_count: int
     made: list[tuple[Transition, int, datetime | None, Detail]] = field(default_factory=list)
@@ -148,11 +149,35 @@ def _record_known(connection: Connection, rows: dict[str, MonitorRow], pings: Se
             )
         )
         track.last_ping_id = ping_id
-    ping_rows.store(connection, [_update(track, encode) for track in tracks.values()], stored)
+    _store(connection, tracks.values(), stored, encode)
     _record_transitions(connection, tracks, pings[-1].received_at, batch)
     batch.earliest_due_at = min(
         (track.state.due_at for track in tracks.values() if track.state.due_at is not None), default=None
     )
+
+
+def _store(
+    connection: Connection, tracks: Iterable[_Track], stored: Sequence[PingRow], encode: Callable[[datetime], Any]
+) -> None:
+    updates: list[MonitorUpdate] = []
+    refiled: list[MonitorUpdate] = []
+    for track in tracks:
+        check_at = _check_at(track)
+        update = _update(track, None if check_at is None else encode(check_at), encode)
+        (updates if check_at == track.check_at else refiled).append(update)
+    ping_rows.store(connection, updates, refiled, stored)
+
+
+def _check_at(track: _Track) -> datetime | None:
+    """Return when to look at the monitor: by its deadline, and no earlier than the next ping is expected.
+
+    Where that leaves a choice the old instant stays, which spares the ping the rewriting of an index.
+    """
+    state, before = track.state, track.check_at
+    if state.due_at is None or before is None or before > state.due_at:
+        return state.due_at
+    is_for_nothing = state.last_ping is not None and before < state.last_ping + track.timing.interval
+    return state.due_at if is_for_nothing else before
 
 
 _STATUSES = {status.value: status for status in Status}
@@ -175,7 +200,8 @@ def _track(row: MonitorRow, decode: Callable[[Any], datetime]) -> _Track:
         None if row.down_cause is None else _CAUSES[row.down_cause],
     )
     timing = _timing(row.interval_seconds, row.grace_seconds, row.max_run_seconds)
-    return _Track(row, timing, state, row.state_seq, row.last_ping_id, row.ping_count)
+    check_at = None if row.check_at is None else decode(row.check_at)
+    return _Track(row, timing, state, row.state_seq, check_at, row.last_ping_id, row.ping_count)
 
 
 def _apply(track: _Track, ping: Ping, runs: _Runs) -> str:
@@ -206,7 +232,7 @@ def _is_repeated(track: _Track, ping: Ping, runs: _Runs, run: tuple[int, str]) -
     return False
 
 
-def _update(track: _Track, encode: Callable[[datetime], Any]) -> MonitorUpdate:
+def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> MonitorUpdate:
     state = track.state
     return MonitorUpdate(
         state.status.value,
@@ -218,6 +244,7 @@ def _update(track: _Track, encode: Callable[[datetime], Any]) -> MonitorUpdate:
         track.seq,
         track.last_ping_id or 0,
         track.ping_count,
+        check_at,
         track.row.id,
     )
 

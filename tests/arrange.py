@@ -101,7 +101,9 @@ def unseen_spans(database: Database, monitor: View) -> list[tuple[datetime, date
 
 
 def set_by_hand(database: Database, monitor: View, **values: Any) -> None:
-    """Change a monitor's row behind PulseMon's back."""
+    """Change a monitor's row behind PulseMon's back; a deadline is looked at when it comes."""
+    if "due_at" in values:
+        values.setdefault("check_at", values["due_at"])
     with database.write() as connection:
         connection.execute(update(Monitor).where(Monitor.id == monitor.id).values(values))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, update
@@ -76,7 +76,7 @@ class TestSilence:
 
         assert expire(database, "23:00") == Changed()
         assert [again(database, each).status for each in (waiting, down, paused)] == ["UNKNOWN", "DOWN", "PAUSED"]
-        assert evaluator.next_due_at(database) is None
+        assert evaluator.next_check_at(database) is None
 
     def test_a_first_run_that_never_ended_is_down_and_told(self, database: Database) -> None:
         monitor = make(database, webhook_url=HOOK, max_run_seconds=30)
@@ -89,11 +89,11 @@ class TestSilence:
         assert last.note == "A run was started and did not end within 30 s."
 
     def test_the_earliest_deadline_is_known(self, database: Database) -> None:
-        assert evaluator.next_due_at(database) is None
+        assert evaluator.next_check_at(database) is None
         make_up(database, "later")
         make_up(database, "sooner", interval_seconds=10)
 
-        assert evaluator.next_due_at(database) == at("10:01:10")
+        assert evaluator.next_check_at(database) == at("10:01:10")
 
     def test_thousands_go_down_in_chunks_the_longest_overdue_first(self, database: Database) -> None:
         count = CHUNK + 20
@@ -110,6 +110,7 @@ class TestSilence:
                         "status": "UP",
                         "last_ping": START - seconds(number),
                         "due_at": START - seconds(number) + seconds(60),
+                        "check_at": START - seconds(number) + seconds(60),
                         "created_at": START,
                         "updated_at": START,
                     }
@@ -118,7 +119,7 @@ class TestSilence:
             )
 
         assert expire(database, "11:00") == Changed(CHUNK, 0, is_more=True)
-        assert evaluator.next_due_at(database) == START + seconds(60) - seconds(19)
+        assert evaluator.next_check_at(database) == START + seconds(60) - seconds(19)
         assert expire(database, "11:00") == Changed(20, 0, is_more=False)
         assert expire(database, "11:00") == Changed()
 
@@ -128,8 +129,28 @@ class TestSilence:
         set_by_hand(database, monitor, status="DOWN")
 
         assert expire(database, "10:06") == Changed()
-        assert evaluator.next_due_at(database) is None
+        assert evaluator.next_check_at(database) is None
         assert again(database, monitor).status == "DOWN"
+
+
+class TestWhenToLook:
+    """`check_at` may stay behind when the deadline moves (decision 0010); nothing may come of that but another look."""
+
+    def test_a_look_before_the_deadline_postpones_the_next_one_to_it(self, database: Database) -> None:
+        monitor = make_up(database)
+        set_by_hand(database, monitor, check_at=at("10:02"))
+
+        assert expire(database, "10:03") == Changed()
+        assert evaluator.next_check_at(database) == at("10:05")
+        assert expire(database, "10:05:01").transition_count == 1
+
+    @pytest.mark.parametrize("check_at", [None, at("11:00")])
+    def test_the_sweep_finds_what_no_look_would(self, database: Database, check_at: datetime | None) -> None:
+        monitor = make_up(database)
+        set_by_hand(database, monitor, check_at=check_at)
+
+        assert evaluator.sweep_all(database, now=at("10:04")) == Changed()
+        assert evaluator.next_check_at(database) == at("10:05")
 
 
 class TestSweep:

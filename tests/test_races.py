@@ -134,7 +134,7 @@ def test_two_evaluators(nodes: tuple[Database, Database], monkeypatch: pytest.Mo
 
     def expire_all(node: Database) -> int:
         total = 0
-        while evaluator.next_due_at(node) is not None:
+        while evaluator.next_check_at(node) is not None:
             total += expire(node, OVERDUE)
         return total
 

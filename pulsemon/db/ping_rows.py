@@ -28,6 +28,7 @@ class MonitorRow(NamedTuple):
     max_run_seconds: int | None
     last_ping: Any
     due_at: Any
+    check_at: Any
     run_started_at: Any
     blind_due_at: Any
     down_cause: str | None
@@ -48,6 +49,7 @@ class MonitorUpdate(NamedTuple):
     state_seq: int
     last_ping_id: int
     ping_count: int
+    check_at: Any
     id: int
 
 
@@ -74,15 +76,21 @@ _SELECT_SQLITE = f"SELECT {_COLUMNS} FROM monitors WHERE slug IN (SELECT value F
 # Locked in the order of their ids: two nodes that meet over the same monitors queue up instead of deadlocking.
 _SELECT_POSTGRES = f"SELECT {_COLUMNS} FROM monitors WHERE slug = ANY(%s) ORDER BY id FOR NO KEY UPDATE"  # noqa: S608
 
-_UPDATE_SQLITE = (
-    "UPDATE monitors SET "  # noqa: S608
-    + ", ".join(f"{name} = ?" for name in MonitorUpdate._fields[:-1])
-    + " WHERE id = ?"
-)
+
+def _update_sqlite(columns: Iterable[str]) -> str:
+    numbers = {name: number for number, name in enumerate(MonitorUpdate._fields, 1)}
+    assignments = ", ".join(f"{name} = ?{numbers[name]}" for name in columns)
+    return f"UPDATE monitors SET {assignments} WHERE id = ?{numbers['id']}"  # noqa: S608
+
+
+# SQLite rewrites an index whenever its column is assigned, whatever the value: the ordinary ping does not assign it.
+_UPDATE_SQLITE = _update_sqlite(MonitorUpdate._fields[:-2])
+_UPDATE_AND_FILE_SQLITE = _update_sqlite(MonitorUpdate._fields[:-1])
 _INSERT_SQLITE = f"INSERT INTO pings ({', '.join(PingRow._fields)}) VALUES ({', '.join('?' * len(PingRow._fields))})"  # noqa: S608
 
 _UPDATE_TYPES = (
-    "text", "timestamptz", "timestamptz", "timestamptz", "timestamptz", "text", "int", "bigint", "int", "int",
+    "text", "timestamptz", "timestamptz", "timestamptz", "timestamptz", "text", "int", "bigint", "int", "timestamptz",
+    "int",
 )  # fmt: skip
 _PING_TYPES = (
     "bigint", "int", "int", "bigint", "timestamptz", "text", "int", "text", "text", "text", "text", "text", "bytea",
@@ -142,13 +150,20 @@ def next_ids(connection: Connection, count: int) -> Sequence[int]:
     return sorted(row[0] for row in rows)
 
 
-def store(connection: Connection, updates: Sequence[MonitorUpdate], pings: Sequence[PingRow]) -> None:
-    """Write the monitors' new states and the pings."""
+def store(
+    connection: Connection,
+    updates: Sequence[MonitorUpdate],
+    refiled: Sequence[MonitorUpdate],
+    pings: Sequence[PingRow],
+) -> None:
+    """Write the monitors' new states and the pings; *refiled* are the updates whose `check_at` is new too."""
     if connection.dialect.name == "sqlite":
         driver = _driver(connection)
         driver.executemany(_UPDATE_SQLITE, updates)
+        driver.executemany(_UPDATE_AND_FILE_SQLITE, refiled)
         driver.executemany(_INSERT_SQLITE, pings)
         return
+    updates = [*updates, *refiled]
     columns = [list(column) for column in (*zip(*updates, strict=True), *zip(*pings, strict=True))]
     connection.exec_driver_sql(_STORE_POSTGRES, tuple(columns))
 

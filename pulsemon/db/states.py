@@ -32,6 +32,7 @@ _COLUMNS = (
     Monitor.status,
     Monitor.last_ping,
     Monitor.due_at,
+    Monitor.check_at,
     Monitor.run_started_at,
     Monitor.blind_due_at,
     Monitor.down_cause,
@@ -52,7 +53,14 @@ class Watched:
     timing: Timing
     state: State
     seq: int
+    check_at: datetime | None = None
     down_recorded_at: datetime | None = None
+
+    @property
+    def is_found_in_time(self) -> bool:
+        """Return whether the evaluator will look at it no later than its deadline."""
+        due_at = self.state.due_at
+        return due_at is None or (self.check_at is not None and self.check_at <= due_at)
 
 
 def select_watched() -> Select[*tuple[Any, ...]]:
@@ -77,6 +85,7 @@ def watched(row: Row[*tuple[Any, ...]]) -> Watched:
             Cause(row.down_cause) if row.down_cause else None,
         ),
         seq=row.state_seq,
+        check_at=row.check_at,
         down_recorded_at=row.down_recorded_at,
     )
 
@@ -97,6 +106,7 @@ _SAVE = (
         status=bindparam("status"),
         last_ping=bindparam("last_ping"),
         due_at=bindparam("due_at"),
+        check_at=bindparam("due_at"),
         run_started_at=bindparam("run_started_at"),
         blind_due_at=bindparam("blind_due_at"),
         down_cause=bindparam("down_cause"),
@@ -108,8 +118,8 @@ _SAVE = (
 def save(connection: Connection, changes: Iterable[tuple[Watched, State, int]]) -> None:
     """Write new states: (the monitor as read, its state now, its transition count now).
 
-    The rows must be locked by this transaction: on SQLite the write transaction is that lock, on PostgreSQL
-    `with_for_update` when they were read.
+    Each will be looked at when its deadline comes. The rows must be locked by this transaction: on SQLite the write
+    transaction is that lock, on PostgreSQL `with_for_update` when they were read.
     """
     rows = [
         {
@@ -127,6 +137,13 @@ def save(connection: Connection, changes: Iterable[tuple[Watched, State, int]]) 
     ]
     if rows:
         connection.execute(_SAVE, rows)
+
+
+def postpone(connection: Connection, monitors: Iterable[Watched]) -> None:
+    """Look at these monitors, which are locked by this transaction, at their deadline and not before."""
+    rows = [{"its_id": monitor.id, "check_at": monitor.state.due_at} for monitor in monitors]
+    if rows:
+        connection.execute(update(Monitor).where(Monitor.id == bindparam("its_id")), rows)
 
 
 def add_unseen(connection: Connection, spans: Iterable[tuple[int, BlindWindow]]) -> None:

@@ -54,12 +54,12 @@ class Monitor(Base):
             "interval_seconds BETWEEN 0 AND 2147483647 AND grace_seconds BETWEEN 0 AND 2147483647",
             name="ck_monitors_timing",
         ),
-        # evaluator.expire_due and next_due_at: the earliest deadlines. Partial, so that DOWN and PAUSED cost nothing.
+        # evaluator.expire_due and next_check_at: whom to look at first. Partial, so that DOWN and PAUSED cost nothing.
         Index(
-            "ix_monitors_due_at",
-            "due_at",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
+            "ix_monitors_check_at",
+            "check_at",
+            sqlite_where=text("check_at IS NOT NULL"),
+            postgresql_where=text("check_at IS NOT NULL"),
         ),
         # An id is never given twice: pings of a deleted monitor may outlive it by minutes (see doomed_pings).
         {"sqlite_autoincrement": True},
@@ -78,6 +78,8 @@ class Monitor(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Never after due_at: a ping that moves the deadline may leave it, and with it the index (docs/decisions/0010).
+    check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     state_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     run_started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     blind_due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -62,14 +62,14 @@ LOOKS_SLOWLY = """
 
     from pulsemon import evaluator
 
-    next_due_at = evaluator.next_due_at
+    next_check_at = evaluator.next_check_at
 
     def look_slowly(database):
         Path("looks").write_text(str(time.monotonic()))
         time.sleep(1.5)
-        return next_due_at(database)
+        return next_check_at(database)
 
-    evaluator.next_due_at = look_slowly
+    evaluator.next_check_at = look_slowly
 """
 # The loop's own pulse tells nothing. Nor do the clocks: on a busy machine they might, for another reason.
 NO_PULSE_OF_THE_LOOP = """

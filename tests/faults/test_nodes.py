@@ -116,7 +116,7 @@ from pulsemon.db.tables import Monitor
 Select.with_for_update = lambda self, **_: self
 ping_rows._SELECT_POSTGRES = ping_rows._SELECT_POSTGRES.replace("FOR NO KEY UPDATE", "")
 values = {each.name: bindparam(each.name) for each in Monitor.__table__.columns if each.name in (
-    "status", "last_ping", "due_at", "run_started_at", "blind_due_at", "down_cause", "state_seq")}
+    "status", "last_ping", "due_at", "check_at", "run_started_at", "blind_due_at", "down_cause", "state_seq")}
 states._SAVE = update(Monitor).where(Monitor.id == bindparam("its_id")).values(values)
 save = states.save
 def save_without_its_seq(connection, changes):
@@ -124,7 +124,7 @@ def save_without_its_seq(connection, changes):
     if changes:
         connection.execute(states._SAVE, [
             {"its_id": monitor.id, "status": state.status.value, "last_ping": state.last_ping, "due_at": state.due_at,
-             "run_started_at": state.run_started_at, "blind_due_at": state.blind_due_at,
+             "check_at": state.due_at, "run_started_at": state.run_started_at, "blind_due_at": state.blind_due_at,
              "down_cause": state.down_cause.value if state.down_cause else None, "state_seq": seq}
             for monitor, state, seq in changes])
 states.save = save_without_its_seq

@@ -34,7 +34,7 @@ def breakable(module, function, name):
         return working(*positional, **named)
     setattr(module, function, work)
 
-breakable(evaluator, "next_due_at", "evaluator")
+breakable(evaluator, "next_check_at", "evaluator")
 breakable(dispatcher, "lease_due", "dispatcher")
 """
 _ALWAYS = """
