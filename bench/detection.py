@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import MONITORS, Bench, fresh, median, percentile, pings
-from bench.seeding import PERIOD_SEC, seed
+from bench.seeding import FAR_SEC, seed
 from bench.servers import SERVE, Load, load, running
 
 # Until the first deadline: by then the server runs.
@@ -72,7 +72,7 @@ def measure_detection(bench: Bench) -> None:
     for label, is_loaded in (("idle", False), ("with 64 connections pinging", True)):
         with fresh() as (path, url):
             late = [LEAD_SEC + number * 0.003 for number in range(count)]
-            seed(url, MONITORS, due_in=late + [PERIOD_SEC] * (MONITORS - count))
+            seed(url, MONITORS, due_in=late + [FAR_SEC] * (MONITORS - count))
             with running(SERVE, DATABASE_URL=url) as server:
                 watcher = Watcher(path)
                 watcher.start()
@@ -94,7 +94,7 @@ def measure_burst(bench: Bench) -> None:
     late, others = bench.count(MONITORS), 100
     with fresh() as (path, url):
         due_in = [LEAD_SEC + random.random() for _ in range(late)]
-        seed(url, late + others, due_in=due_in + [PERIOD_SEC] * others)
+        seed(url, late + others, due_in=due_in + [FAR_SEC] * others)
         began = time.monotonic()
         with running(SERVE, DATABASE_URL=url) as server:
             watcher = Watcher(path)

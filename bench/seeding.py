@@ -22,7 +22,8 @@ from pulsemon.db.types import to_text
 # The load knows the tokens: this, and the monitor's number.
 TOKEN = "t" * 24
 INTERVAL_SEC, GRACE_SEC = 3_600, 600
-PERIOD_SEC = float(INTERVAL_SEC + GRACE_SEC)
+# The deadline of a monitor that was pinged just now.
+FAR_SEC = float(INTERVAL_SEC + GRACE_SEC)
 # Every column that holds the deadline.
 _DEADLINES = ("due_at", "check_at")
 # Alembic keeps what it is doing in globals.
@@ -47,12 +48,11 @@ def seed(
     status: str = "UP",
     webhook_urls: Sequence[str] = (),
     **columns: Any,
-) -> datetime:
-    """Make *count* monitors `job-00000` ... in the database of *url*, and return the instant from which was counted.
+) -> None:
+    """Make *count* monitors `job-00000` ... in the database of *url*.
 
-    *due_in*: seconds until the deadline of each; where nothing is said they have just pinged.
-    *webhook_urls*: of the first ones. What
-    stands in *columns* is the same for all.
+    *due_in*: seconds until the deadline of each; where nothing is said, as if all had been pinged just now.
+    *webhook_urls*: of the first ones. What stands in *columns* is the same for all.
     """
     database = Database.open(url)
     with _one_at_a_time:
@@ -82,7 +82,6 @@ def seed(
         with database.write() as connection:
             connection.execute(insert(Monitor), rows)
     database.close()
-    return now
 
 
 def make_late(path: Path, *, prefix: str, due_in: float) -> datetime:

@@ -194,7 +194,8 @@ class Loops:
             mark = await asyncio.to_thread(monitors.change_mark, self._database)
         except Unavailable:
             return
-        if not is_told and self._seen_mark is not None and mark != self._seen_mark:
+        # The first look finds a change too: what was written before it may not be on the page that is open.
+        if not is_told and mark != self._seen_mark:
             self._panels.tell()
         self._seen_mark = mark
 

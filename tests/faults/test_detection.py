@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, select
 
-from bench.seeding import make_late, ping_path, seed, slug
+from bench.seeding import FAR_SEC, make_late, ping_path, seed, slug
 from pulsemon import clock
 from pulsemon.db.tables import BlindWindowRow
 from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
@@ -145,7 +145,7 @@ def _populate(url: str, late: int, *, well: list[Sink], hung: list[Sink]) -> Non
     timing = {"interval_seconds": INTERVAL_SEC, "grace_seconds": GRACE_SEC}
     seed(url, len(hung), prefix="hung", due_in=[0.0] * len(hung), webhook_urls=[each.url for each in hung], **timing)
     told = [well[number % len(well)].url for number in range(TOLD)]
-    seed(url, late, prefix="late", webhook_urls=told, **timing)
+    seed(url, late, prefix="late", due_in=[FAR_SEC] * late, webhook_urls=told, **timing)
 
 
 def _living(server: Server) -> dict[str, str]:

@@ -438,7 +438,7 @@ def test_an_open_panel_shows_what_another_node_wrote(a_server: Serve, postgres_u
     url = create_monitors(there, many(1))["job-0"]
     delays = []
     with open_stream(here) as lines:
-        # The first event may still be the creation's; the others can only be these.
+        # The first events may be about the creation, and about what was written before the first look.
         for number in range(4):
             assert httpx2.get(f"{url}/fail" if number % 2 else url).status_code == 200
             acknowledged_at = time.monotonic()

@@ -51,8 +51,9 @@ function listen() {
   stream?.close();
   stream = new EventSource(document.body.dataset.live);
   stream.addEventListener("changed", refresh);
+  // Always: what changed after the page was made and before the stream was open is told by nobody.
   stream.addEventListener("open", () => {
-    if (trouble.size) refresh();
+    refresh();
     tell("stream", false);
   });
   stream.addEventListener("error", () => {
@@ -69,7 +70,6 @@ function listenWhileVisible() {
     stream = null;
   } else if (!stream) {
     listen();
-    refresh();
   }
 }
 if (document.body.dataset.live && parts.length) {
