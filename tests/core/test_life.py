@@ -29,6 +29,7 @@ from tests.conftest import at
 
 _SECOND = timedelta(seconds=1)
 spans = st.integers(0, 400).map(lambda each: each * _SECOND)
+rids = st.sampled_from(["", "a", "b"])
 short_spans = st.integers(0, 30).map(lambda each: each * _SECOND)
 
 
@@ -44,7 +45,8 @@ class Life(RuleBasedStateMachine):
         self.seq = 0
         # The model's own memory.
         self.succeeded_at: datetime | None = None
-        self.run_at: datetime | None = None
+        self.open: dict[str, datetime] = {}  # rid -> start, of the runs that are watched
+        self.overrun: set[str] = set()  # those that were told
         self.excused_until: datetime | None = None
         self.is_paused = False
         self.has_failed = False
@@ -57,8 +59,7 @@ class Life(RuleBasedStateMachine):
         ends = []
         if self.succeeded_at is not None:
             ends.append(self.succeeded_at + self.timing.interval + self.timing.grace)
-        if self.run_at is not None:
-            ends.append(self.run_at + self.timing.run_limit)
+        ends += [start + self.timing.run_limit for start in self.open.values()]
         if not ends:
             return None
         return min(ends) if self.excused_until is None else max(min(ends), self.excused_until)
@@ -86,26 +87,56 @@ class Life(RuleBasedStateMachine):
             assert self.transitions[-1].occurred_at == due_at
             assert self.transitions[-1].told
             self.is_silent = True
+            self.give_up_runs()
 
-    @rule()
-    def success(self) -> None:
-        self.apply(*advance(self.state, Signal.SUCCESS, at=self.now, timing=self.timing))
+    def give_up_runs(self) -> None:
+        """Of a run whose limit has passed while the monitor is DOWN nothing more is expected."""
+        late = {rid for rid, start in self.open.items() if self.now > start + self.timing.run_limit}
+        self.overrun |= late
+        for rid in late:
+            del self.open[rid]
+
+    def end(self, rid: str) -> None:
+        """The run of that name ends; else the nameless one; else, for a nameless end, the only one there is."""
+        if self.has_failed or self.is_silent:
+            self.give_up_runs()
+        known = {*self.open, *self.overrun}
+        if rid not in known:
+            rid = "" if "" in known else known.pop() if not rid and len(known) == 1 else rid
+        self.open.pop(rid, None)
+        self.overrun.discard(rid)
+
+    @rule(rid=rids)
+    @precondition(lambda self: self.excused_until is None)
+    def success(self, rid: str) -> None:
+        self.apply(*advance(self.state, Signal.SUCCESS, at=self.now, timing=self.timing, rid=rid))
         if not self.is_paused:
-            self.succeeded_at, self.run_at, self.excused_until = self.now, None, None
+            self.end(rid)
+            self.succeeded_at = self.now
             self.has_failed = self.is_silent = False
 
     @rule()
-    def failure(self) -> None:
-        self.apply(*advance(self.state, Signal.FAIL, at=self.now, timing=self.timing))
-        if not self.is_paused:
-            self.has_failed, self.run_at, self.excused_until = True, None, None
+    @precondition(lambda self: self.excused_until is not None and not self.open)
+    def success_after_blindness(self) -> None:
+        """What a blind window gave to several runs is the business of tests/core/test_runs.py."""
+        self.excused_until = None
+        self.success("")
 
-    @rule()
+    @rule(rid=rids)
+    @precondition(lambda self: self.excused_until is None or not self.open)
+    def failure(self, rid: str) -> None:
+        self.apply(*advance(self.state, Signal.FAIL, at=self.now, timing=self.timing, rid=rid))
+        if not self.is_paused:
+            self.end(rid)
+            self.has_failed, self.excused_until = True, None
+
+    @rule(rid=rids)
     @precondition(lambda self: self.excused_until is None)
-    def start(self) -> None:
-        self.apply(*advance(self.state, Signal.START, at=self.now, timing=self.timing))
-        if not (self.is_paused or self.has_failed or self.is_silent):
-            self.run_at = self.run_at or self.now
+    def start(self, rid: str) -> None:
+        self.apply(*advance(self.state, Signal.START, at=self.now, timing=self.timing, rid=rid))
+        if not self.is_paused:
+            self.overrun.clear()
+            self.open.setdefault(rid, self.now)
 
     @rule()
     def log(self) -> None:
@@ -125,6 +156,7 @@ class Life(RuleBasedStateMachine):
     def pause(self) -> None:
         self.apply(*pause(self.state, now=self.now))
         self.is_paused = True
+        self.open, self.overrun = {}, set()
 
     @rule()
     def resume(self) -> None:
@@ -132,7 +164,7 @@ class Life(RuleBasedStateMachine):
         self.apply(*resume(self.state, now=self.now))
         if was_paused:
             self.is_paused = self.has_failed = self.is_silent = False
-            self.succeeded_at = self.run_at = self.excused_until = None
+            self.succeeded_at = self.excused_until = None
 
     @rule(ago=spans, length=short_spans)
     def blindness(self, ago: timedelta, length: timedelta) -> None:
@@ -159,6 +191,7 @@ class Life(RuleBasedStateMachine):
             assert self.transitions[-1].occurred_at == self.now
             assert self.transitions[-1].cause is Cause.EDIT
             self.is_silent = True
+            self.give_up_runs()
 
     @invariant()
     def the_deadline_is_the_model_s(self) -> None:
