@@ -125,8 +125,7 @@ def _record_known(
     encode, decode = ping_rows.coders(connection)
     tracks: dict[int, _Track] = {}
     stored: list[PingRow] = []
-    rids = {(rows[ping.slug].id, ping.rid) for ping in map(pings.__getitem__, known) if ping.rid}
-    runs = ping_rows.newest_of_rids(connection, rids)
+    runs = ping_rows.newest_of_rids(connection, _to_look_up(rows, [pings[place] for place in known]))
     for place, ping_id in zip(known, ping_rows.next_ids(connection, len(known)), strict=True):
         ping = pings[place]
         row = rows[ping.slug]
@@ -188,6 +187,19 @@ def _check_at(track: _Track) -> datetime | None:
     return state.due_at if is_for_nothing else before
 
 
+def _to_look_up(rows: dict[str, MonitorRow], pings: Iterable[Ping]) -> set[tuple[int, str]]:
+    """Return the (monitor id, rid) of which the log has to say whether they are repeats.
+
+    Where the run is open, a success or a failure is its first, and the look-up can be spared.
+    """
+    return {
+        (rows[ping.slug].id, ping.rid)
+        for ping in pings
+        if ping.rid and (ping.signal not in _ENDS or ping.rid not in (rows[ping.slug].open_runs or ""))
+    }
+
+
+_ENDS = (Signal.SUCCESS, Signal.FAIL)
 _STATUSES = {status.value: status for status in Status}
 _CAUSES = {cause.value: cause for cause in Cause}
 
