@@ -21,8 +21,8 @@ import pytest
 from pulsemon.loops import MIN_FREE_BYTES
 from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
-from tests.faults.checker import Evidence, Result, Rule
-from tests.faults.clients import Clients, Punctual
+from tests.faults.checker import Evidence, Operation, Result, Rule
+from tests.faults.clients import Clients, Log, Punctual
 from tests.faults.conftest import (
     NEVER_BLIND,
     Outcomes,
@@ -38,6 +38,7 @@ from tests.faults.conftest import (
 DISK_BYTES = MIN_FREE_BYTES + 30_000_000
 # Longer than interval and grace of the monitors that are watched meanwhile.
 INTERVAL, GRACE = 2, 1
+MONITORS = 10
 
 # Before each write the writer looks how far the file may grow now.
 LIMITED_FILE = """
@@ -103,37 +104,48 @@ def _unlimit(server: Server) -> None:
     (server.folder / "page-limit").unlink()
 
 
-def fill_and_free(folder: Path, *, patch: str = "") -> Evidence:
-    """Let the disk be full for longer than monitors are allowed to be silent; return what came of it."""
+def fill_and_free(folder: Path, *, patch: str = "", times: int = 1) -> Evidence:
+    """Let the disk be full for longer than monitors are allowed to be silent; return what came of it.
+
+    So many *times*, or until somebody is DOWN: whose turn comes first once there is room is a race, the next pings' or
+    the judge's of deadlines.
+    """
     folder.mkdir()
     with small_disk(folder / "small") as disk, serving(folder) as serve:
-        return _fill_and_free(serve(url=disk.url, patch=disk.patch + patch), disk)
+        server = serve(url=disk.url, patch=disk.patch + patch)
+        watched = create_monitors(server, many(MONITORS, interval_seconds=INTERVAL, grace_seconds=GRACE))
+        (busy,) = create_monitors(server, {"busy": {"interval_seconds": 3_600}}).values()
+        operations: list[Operation] = []
+        with Punctual(watched, every=1.0) as punctual:
+            wait_until(lambda: punctual.log.count() >= len(watched))
+            for _ in range(times):
+                operations += _fill_and_free(server, disk, punctual.log, busy)
+                wait_until_all_acknowledged(punctual.log, watched)
+                if "DOWN" in {each.new for each in evidence.read(disk.url).transitions}:
+                    break
+        assert server.stop() == 0
+        path = disk.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return evidence.read(disk.url, operations=[*punctual.log.operations, *operations])
 
 
-def _fill_and_free(server: Server, disk: Disk) -> Evidence:
-    watched = create_monitors(server, many(10, interval_seconds=INTERVAL, grace_seconds=GRACE))
-    (busy,) = create_monitors(server, {"busy": {"interval_seconds": 3_600}}).values()
+def _fill_and_free(server: Server, disk: Disk, log: Log, busy: str) -> list[Operation]:
+    """Fill the disk, look what is said meanwhile, and free it; return the requests that used up the last of it."""
     seconds_full = rounds(INTERVAL + GRACE + 2, soak=60)
-    with Punctual(watched, every=1.0) as punctual:
-        wait_until(lambda: punctual.log.count() >= len(watched))
-        disk.fill(server)
-        with Clients({"busy": busy}, connections=2) as flood:  # until what was reserved for the log is used up
-            wait_until(lambda: flood.log.count(Result.FAILED) >= 10)
-        _expect_a_clear_no(server, busy)
-        refused = punctual.log.count(Result.FAILED)
-        wait_until(
-            lambda: punctual.log.count(Result.FAILED) - refused >= seconds_full * len(watched),
-            within=4 * seconds_full + LONG_ENOUGH_SEC,
-        )
-        disk.free(server)
-        wait_until(lambda: httpx2.get(busy).status_code == 200)
-        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200)
-        wait_until_all_acknowledged(punctual.log, watched)
-    assert server.stop() == 0
-    path = disk.url.removeprefix("sqlite:///")
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    return evidence.read(disk.url, operations=[*punctual.log.operations, *flood.log.operations])
+    disk.fill(server)
+    with Clients({"busy": busy}, connections=2) as flood:  # until what was reserved for the log is used up
+        wait_until(lambda: flood.log.count(Result.FAILED) >= 10)
+    _expect_a_clear_no(server, busy)
+    refused = log.count(Result.FAILED)
+    wait_until(
+        lambda: log.count(Result.FAILED) - refused >= seconds_full * MONITORS,
+        within=4 * seconds_full + LONG_ENOUGH_SEC,
+    )
+    disk.free(server)
+    wait_until(lambda: httpx2.get(busy).status_code == 200)
+    wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200)
+    return flood.log.operations
 
 
 def _expect_a_clear_no(server: Server, url: str) -> None:
@@ -152,7 +164,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     folder = tmp_path_factory.mktemp("full")
     trials = {
         "as it is": partial(fill_and_free, folder / "as it is"),
-        "control": partial(fill_and_free, folder / "control", patch=NEVER_BLIND),
+        "control": partial(fill_and_free, folder / "control", patch=NEVER_BLIND, times=8),
     }
     with in_parallel(trials) as ask:
         yield ask
@@ -170,4 +182,4 @@ def test_a_full_disk_costs_no_acknowledged_ping_and_no_monitor_and_is_over_when_
 def test_control_without_blind_windows_a_full_disk_makes_monitors_down(outcomes: Outcomes) -> None:
     seen = outcomes("control")
 
-    assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(seen, ["job-0", "job-1", "job-2"])}
+    assert Rule.FALSE_DOWN in {breach.rule for breach in checker.check_alive(seen, many(MONITORS))}

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -211,6 +211,18 @@ def live_through_everything(stage: Stage) -> Seen:
     return seen
 
 
+def live_through_until_somebody_is_blamed(stage: Stage) -> Seen:
+    """Whose turn comes first once the database is back is a race: the next pings', or the judge's of deadlines."""
+    operations: list[checker.Operation] = []
+    for _ in range(8):
+        seen = live_through(stage, "reset")
+        operations += seen.found.operations
+        seen.found = replace(seen.found, operations=operations)
+        if checker.check_alive(seen.found, PUNCTUAL):
+            break
+    return seen
+
+
 def acknowledged_after_a_black_hole(stage: Stage) -> int:
     """Return how many pings are acknowledged in the time in which they should be."""
     with Clients(stage.busy, connections=6, seed=7) as clients:
@@ -227,7 +239,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, postgres: OwnPostgres) -> Ite
         wanted = {
             "everything": with_stage(live_through_everything, mortal),
             "slow": with_stage(lambda stage: live_through(stage, "slow"), postgres),
-            "blame": with_stage(lambda stage: live_through(stage, "reset"), postgres, patch=_BLAME),
+            "blame": with_stage(live_through_until_somebody_is_blamed, postgres, patch=_BLAME),
             "endless patience": with_stage(acknowledged_after_a_black_hole, postgres, patch=_PATIENT),
         }
         folders = [tmp_path_factory.mktemp("postgres") for _ in wanted]
