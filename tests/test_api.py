@@ -101,6 +101,17 @@ def test_create_answers_201_with_the_specifications_fields_first(api: TestClient
         "webhook_switched_off_at": None,
         "ping_count": 0,
         "late": False,
+        "schedule": None,
+        "timezone": "UTC",
+        "failures_to_down": 1,
+        "successes_to_up": 1,
+        "post_only": False,
+        "success_keywords": [],
+        "failure_keywords": [],
+        "start_keywords": [],
+        "min_gap_seconds": None,
+        "next_expected_at": None,
+        "open_runs": [],
     }
     assert len(token) >= 24
     assert instant(made["created_at"]) == instant(made["updated_at"])

@@ -92,14 +92,22 @@ def requests_of(operation: Any, known: dict[str, str]) -> st.SearchStrategy[Case
     return st.one_of(kinds)
 
 
+IN_THEIR_LANGUAGES = {"schedule": "30 2 * * *", "timezone": "America/Sao_Paulo"}
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def without_what_no_schema_says(case: Case) -> Case:
     """Take out what the rules refuse and JSON Schema cannot express.
 
-    Whole numbers are written as such, a cursor is one that was given out, and a mask stands for a secret that exists.
+    Whole numbers are written as such, a cursor is one that was given out, a mask stands for a secret that exists, and
+    schedules and zones have languages of their own.
     """
     if isinstance(case.body, dict):
         case.body = {
-            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            name: IN_THEIR_LANGUAGES.get(name, value) if isinstance(value, str) else _whole(value)
             for name, value in case.body.items()
             if value != "whsec_********"
         }

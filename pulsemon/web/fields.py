@@ -173,7 +173,7 @@ _Timezone = Annotated[
 ]
 _InARow = Annotated[int, Field(ge=1, le=MAX_IN_A_ROW)]
 _Keywords = Annotated[
-    list[Annotated[str, AfterValidator(_keyword), _documented(minLength=1, maxLength=MAX_KEYWORD_LENGTH)]],
+    list[Annotated[str, AfterValidator(_keyword), _documented(pattern=rf"^[^{_CONTROL}]{{1,{MAX_KEYWORD_LENGTH}}}$")]],
     AfterValidator(_keywords),
     _documented(maxItems=MAX_KEYWORDS),
 ]
@@ -225,8 +225,9 @@ class MonitorCreate(BaseModel):
     min_gap_seconds: _MinGap | None = None
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
-    """A field that is left out stays as it is: it has no default to document."""
+def _patch_schema(schema: dict[str, Any]) -> None:
+    """A field that is left out stays as it is: it has no default to document. Of interval and schedule only one."""
+    schema["not"] = {"required": ["interval_seconds", "schedule"], "properties": {"schedule": {"type": "string"}}}
     for field in schema["properties"].values():
         _without_default(field)
 
@@ -234,7 +235,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class MonitorPatch(BaseModel):
     """The body of a request that edits a monitor: any of the fields; what is left out stays as it is."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=_patch_schema)
 
     # The defaults are never read: only fields that were sent count.
     name: _Name = ""
