@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from pulsemon.core.notes import Detail
 from pulsemon.core.rules import NO_RULES, Flag, Outcome, Rules, flag, read_signal
-from pulsemon.core.runs import ANONYMOUS, ended_by
+from pulsemon.core.runs import ANONYMOUS, Runs, ended_by
 from pulsemon.core.status import BlindWindow, Cause, Signal, State, Status, Transition, advance, is_repeat, unseen
 from pulsemon.core.timing import Timing
 from pulsemon.db import Database, outbox, ping_rows, states
@@ -101,6 +101,7 @@ class _Track:
     timing: Timing
     rules: Rules
     state: State
+    runs_before: Runs
     seq: int
     check_at: datetime | None
     last_ping_id: int | None
@@ -224,9 +225,8 @@ def _track(row: MonitorRow, decode: Callable[[Any], datetime]) -> _Track:
         row.successes_to_up,
     )
     check_at = None if row.check_at is None else decode(row.check_at)
-    return _Track(
-        row, timing, unpack_rules(row.rules), state, row.state_seq, check_at, row.last_ping_id, row.ping_count
-    )
+    rules = unpack_rules(row.rules)
+    return _Track(row, timing, rules, state, state.runs, row.state_seq, check_at, row.last_ping_id, row.ping_count)
 
 
 class _Verdict(NamedTuple):
@@ -299,13 +299,18 @@ def _is_repeated(track: _Track, ping: Ping, signal: Signal, newest: _Said | None
     return is_repeat(ping.received_at - newest[2], track.timing)
 
 
+def _packed_runs(track: _Track) -> str | None:
+    """Return the column as it was where the same runs are open, which spares writing it anew."""
+    return track.row.open_runs if track.state.runs is track.runs_before else pack_runs(track.state.runs)
+
+
 def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> MonitorUpdate:
     state = track.state
     return MonitorUpdate(
         state.status.value,
         None if state.last_ping is None else encode(state.last_ping),
         None if state.due_at is None else encode(state.due_at),
-        pack_runs(state.runs) if state.runs else None,
+        _packed_runs(track),
         None if state.blind_due_at is None else encode(state.blind_due_at),
         None if state.down_cause is None else state.down_cause.value,
         state.contrary_count,

@@ -19,18 +19,23 @@ from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.runs import Run, Runs
 from pulsemon.db.types import from_text, to_text
 
+_MICROSECOND = timedelta(microseconds=1)
+
 
 def pack_runs(runs: Runs) -> str | None:
     """Return what `unpack_runs` reads; None for no run."""
     if not runs:
         return None
-    return f"[{', '.join(map(_pack_run, runs))}]"
+    return f"[{','.join(map(_pack_run, runs))}]"
 
 
 def _pack_run(run: Run) -> str:
-    """By hand, which takes half as long: a rid is a UUID or empty, and an instant has one form."""
-    is_overdue = "true" if run.is_overdue else "false"
-    return f'["{run.rid}", "{to_text(run.started_at)}", "{to_text(run.due_at)}", {is_overdue}]'
+    """Its rid, start, limit in microseconds, and 1 if it is overdue.
+
+    By hand, which takes half as long: a rid is a UUID or empty, and an instant has one form.
+    """
+    limit_us = (run.due_at - run.started_at) // _MICROSECOND
+    return f'["{run.rid}","{to_text(run.started_at)}",{limit_us},{run.is_overdue:d}]'
 
 
 def unpack_runs(text: str | None) -> Runs:
@@ -39,10 +44,15 @@ def unpack_runs(text: str | None) -> Runs:
         return ()
     try:
         rows = json.loads(text)
-        runs = [Run(str(rid), from_text(start), from_text(due), bool(is_over)) for rid, start, due, is_over in rows]
-    except (ValueError, TypeError):
+        runs = [_unpack_run(*row) for row in rows]
+    except (ValueError, TypeError, OverflowError):
         return ()
     return open_runs.in_order(runs) if len(runs) > 1 else tuple(runs)
+
+
+def _unpack_run(rid: str, start: str, limit_us: int, is_overdue: int) -> Run:
+    started_at = from_text(start)
+    return Run(str(rid), started_at, started_at + timedelta(microseconds=limit_us), bool(is_overdue))
 
 
 def pack_rules(rules: Rules) -> str | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,6 +47,5 @@ def _keep_open_runs(connection: sa.Connection) -> None:
         connection.execute(sa.update(monitors).where(monitors.c.id == row.id).values(open_runs=packed))
 
 
-def _packed(started_at: datetime, limit_seconds: int) -> Any:
-    due_at = started_at + timedelta(seconds=max(limit_seconds, 1))
-    return f'[["", "{to_text(started_at)}", "{to_text(due_at)}", false]]'
+def _packed(started_at: datetime, limit_seconds: int) -> str:
+    return f'[["","{to_text(started_at)}",{max(limit_seconds, 1) * 1_000_000},0]]'
