@@ -144,9 +144,7 @@ def read_log(
     pings, changes, messages = Part[PingEvent](), Part[ChangeEvent](), Part[MessageEvent]()
     with database.read() as connection:
         if Kind.PING in asked:
-            pings = ping_chain.read_chain(
-                connection, monitor_id, start=start.ping_id, length=size + 1, wanted=wanted
-            )
+            pings = ping_chain.read_chain(connection, monitor_id, start=start.ping_id, length=size + 1, wanted=wanted)
         if Kind.CHANGE in asked and not wanted.signal:
             changes = _changes(connection, monitor_id, start, size + 1, wanted, translate)
         if Kind.MESSAGE in asked and not wanted.signal:
@@ -381,3 +379,10 @@ def ping_body(database: Database, monitor_id: int, ping_id: int) -> bytes:
     if body is None:
         raise NotFound("There is no such ping, or it brought no body.")
     return bytes(body)
+
+
+def body_of_number(database: Database, monitor_id: int, number: int) -> bytes:
+    """Return what `ping_body` returns, of the ping with that number of the monitor's own count. Raises NotFound."""
+    with database.read() as connection:
+        ping_id = ping_chain.id_of_number(connection, monitor_id, number)
+    return ping_body(database, monitor_id, ping_id or 0)

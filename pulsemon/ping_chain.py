@@ -112,7 +112,6 @@ def read_chain(
     start: int = LARGEST_ID,
     length: int,
     wanted: Filter = EVERYTHING,
-    max_looks: int = MAX_LOOKS,
 ) -> Part[PingEvent]:
     """Return up to *length* pings that are *wanted*, from the one with the id *start* backwards."""
     if wanted.until is not None:
@@ -120,7 +119,7 @@ def read_chain(
         if stop.at >= wanted.until:
             return Part(stop=stop if stop.next_id else None)
         start = stop.next_id
-    limit = length if wanted == EVERYTHING else max_looks
+    limit = length if wanted == EVERYTHING else MAX_LOOKS
     steps = _walk(connection, monitor_id, start, limit, wanted.since)
     candidates = [step for step in steps if _is_candidate(step, wanted)]
     if wanted.text:
