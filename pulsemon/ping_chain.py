@@ -7,8 +7,8 @@ finds, and says where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -21,13 +21,15 @@ EXCERPT_BYTES = 1_000
 # What an excerpt shows before the words that were searched for.
 _BEFORE_MATCH = 200
 LARGEST_ID = 2**63 - 1
-# Pings that one search looks at. Measured on SQLite: 12 ms, with their bodies (1 kB each) 30 ms.
-MAX_LOOKS = 2_000
-# The same bound for large bodies: so many bytes are searched at most, one load beyond.
+# Pings that one search looks at, so that a page takes no longer than 50 ms; as many as are kept of a monitor unless
+# PING_RETENTION_COUNT says otherwise.
+MAX_LOOKS = 1_000
+# The same bound for large bodies: a search ends with the one that reaches it.
 MAX_BODY_BYTES = 2_000_000
-_LOADED_AT_ONCE = 100
-# On the way to an instant only times are read: 1 us a step.
-_MAX_SKIPPED = 20_000
+# One statement takes so many: most searches find enough in the first.
+_STEPS = 250
+# On the way to an instant only times are read: 4 us a step.
+_MAX_SKIPPED = 5_000
 # Pings of two nodes may stand in the chain in another order than their times, by no more than the clocks differ.
 _DISORDER = timedelta(minutes=1)
 
@@ -119,22 +121,42 @@ def read_chain(
         if stop.at >= wanted.until:
             return Part(stop=stop if stop.next_id else None)
         start = stop.next_id
-    limit = length if wanted == EVERYTHING else MAX_LOOKS
-    steps = _walk(connection, monitor_id, start, limit, wanted.since)
-    candidates = [step for step in steps if _is_candidate(step, wanted)]
-    if wanted.text:
-        part = _search(connection, candidates, length, wanted)
-    else:
-        part = Part(_load(connection, candidates[:length]))
-    is_all = len(steps) < limit or steps[-1].prev_id is None
-    if part.stop is None and len(part.events) < length and not is_all:
-        part.stop = Stop(steps[-1].prev_id, steps[-1].received_at)
-    return part
+    part: Part[PingEvent] = Part()
+    left = length if wanted == EVERYTHING else MAX_LOOKS
+    bytes_left = MAX_BODY_BYTES
+    while True:
+        asked = min(left, _STEPS)
+        steps = _walk(connection, monitor_id, start, asked, wanted.since)
+        read = _affordable(steps, bytes_left) if wanted.text else steps
+        candidates = [step for step in read if _is_candidate(step, wanted)]
+        part.events += _found(connection, candidates, length - len(part.events), wanted)
+        left -= asked
+        bytes_left -= sum(step.body_length or 0 for step in read)
+        is_end = len(read) == len(steps) and (len(steps) < asked or steps[-1].prev_id is None)
+        if len(part.events) >= length or is_end:
+            return part
+        following = steps[len(read)].id if len(read) < len(steps) else read[-1].prev_id
+        if left <= 0 or bytes_left <= 0:
+            part.stop = Stop(following, read[-1].received_at)
+            return part
+        start = following
+
+
+def _affordable(steps: Sequence[Row[*tuple[Any, ...]]], bytes_left: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return the first of *steps*, at least one, up to that with whose body *bytes_left* are used up."""
+    for place, step in enumerate(steps, 1):
+        bytes_left -= step.body_length or 0
+        if bytes_left <= 0:
+            return steps[:place]
+    return steps
 
 
 def _is_candidate(step: Row[*tuple[Any, ...]], wanted: Filter) -> bool:
-    is_run = not wanted.ends_run or step.duration_ms is not None
-    return is_run and wanted.signal in ("", step.signal) and wanted.admits(step.received_at)
+    if wanted.signal and step.signal != wanted.signal:
+        return False
+    if wanted.ends_run and step.duration_ms is None:
+        return False
+    return wanted.admits(step.received_at)
 
 
 def _begin(monitor_id: int, first_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
@@ -159,11 +181,14 @@ def _chain(monitor_id: int, first_id: int, limit: int, *columns: Any, before: da
     return chain.union_all(further)
 
 
+_LENGTH = func.length(Ping.body).label("body_length")
+
+
 def _walk(
     connection: Connection, monitor_id: int, first_id: int, limit: int, since: datetime | None
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return what can be judged without reading a ping's body, newest first."""
-    columns = (Ping.id, Ping.prev_id, Ping.received_at, Ping.signal, Ping.duration_ms)
+    columns = (Ping.id, Ping.prev_id, Ping.received_at, Ping.signal, Ping.duration_ms, _LENGTH)
     before = None if since is None else since - _DISORDER
     chain = _chain(monitor_id, first_id, limit, *columns, before=before)
     return connection.execute(select(chain).order_by(chain.c.place)).all()
@@ -193,11 +218,12 @@ _COLUMNS = (
     Ping.remote_addr,
     Ping.user_agent,
     Ping.duration_ms,
-    func.length(Ping.body).label("body_length"),
+    _LENGTH,
 )
 _WITH_IDS = Ping.id.in_(bindparam("ids", expanding=True))
 _EXCERPTS = select(*_COLUMNS, func.substr(Ping.body, 1, EXCERPT_BYTES).label("body")).where(_WITH_IDS)
-_WHOLE = select(*_COLUMNS, Ping.body).where(_WITH_IDS)
+# What is searched; of the thousands of pings that do not fit nothing else is read.
+_TEXTS = select(Ping.id, Ping.body, Ping.rid, Ping.remote_addr, Ping.user_agent).where(_WITH_IDS)
 
 
 def _load(connection: Connection, steps: Sequence[Row[*tuple[Any, ...]]]) -> list[PingEvent]:
@@ -206,51 +232,45 @@ def _load(connection: Connection, steps: Sequence[Row[*tuple[Any, ...]]]) -> lis
     return [_event(rows[step.id], _decoded(rows[step.id].body)) for step in steps if step.id in rows]
 
 
-def _search(
+def _found(
     connection: Connection, steps: Sequence[Row[*tuple[Any, ...]]], length: int, wanted: Filter
-) -> Part[PingEvent]:
-    """Return the pings that mention a text, until there are *length* or their bodies have become too many bytes."""
-    part: Part[PingEvent] = Part()
-    searched = 0
-    for begin in range(0, len(steps), _LOADED_AT_ONCE):
-        if searched > MAX_BODY_BYTES:
-            part.stop = Stop(steps[begin].id, steps[begin - 1].received_at)
-            break
-        ids = [step.id for step in steps[begin : begin + _LOADED_AT_ONCE]]
-        rows = sorted(connection.execute(_WHOLE, {"ids": ids}).all(), key=lambda row: row.id, reverse=True)
-        searched += sum(row.body_length or 0 for row in rows)
-        part.events += _mentioning(rows, wanted)
-        if len(part.events) >= length:
-            del part.events[length:]
-            break
-    return part
+) -> list[PingEvent]:
+    """Return the first *length* pings of *steps* that mention the text, if one is wanted."""
+    if not wanted.text:
+        return _load(connection, steps[:length])
+    text = wanted.text.casefold()
+    found: dict[int, int] = {}  # id -> after how many characters of the body it stands; -1: it stands elsewhere
+    for ping_id, body, *others in connection.execute(_TEXTS, {"ids": [step.id for step in steps]}):
+        place = _place_in(body, text)
+        if place >= 0 or any(text in each.casefold() for each in others if each):
+            found[ping_id] = place
+    events = _load(connection, [step for step in steps if step.id in found][:length])
+    return [_around(connection, event, found[event.id]) for event in events]
 
 
-def _mentioning(rows: Sequence[Row[*tuple[Any, ...]]], wanted: Filter) -> Iterator[PingEvent]:
-    for row in rows:
-        body = bytes(row.body or b"")
-        place = _place_in(body, wanted.text)
-        if place is not None and place > EXCERPT_BYTES - _BEFORE_MATCH:
-            around = body.decode("utf-8", "replace")[place - _BEFORE_MATCH :][:EXCERPT_BYTES]
-            yield _event(row, around, is_cut=True)
-        elif place is not None or wanted.mentions(row.rid, row.remote_addr, row.user_agent):
-            yield _event(row, _decoded(body[:EXCERPT_BYTES]))
-
-
-def _place_in(body: bytes, text: str) -> int | None:
-    """Return after how many characters of *body* the text stands; None if it does not."""
+def _place_in(body: bytes | None, text: str) -> int:
+    """Return after how many characters of *body* the text (casefolded) stands; -1 if it does not."""
+    if not body:
+        return -1
     if body.isascii():  # four times as fast, and nearly always so
-        place = body.lower().find(text.casefold().encode("utf-8", "replace"))
-    else:
-        place = body.decode("utf-8", "replace").casefold().find(text.casefold())
-    return None if place < 0 else place
+        return bytes(body).lower().find(text.encode("utf-8", "replace"))
+    return bytes(body).decode("utf-8", "replace").casefold().find(text)
+
+
+def _around(connection: Connection, event: PingEvent, place: int) -> PingEvent:
+    """Return *event* with what surrounds the text, where that lies beyond the beginning of its body."""
+    if place <= EXCERPT_BYTES - _BEFORE_MATCH:
+        return event
+    body = connection.scalar(select(Ping.body).where(Ping.id == event.id))
+    excerpt = _decoded(body)[place - _BEFORE_MATCH :][:EXCERPT_BYTES]
+    return replace(event, excerpt=excerpt.replace("\0", "\ufffd"), is_cut=True)
 
 
 def _decoded(excerpt: bytes | None) -> str:
     return bytes(excerpt or b"").decode("utf-8", "replace")
 
 
-def _event(row: Row[*tuple[Any, ...]], excerpt: str, *, is_cut: bool = False) -> PingEvent:
+def _event(row: Row[*tuple[Any, ...]], excerpt: str) -> PingEvent:
     return PingEvent(
         at=row.received_at,
         id=row.id,
@@ -266,7 +286,6 @@ def _event(row: Row[*tuple[Any, ...]], excerpt: str, *, is_cut: bool = False) ->
         duration_ms=row.duration_ms,
         body_length=row.body_length or 0,
         excerpt=excerpt.replace("\0", "\ufffd"),
-        is_cut=is_cut,
     )
 
 

@@ -160,7 +160,7 @@ Paging = Annotated[Page, Depends(read_ping_page)]
 def list_pings(request: Request, slug: str, page: Paging) -> Response:
     """Return the newest pings that are stored and fit.
 
-    One request looks at a few thousand pings at most. So a page may hold fewer than `limit`, even none, and still have
+    One request looks at a thousand pings at most. So a page may hold fewer than `limit`, even none, and still have
     a next one: follow the `Link` header until there is none.
     """
     wanted = _read_filter(request)

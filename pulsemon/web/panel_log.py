@@ -25,7 +25,7 @@ from pulsemon.web.site import site_of
 
 # The chart shows so many runs, the list the newest of them.
 RUNS_DRAWN = 200
-RUNS_LISTED = 10
+RUNS_LISTED = 20
 _TYPED_INSTANT = "%Y-%m-%dT%H:%M"
 
 
