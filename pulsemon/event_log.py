@@ -1,30 +1,31 @@
 """What happened to one monitor, for its page: pings, transitions and messages, merged and paged.
 
-Reads only. The newest pings are reached through the chain that starts at `monitors.last_ping_id`; its length is
-bounded by the page, whatever the table holds.
+Reads only. What one page looks at is bounded, whatever the tables hold: a search that finds too little within the bound
+ends early, and the next page goes on from there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Row, bindparam, func, literal, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
-from pulsemon.core.notes import Detail
+from pulsemon import ping_chain
+from pulsemon.core.notes import Detail, describe
 from pulsemon.core.status import Cause
 from pulsemon.db import Database
 from pulsemon.db.tables import Attempt, Delivery, History, Monitor, Ping
 from pulsemon.errors import NotFound
+from pulsemon.ping_chain import EVERYTHING, LARGEST_ID, Filter, Part, PingEvent, Stop
 
 PAGE_SIZE = 40
-# Enough to recognise a log by; the whole body is a download.
-EXCERPT_BYTES = 1_000
-_LARGEST_ID = 2**63 - 1
+# Messages that a search for a text looks at; each brings its attempts.
+_MAX_MESSAGES = 500
 
 
 class Kind(StrEnum):
@@ -33,26 +34,6 @@ class Kind(StrEnum):
     PING = "ping"
     CHANGE = "change"
     MESSAGE = "message"
-
-
-@dataclass(frozen=True, slots=True)
-class PingEvent:
-    """One ping. `excerpt` is the beginning of its body, decoded with replacement."""
-
-    at: datetime
-    id: int
-    prev_id: int | None
-    number: int
-    signal: str
-    exit_status: int | None
-    outcome: str
-    method: str
-    rid: str | None
-    remote_addr: str | None
-    user_agent: str | None
-    body_length: int
-    excerpt: str
-    kind: Kind = Kind.PING
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +85,16 @@ class MessageEvent:
 
 Event = PingEvent | ChangeEvent | MessageEvent
 # Of things that happened at one instant, newest first: the message about the change that the ping made.
-_RANK = {Kind.MESSAGE: 2, Kind.CHANGE: 1, Kind.PING: 0}
+_RANK: dict[str, int] = {Kind.MESSAGE: 2, Kind.CHANGE: 1, Kind.PING: 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
     """Where a page begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
 
-    ping_id: int = _LARGEST_ID
-    seq: int = _LARGEST_ID
-    delivery_id: int = _LARGEST_ID
+    ping_id: int = LARGEST_ID
+    seq: int = LARGEST_ID
+    delivery_id: int = LARGEST_ID
 
     def to_text(self) -> str:
         """Return what `from_text` reads."""
@@ -125,7 +106,7 @@ class Position:
         parts = text.split(".")
         if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
             return cls()
-        return cls(*(min(int(part), _LARGEST_ID) for part in parts))
+        return cls(*(min(int(part), LARGEST_ID) for part in parts))
 
 
 NEWEST = Position()
@@ -133,10 +114,14 @@ NEWEST = Position()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of the log, newest first; `next` is where the following page begins, None on the last one."""
+    """Part of the log, newest first; `next` is where the following page begins, None on the last one.
+
+    `searched_to`: the search ended there because it had looked at enough, and goes on at `next`.
+    """
 
     events: tuple[Event, ...]
     next: Position | None
+    searched_to: datetime | None = None
 
 
 def read_log(
@@ -145,99 +130,76 @@ def read_log(
     *,
     start: Position = NEWEST,
     kinds: Iterable[Kind] = tuple(Kind),
+    wanted: Filter = EVERYTHING,
+    translate: Callable[[str], str] = str,
     size: int = PAGE_SIZE,
 ) -> Page:
     """Return one page of a monitor's log: three streams, each newest first, merged by time.
 
-    The streams are read one event further than the page is long, so that it is known whether more follows.
+    The streams are read one event further than the page is long, so that it is known whether more follows. Where one
+    ends early, nothing older than that is shown: it would stand above what the next page finds. A text is looked for
+    in the notes of transitions as *translate* says them.
     """
-    wanted = frozenset(kinds)
+    asked = frozenset(kinds)
+    pings, changes, messages = Part[PingEvent](), Part[ChangeEvent](), Part[MessageEvent]()
     with database.read() as connection:
-        pings = _pings(connection, monitor_id, start, size + 1) if Kind.PING in wanted else []
-        changes = _changes(connection, monitor_id, start, size + 1) if Kind.CHANGE in wanted else []
-        messages = _messages(connection, monitor_id, start, size + 1) if Kind.MESSAGE in wanted else []
-    streams: list[list[Event]] = [[*pings], [*changes], [*messages]]
+        if Kind.PING in asked:
+            pings = ping_chain.read_chain(connection, monitor_id, start=start.ping_id, length=size + 1, wanted=wanted)
+        if Kind.CHANGE in asked and not wanted.signal:
+            changes = _changes(connection, monitor_id, start, size + 1, wanted, translate)
+        if Kind.MESSAGE in asked and not wanted.signal:
+            messages = _messages(connection, monitor_id, start, size + 1, wanted)
+    stops = [part.stop for part in (pings, changes, messages)]
+    floor = max((stop.at for stop in stops if stop is not None), default=None)
+    streams: list[list[Event]] = [[*pings.events], [*changes.events], [*messages.events]]
     events: list[Event] = []
-    while len(events) < size and (filled := [stream for stream in streams if stream]):
-        newest = max(filled, key=lambda stream: (stream[0].at, _RANK[stream[0].kind]))
+    while len(events) < size and (newest := _newest(streams, floor)):
         events.append(newest.pop(0))
-    return Page(tuple(events), _position(streams) if any(streams) else None)
+    following = _position(streams, stops) if any(streams) or floor is not None else None
+    return Page(tuple(events), following, floor if len(events) < size else None)
 
 
-def _position(streams: Sequence[Sequence[Event]]) -> Position:
+def _newest(streams: Iterable[list[Event]], floor: datetime | None) -> list[Event] | None:
+    """Return the stream whose first event is the newest of all, if it is not older than *floor*."""
+    filled = [stream for stream in streams if stream and (floor is None or stream[0].at >= floor)]
+    return max(filled, key=lambda stream: (stream[0].at, _RANK[stream[0].kind]), default=None)
+
+
+def _position(streams: Sequence[Sequence[Event]], stops: Sequence[Stop | None]) -> Position:
     """Return where the rest of the streams begins; one that is used up has nothing more to give."""
-    place = {Kind.PING: 0, Kind.CHANGE: 0, Kind.MESSAGE: 0}
-    for stream in streams:
-        match stream[0] if stream else None:
-            case PingEvent(id=ping_id):
-                place[Kind.PING] = ping_id
-            case ChangeEvent(seq=seq):
-                place[Kind.CHANGE] = seq
-            case MessageEvent(id=delivery_id):
-                place[Kind.MESSAGE] = delivery_id
-            case None:
-                pass
-    return Position(place[Kind.PING], place[Kind.CHANGE], place[Kind.MESSAGE])
+    ends = zip(streams, stops, strict=True)
+    return Position(*(_id(stream[0]) if stream else _next_id(stop) for stream, stop in ends))
 
 
-def _chain(monitor_id: int, first_id: int, length: int) -> CTE:
-    """Walk from the ping where the page begins along `prev_id`, at most *length* steps.
-
-    Each step checks whose ping it is: an id in an address is only an id, and retention may have cut the chain.
-    """
-    newest = select(Monitor.last_ping_id).where(Monitor.id == monitor_id).scalar_subquery()
-    begin = Ping.id == (newest if first_id == _LARGEST_ID else first_id)
-    step = select(Ping.id, Ping.prev_id, literal(1).label("place")).where(begin, Ping.monitor_id == monitor_id)
-    chain = step.cte("chain", recursive=True)
-    further = select(Ping.id, Ping.prev_id, chain.c.place + 1).where(
-        Ping.id == chain.c.prev_id, Ping.monitor_id == monitor_id, chain.c.place < length
-    )
-    return chain.union_all(further)
+def _id(event: Event) -> int:
+    return event.seq if isinstance(event, ChangeEvent) else event.id
 
 
-def _pings(connection: Connection, monitor_id: int, start: Position, length: int) -> list[PingEvent]:
-    chain = _chain(monitor_id, start.ping_id, length)
-    query = (
-        select(
-            Ping.id,
-            Ping.prev_id,
-            Ping.number,
-            Ping.received_at,
-            Ping.signal,
-            Ping.exit_status,
-            Ping.outcome,
-            Ping.method,
-            Ping.rid,
-            Ping.remote_addr,
-            Ping.user_agent,
-            func.length(Ping.body).label("body_length"),
-            func.substr(Ping.body, 1, EXCERPT_BYTES).label("excerpt"),
-        )
-        .join(chain, chain.c.id == Ping.id)
-        .order_by(chain.c.place)
-    )
-    return [_ping(row) for row in connection.execute(query)]
+def _next_id(stop: Stop | None) -> int:
+    return 0 if stop is None else stop.next_id
 
 
-def _ping(row: Row[*tuple[Any, ...]]) -> PingEvent:
-    return PingEvent(
-        at=row.received_at,
-        id=row.id,
-        prev_id=row.prev_id,
-        number=row.number,
-        signal=row.signal,
-        exit_status=row.exit_status,
-        outcome=row.outcome,
-        method=row.method,
-        rid=row.rid,
-        remote_addr=row.remote_addr,
-        user_agent=row.user_agent,
-        body_length=row.body_length or 0,
-        excerpt=bytes(row.excerpt or b"").decode("utf-8", "replace").replace("\0", "\ufffd"),
-    )
+def read_pings(
+    database: Database, monitor_id: int, *, wanted: Filter, length: int, start: int = LARGEST_ID
+) -> Part[PingEvent]:
+    """Return up to *length* pings of a monitor, and where to go on: past the last of them, or where looking ended."""
+    with database.read() as connection:
+        part = ping_chain.read_chain(connection, monitor_id, start=start, length=length + 1, wanted=wanted)
+    if len(part.events) > length:
+        following = part.events.pop()
+        part.stop = Stop(following.id, following.at)
+    return part
 
 
-def _changes(connection: Connection, monitor_id: int, start: Position, length: int) -> list[ChangeEvent]:
+def _changes(
+    connection: Connection,
+    monitor_id: int,
+    start: Position,
+    length: int,
+    wanted: Filter,
+    translate: Callable[[str], str],
+) -> Part[ChangeEvent]:
+    limit = ping_chain.MAX_LOOKS if wanted.text else length
     query = (
         select(
             History.seq,
@@ -249,10 +211,11 @@ def _changes(connection: Connection, monitor_id: int, start: Position, length: i
             History.detail,
         )
         .where(History.monitor_id == monitor_id, History.seq <= min(start.seq, 2**31 - 1))
+        .where(*_within(History.occurred_at, wanted))
         .order_by(History.seq.desc())
-        .limit(length)
+        .limit(limit)
     )
-    return [
+    rows = [
         ChangeEvent(
             at=row.occurred_at,
             seq=row.seq,
@@ -264,6 +227,26 @@ def _changes(connection: Connection, monitor_id: int, start: Position, length: i
         )
         for row in connection.execute(query)
     ]
+    found = rows
+    if wanted.text:
+        found = [row for row in rows if wanted.mentions(row.note, _sentence(row, translate))]
+    return Part(found[:length], _stop(rows, found, limit, length))
+
+
+def _within(at: Any, wanted: Filter) -> list[ColumnElement[bool]]:
+    bounds = [] if wanted.since is None else [at >= wanted.since]
+    return bounds if wanted.until is None else [*bounds, at < wanted.until]
+
+
+def _sentence(change: ChangeEvent, translate: Callable[[str], str]) -> str | None:
+    return None if change.cause is None else describe(change.cause, change.detail, translate=translate)
+
+
+def _stop(rows: Sequence[ChangeEvent | MessageEvent], found: Sequence[Event], limit: int, length: int) -> Stop | None:
+    """Return where a search ended that looked at all it may and found too little."""
+    if len(found) >= length or len(rows) < limit:
+        return None
+    return Stop(_id(rows[-1]) - 1, rows[-1].at)
 
 
 def _cause(stored: str | None) -> Cause | None:
@@ -271,7 +254,10 @@ def _cause(stored: str | None) -> Cause | None:
     return Cause(stored) if stored in tuple(Cause) else None
 
 
-def _messages(connection: Connection, monitor_id: int, start: Position, length: int) -> list[MessageEvent]:
+def _messages(
+    connection: Connection, monitor_id: int, start: Position, length: int, wanted: Filter
+) -> Part[MessageEvent]:
+    limit = _MAX_MESSAGES if wanted.text else length
     query = (
         select(
             Delivery.id,
@@ -285,12 +271,13 @@ def _messages(connection: Connection, monitor_id: int, start: Position, length: 
             Delivery.settled_at,
         )
         .where(Delivery.monitor_id == monitor_id, Delivery.id <= start.delivery_id)
+        .where(*_within(Delivery.created_at, wanted))
         .order_by(Delivery.id.desc())
-        .limit(length)
+        .limit(limit)
     )
     rows = connection.execute(query).all()
     attempts = _attempts(connection, [row.id for row in rows])
-    return [
+    events = [
         MessageEvent(
             at=row.created_at,
             id=row.id,
@@ -305,6 +292,16 @@ def _messages(connection: Connection, monitor_id: int, start: Position, length: 
         )
         for row in rows
     ]
+    found = events
+    if wanted.text:
+        found = [event for event in events if wanted.mentions(*_texts_of(event))]
+    return Part(found[:length], _stop(events, found, limit, length))
+
+
+def _texts_of(message: MessageEvent) -> list[str | None]:
+    """Return what a reader may remember of a message: its id, why it failed, what the receiver answered."""
+    said = [text for attempt in message.attempts for text in (attempt.reason, attempt.excerpt)]
+    return [message.message_id, message.told, message.state, message.reason, *said]
 
 
 def _told(payload: str) -> str | None:
@@ -378,7 +375,14 @@ def ping_body(database: Database, monitor_id: int, ping_id: int) -> bytes:
     """
     query = select(Ping.body).where(Ping.id == ping_id, Ping.monitor_id == monitor_id)
     with database.read() as connection:
-        body = connection.scalar(query) if ping_id <= _LARGEST_ID else None
+        body = connection.scalar(query) if ping_id <= LARGEST_ID else None
     if body is None:
         raise NotFound("There is no such ping, or it brought no body.")
     return bytes(body)
+
+
+def body_of_number(database: Database, monitor_id: int, number: int) -> bytes:
+    """Return what `ping_body` returns, of the ping with that number of the monitor's own count. Raises NotFound."""
+    with database.read() as connection:
+        ping_id = ping_chain.id_of_number(connection, monitor_id, number)
+    return ping_body(database, monitor_id, ping_id or 0)

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, delete, func, literal, select, update
 from pulsemon.db import Database
 from pulsemon.db.tables import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
 
-# Measured: removing this many pings holds the write lane for about 3 ms.
-BATCH = 500
+# Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write lane, and one flush.
+BATCH = 100
 # How many rows one read of the search for surplus pings looks at.
 _SLICE = 5_000
 # A settled message is history after that; transitions are kept as long as their monitor.

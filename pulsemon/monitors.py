@@ -118,19 +118,23 @@ def list_all(
     return views[:limit], make_cursor(views[limit - 1].id)
 
 
+# What an INTEGER of PostgreSQL holds.
+LARGEST_POSITION = 2**31 - 1
+
+
 def make_cursor(position: int) -> str:
     """Return *position* in a form that nobody is tempted to compute with."""
     return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str) -> int:
-    """Return the position that `make_cursor` wrote. Raises NotFound for anything else."""
+def read_cursor(cursor: str, *, largest: int = LARGEST_POSITION) -> int:
+    """Return the position that `make_cursor` wrote, at most *largest*. Raises NotFound for anything else."""
     try:
         text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
         position = int(text.removeprefix("after:"))
     except ValueError:
         raise NotFound("This cursor is none that PulseMon gave out.") from None
-    if make_cursor(position) != cursor or not 0 <= position < 2**31:  # what an INTEGER of PostgreSQL holds
+    if make_cursor(position) != cursor or not 0 <= position <= largest:
         raise NotFound("This cursor is none that PulseMon gave out.")
     return position
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import WORST_FIRST, Shown, shown
 from pulsemon.db import Database, states
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
@@ -14,7 +15,7 @@ from pulsemon.db.tables import BlindWindowRow, History, Monitor
 
 @dataclass(frozen=True, slots=True)
 class PublicMonitor:
-    """One line of the page. `since`: the last change of status."""
+    """One line of the page. `since`: the last change of status; `calendar`, where it has one, for the interval."""
 
     name: str
     slug: str
@@ -23,6 +24,7 @@ class PublicMonitor:
     last_ping: datetime | None
     interval_seconds: int
     since: datetime | None
+    calendar: Calendar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def _line(monitor: states.Watched, since: datetime | None, now: datetime) -> Pub
         last_ping=monitor.state.last_ping,
         interval_seconds=int(monitor.timing.interval.total_seconds()),
         since=since,
+        calendar=monitor.timing.calendar,
     )
 
 

@@ -79,6 +79,11 @@ class View:
         """Return when the oldest run that is open, and not overdue, began."""
         return open_runs.open_since(open_runs.watched(self.open_runs))
 
+    @property
+    def run_due_at(self) -> datetime | None:
+        """Return when the first of them has to end."""
+        return open_runs.due_first(self.open_runs)
+
 
 _COLUMNS = (
     Monitor.id,

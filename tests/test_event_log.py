@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, update
 
-from pulsemon import event_log, monitors, track_record
+from pulsemon import event_log, monitors, ping_chain, track_record
 from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables import Delivery, History, Ping, UnseenSpan
 from pulsemon.errors import NotFound
-from pulsemon.event_log import NEWEST, ChangeEvent, Event, Kind, MessageEvent, PingEvent, Position
+from pulsemon.event_log import NEWEST, ChangeEvent, Event, Kind, MessageEvent, Position
+from pulsemon.ping_chain import PingEvent
 from pulsemon.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, make_up, record, seconds
 from tests.conftest import at
@@ -160,7 +161,7 @@ def test_a_body_is_excerpted_in_the_log_and_whole_on_request(database: Database)
     ping = event_log.read_log(database, monitor.id, kinds=(Kind.PING,)).events[0]
 
     assert isinstance(ping, PingEvent)
-    assert (ping.body_length, len(ping.excerpt)) == (5_005, event_log.EXCERPT_BYTES)
+    assert (ping.body_length, len(ping.excerpt)) == (5_005, ping_chain.EXCERPT_BYTES)
     assert ping.excerpt.startswith("\ufffd\ufffd<b>")
     assert (ping.method, ping.user_agent, ping.remote_addr) == ("POST", "agent", "::1")
     assert event_log.ping_body(database, monitor.id, ping.id) == body

@@ -8,15 +8,12 @@ hold, is written `%2F` in a path (`web.security.AdminRoute`).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException
-from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,20 +21,18 @@ from pulsemon import monitors
 from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
 from pulsemon.core.shown import Shown
-from pulsemon.errors import NotFound
 from pulsemon.history import Entry, history
 from pulsemon.monitors import GENERATE
 from pulsemon.views import View
 from pulsemon.web import fields, forms, openapi
 from pulsemon.web.fields import SECRET_MASK, MonitorCreate, MonitorPatch
+from pulsemon.web.paging import MAX_PAGE, Page, link, read_page
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import Site, site_of
 
 router = APIRouter(route_class=AdminRoute)
 
 MAX_BODY_BYTES = 65_536
-MAX_PAGE = 1000
-_LIMIT = re.compile(r"[0-9]{1,4}")
 # Answers hold tokens.
 _HEADERS = {"cache-control": "no-store"}
 
@@ -151,31 +146,6 @@ def _decode(received: bytes) -> object:
     return decoded
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which part of a list is asked for. `position` is what `cursor` stands for."""
-
-    limit: int | None
-    cursor: str | None
-    position: int | None
-
-
-def read_page(request: Request) -> Page:
-    """Read `limit` and `cursor`. Raises RequestValidationError, which does not repeat them."""
-    limit, cursor = request.query_params.get("limit"), request.query_params.get("cursor")
-    if limit is not None and not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= MAX_PAGE):
-        raise _bad_query("limit", f"This must be a whole number between 1 and {MAX_PAGE}.", "range")
-    try:
-        position = None if cursor is None else monitors.read_cursor(cursor)
-    except NotFound as unknown:
-        raise _bad_query("cursor", str(unknown), "cursor") from None
-    return Page(None if limit is None else int(limit), cursor, position)
-
-
-def _bad_query(name: str, message: str, rule: str) -> RequestValidationError:
-    return RequestValidationError([{"loc": ("query", name), "msg": message, "type": rule}])
-
-
 Body = Annotated[object, Depends(read_json)]
 Paging = Annotated[Page, Depends(read_page)]
 
@@ -243,7 +213,7 @@ def list_monitors(request: Request, page: Paging) -> Response:
     site, now = site_of(request), site_of(request).now()
     origin = site.origin(request)
     views, following = monitors.list_all(site.database, limit=page.limit, cursor=page.cursor)
-    headers = _link(f"{origin}/api/monitors", page.limit, following)
+    headers = link(f"{origin}/api/monitors", page.limit, following)
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
 
 
@@ -365,7 +335,7 @@ def list_history(request: Request, slug: str, page: Paging) -> Response:
         site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, cursor=page.position
     )
     cursor = None if following is None else monitors.make_cursor(following)
-    headers = _link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
     return JSONResponse([history_answer(entry) for entry in entries], headers=_HEADERS | headers)
 
 
@@ -387,11 +357,3 @@ def _one(
     site = site_of(request)
     content = monitor_answer(view, origin=site.origin(request), now=site.now(), reveals_secret=reveals_secret)
     return JSONResponse(content, status_code=status_code, headers=_HEADERS | (headers or {}))
-
-
-def _link(address: str, limit: int | None, cursor: str | None) -> dict[str, str]:
-    """Return the header that leads to the next page, none where nothing follows."""
-    if cursor is None:
-        return {}
-    query = urlencode(({} if limit is None else {"limit": limit}) | {"cursor": cursor})
-    return {"link": f'<{address}?{query}>; rel="next"'}

@@ -21,9 +21,8 @@ from pulsemon.core.status import BlindWindow
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
-from pulsemon.event_log import Kind, Position
 from pulsemon.views import View
-from pulsemon.web import connect, rendering, schedule_words
+from pulsemon.web import connect, panel_log, rendering, schedule_words
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
@@ -211,20 +210,12 @@ def head_values(request: Request, view: View) -> dict[str, Any]:
 
 
 def record_values(request: Request, view: View) -> dict[str, Any]:
-    """Return what lies below it: availability, outages and the part of the event log that the address names."""
+    """Return what lies below it: availability, outages, runs, and the part of the event log that the address names."""
     site = site_of(request)
-    kind = request.query_params.get("kind", "")
-    kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
-    start = Position.from_text(request.query_params.get("from", ""))
-    return {
-        "view": view,
-        "record": track_record.read_record(
-            site.database, view.id, created_at=view.created_at, state=view.state, now=site.now()
-        ),
-        "log": event_log.read_log(site.database, view.id, start=start, kinds=kinds),
-        "kind": kind if len(kinds) == 1 else "",
-        "start": "" if start == event_log.NEWEST else start.to_text(),
-    }
+    record = track_record.read_record(
+        site.database, view.id, created_at=view.created_at, state=view.state, now=site.now()
+    )
+    return {"view": view, "record": record} | panel_log.run_values(request, view) | panel_log.log_values(request, view)
 
 
 def monitor_page(

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pulsemon.core.notes import describe
+from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
@@ -25,6 +26,7 @@ from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.track_record import Turn
+from pulsemon.web import schedule_words
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
 
@@ -57,7 +59,10 @@ SIGNAL_WORDS = {
 OUTCOME_WORDS = {
     "repeat": N_("a repeat, counted once"),
     "prefetch": N_("a prefetch or link preview, not counted"),
+    "method": N_("not a POST, not counted"),
+    "unmatched": N_("none of the words of success, not counted"),
 }
+FLAG_WORDS = {"early": N_("early")}
 DELIVERY_WORDS = {
     "pending": N_("on its way"),
     "delivered": N_("delivered"),
@@ -99,7 +104,13 @@ _ERRORS: dict[int, tuple[str, str]] = {
         N_("PulseMon is running and tries again by itself. Nothing is known to be changed; reload in a moment."),
     ),
 }
-_TABLES = {"signal": SIGNAL_WORDS, "outcome": OUTCOME_WORDS, "delivery": DELIVERY_WORDS, "reason": REASON_WORDS}
+_TABLES = {
+    "signal": SIGNAL_WORDS,
+    "outcome": OUTCOME_WORDS,
+    "flag": FLAG_WORDS,
+    "delivery": DELIVERY_WORDS,
+    "reason": REASON_WORDS,
+}
 # What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
 _REFUSALS = (
     N_("This message is still being tried."),
@@ -126,7 +137,7 @@ class Words:
         self.now = now
         self._ = catalogue.gettext
         self._n = catalogue.ngettext
-        self._every: dict[int, str] = {}
+        self._every: dict[tuple[int, Calendar | None], str] = {}
 
     def state(self, shown: Shown | str) -> str:
         """Return the word for a state: "Up", "Late" ..."""
@@ -154,12 +165,30 @@ class Words:
                 break
         return " ".join(parts) or self._count(0, "s")
 
-    def every(self, seconds: int) -> str:
-        """Return how often a ping is expected; kept, because monitors share their intervals."""
-        found = self._every.get(seconds)
+    def took(self, seconds: float) -> str:
+        """Return how long a run took: to the millisecond below a second, to the tenth below ten."""
+        if seconds < 1:
+            return f"{round(seconds * 1_000)} ms"
+        if seconds < 10:
+            text = f"{int(seconds * 10) / 10:.1f} s"
+            return text.replace(".", ",") if self.locale == "pt-BR" else text
+        return self.duration(seconds)
+
+    def every(self, seconds: int, calendar: Calendar | None = None) -> str:
+        """Return how often a ping is expected, or when by its calendar; kept, because monitors share them."""
+        key = (seconds, None) if calendar is None else (0, calendar)
+        found = self._every.get(key)
         if found is None:
-            found = self._every[seconds] = self._("every %(time)s") % {"time": self.duration(seconds)}
+            found = self._every[key] = self._schedule(calendar) if calendar else self._interval(seconds)
         return found
+
+    def _interval(self, seconds: int) -> str:
+        return self._("every %(time)s") % {"time": self.duration(seconds)}
+
+    def _schedule(self, calendar: Calendar) -> str:
+        sentence = schedule_words.sentence(calendar, locale=self.locale)
+        zone = calendar.timezone.replace("_", " ")
+        return f"{sentence} ({zone})"
 
     def _count(self, count: int, unit: str) -> str:
         if unit == "day":
