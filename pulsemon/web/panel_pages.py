@@ -219,7 +219,7 @@ def record_values(request: Request, view: View) -> dict[str, Any]:
     return {
         "view": view,
         "record": track_record.read_record(
-            site.database, view.id, created_at=view.created_at, state=view.state, now=site.now()
+            site.database, view.id, timezone=site.settings.availability_timezone, now=site.now()
         ),
         "log": event_log.read_log(site.database, view.id, start=start, kinds=kinds),
         "kind": kind if len(kinds) == 1 else "",

@@ -24,7 +24,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
-from pulsemon.track_record import Turn
+from pulsemon.track_record import Outage
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
 
@@ -207,7 +207,7 @@ class Words:
         """Return a calendar day (UTC)."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
 
-    def change(self, event: ChangeEvent | Turn) -> str:
+    def change(self, event: ChangeEvent | Outage) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""
         if event.cause is None:
             return event.note
