@@ -22,9 +22,9 @@ MAX_CORRECTIONS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A span [`started_at`, `ended_at`) left out of a monitor's availability, unless `withdrawn_at` says since when not.
+    """A span [`started_at`, `ended_at`) left out of a monitor's availability.
 
-    `withdrawn_for` is the reason for that; empty where none was given.
+    `withdrawn_at` says since when it counts again, None while it is left out.
     """
 
     id: int
@@ -33,7 +33,6 @@ class Corrected:
     reason: str
     created_at: datetime
     withdrawn_at: datetime | None
-    withdrawn_for: str = ""
 
 
 def exclude(
@@ -56,7 +55,7 @@ def exclude(
     return Corrected(correction_id, started_at, ended_at, reason, now, None)
 
 
-def withdraw(database: Database, monitor_id: int, correction_id: int, *, reason: str = "", now: datetime) -> Corrected:
+def withdraw(database: Database, monitor_id: int, correction_id: int, *, now: datetime) -> Corrected:
     """Count the span of a correction again. To take back what was taken back changes nothing.
 
     Raises:
@@ -70,9 +69,9 @@ def withdraw(database: Database, monitor_id: int, correction_id: int, *, reason:
         if found.withdrawn_at is not None:
             connection.rollback()
             return found
-        row = {"started_at": found.started_at, "ended_at": found.ended_at, "reason": reason, "created_at": now}
+        row = {"started_at": found.started_at, "ended_at": found.ended_at, "reason": "", "created_at": now}
         connection.execute(insert(Correction).values(monitor_id=monitor_id, withdraws=found.id, **row))
-    return Corrected(found.id, found.started_at, found.ended_at, found.reason, found.created_at, now, reason)
+    return Corrected(found.id, found.started_at, found.ended_at, found.reason, found.created_at, now)
 
 
 def _hold(connection: Connection, monitor_id: int) -> None:
@@ -90,7 +89,6 @@ _SELECT = select(
     Correction.reason,
     Correction.created_at,
     _taken_back.created_at.label("withdrawn_at"),
-    _taken_back.reason.label("withdrawn_for"),
 ).outerjoin(_taken_back, _taken_back.withdraws == Correction.id)
 
 
@@ -98,6 +96,12 @@ def _find(connection: Connection, monitor_id: int, correction_id: int) -> Correc
     own = (Correction.id == correction_id, Correction.monitor_id == monitor_id, Correction.withdraws.is_(None))
     row = connection.execute(_SELECT.where(*own)).first()
     return None if row is None else _corrected(row)
+
+
+def read_all(database: Database, monitor_id: int) -> list[Corrected]:
+    """Return every correction of a monitor, withdrawn ones included, the latest span first."""
+    with database.read() as connection:
+        return read_corrections(connection, monitor_id)
 
 
 def read_corrections(
@@ -112,7 +116,5 @@ def read_corrections(
     return [_corrected(row) for row in connection.execute(query.order_by(Correction.started_at.desc(), Correction.id))]
 
 
-def _corrected(row: Row[tuple[int, datetime, datetime, str, datetime, datetime | None, str | None]]) -> Corrected:
-    return Corrected(
-        row.id, row.started_at, row.ended_at, row.reason, row.created_at, row.withdrawn_at, row.withdrawn_for or ""
-    )
+def _corrected(row: Row[tuple[int, datetime, datetime, str, datetime, datetime | None]]) -> Corrected:
+    return Corrected(row.id, row.started_at, row.ended_at, row.reason, row.created_at, row.withdrawn_at)

@@ -174,7 +174,7 @@ def test_a_correction_takes_its_time_out_and_gives_it_back(database: Database) -
     again_outage = track_record.read_outage(database, monitor.id, outage.seq, now=at("12:03"))
     assert (again_outage.reasons, again_outage.is_excluded(at("12:03"))) == (("planned",), True)
 
-    corrections.withdraw(database, monitor.id, made.id, reason="it was not", now=at("12:04"))
+    corrections.withdraw(database, monitor.id, made.id, now=at("12:04"))
     for now in (at("12:05"), at("12:06")):
         assert [part.down for part in as_kept(database, now)[monitor.id]] == [p.down for p in before[monitor.id]]
         roll(database, now)
@@ -186,11 +186,11 @@ def test_corrections_are_never_edited_and_taken_back_once(database: Database) ->
     made = corrections.exclude(
         database, monitor.id, started_at=at("10:10"), ended_at=at("10:20"), reason="a", now=at("11:00")
     )
-    first = corrections.withdraw(database, monitor.id, made.id, reason="b", now=at("11:01"))
-    second = corrections.withdraw(database, monitor.id, made.id, reason="c", now=at("11:02"))
+    first = corrections.withdraw(database, monitor.id, made.id, now=at("11:01"))
+    second = corrections.withdraw(database, monitor.id, made.id, now=at("11:02"))
 
     assert first == second
-    assert (first.reason, first.withdrawn_for, first.withdrawn_at) == ("a", "b", at("11:01"))
+    assert (first.reason, first.withdrawn_at) == ("a", at("11:01"))
     assert len(rows(database, Correction)) == 2
     with database.read() as connection:
         assert corrections.read_corrections(connection, monitor.id) == [first]
