@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -33,8 +33,8 @@ _STATUSES = {status.value: status for status in Status}
 class Subject:
     """A monitor as its availability sees it, and how far its days are rolled up.
 
-    `late_from`: what came to light after they were made begins here. `newest_unseen_id` and `newest_correction_id` are 0
-    where there is none.
+    `late_from`: what came to light after they were made begins here. `newest_unseen_id` and `newest_correction_id` are
+    0 where there is none.
     """
 
     id: int
@@ -144,7 +144,7 @@ def read_subjects(connection: Connection, monitor_ids: Sequence[int] | None, *, 
     return [_subject(row) for row in connection.execute(query)]
 
 
-def _subject(row: Row[Any]) -> Subject:
+def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
     monitor_id, created_at, status, seq, blind_due_at, rolled_until, version, *late, unseen_id, correction_id = row
     return Subject(
         id=monitor_id,
@@ -162,8 +162,8 @@ def _subject(row: Row[Any]) -> Subject:
 
 def _rolled_days(
     connection: Connection, monitor_ids: Sequence[int] | None, days: Sequence[Day], *, timezone: str
-) -> dict[int, dict[str, tuple[int, ...]]]:
-    """Return monitor id -> day as text -> the parts, microseconds in the order of `Availability`."""
+) -> dict[int, dict[date, Sequence[int]]]:
+    """Return monitor id -> day -> the parts, microseconds in the order of `Availability`."""
     query = (
         select(
             RolledDay.monitor_id,
@@ -180,13 +180,13 @@ def _rolled_days(
     )
     if monitor_ids is not None:
         query = query.where(RolledDay.monitor_id.in_(monitor_ids))
-    found: dict[int, dict[Any, tuple[int, ...]]] = {}
+    found: dict[int, dict[date, Sequence[int]]] = {}
     for monitor_id, day, *parts in connection.execute(query):
         found.setdefault(monitor_id, {})[day] = parts
     return found
 
 
-def _of_days(rolled: dict[Any, tuple[int, ...]], days: Sequence[Day]) -> list[Availability]:
+def _of_days(rolled: dict[date, Sequence[int]], days: Sequence[Day]) -> list[Availability]:
     """A day without a row lies before the monitor was made."""
     return [
         Availability(*rolled[day.date]) if day.date in rolled else availability(Facts([]), start=day.start, end=day.end)
@@ -250,7 +250,7 @@ def _changes(
     return found
 
 
-def _as_changes(rows: Sequence[Row[Any]], created_at: datetime) -> list[Change]:
+def _as_changes(rows: Sequence[Row[*tuple[Any, ...]]], created_at: datetime) -> list[Change]:
     """The first transition of all also tells what was before it, back to the creation."""
     changes = [Change(at, _STATUSES[new]) for _, _, at, _, new in rows if new in _STATUSES]
     _, seq, at, previous, _ = rows[0]

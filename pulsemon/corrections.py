@@ -116,5 +116,5 @@ def read_corrections(
     return [_corrected(row) for row in connection.execute(query.order_by(Correction.started_at.desc(), Correction.id))]
 
 
-def _corrected(row: Row[tuple[int, datetime, datetime, str, datetime, datetime | None]]) -> Corrected:
+def _corrected(row: Row[int, datetime, datetime, str, datetime, datetime]) -> Corrected:
     return Corrected(row.id, row.started_at, row.ended_at, row.reason, row.created_at, row.withdrawn_at)

@@ -201,9 +201,5 @@ def remove_other_zones(database: Database, *, timezone: str) -> bool:
             connection.rollback()
             return False
         for table in (RolledDay, RollMark):
-            connection.execute(
-                delete(table).where(table.monitor_id == old.monitor_id, table.timezone == old.timezone)
-            )
+            connection.execute(delete(table).where(table.monitor_id == old.monitor_id, table.timezone == old.timezone))
     return True
-
-

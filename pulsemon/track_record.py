@@ -30,7 +30,6 @@ OUTAGES_SHOWN = 20
 MAX_OUTAGES = 1_000
 
 
-
 @dataclass(frozen=True, slots=True)
 class Outage:
     """One stretch of DOWN. `end` is None while it lasts; the cause, None in rows of an old database, began it.
@@ -125,9 +124,7 @@ def _last_24_hours(connection: Connection, monitor_id: int, *, timezone: str, no
     return Window(days, availability_by_window(facts, [Span(day.start, day.end) for day in days]))
 
 
-def read_report(
-    database: Database, monitor_id: int, *, year: int, month: int, timezone: str, now: datetime
-) -> Report:
+def read_report(database: Database, monitor_id: int, *, year: int, month: int, timezone: str, now: datetime) -> Report:
     """Return one month of a monitor, its days those of *timezone*; of a month that has not begun, no days."""
     whole = month_days(year, month, timezone)
     days = days_of(whole[0].start, min(whole[-1].end, now), timezone)
@@ -163,7 +160,7 @@ def read_outage(database: Database, monitor_id: int, seq: int, *, now: datetime)
 
 
 _following = aliased(History)
-_OutageRow = tuple[int, datetime, str | None, str | None, str | None, datetime | None]
+_OutageRow = tuple[int | None, datetime, str | None, str | None, str | None, datetime]
 
 
 def _outage_query(
@@ -172,7 +169,9 @@ def _outage_query(
     """Return the query for the transitions to DOWN, newest first, each with the instant of the one that followed."""
     ended_at = _following.occurred_at
     query = (
-        select(History.seq, History.occurred_at, History.cause, History.detail, History.note, ended_at.label("ended_at"))
+        select(
+            History.seq, History.occurred_at, History.cause, History.detail, History.note, ended_at.label("ended_at")
+        )
         .outerjoin(_following, (_following.monitor_id == History.monitor_id) & (_following.seq == History.seq + 1))
         .where(History.monitor_id == monitor_id, History.new_status == Status.DOWN.value)
         .order_by(History.seq.desc())

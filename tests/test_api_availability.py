@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -152,7 +153,7 @@ HOUR_AGO, GOOD = "2026-01-01T00:00:00Z", {"started_at": "2025-01-01T00:00:00Z", 
 def test_a_correction_that_breaks_a_rule_names_the_field_and_changes_nothing(
     api: TestClient, body: Any, fields: list[Any]
 ) -> None:
-    answer = api.post(f"{BASE}/corrections", json=body)
+    answer = api.post(f"{BASE}/corrections", content=json.dumps(body))
 
     assert answer.status_code == 422
     named = [each["loc"][1:] for each in answer.json()["detail"]]

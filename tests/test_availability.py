@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from pulsemon import availability, corrections, monitors, roll_ups, track_record
 from pulsemon.core.status import Signal
@@ -17,7 +17,7 @@ from pulsemon.db import Database
 from pulsemon.db.tables import Correction, History, Monitor, RolledDay, RollMark, UnseenSpan
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.views import View
-from tests.arrange import a_ping, again, make, record, rows
+from tests.arrange import a_ping, make, record, rows
 from tests.conftest import at
 from tests.test_event_log import counted_queries
 
@@ -167,8 +167,10 @@ def test_a_correction_takes_its_time_out_and_gives_it_back(database: Database) -
         kept = as_kept(database, now)
         assert kept == from_history(database, now)
         excluded = sum(part.excluded for part in kept[monitor.id])
-        assert excluded == us(outage.end - outage.start) == sum(p.down for p in before[monitor.id]) - sum(
-            p.down for p in kept[monitor.id]
+        assert (
+            excluded
+            == us(outage.end - outage.start)
+            == sum(p.down for p in before[monitor.id]) - sum(p.down for p in kept[monitor.id])
         )
         roll(database, now)
     again_outage = track_record.read_outage(database, monitor.id, outage.seq, now=at("12:03"))
@@ -283,9 +285,7 @@ def test_the_days_of_another_zone_go_when_it_is_no_longer_asked_for(database: Da
 
 def test_a_deleted_monitor_leaves_neither_days_nor_corrections(database: Database) -> None:
     monitor = an_unsteady_monitor(database, start=at("10:00") - 20 * DAY)
-    corrections.exclude(
-        database, monitor.id, started_at=at("10:10"), ended_at=at("10:20"), reason="a", now=at("11:00")
-    )
+    corrections.exclude(database, monitor.id, started_at=at("10:10"), ended_at=at("10:20"), reason="a", now=at("11:00"))
     roll(database, at("12:00"))
 
     monitors.remove(database, monitors.by_id(monitor.id))

@@ -1,8 +1,8 @@
 """Calendar days of a time zone as spans of instants. Pure; the one thing read from outside is the database of zones.
 
-A day begins with the first instant that bears its date. So it lasts 24 hours, and on the days on which clocks change 23,
-25 or, at Lord Howe, 23½ and 24½; where the clock skips midnight it begins at 01:00; and 30 December 2011, which Samoa
-left out, is no day there.
+A day begins with the first instant that bears its date. So it lasts 24 hours, and on the days on which clocks change
+23, 25 or, at Lord Howe, 23½ and 24½; where the clock skips midnight it begins at 01:00; and 30 December 2011, which
+Samoa left out, is no day there.
 """
 
 from __future__ import annotations

@@ -326,7 +326,8 @@ class RollMark(Base):
     )
     timezone: Mapped[str] = mapped_column(String(64), primary_key=True)
     rolled_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the start of a day
-    tail_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))  # the transition that holds at that instant
+    # From this transition on, history says all that holds at that instant and came after it.
+    tail_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     # The newest that was known of each: ids and numbers of one monitor ascend in the order of the commits.
     history_seq: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     unseen_id: Mapped[int] = mapped_column(Integer, server_default=text("0"))

@@ -304,9 +304,7 @@ def create_correction(request: Request, slug: str, data: Body) -> Response:
     tags=["History"],
     summary="Count a span again",
     operation_id="withdraw_correction",
-    responses=openapi.answer(
-        200, "It counts again.", EXAMPLE_CORRECTION | {"withdrawn_at": "2026-11-25T09:00:00.000Z"}
-    )
+    responses=openapi.answer(200, "It counts again.", EXAMPLE_CORRECTION | {"withdrawn_at": "2026-11-25T09:00:00.000Z"})
     | _ONE,
 )
 def withdraw_correction(request: Request, slug: str, correction_id: str) -> Response:

@@ -270,8 +270,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes, tags=_TAGS)
     made["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    models: list[type[BaseModel]] = sorted([*_bodies, ErrorAnswer], key=lambda each: each.__name__)
     _, extra = models_json_schema(
-        [(model, "validation") for model in (*sorted(_bodies, key=lambda each: each.__name__), ErrorAnswer)], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     schemas |= extra["$defs"]
     made["components"]["securitySchemes"] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_day_begins_with_the_first_instant_that_bears_its_date(zone: str, day:
 def test_days_follow_each_other_without_gap(zone: str, day: date) -> None:
     found = days(day, day + timedelta(days=3), zone)
 
-    assert all(one.end == other.start for one, other in zip(found, found[1:], strict=False))
+    assert all(one.end == other.start for one, other in pairwise(found))
     assert all(timedelta(hours=20) < each.end - each.start < timedelta(hours=28) for each in found)
 
 

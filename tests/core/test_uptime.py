@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,7 +81,7 @@ def test_the_parts_add_up_to_the_window_to_the_microsecond(found: Facts, window:
 
 @given(facts, st.lists(uneven, min_size=2, max_size=6, unique=True).map(sorted))
 def test_splitting_a_window_changes_nothing(found: Facts, cuts: list[datetime]) -> None:
-    windows = [Span(*ends) for ends in zip(cuts, cuts[1:], strict=False)]
+    windows = [Span(*ends) for ends in pairwise(cuts)]
 
     parts = availability_by_window(found, windows)
 
@@ -110,7 +111,7 @@ def test_stretches_cover_the_window_without_gap_and_differ_from_their_neighbours
     edges = [start, *(piece.end for piece in pieces)]
     assert edges[:-1] == [piece.start for piece in pieces]
     assert edges[-1] == (end if pieces else start)
-    assert all(one.kind is not other.kind for one, other in zip(pieces, pieces[1:], strict=False))
+    assert all(one.kind is not other.kind for one, other in pairwise(pieces))
 
 
 def test_no_data_is_none_and_not_a_hundred_per_cent() -> None:
