@@ -22,7 +22,7 @@ from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.views import View
-from pulsemon.web import connect, panel_log, rendering, schedule_words
+from pulsemon.web import bars, connect, panel_log, rendering, schedule_words
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
@@ -44,6 +44,8 @@ DONE = {
     "pinged": N_("A test ping was stored."),
     "queued": N_("A test message is on its way; the event log shows what comes of it."),
     "again": N_("The message is on its way again."),
+    "excluded": N_("The outage counts for nothing from now on. The history stays as it is."),
+    "counted": N_("That time counts again."),
 }
 
 
@@ -212,10 +214,16 @@ def head_values(request: Request, view: View) -> dict[str, Any]:
 def record_values(request: Request, view: View) -> dict[str, Any]:
     """Return what lies below it: availability, outages, runs, and the part of the event log that the address names."""
     site = site_of(request)
-    record = track_record.read_record(
-        site.database, view.id, created_at=view.created_at, state=view.state, now=site.now()
-    )
-    return {"view": view, "record": record} | panel_log.run_values(request, view) | panel_log.log_values(request, view)
+    now, timezone = site.now(), site.settings.availability_timezone
+    record = track_record.read_record(site.database, view.id, timezone=timezone, now=now)
+    words = rendering.Words(rendering.locale_of(request), now)
+    values = {
+        "view": view,
+        "record": record,
+        "timezone": timezone,
+        "bars": bars.make(record.recent.days, record.recent.parts, words),
+    }
+    return values | panel_log.run_values(request, view) | panel_log.log_values(request, view)
 
 
 def monitor_page(

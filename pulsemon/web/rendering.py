@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
-from pulsemon.track_record import Turn
+from pulsemon.track_record import Outage
 from pulsemon.web import schedule_words
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
@@ -116,6 +116,7 @@ _REFUSALS = (
     N_("This message is still being tried."),
     N_("This monitor has no webhook to send it to."),
     N_("A monitor with this slug exists already."),
+    N_("This monitor has too many corrections."),
 )
 
 
@@ -138,6 +139,10 @@ class Words:
         self._ = catalogue.gettext
         self._n = catalogue.ngettext
         self._every: dict[tuple[int, Calendar | None], str] = {}
+
+    def translate(self, text: str) -> str:
+        """Return a text that is marked for translation."""
+        return self._(text)
 
     def state(self, shown: Shown | str) -> str:
         """Return the word for a state: "Up", "Late" ..."""
@@ -232,11 +237,11 @@ class Words:
         text = f"{int(ratio * 10_000 + 1e-6) / 100:.2f}".removesuffix(".00")
         return f"{text.replace('.', ',') if self.locale == 'pt-BR' else text}\u202f%"
 
-    def day(self, instant: datetime) -> str:
-        """Return a calendar day (UTC)."""
+    def day(self, instant: date) -> str:
+        """Return a calendar day."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
 
-    def change(self, event: ChangeEvent | Turn) -> str:
+    def change(self, event: ChangeEvent | Outage) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""
         if event.cause is None:
             return event.note
