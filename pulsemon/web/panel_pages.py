@@ -189,6 +189,10 @@ def fields_of(view: View) -> dict[str, str]:
         "failures_to_down": str(view.failures_to_down),
         "successes_to_up": str(view.successes_to_up),
         **_fields_of_rules(view.rules),
+        "group": view.placement.group or "",
+        "environment": view.placement.environment or "",
+        "tags": ", ".join(view.placement.tags),
+        "public": "yes" if view.placement.is_public else "no",
     }
 
 
