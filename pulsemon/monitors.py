@@ -24,6 +24,7 @@ from pulsemon.core.schedule import ScheduleError
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
 from pulsemon.db import Database, outbox, placements, states
+from pulsemon.db.marks import mark_changed
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables import Delivery, DoomedPings, History, Meta, Monitor, Webhook
@@ -329,11 +330,6 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
         payload = outbox.payload(monitor, told, now, monitor.state.last_ping)
         row = outbox.delivery_row(monitor_id=monitor.id, seq=None, payload=payload, url=monitor.webhook_url, now=now)
         connection.execute(insert(Delivery), [row])
-
-
-def mark_changed(connection: Connection) -> None:
-    """Leave a mark by which open panels, on every node, notice an edit."""
-    upsert(connection, Meta, "key", {"key": "edits", "value": secrets.token_hex(8)})
 
 
 def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:

@@ -47,7 +47,9 @@ def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) ->
 
 def seats(connection: Connection) -> list[Seat]:
     """Return every monitor in the order of its owner."""
-    query = select(Monitor.id, PlacementRow.group_name).outerjoin(PlacementRow, OF_MONITOR).order_by(POSITION, Monitor.id)
+    query = (
+        select(Monitor.id, PlacementRow.group_name).outerjoin(PlacementRow, OF_MONITOR).order_by(POSITION, Monitor.id)
+    )
     return [Seat(monitor_id, group) for monitor_id, group in connection.execute(query)]
 
 

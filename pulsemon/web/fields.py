@@ -191,7 +191,12 @@ def _group(text: str) -> str:
 
 def _tag(text: str) -> str:
     tag = text.strip()
-    if not 0 < len(tag) <= placement.MAX_TAG_LENGTH or "," in tag or _UNPRINTABLE.search(tag) or not _VISIBLE.search(tag):
+    if (
+        not 0 < len(tag) <= placement.MAX_TAG_LENGTH
+        or "," in tag
+        or _UNPRINTABLE.search(tag)
+        or not _VISIBLE.search(tag)
+    ):
         raise PydanticCustomError("tags", "")
     return tag
 

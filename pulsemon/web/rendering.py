@@ -24,6 +24,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
+from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.track_record import Turn
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
@@ -105,6 +106,8 @@ _REFUSALS = (
     N_("This message is still being tried."),
     N_("This monitor has no webhook to send it to."),
     N_("A monitor with this slug exists already."),
+    TOO_MANY_TAGS,
+    UNUSABLE_TAGS,
 )
 
 
@@ -239,9 +242,9 @@ def bytes_in_words(count: int) -> str:
     return f"{count} B" if count < 1_000 else f"{count / 1_000:.1f} kB"
 
 
-def list_link(q: str, state: str, number: int = 1) -> str:
-    """Return the address of the list with these filters, on this page of it."""
-    kept = {"q": q, "state": state, "page": str(number) if number > 1 else ""}
+def list_link(q: str, state: str, number: int = 1, *, tag: str = "", done: str = "") -> str:
+    """Return the address of the list with these filters, on this page of it, saying what was done."""
+    kept = {"q": q, "state": state, "tag": tag, "page": str(number) if number > 1 else "", "done": done}
     query = urlencode({name: value for name, value in kept.items() if value})
     return f"/?{query}" if query else "/"
 
