@@ -170,7 +170,7 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
 
 
 def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, Any], *, now: datetime) -> View:
-    """Change the named fields (those of `NewMonitor`; `rules` and `placement`: those of theirs); a new timing moves the deadline.
+    """Change the named fields of `NewMonitor`, of its `rules` and `placement` too; a new timing moves the deadline.
 
     Raises:
         NotFound: there is no such monitor.

@@ -56,7 +56,7 @@ def seats(connection: Connection) -> list[Seat]:
 def save_order(connection: Connection, ids: Sequence[int]) -> None:
     """Number the monitors from 1 in this order; only those that moved are written."""
     query = select(Monitor.id, POSITION).outerjoin(PlacementRow, OF_MONITOR)
-    before = {monitor_id: position for monitor_id, position in connection.execute(query)}
+    before = {row.id: row[1] for row in connection.execute(query)}
     for number, monitor_id in enumerate(ids, 1):
         if before.get(monitor_id) not in (None, number):
             save(connection, monitor_id, {"position": number})

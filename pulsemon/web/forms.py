@@ -176,7 +176,9 @@ def _with_rules(values: dict[str, Any]) -> dict[str, Any]:
 
 def _with_placement(values: dict[str, Any]) -> dict[str, Any]:
     """Put the fields of its place together: `placement` holds the named arguments of `core.placement.Placement`."""
-    placement = {name: values.pop(name) for name in ("group", "environment", "position") if name in values}
+    placement: dict[str, Any] = {
+        name: values.pop(name) for name in ("group", "environment", "position") if name in values
+    }
     if "tags" in values:
         placement["tags"] = tuple(values.pop("tags"))
     if "public" in values:

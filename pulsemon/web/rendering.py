@@ -26,6 +26,7 @@ from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.track_record import Turn
+from pulsemon.web import markdown, wall_clock
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
 
@@ -275,6 +276,7 @@ def environment(locale: str) -> Environment:
     # The extension adds these methods when it is loaded; the stubs do not know it.
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals |= {"asset": asset, "locale": locale, "Shown": Shown, "list_link": list_link}
+    made.filters |= {"markdown": markdown.to_html, "clock_in": wall_clock.clock_in, "moment_in": wall_clock.moment_in}
     made.filters |= {"iso": iso, "utc": utc, "clock_time": clock_time, "size": bytes_in_words}
     return made
 

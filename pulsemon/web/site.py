@@ -50,6 +50,8 @@ class Site:
     # Two, so that a script with an old token does not close the login form for whoever shares its address.
     logins: Throttle = field(default_factory=lambda: Throttle("login"))
     tokens: Throttle = field(default_factory=lambda: Throttle("header"))
+    # Of public pages.
+    passwords: Throttle = field(default_factory=lambda: Throttle("page"))
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,13 +45,17 @@ class Throttle:
 
     def judge(self, given: str, expected: str, *, host: str, now: datetime) -> Verdict:
         """Compare a token that came from *host*, unless too many wrong ones came from there before."""
+        return self.judge_by(lambda: access.is_admin_token(given, expected), host=host, now=now)
+
+    def judge_by(self, compare: Callable[[], bool], *, host: str, now: datetime) -> Verdict:
+        """Ask *compare* whether what came from *host* is right, under the same rule."""
         guesser = _network(host)
         # One at a time: tries that arrive together must not all pass before the first is counted.
         with self._lock:
             if not self._limiter.test(WRONG_TOKENS, guesser):
                 reset_at = self._limiter.get_window_stats(WRONG_TOKENS, guesser).reset_time
                 return Verdict(is_right=False, wait_sec=max(1, int(reset_at - now.timestamp()) + 1))
-            is_right = access.is_admin_token(given, expected)
+            is_right = compare()
             if not is_right:
                 self._limiter.hit(WRONG_TOKENS, guesser)
                 # At most ten a minute and address, so that guessing does not fill the disk.
