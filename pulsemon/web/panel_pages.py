@@ -84,7 +84,7 @@ def find(site: Site, monitor_id: int) -> View:
 
 
 def list_values(request: Request) -> dict[str, Any]:
-    """Return what the list shows: what `?q=`, `?tag=` and `?state=` leave, worst first, then by name, one page of it."""
+    """Return the list: what `?q=`, `?tag=` and `?state=` leave, worst first, then by name, one page of it."""
     site = site_of(request)
     now = site.now()
     views, _ = monitors.list_all(site.database)
