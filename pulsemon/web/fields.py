@@ -56,17 +56,19 @@ _INVISIBLE = r"\u200b-\u200f\u2060\ufeff"
 _UNPRINTABLE = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 # At least one character that leaves a mark: zero-width ones alone make a monitor without a visible name.
 _VISIBLE = re.compile(rf"[^\s{_INVISIBLE}]")
-_VISIBLE_TEXT = rf"^[^{_CONTROL}]*[^\s{_CONTROL}{_INVISIBLE}][^{_CONTROL}]*$"
+VISIBLE_TEXT = rf"^[^{_CONTROL}]*[^\s{_CONTROL}{_INVISIBLE}][^{_CONTROL}]*$"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Refuse control characters and broken Unicode."""
     if _UNPRINTABLE.search(text):
         raise PydanticCustomError("characters", "")
     return text
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
+    """Refuse a text that leaves no mark."""
     if not _VISIBLE.search(text):
         raise PydanticCustomError("blank", "")
     return text
@@ -124,9 +126,9 @@ def _documented(**schema: Any) -> Any:
 _Name = Annotated[
     str,
     Field(max_length=MAX_NAME_LENGTH, description="What people call it. Not blank, no control characters."),
-    AfterValidator(_printable),
-    AfterValidator(_not_blank),
-    _documented(minLength=1, pattern=_VISIBLE_TEXT),
+    AfterValidator(printable),
+    AfterValidator(not_blank),
+    _documented(minLength=1, pattern=VISIBLE_TEXT),
 ]
 _SlugText = Annotated[
     str,
@@ -147,7 +149,7 @@ _RunLimit = Annotated[
 _WebhookUrl = Annotated[
     str,
     Field(max_length=MAX_URL_LENGTH, description="Where changes between UP and DOWN are told. Null: nowhere."),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     AfterValidator(_url),
     _documented(format="uri", pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$"),
 ]
@@ -157,7 +159,7 @@ _BASE64_OF_24_TO_64_BYTES = (
 _WebhookSecret = Annotated[
     str,
     Field(description="Signs the messages (Standard Webhooks). `generate` makes one and shows it once."),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     AfterValidator(_secret),
     _documented(pattern=rf"^(generate|whsec_\*{{8}}|whsec_({_BASE64_OF_24_TO_64_BYTES}))$"),
 ]
@@ -186,7 +188,7 @@ _MinGap = Annotated[
 
 
 def _group(text: str) -> str:
-    return _not_blank(_printable(text.strip()))
+    return not_blank(printable(text.strip()))
 
 
 def _tag(text: str) -> str:
@@ -212,13 +214,13 @@ _Group = Annotated[
     str,
     Field(max_length=placement.MAX_GROUP_LENGTH, description="Under which heading it stands. Null: under none."),
     AfterValidator(_group),
-    _documented(minLength=1, pattern=_VISIBLE_TEXT),
+    _documented(minLength=1, pattern=VISIBLE_TEXT),
 ]
 _Environment = Annotated[
     str,
     Field(max_length=placement.MAX_ENVIRONMENT_LENGTH, description="Such as prod or dev. Null: none is named."),
     AfterValidator(_group),
-    _documented(minLength=1, pattern=_VISIBLE_TEXT),
+    _documented(minLength=1, pattern=VISIBLE_TEXT),
 ]
 _Tags = Annotated[
     list[

@@ -63,7 +63,7 @@ _EMPTIED: dict[str, Any] = {
     "public": True,
 } | {name: [] for name in KEYWORDS}
 # Pydantic's names for the rules that it checks itself; ours have the names of MESSAGES.
-_CODES = {
+CODES = {
     "missing": "missing",
     "string_type": "not-text",
     "string_unicode": "characters",
@@ -190,11 +190,11 @@ def _read_json(model: type[BaseModel], data: object) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Invalid((problem("", "not-object"),))
     fields = (("fields", ", ".join(FIELDS)),)
-    unknown = [problem(_showable(name), "unknown-field", fields) for name in data if name not in FIELDS]
+    unknown = [problem(showable(name), "unknown-field", fields) for name in data if name not in FIELDS]
     return _validate(model, {name: value for name, value in data.items() if name in FIELDS}, also=unknown[:10])
 
 
-def _showable(name: str) -> str:
+def showable(name: str) -> str:
     """Return the name of an unknown field if it looks like one; anything else could be data, and is not repeated."""
     return name if _SHOWABLE_NAME.fullmatch(name) else ""
 
@@ -213,7 +213,7 @@ def _validate(model: type[BaseModel], values: dict[str, Any], *, also: Iterable[
 
 
 def _problem(error: ErrorDetails) -> FieldProblem:
-    field, code = str(error["loc"][0]), _CODES.get(error["type"], error["type"])
+    field, code = str(error["loc"][0]), CODES.get(error["type"], error["type"])
     return problem(field, code, LIMITS.get((field, code), ()))
 
 

@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 
 from pulsemon.web import security
 from pulsemon.web.fields import MonitorCreate, MonitorPatch
+from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.security import ADMIN_PREFIXES
 
 _DESCRIPTION = """\
@@ -30,7 +31,7 @@ _TAGS = [
     {"name": "History", "description": "When a monitor went up and down, and why."},
     {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
     {"name": "Health", "description": "Whether PulseMon itself does its work."},
-    {"name": "Pages", "description": "For people."},
+    {"name": "Pages", "description": "For people, and what their owner sets of them."},
 ]
 
 StatusName = Literal["UNKNOWN", "UP", "DOWN", "PAUSED"]
@@ -199,7 +200,7 @@ class InvalidAnswer(BaseModel):
     detail: list[FieldError]
 
 
-_MODELS = (MonitorCreate, MonitorPatch, ErrorAnswer)
+_MODELS = (MonitorCreate, MonitorPatch, PageCreate, PagePatch, ErrorAnswer)
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 

@@ -72,6 +72,12 @@ def is_host(text: str) -> bool:
     return is_name and len(text) <= 260 and (":" not in text or port.isdigit())
 
 
+def host_of(connection: HTTPConnection) -> str:
+    """Return the host name that was asked for, in lower case and without its port."""
+    host = connection.headers.get("host", "").lower()
+    return host.rpartition(":")[0] if host.count(":") == 1 else host
+
+
 def site_of(connection: HTTPConnection) -> Site:
     """Return the site that the request came to."""
     site: Site = connection.app.state.site

@@ -26,7 +26,7 @@ from pulsemon.locale import LOCALES, translator
 from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicMonitor, PublicPage
 from pulsemon.web import page_lock, page_look, rendering, schedule_words
 from pulsemon.web.security import PublicRoute
-from pulsemon.web.site import Site, site_of
+from pulsemon.web.site import Site, host_of, site_of
 
 router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 
@@ -265,11 +265,6 @@ def _path(request: Request, look: Look) -> str:
     if look.host is not None and look.host == host_of(request):
         return "/"
     return "/status" if look.slug == MAIN else f"/status/{look.slug}"
-
-
-def host_of(request: Request) -> str:
-    """Return the host name that was asked, in lower case and without its port."""
-    return request.headers.get("host", "").rpartition(":")[0].lower() or request.headers.get("host", "").lower()
 
 
 def slug_of_host(request: Request) -> str | None:
