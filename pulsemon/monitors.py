@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,11 +18,13 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.core import alerting, schedule, status
+from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
 from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.schedule import ScheduleError
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
-from pulsemon.db import Database, outbox, states
+from pulsemon.db import Database, outbox, placements, states
+from pulsemon.db.marks import mark_changed
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables import Delivery, DoomedPings, History, Meta, Monitor, Webhook
@@ -35,6 +37,8 @@ from pulsemon.views import View, find, select_views, view
 # 192 bits, in characters that a URL carries as they are.
 _TOKEN_BYTES = 24
 GENERATE = "generate"
+# What is no column of `monitors`.
+_ELSEWHERE = frozenset({"webhook_secret", "placement"})
 
 
 def is_webhook_secret(text: str) -> bool:
@@ -70,6 +74,7 @@ class NewMonitor:
     failures_to_down: int = 1
     successes_to_up: int = 1
     rules: Rules = NO_RULES
+    placement: Placement = NOWHERE_SPECIAL
 
 
 def ping_path(slug: str, token: str) -> str:
@@ -146,7 +151,7 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
         Invalid: the schedule cannot be used.
         Conflict: the slug is taken.
     """
-    given = {each.name: getattr(new, each.name) for each in fields(new) if each.name != "webhook_secret"}
+    given = {each.name: getattr(new, each.name) for each in fields(new) if each.name not in _ELSEWHERE}
     if new.schedule is not None:
         given["interval_seconds"] = _nominal_seconds(new.schedule, new.timezone, now)
     with database.write() as connection:
@@ -162,12 +167,14 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
             raise Conflict("A monitor with this slug exists already.") from None
         if new.webhook_secret is not None:
             _save_secret(connection, monitor_id, new.webhook_secret)
+        if new.placement != NOWHERE_SPECIAL:
+            placements.save(connection, monitor_id, asdict(new.placement))
         mark_changed(connection)
         return find(connection, by_id(monitor_id))
 
 
 def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, Any], *, now: datetime) -> View:
-    """Change the named fields (those of `NewMonitor`; `rules`: those of the rules); a new timing moves the deadline.
+    """Change the named fields of `NewMonitor`, of its `rules` and `placement` too; a new timing moves the deadline.
 
     Raises:
         NotFound: there is no such monitor.
@@ -177,7 +184,7 @@ def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, A
     with database.write() as connection:
         before = _locked(connection, which)
         seen = find(connection, by_id(before.id))
-        columns = {name: value for name, value in changes.items() if name != "webhook_secret"}
+        columns = {name: value for name, value in changes.items() if name not in _ELSEWHERE}
         columns |= _schedule_columns(seen, changes, now)
         if "rules" in changes:
             columns["rules"] = replace(seen.rules, **changes["rules"])
@@ -187,6 +194,7 @@ def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, A
             raise Conflict("A monitor with this slug exists already.") from None
         if changes.keys() & _TIMING_FIELDS:
             _reschedule(connection, before.id, now)
+        placements.save(connection, before.id, changes.get("placement", {}))
         if "webhook_secret" in changes:
             _save_secret(connection, before.id, changes["webhook_secret"])
         if changes.keys() & {"webhook_url", "webhook_secret"}:
@@ -326,11 +334,6 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
         payload = outbox.payload(monitor, told, now, monitor.state.last_ping)
         row = outbox.delivery_row(monitor_id=monitor.id, seq=None, payload=payload, url=monitor.webhook_url, now=now)
         connection.execute(insert(Delivery), [row])
-
-
-def mark_changed(connection: Connection) -> None:
-    """Leave a mark by which open panels, on every node, notice an edit."""
-    upsert(connection, Meta, "key", {"key": "edits", "value": secrets.token_hex(8)})
 
 
 def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:

@@ -1,36 +1,69 @@
-"""The public read model: what anybody may see, in a fixed number of queries however many monitors there are."""
+"""The public read model: what anybody may see, in a fixed number of queries however many monitors and pages there are.
+
+A private monitor is left out where the rows are read; nothing behind this module knows that it exists.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
-from pulsemon.core.shown import WORST_FIRST, Shown, shown
-from pulsemon.db import Database, states
+from pulsemon.core.shown import Shown, shown
+from pulsemon.db import Database, placements, states
+from pulsemon.db.page_tables import PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
+
+# The page at `/status`, which is there without a row too.
+MAIN = "status"
 
 
 @dataclass(frozen=True, slots=True)
 class PublicMonitor:
-    """One line of the page. `since`: the last change of status; `calendar`, where it has one, for the interval."""
+    """One line of the page. `since`: the last change of status. With a `calendar`, `interval_seconds` is nominal."""
 
+    id: int
     name: str
     slug: str
     status: str
     shown: Shown
     last_ping: datetime | None
     interval_seconds: int
+    calendar: Calendar | None
     since: datetime | None
-    calendar: Calendar | None = None
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a page's owner set; see `pages.PageView`. `members`: ids in their order, None for all public monitors."""
+
+    slug: str = MAIN
+    id: int = 0
+    title: str | None = None
+    description: str | None = None
+    footer: str | None = None
+    accent: str | None = None
+    timezone: str = "UTC"
+    language: str | None = None
+    password_hash: str | None = None
+    host: str | None = None
+    logo_digest: str | None = None
+    members: tuple[int, ...] | None = None
+
+
+MAIN_LOOK = Look()
 
 
 @dataclass(frozen=True, slots=True)
 class PublicPage:
-    """The whole page, true at `at`. `blind_until`: the end of the last span in which PulseMon could not see."""
+    """One page, true at `at`; its monitors in the order of the page."""
 
+    look: Look
     monitors: tuple[PublicMonitor, ...]
     at: datetime
 
@@ -38,32 +71,87 @@ class PublicPage:
         """Return how many monitors are shown in one of *kinds*."""
         return sum(each.shown in kinds for each in self.monitors)
 
+    @property
+    def groups(self) -> list[tuple[str | None, list[PublicMonitor]]]:
+        """Return the monitors by group, in the owner's order."""
+        return grouped(self.monitors, lambda each: each.group)
 
-def read_page(database: Database, *, now: datetime) -> PublicPage:
-    """Return the page as it stands at *now*. Raises Unavailable."""
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """Everything that any page shows, true at `at`: public monitors in the owner's order, pages by slug."""
+
+    monitors: tuple[PublicMonitor, ...]
+    looks: Mapping[str, Look]
+    at: datetime
+
+    def page(self, slug: str) -> PublicPage | None:
+        """Return one page, or None where there is none."""
+        look = self.looks.get(slug)
+        if look is None:
+            return None
+        if look.members is None:
+            return PublicPage(look, self.monitors, self.at)
+        by_id = {each.id: each for each in self.monitors}
+        return PublicPage(look, tuple(by_id[each] for each in look.members if each in by_id), self.at)
+
+    def slug_of_host(self, host: str) -> str | None:
+        """Return the page that has this host name (lower case, no port)."""
+        return next((look.slug for look in self.looks.values() if look.host == host), None)
+
+
+def read_public(database: Database, *, now: datetime) -> Public:
+    """Return what may be seen at *now*. Raises Unavailable."""
     with database.read() as connection:
         rows = connection.execute(
             states.select_watched()
-            .add_columns(History.occurred_at.label("since"))
+            .add_columns(History.occurred_at.label("since"), PlacementRow.group_name.label("group_name"))
             .outerjoin(History, (History.monitor_id == Monitor.id) & (History.seq == Monitor.state_seq))
-            .order_by(Monitor.id)
+            .outerjoin(PlacementRow, placements.OF_MONITOR)
+            .where(placements.IS_PUBLIC)
+            .order_by(placements.POSITION, Monitor.id)
         )
-        lines = [_line(states.watched(row), row.since, now) for row in rows]
-    lines.sort(key=lambda line: WORST_FIRST.index(line.shown))
-    return PublicPage(tuple(lines), now)
+        lines = tuple(_line(states.watched(row), row.since, row.group_name, now) for row in rows)
+        return Public(lines, _looks(connection), now)
 
 
-def _line(monitor: states.Watched, since: datetime | None, now: datetime) -> PublicMonitor:
+def _line(monitor: states.Watched, since: datetime | None, group: str | None, now: datetime) -> PublicMonitor:
     return PublicMonitor(
+        id=monitor.id,
         name=monitor.name,
         slug=monitor.slug,
         status=monitor.state.status.value,
         shown=shown(monitor.state, monitor.timing, now=now),
         last_ping=monitor.state.last_ping,
         interval_seconds=int(monitor.timing.interval.total_seconds()),
-        since=since,
         calendar=monitor.timing.calendar,
+        since=since,
+        group=group,
     )
+
+
+def _looks(connection: Connection) -> dict[str, Look]:
+    members: dict[int, list[int]] = {}
+    chosen = select(PageMonitor.page_id, PageMonitor.monitor_id).order_by(PageMonitor.place, PageMonitor.monitor_id)
+    for page_id, monitor_id in connection.execute(chosen):
+        members.setdefault(page_id, []).append(monitor_id)
+    looks = {MAIN: MAIN_LOOK}
+    for row in connection.execute(select(StatusPage.__table__).order_by(StatusPage.id)):
+        looks[row.slug] = Look(
+            slug=row.slug,
+            id=row.id,
+            title=row.title,
+            description=row.description,
+            footer=row.footer,
+            accent=row.accent,
+            timezone=row.timezone,
+            language=row.language,
+            password_hash=row.password_hash,
+            host=row.host,
+            logo_digest=row.logo_digest,
+            members=tuple(members.get(row.id, ())) if row.is_chosen else None,
+        )
+    return looks
 
 
 def last_blind_window(database: Database) -> tuple[datetime, datetime] | None:

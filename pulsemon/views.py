@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from pulsemon.core import runs as open_runs
 from pulsemon.core import shown
+from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
 from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.runs import Runs
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import State, Status
 from pulsemon.core.timing import Timing
-from pulsemon.db import states
+from pulsemon.db import placements, states
+from pulsemon.db.page_tables import PlacementRow
 from pulsemon.db.tables import Monitor, Webhook
 from pulsemon.errors import NotFound
 
@@ -49,6 +51,7 @@ class View:
     contrary_count: int = 0
     open_runs: Runs = ()
     rules: Rules = NO_RULES
+    placement: Placement = NOWHERE_SPECIAL
 
     @property
     def timing(self) -> Timing:
@@ -112,17 +115,23 @@ _COLUMNS = (
     Monitor.open_runs,
     Monitor.rules,
 )
+_PLACEMENT_NAMES = frozenset(column.key for column in placements.COLUMNS)
 
 
 def select_views() -> Select[*tuple[Any, ...]]:
     """Return the query that `view` reads the rows of; add where and order."""
-    return select(*_COLUMNS).outerjoin(Webhook, Webhook.monitor_id == Monitor.id)
+    return (
+        select(*_COLUMNS, *placements.COLUMNS)
+        .outerjoin(Webhook, Webhook.monitor_id == Monitor.id)
+        .outerjoin(PlacementRow, placements.OF_MONITOR)
+    )
 
 
 def view(row: Row[*tuple[Any, ...]]) -> View:
     """Read one row of `select_views`."""
-    values = dict(row._mapping)
-    return View(**values | {"status": Status(values["status"]), "timezone": values["timezone"] or "UTC"})
+    values = {name: value for name, value in row._mapping.items() if name not in _PLACEMENT_NAMES}
+    values |= {"status": Status(row.status), "timezone": row.timezone or "UTC"}
+    return View(**values, placement=placements.placement(row))
 
 
 def find(connection: Connection, which: ColumnElement[bool]) -> View:

@@ -274,6 +274,7 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         GOOD | {"post_only": "yes"},
         GOOD | {"success_keywords": "OK"},
         GOOD | {"success_keywords": [""]},
+        GOOD | {"tags": ["a,b"]},
     ]
     for data in bad:
         for problem in problems(forms.create_from_json, data):

@@ -76,15 +76,16 @@ def test_one_sentence_on_top_says_it_all(client: TestClient, signals: list[str],
     fresh_page(client, portuguese, "pt-BR")
 
 
-def test_what_is_down_stands_first(client: TestClient) -> None:
+def test_the_owners_order_stands_and_what_is_down_is_named_on_top(client: TestClient) -> None:
     client.get(create(client, slug="fine"))
     client.get(create(client, slug="broken") + "/fail")
     fresh_page(client, "Some systems are down.")
 
     assert re.findall(r'data-slug="(\w+)" data-status="(\w+)"', client.get("/status").text) == [
-        ("broken", "DOWN"),
         ("fine", "UP"),
+        ("broken", "DOWN"),
     ]
+    assert '<a href="#m2" dir="auto">Backup Noturno</a>' in client.get("/status").text
 
 
 def test_names_are_text_and_nothing_else(client: TestClient) -> None:

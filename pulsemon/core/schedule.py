@@ -257,6 +257,11 @@ def read(expression: str, timezone: str = "UTC", *, now: datetime) -> Calendar:
     return calendar
 
 
+def on_the_wall(instant: datetime, timezone: str) -> datetime:
+    """Return *instant* as the clocks of a time zone show it; in UTC where there is no such zone any more."""
+    return instant.astimezone(ZoneInfo(timezone) if timezone in zone_names() else UTC)
+
+
 @cache
 def zone_names() -> frozenset[str]:
     """Return the names of all time zones."""

@@ -90,6 +90,20 @@ def unpack_rules(text: str | None) -> Rules:
         return NO_RULES
 
 
+def pack_tags(tags: tuple[str, ...]) -> str | None:
+    """Return what `unpack_tags` reads; None for none."""
+    return json.dumps(list(tags), ensure_ascii=False) if tags else None
+
+
+def unpack_tags(text: str | None) -> tuple[str, ...]:
+    """Return the tags that `pack_tags` wrote."""
+    try:
+        tags = json.loads(text) if text is not None else []
+    except ValueError:
+        return ()
+    return tuple(map(str, tags)) if isinstance(tags, list) else ()
+
+
 class _Packed(TypeDecorator[Any]):
     """A column whose text `_pack` writes and `_unpack` reads."""
 
@@ -121,3 +135,11 @@ class PackedRules(_Packed):
     cache_ok = True
     _pack = staticmethod(pack_rules)
     _unpack = staticmethod(unpack_rules)
+
+
+class PackedTags(_Packed):
+    """The tags of a monitor. It is no part of what a ping reads."""
+
+    cache_ok = True
+    _pack = staticmethod(pack_tags)
+    _unpack = staticmethod(unpack_tags)

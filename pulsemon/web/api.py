@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import monitors
+from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
 from pulsemon.core.shown import Shown
@@ -71,6 +72,7 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         "failures_to_down": view.failures_to_down,
         "successes_to_up": view.successes_to_up,
         **_rules_answer(view.rules),
+        **_placement_answer(view.placement),
         "next_expected_at": instant(view.next_expected_at),
         "open_runs": [_open_run_answer(run) for run in view.open_runs],
     }
@@ -83,6 +85,16 @@ def _rules_answer(rules: Rules) -> dict[str, Any]:
         "failure_keywords": rules.failure_keywords,
         "start_keywords": rules.start_keywords,
         "min_gap_seconds": None if rules.min_gap is None else int(rules.min_gap.total_seconds()),
+    }
+
+
+def _placement_answer(placement: Placement) -> dict[str, Any]:
+    return {
+        "group": placement.group,
+        "environment": placement.environment,
+        "tags": placement.tags,
+        "position": placement.position,
+        "public": placement.is_public,
     }
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from pulsemon import monitors
-from pulsemon.core import schedule
+from pulsemon.core import placement, schedule
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 
@@ -21,6 +21,7 @@ MAX_SLUG_LENGTH = 100
 MAX_SECONDS = 315_360_000  # 3,650 days
 MAX_URL_LENGTH = 2000
 MAX_IN_A_ROW = 100
+MAX_POSITION = 2**31 - 1
 MAX_KEYWORDS, MAX_KEYWORD_LENGTH = 20, 200
 # What readers get instead of a secret; sent back, it means that the secret stays as it is.
 SECRET_MASK = "whsec_********"  # noqa: S105 - it stands for a secret and is none
@@ -43,6 +44,7 @@ MESSAGES: dict[str, str] = {
     "not-bool": N_("This must be true or false."),
     "not-list": N_("This must be a list of texts."),
     "keywords": N_("This may hold at most %(max)d texts of 1 to %(length)d characters each, one on each line."),
+    "tags": N_("This may hold at most %(max)d tags of 1 to %(length)d characters each, without commas in them."),
     "either": N_("A monitor goes by its schedule or by its interval: send one of the two."),
     "unknown-field": N_("There is no such field. The fields are %(fields)s."),
     "not-object": N_("This must be a JSON object."),
@@ -54,16 +56,19 @@ _INVISIBLE = r"\u200b-\u200f\u2060\ufeff"
 _UNPRINTABLE = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 # At least one character that leaves a mark: zero-width ones alone make a monitor without a visible name.
 _VISIBLE = re.compile(rf"[^\s{_INVISIBLE}]")
+VISIBLE_TEXT = rf"^[^{_CONTROL}]*[^\s{_CONTROL}{_INVISIBLE}][^{_CONTROL}]*$"
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Refuse control characters and broken Unicode."""
     if _UNPRINTABLE.search(text):
         raise PydanticCustomError("characters", "")
     return text
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
+    """Refuse a text that leaves no mark."""
     if not _VISIBLE.search(text):
         raise PydanticCustomError("blank", "")
     return text
@@ -121,9 +126,9 @@ def _documented(**schema: Any) -> Any:
 _Name = Annotated[
     str,
     Field(max_length=MAX_NAME_LENGTH, description="What people call it. Not blank, no control characters."),
-    AfterValidator(_printable),
-    AfterValidator(_not_blank),
-    _documented(minLength=1, pattern=rf"^[^{_CONTROL}]*[^\s{_CONTROL}{_INVISIBLE}][^{_CONTROL}]*$"),
+    AfterValidator(printable),
+    AfterValidator(not_blank),
+    _documented(minLength=1, pattern=VISIBLE_TEXT),
 ]
 _SlugText = Annotated[
     str,
@@ -144,7 +149,7 @@ _RunLimit = Annotated[
 _WebhookUrl = Annotated[
     str,
     Field(max_length=MAX_URL_LENGTH, description="Where changes between UP and DOWN are told. Null: nowhere."),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     AfterValidator(_url),
     _documented(format="uri", pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$"),
 ]
@@ -154,7 +159,7 @@ _BASE64_OF_24_TO_64_BYTES = (
 _WebhookSecret = Annotated[
     str,
     Field(description="Signs the messages (Standard Webhooks). `generate` makes one and shows it once."),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     AfterValidator(_secret),
     _documented(pattern=rf"^(generate|whsec_\*{{8}}|whsec_({_BASE64_OF_24_TO_64_BYTES}))$"),
 ]
@@ -180,6 +185,63 @@ _Keywords = Annotated[
 _MinGap = Annotated[
     int, Field(ge=1, le=MAX_SECONDS, description="A success sooner than this after the last is flagged as early.")
 ]
+
+
+def _group(text: str) -> str:
+    return not_blank(printable(text.strip()))
+
+
+def _tag(text: str) -> str:
+    tag = text.strip()
+    if (
+        not 0 < len(tag) <= placement.MAX_TAG_LENGTH
+        or "," in tag
+        or _UNPRINTABLE.search(tag)
+        or not _VISIBLE.search(tag)
+    ):
+        raise PydanticCustomError("tags", "")
+    return tag
+
+
+def _tags(tags: list[str]) -> list[str]:
+    distinct = list(dict.fromkeys(tags))
+    if len(distinct) > placement.MAX_TAGS:
+        raise PydanticCustomError("tags", "")
+    return distinct
+
+
+_Group = Annotated[
+    str,
+    Field(max_length=placement.MAX_GROUP_LENGTH, description="Under which heading it stands. Null: under none."),
+    AfterValidator(_group),
+    _documented(minLength=1, pattern=VISIBLE_TEXT),
+]
+_Environment = Annotated[
+    str,
+    Field(max_length=placement.MAX_ENVIRONMENT_LENGTH, description="Such as prod or dev. Null: none is named."),
+    AfterValidator(_group),
+    _documented(minLength=1, pattern=VISIBLE_TEXT),
+]
+_Tags = Annotated[
+    list[
+        Annotated[
+            str,
+            AfterValidator(_tag),
+            _documented(
+                minLength=1,
+                maxLength=placement.MAX_TAG_LENGTH,
+                pattern=rf"^[^,{_CONTROL}]*[^\s,{_CONTROL}{_INVISIBLE}][^,{_CONTROL}]*$",
+            ),
+        ]
+    ],
+    AfterValidator(_tags),
+    _documented(maxItems=placement.MAX_TAGS),
+]
+_Position = Annotated[
+    int, Field(ge=0, le=MAX_POSITION, description="Smaller ones stand first. Null: where its creation put it.")
+]
+_TAGS = "Words to find it by."
+_PUBLIC = "Whether it may stand on public pages."
 _FAILURES = "This many failures in a row make it DOWN."
 _SUCCESSES = "This many successes in a row make it UP again."
 _POST_ONLY = "GET and HEAD count for nothing."
@@ -223,6 +285,11 @@ class MonitorCreate(BaseModel):
     failure_keywords: _Keywords = Field([], description=_FAILURE_WORDS)
     start_keywords: _Keywords = Field([], description=_START_WORDS)
     min_gap_seconds: _MinGap | None = None
+    group: _Group | None = None
+    environment: _Environment | None = None
+    tags: _Tags = Field([], description=_TAGS)
+    position: _Position | None = None
+    public: bool = Field(True, description=_PUBLIC)
 
 
 def _patch_schema(schema: dict[str, Any]) -> None:
@@ -254,6 +321,11 @@ class MonitorPatch(BaseModel):
     failure_keywords: _Keywords = Field([], description=_FAILURE_WORDS)
     start_keywords: _Keywords = Field([], description=_START_WORDS)
     min_gap_seconds: _MinGap | None = None
+    group: _Group | None = None
+    environment: _Environment | None = None
+    tags: _Tags = Field([], description=_TAGS)
+    position: _Position | None = None
+    public: bool = Field(True, description=_PUBLIC)
 
 
 FIELDS = tuple(MonitorCreate.model_fields)
@@ -269,6 +341,10 @@ LIMITS: dict[tuple[str, str], tuple[tuple[str, object], ...]] = {
     ("successes_to_up", "range"): (("min", 1), ("max", MAX_IN_A_ROW)),
     ("min_gap_seconds", "range"): (("min", 1), ("max", MAX_SECONDS)),
     **{(name, "keywords"): (("max", MAX_KEYWORDS), ("length", MAX_KEYWORD_LENGTH)) for name in KEYWORDS},
+    ("group", "too-long"): (("max", placement.MAX_GROUP_LENGTH),),
+    ("environment", "too-long"): (("max", placement.MAX_ENVIRONMENT_LENGTH),),
+    ("tags", "tags"): (("max", placement.MAX_TAGS), ("length", placement.MAX_TAG_LENGTH)),
+    ("position", "range"): (("min", 0), ("max", MAX_POSITION)),
     ("webhook_url", "too-long"): (("max", MAX_URL_LENGTH),),
     ("webhook_secret", "secret"): (("min", 24), ("max", 64)),
 }

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import NewMonitor
@@ -41,6 +42,7 @@ _NUMBERS = (
     "failures_to_down",
     "successes_to_up",
     "min_gap_seconds",
+    "position",
 )
 # What an HTML field that was emptied stands for, where the field may be empty.
 _EMPTIED: dict[str, Any] = {
@@ -54,9 +56,14 @@ _EMPTIED: dict[str, Any] = {
     "successes_to_up": 1,
     "post_only": False,
     "min_gap_seconds": None,
+    "group": None,
+    "environment": None,
+    "tags": [],
+    "position": None,
+    "public": True,
 } | {name: [] for name in KEYWORDS}
 # Pydantic's names for the rules that it checks itself; ours have the names of MESSAGES.
-_CODES = {
+CODES = {
     "missing": "missing",
     "string_type": "not-text",
     "string_unicode": "characters",
@@ -119,7 +126,9 @@ def _typed(name: str, text: str) -> Any:
     """Turn the digits of a number's field into a number; what is none is left for the rules to refuse."""
     if name in KEYWORDS:
         return [line.strip() for line in text.splitlines() if line.strip()]
-    if name == "post_only":
+    if name == "tags":
+        return [tag.strip() for tag in text.split(",") if tag.strip()]
+    if name in ("post_only", "public"):
         return {"yes": True, "no": False}.get(text, text)
     return whole_number(text) if name in _NUMBERS and _WHOLE.fullmatch(text) else text
 
@@ -134,14 +143,14 @@ def whole_number(digits: str) -> int:
 def _new_monitor(values: dict[str, Any]) -> NewMonitor:
     if values.get("webhook_secret") == SECRET_MASK:  # there is no secret yet that could stay as it is
         raise Invalid((problem("webhook_secret", "secret", LIMITS["webhook_secret", "secret"]),))
-    changes = _with_rules(values)
-    rules = Rules(**changes.pop("rules", {}))
-    return NewMonitor(**changes, rules=rules)
+    changes = _with_placement(_with_rules(values))
+    rules, placement = Rules(**changes.pop("rules", {})), Placement(**changes.pop("placement", {}))
+    return NewMonitor(**changes, rules=rules, placement=placement)
 
 
 def _changes(values: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in values.items() if (name, value) != ("webhook_secret", SECRET_MASK)}
-    return _with_rules(kept)
+    return _with_placement(_with_rules(kept))
 
 
 def _expectation(model: type[BaseModel], values: Mapping[str, Any]) -> list[FieldProblem]:
@@ -165,15 +174,27 @@ def _with_rules(values: dict[str, Any]) -> dict[str, Any]:
     return values | ({"rules": rules} if rules else {})
 
 
+def _with_placement(values: dict[str, Any]) -> dict[str, Any]:
+    """Put the fields of its place together: `placement` holds the named arguments of `core.placement.Placement`."""
+    placement: dict[str, Any] = {
+        name: values.pop(name) for name in ("group", "environment", "position") if name in values
+    }
+    if "tags" in values:
+        placement["tags"] = tuple(values.pop("tags"))
+    if "public" in values:
+        placement["is_public"] = values.pop("public")
+    return values | ({"placement": placement} if placement else {})
+
+
 def _read_json(model: type[BaseModel], data: object) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Invalid((problem("", "not-object"),))
     fields = (("fields", ", ".join(FIELDS)),)
-    unknown = [problem(_showable(name), "unknown-field", fields) for name in data if name not in FIELDS]
+    unknown = [problem(showable(name), "unknown-field", fields) for name in data if name not in FIELDS]
     return _validate(model, {name: value for name, value in data.items() if name in FIELDS}, also=unknown[:10])
 
 
-def _showable(name: str) -> str:
+def showable(name: str) -> str:
     """Return the name of an unknown field if it looks like one; anything else could be data, and is not repeated."""
     return name if _SHOWABLE_NAME.fullmatch(name) else ""
 
@@ -192,7 +213,7 @@ def _validate(model: type[BaseModel], values: dict[str, Any], *, also: Iterable[
 
 
 def _problem(error: ErrorDetails) -> FieldProblem:
-    field, code = str(error["loc"][0]), _CODES.get(error["type"], error["type"])
+    field, code = str(error["loc"][0]), CODES.get(error["type"], error["type"])
     return problem(field, code, LIMITS.get((field, code), ()))
 
 

@@ -29,7 +29,7 @@ _TAGS = [
     {"name": "History", "description": "When a monitor went up and down, and why."},
     {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
     {"name": "Health", "description": "Whether PulseMon itself does its work."},
-    {"name": "Pages", "description": "For people."},
+    {"name": "Pages", "description": "For people, and what their owner sets of them."},
 ]
 
 StatusName = Literal["UNKNOWN", "UP", "DOWN", "PAUSED"]
@@ -71,6 +71,11 @@ EXAMPLE_MONITOR = {
     "failure_keywords": ["ERROR"],
     "start_keywords": [],
     "min_gap_seconds": None,
+    "group": "Backups",
+    "environment": "prod",
+    "tags": ["nightly", "db"],
+    "position": 1,
+    "public": True,
     "next_expected_at": "2026-03-03T03:00:12.480Z",
     "open_runs": [],
 }
@@ -133,6 +138,11 @@ class MonitorAnswer(BaseModel):
     failure_keywords: list[str]
     start_keywords: list[str]
     min_gap_seconds: int | None = Field(description="A success sooner than this after the last is flagged as early.")
+    group: str | None = Field(description="Under which heading it stands.")
+    environment: str | None
+    tags: list[str]
+    position: int = Field(description="Smaller ones stand first.")
+    public: bool = Field(description="Whether it may stand on public pages.")
     next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
     open_runs: list[OpenRunAnswer]
 

@@ -10,7 +10,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from pulsemon import access, event_log
-from pulsemon.web import panel_actions, panel_insights, panel_pages, panel_record, rendering
+from pulsemon.web import (
+    panel_actions,
+    panel_insights,
+    panel_pages,
+    panel_record,
+    panel_several,
+    rendering,
+    status,
+)
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import (
     SESSION_COOKIE,
@@ -28,7 +36,10 @@ router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 @public_router.api_route("/", methods=["GET", "HEAD"])
 def home(request: Request) -> Response:
-    """Answer with the list, or with the login form where nobody is logged in."""
+    """Answer with the list, or with the login form where nobody is logged in; under a page's host name, with it."""
+    own = status.slug_of_host(request)
+    if own is not None:
+        return status.answer(request, own)
     if has_session(request):
         return panel_pages.list_page(request)
     return _login_page(request)
@@ -155,3 +166,4 @@ async def events(request: Request) -> Response:
 router.include_router(panel_actions.router)
 router.include_router(panel_insights.router)
 router.include_router(panel_record.router)
+router.include_router(panel_several.router)

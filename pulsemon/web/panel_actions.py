@@ -30,11 +30,13 @@ _LARGEST_DELIVERY_ID = 2**63 - 1
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """Return the text fields of a form, whichever way it is encoded; files are refused.
+async def read_fields(
+    request: Request, *, max_fields: int = MAX_FIELDS, max_files: int = 0, max_bytes: int = MAX_FORM_BYTES
+) -> FormData:
+    """Return the fields of a form, whichever way it is encoded.
 
     Raises:
-        HTTPException: 413, it is over 64 KiB; 400, it cannot be read.
+        HTTPException: 413, it is larger than *max_bytes*; 400, it cannot be read.
     """
     length = 0
 
@@ -42,12 +44,17 @@ async def read_form(request: Request) -> dict[str, str]:
         nonlocal length
         message = await request.receive()
         length += len(message.get("body", b""))
-        if length > MAX_FORM_BYTES:
-            raise HTTPException(413, "The form is larger than 64 KiB.")
+        if length > max_bytes:
+            raise HTTPException(413, "The form is too large.")
         return message
 
     capped = Request(request.scope, receive)
-    fields: FormData = await capped.form(max_files=0, max_fields=MAX_FIELDS, max_part_size=MAX_FORM_BYTES)
+    return await capped.form(max_files=max_files, max_fields=max_fields, max_part_size=MAX_FORM_BYTES)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the text fields of a form; files are refused. Raises HTTPException as `read_fields` does."""
+    fields = await read_fields(request)
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon import event_log, monitors, status_page, track_record
+from pulsemon.core.placement import MAX_TAG_LENGTH
 from pulsemon.core.rules import Rules
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import BlindWindow
@@ -28,7 +29,7 @@ from pulsemon.web.site import Site, site_of
 
 PAGE_SIZE = 100
 # Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
-_LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**31 - 1
 NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
 # The seconds behind the buttons beside the interval's field.
 PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
@@ -46,6 +47,12 @@ DONE = {
     "again": N_("The message is on its way again."),
     "excluded": N_("The outage counts for nothing from now on. The history stays as it is."),
     "counted": N_("That time counts again."),
+    "paused-several": N_("Paused those that you selected. Pings are kept, and nothing is judged."),
+    "resumed-several": N_("Resumed those that you selected. Their next pings turn them green."),
+    "tagged": N_("Tagged those that you selected."),
+    "deleted-several": N_("Deleted those that you selected. Their slugs are free again."),
+    "none-selected": N_("Nothing was selected, so nothing was changed."),
+    "arranged": N_("The order is saved."),
 }
 
 
@@ -72,19 +79,20 @@ class Line:
 
 def find(site: Site, monitor_id: int) -> View:
     """Return the monitor that an address names. Raises NotFound."""
-    if not 0 < monitor_id <= _LARGEST_ID:
+    if not 0 < monitor_id <= LARGEST_ID:
         raise NotFound("There is no such monitor.")
     return monitors.get(site.database, monitors.by_id(monitor_id))
 
 
 def list_values(request: Request) -> dict[str, Any]:
-    """Return what the list shows: filtered by `?q=` and `?state=`, worst first, then by name, one page of it."""
+    """Return the list: what `?q=`, `?tag=` and `?state=` leave, worst first, then by name, one page of it."""
     site = site_of(request)
     now = site.now()
     views, _ = monitors.list_all(site.database)
     wanted = request.query_params.get("q", "").strip()[:200]
     state = request.query_params.get("state", "")
-    found = [(view, view.shown(now=now)) for view in views if _matches(view, wanted.casefold())]
+    tag = request.query_params.get("tag", "").strip()[:MAX_TAG_LENGTH]
+    found = [(view, view.shown(now=now)) for view in views if _matches(view, wanted.casefold(), tag)]
     counts = {kind: sum(shown is kind for _, shown in found) for kind in WORST_FIRST}
     if state in counts:
         found = [(view, shown) for view, shown in found if shown == state]
@@ -102,14 +110,19 @@ def list_values(request: Request) -> dict[str, Any]:
         "found_count": len(found),
         "q": wanted,
         "state": state,
+        "tag": tag,
         "page_number": number,
         "last_page": last,
         "blind": _blind_window(site.database, [shown for _, shown in part]),
     }
 
 
-def _matches(view: View, wanted: str) -> bool:
-    return wanted in view.name.casefold() or wanted in view.slug.casefold()
+def _matches(view: View, wanted: str, tag: str) -> bool:
+    place = view.placement
+    if tag and tag not in place.tags:
+        return False
+    texts = (view.name, view.slug, place.group or "", place.environment or "", *place.tags)
+    return any(wanted in text.casefold() for text in texts)
 
 
 def _page_number(request: Request, count: int) -> tuple[int, int]:
@@ -190,6 +203,10 @@ def fields_of(view: View) -> dict[str, str]:
         "failures_to_down": str(view.failures_to_down),
         "successes_to_up": str(view.successes_to_up),
         **_fields_of_rules(view.rules),
+        "group": view.placement.group or "",
+        "environment": view.placement.environment or "",
+        "tags": ", ".join(view.placement.tags),
+        "public": "yes" if view.placement.is_public else "no",
     }
 
 

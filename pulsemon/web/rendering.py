@@ -25,8 +25,9 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
+from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.track_record import Outage
-from pulsemon.web import schedule_words
+from pulsemon.web import markdown, schedule_words, wall_clock
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
 
@@ -117,6 +118,8 @@ _REFUSALS = (
     N_("This monitor has no webhook to send it to."),
     N_("A monitor with this slug exists already."),
     N_("This monitor has too many corrections."),
+    TOO_MANY_TAGS,
+    UNUSABLE_TAGS,
 )
 
 
@@ -273,9 +276,9 @@ def bytes_in_words(count: int) -> str:
     return f"{count} B" if count < 1_000 else f"{count / 1_000:.1f} kB"
 
 
-def list_link(q: str, state: str, number: int = 1) -> str:
-    """Return the address of the list with these filters, on this page of it."""
-    kept = {"q": q, "state": state, "page": str(number) if number > 1 else ""}
+def list_link(q: str, state: str, number: int = 1, *, tag: str = "", done: str = "") -> str:
+    """Return the address of the list with these filters, on this page of it, saying what was done."""
+    kept = {"q": q, "state": state, "tag": tag, "page": str(number) if number > 1 else "", "done": done}
     query = urlencode({name: value for name, value in kept.items() if value})
     return f"/?{query}" if query else "/"
 
@@ -306,6 +309,7 @@ def environment(locale: str) -> Environment:
     # The extension adds these methods when it is loaded; the stubs do not know it.
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals |= {"asset": asset, "locale": locale, "Shown": Shown, "list_link": list_link}
+    made.filters |= {"markdown": markdown.to_html, "clock_in": wall_clock.clock_in, "moment_in": wall_clock.moment_in}
     made.filters |= {"iso": iso, "utc": utc, "clock_time": clock_time, "size": bytes_in_words}
     return made
 

@@ -50,6 +50,8 @@ class Site:
     # Two, so that a script with an old token does not close the login form for whoever shares its address.
     logins: Throttle = field(default_factory=lambda: Throttle("login"))
     tokens: Throttle = field(default_factory=lambda: Throttle("header"))
+    # Of public pages.
+    passwords: Throttle = field(default_factory=lambda: Throttle("page"))
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""
@@ -68,6 +70,12 @@ def is_host(text: str) -> bool:
         return bool(name) and set(name.lower()) <= set("0123456789abcdef:.") and (not port or port.isdigit())
     is_name = bool(name) and name.isascii() and all(each.isalnum() or each in "-._" for each in name)
     return is_name and len(text) <= 260 and (":" not in text or port.isdigit())
+
+
+def host_of(connection: HTTPConnection) -> str:
+    """Return the host name that was asked for, in lower case and without its port."""
+    host = connection.headers.get("host", "").lower()
+    return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
 def site_of(connection: HTTPConnection) -> Site:

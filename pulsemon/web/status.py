@@ -1,32 +1,32 @@
-"""The public status page: one snapshot for everybody, never more than a second old while the database answers.
+"""The public pages: one snapshot for everybody and for every page, never more than a second old while the database
+answers.
 
-The page is rendered and compressed once for a snapshot and a language. When the database is away the last good
-snapshot is shown with its age.
+A page is rendered and compressed once for a snapshot and a language. When the database is away the last good
+snapshot is shown with its age. A page with a password shows nothing without it: see `page_lock`.
 """
 
 from __future__ import annotations
 
-import base64
 import gzip
 import hashlib
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from pulsemon import status_page
+from pulsemon import pages, status_page
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
-from pulsemon.errors import Unavailable
+from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
-from pulsemon.status_page import PublicPage
-from pulsemon.web import rendering
-from pulsemon.web.security import CSP, PublicRoute
-from pulsemon.web.site import Site, site_of
+from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicMonitor, PublicPage
+from pulsemon.web import page_lock, page_look, rendering, schedule_words
+from pulsemon.web.security import PublicRoute
+from pulsemon.web.site import Site, host_of, site_of
 
 router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 
@@ -37,29 +37,32 @@ BURST = timedelta(seconds=0.1)
 # While somebody else reads anew (or the database hangs) nobody waits longer than this for him.
 PATIENCE_SEC = 1.0
 # An old snapshot is rendered anew every second of its age.
-MAX_RENDERED = 2 * len(LOCALES)
-_STYLE = (rendering.TEMPLATES / "status.css").read_text(encoding="utf-8").strip()
+MAX_RENDERED = 32 * len(LOCALES)
+# More names in the sentence on top say nothing that their number does not.
+MAX_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One page as bytes, ready to send."""
+    """One page as bytes, ready to send, and the policy that lets its style pass."""
 
     plain: bytes
     zipped: bytes
     etag: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the database said at `page.at`; `blind` is when PulseMon could not see, where the page needs it.
+    """What the database said at `public.at`; `blind` is when PulseMon could not see, where a page needs it.
 
-    Its pages are kept with it, by language and age, so that an older snapshot's page can never pass for a newer one's.
+    Its pages are kept with it, by slug, language and age, so that an older snapshot's page can never pass for a newer
+    one's.
     """
 
-    page: PublicPage
+    public: Public
     blind: tuple[datetime, datetime] | None
-    rendered: dict[tuple[str, int], Rendered] = field(default_factory=dict)
+    rendered: dict[tuple[str, str, int], Rendered] = field(default_factory=dict)
 
 
 class Board:
@@ -88,51 +91,77 @@ class Board:
         now, held = self._site.now(), self._snapshot
         if self._failed_at is not None and timedelta(0) <= now - self._failed_at < FRESH:
             return True
-        if held is None or not timedelta(0) <= now - held.page.at < FRESH:
+        if held is None or not timedelta(0) <= now - held.public.at < FRESH:
             return False
-        return self._mark == self._site.live.mark or now - held.page.at < BURST
+        return self._mark == self._site.live.mark or now - held.public.at < BURST
 
     def _read(self) -> None:
         self._mark = self._site.live.mark
         try:
-            page = status_page.read_page(self._site.database, now=self._site.now())
-            blind = status_page.last_blind_window(self._site.database) if page.count(Shown.BLIND) else None
-            self._snapshot, self._failed_at = Snapshot(page, blind), None
+            public = status_page.read_public(self._site.database, now=self._site.now())
+            is_blind = any(each.shown is Shown.BLIND for each in public.monitors)
+            blind = status_page.last_blind_window(self._site.database) if is_blind else None
+            self._snapshot, self._failed_at = Snapshot(public, blind), None
         except Unavailable:
             self._failed_at = self._site.now()
 
-    def rendered(self, snapshot: Snapshot | None, locale: str) -> Rendered:
-        """Return the page for *snapshot* in one language, made once while it lasts."""
+    def rendered(self, snapshot: Snapshot | None, locale: str, slug: str = MAIN) -> Rendered:
+        """Return a page for *snapshot* in one language, made once while it lasts. Raises NotFound."""
         if snapshot is None:
-            return _render(self._site, None, locale, 0)
-        age_sec = max(0, int((self._site.now() - snapshot.page.at).total_seconds()))
+            return _render(self._site, None, None, locale, 0)
+        page = snapshot.public.page(slug)
+        if page is None:
+            raise NotFound("There is no such page.")
+        age_sec = max(0, int((self._site.now() - page.at).total_seconds()))
         kept = snapshot.rendered
-        found = kept.get((locale, age_sec))
+        found = kept.get((slug, locale, age_sec))
         if found is None:
-            found = _render(self._site, snapshot, locale, age_sec)
+            found = _render(self._site, snapshot, page, locale, age_sec)
             if len(kept) >= MAX_RENDERED:
                 kept.clear()
-            kept[locale, age_sec] = found
+            kept[slug, locale, age_sec] = found
         return found
 
 
-def _render(site: Site, snapshot: Snapshot | None, locale: str, age_sec: int) -> Rendered:
-    is_old = snapshot is not None and age_sec > 2
+def _render(site: Site, snapshot: Snapshot | None, page: PublicPage | None, locale: str, age_sec: int) -> Rendered:
+    is_old = page is not None and age_sec > 2
+    look = MAIN_LOOK if page is None else page.look
+    style = page_look.style_of(look.accent)
+    overall = _overall(page)
     html = rendering.render(
         "status.html",
         locale=locale,
-        now=site.now() if snapshot is None or is_old else snapshot.page.at,
-        title=site.settings.public_status_title,
-        style=_STYLE,
-        snapshot=snapshot,
-        overall=_overall(snapshot),
-        sentence=translator(locale).gettext(_SENTENCES[_overall(snapshot)]),
+        now=site.now() if page is None or is_old else page.at,
+        title=look.title or site.settings.public_status_title,
+        style=style,
+        look=look,
+        page=page,
+        blind=None if snapshot is None else snapshot.blind,
+        overall=overall,
+        sentence=translator(locale).gettext(_SENTENCES[overall]),
+        named=[] if page is None else [each for each in page.monitors if each.shown is Shown.DOWN],
+        max_named=MAX_NAMED,
+        # No ids: a gap between them would tell of what is private.
+        numbers={} if page is None else {each.id: number for number, each in enumerate(page.monitors, 1)},
+        rhythm=_Rhythm(locale),
         age_sec=age_sec,
         is_old=is_old,
     )
     plain = html.encode()
     etag = f'"{hashlib.sha256(plain).hexdigest()[:24]}"'
-    return Rendered(plain, gzip.compress(plain, 6, mtime=0), etag)
+    return Rendered(plain, gzip.compress(plain, 6, mtime=0), etag, page_look.policy_of(style))
+
+
+class _Rhythm:
+    """When pings are expected, in words: those of a schedule, '' where the interval says it."""
+
+    def __init__(self, locale: str) -> None:
+        self._locale = locale
+
+    def __call__(self, monitor: PublicMonitor) -> str:
+        if monitor.calendar is None:
+            return ""
+        return schedule_words.sentence(monitor.calendar, locale=self._locale)
 
 
 _SENTENCES = {
@@ -147,11 +176,10 @@ _SENTENCES = {
 }
 
 
-def _overall(snapshot: Snapshot | None) -> str:
+def _overall(page: PublicPage | None) -> str:
     """Return the key of the one sentence on top."""
-    if snapshot is None:
+    if page is None:
         return "none"
-    page = snapshot.page
     down = page.count(Shown.DOWN)
     working = page.count(Shown.UP, Shown.LATE)
     if not page.monitors:
@@ -163,13 +191,6 @@ def _overall(snapshot: Snapshot | None) -> str:
     if page.count(Shown.LATE):
         return "late"
     return "up" if working else "waiting"
-
-
-@cache
-def _policy() -> str:
-    """The page carries its own style: one block, named by its hash, and nothing else inline."""
-    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    return CSP.replace("style-src 'self'", f"style-src 'self' 'sha256-{digest}'")
 
 
 _making = threading.Lock()
@@ -188,13 +209,85 @@ def board_of(request: Request) -> Board:
 @router.api_route("/status", methods=["GET", "HEAD"])
 def status(request: Request) -> Response:
     """Answer with the page, 200 whatever the database does."""
+    return answer(request, MAIN)
+
+
+@router.api_route("/status/{slug}", methods=["GET", "HEAD"])
+def status_of(request: Request, slug: str) -> Response:
+    """Answer with one of the other pages; 404 where there is none."""
+    if slug == MAIN:
+        return RedirectResponse("/status", status_code=303)
+    return answer(request, slug)
+
+
+@router.post("/status")
+def unlock(request: Request, form: Annotated[dict[str, str], Depends(page_lock.read_password)]) -> Response:
+    """Open the page for whoever knows its password."""
+    return _unlock(request, MAIN, form)
+
+
+@router.post("/status/{slug}")
+def unlock_other(
+    request: Request, slug: str, form: Annotated[dict[str, str], Depends(page_lock.read_password)]
+) -> Response:
+    """Open one of the other pages."""
+    return _unlock(request, slug, form)
+
+
+@router.api_route("/status/{slug}/logo", methods=["GET", "HEAD"])
+def logo(request: Request, slug: str) -> Response:
+    """Give a page's picture to whoever may see the page."""
+    look = _look(request, slug)
+    if look is None or look.logo_digest is None or not page_lock.is_open(request, look):
+        raise NotFound("This page has no logo.")
+    media_type, content = pages.logo(site_of(request).database, slug)
+    # Its address bears a hash of it; one that needs a password is for nobody's shared cache.
+    kept = "private, max-age=3600" if look.password_hash else "public, max-age=86400"
+    return Response(content, media_type=media_type, headers={"cache-control": kept})
+
+
+def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
+    look = _look(request, slug)
+    if look is None:
+        raise NotFound("There is no such page.")
+    return page_lock.unlock(request, look, form.get("password", ""), path=_path(request, look))
+
+
+def _look(request: Request, slug: str) -> Look | None:
+    snapshot = board_of(request).snapshot()
+    if snapshot is None:
+        raise Unavailable("the database has not answered yet")
+    return snapshot.public.looks.get(slug)
+
+
+def _path(request: Request, look: Look) -> str:
+    """Return where the page stands for this reader: `/` under its own host name."""
+    if look.host is not None and look.host == host_of(request):
+        return "/"
+    return "/status" if look.slug == MAIN else f"/status/{look.slug}"
+
+
+def slug_of_host(request: Request) -> str | None:
+    """Return the page that the request's host name belongs to, if any."""
+    snapshot = board_of(request).snapshot()
+    return None if snapshot is None else snapshot.public.slug_of_host(host_of(request))
+
+
+def answer(request: Request, slug: str) -> Response:
+    """Answer with a page, or with the question for its password. Raises NotFound."""
     board = board_of(request)
-    locale = rendering.locale_of(request)
-    rendered = board.rendered(board.snapshot(), locale)
+    snapshot = board.snapshot()
+    look = MAIN_LOOK if snapshot is None else snapshot.public.looks.get(slug)
+    if look is None:
+        raise NotFound("There is no such page.")
+    if not page_lock.is_open(request, look):
+        return page_lock.question(request, look)
+    locale = look.language or rendering.locale_of(request)
+    rendered = board.rendered(snapshot, locale, slug)
     headers = {
-        "content-security-policy": _policy(),
+        "content-security-policy": rendered.policy,
         "etag": rendered.etag,
-        "cache-control": "no-cache",
+        "cache-control": "private, no-cache" if look.password_hash else "no-cache",
         "vary": "Accept-Encoding",
     }
     if _names(request.headers.get("if-none-match", ""), rendered.etag):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ _log = log.get(__name__)
 # What is judged of an address in a minute, by the way in. Ten are enough for a person with several tokens in mind. A
 # program with a token that was replaced tries more often, and whoever shares its address should not suffer for it. To
 # a guesser of 192 bits either is nothing.
-WRONG_TOKENS = {"login": parse("10/minute"), "header": parse("60/minute")}
+WRONG_TOKENS = {"login": parse("10/minute"), "page": parse("10/minute"), "header": parse("60/minute")}
 # Behind a trusted proxy the address is what the proxy says; no address is longer.
 _MAX_ADDRESS = 64
 
@@ -47,13 +48,17 @@ class Throttle:
 
     def judge(self, given: str, expected: str, *, host: str, now: datetime) -> Verdict:
         """Compare a token that came from *host*, unless too many wrong ones came from there before."""
+        return self.judge_by(lambda: access.is_admin_token(given, expected), host=host, now=now)
+
+    def judge_by(self, compare: Callable[[], bool], *, host: str, now: datetime) -> Verdict:
+        """Ask *compare* whether what came from *host* is right, under the same rule."""
         guesser = _network(host)
         # One at a time: tries that arrive together must not all pass before the first is counted.
         with self._lock:
             if not self._limiter.test(self._allowed, guesser):
                 reset_at = self._limiter.get_window_stats(self._allowed, guesser).reset_time
                 return Verdict(is_right=False, wait_sec=max(1, int(reset_at - now.timestamp()) + 1))
-            is_right = access.is_admin_token(given, expected)
+            is_right = compare()
             if not is_right:
                 self._limiter.hit(self._allowed, guesser)
                 # Only what is judged: guessing does not fill the disk.

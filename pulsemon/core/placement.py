@@ -1,0 +1,95 @@
+"""Where a monitor stands among the others: group, environment, tags, position, and whether strangers may see it.
+
+The order is the owner's: by position, and groups in the order of their first members. Functions return ids in their
+new order; whoever stores it numbers them from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+MAX_GROUP_LENGTH = 60
+MAX_ENVIRONMENT_LENGTH = 40
+MAX_TAGS, MAX_TAG_LENGTH = 20, 40
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One monitor's place. `position` None: where its creation put it, after all that exist."""
+
+    group: str | None = None
+    environment: str | None = None
+    tags: tuple[str, ...] = ()
+    position: int | None = None
+    is_public: bool = True
+
+
+NOWHERE_SPECIAL = Placement()
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What an order is made of: who, and in which group."""
+
+    id: int
+    group: str | None
+
+
+def grouped(items: Iterable[T], group_of: Callable[[T], str | None]) -> list[tuple[str | None, list[T]]]:
+    """Return *items*, which come in their order, by group; a group stands where its first member does."""
+    found: dict[str | None, list[T]] = {}
+    for each in items:
+        found.setdefault(group_of(each), []).append(each)
+    return list(found.items())
+
+
+def step(seats: Sequence[Seat], moved: int, *, by: int) -> list[int]:
+    """Return the order after one seat moved up (-1) or down (1) inside its group; at the end of it nothing moves."""
+    return _flat([(group, _stepped(members, moved, by)) for group, members in _by_group(seats)])
+
+
+def put_before(seats: Sequence[Seat], moved: int, other: int | None) -> list[int]:
+    """Return the order with *moved* in front of *other*, or behind its whole group; in another group nothing moves."""
+    groups = {each.id: each.group for each in seats}
+    if moved not in groups or moved == other or (other is not None and groups.get(other, other) != groups[moved]):
+        return _flat(_by_group(seats))
+    return _flat([(group, _put(members, moved, other)) for group, members in _by_group(seats)])
+
+
+def step_group(seats: Sequence[Seat], moved: str | None, *, by: int) -> list[int]:
+    """Return the order after a whole group moved up (-1) or down (1)."""
+    groups = _by_group(seats)
+    names = [name for name, _ in groups]
+    return _flat([groups[names.index(name)] for name in _stepped(names, moved, by)])
+
+
+def _by_group(seats: Sequence[Seat]) -> list[tuple[str | None, list[int]]]:
+    return [(group, [each.id for each in members]) for group, members in grouped(seats, lambda each: each.group)]
+
+
+def _flat(groups: Iterable[tuple[str | None, list[int]]]) -> list[int]:
+    return [each for _, members in groups for each in members]
+
+
+def _stepped(members: list[T], moved: T, by: int) -> list[T]:
+    if moved not in members:
+        return members
+    here = members.index(moved)
+    there = here + by
+    if not 0 <= there < len(members):
+        return members
+    swapped = list(members)
+    swapped[here], swapped[there] = swapped[there], swapped[here]
+    return swapped
+
+
+def _put(members: list[int], moved: int, other: int | None) -> list[int]:
+    if moved not in members:
+        return members
+    rest = [each for each in members if each != moved]
+    place = rest.index(other) if other in rest else len(rest)
+    return [*rest[:place], moved, *rest[place:]]

@@ -1,0 +1,15 @@
+"""The mark by which open panels, on every node, notice an edit."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import Connection
+
+from pulsemon.db.tables import Meta
+from pulsemon.db.upsert import upsert
+
+
+def mark_changed(connection: Connection) -> None:
+    """Move the mark, in the transaction of the edit."""
+    upsert(connection, Meta, "key", {"key": "edits", "value": secrets.token_hex(8)})

@@ -1,0 +1,62 @@
+"""Monitors' places, read with them and written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from pulsemon.core.placement import Placement, Seat
+from pulsemon.db.page_tables import PlacementRow
+from pulsemon.db.tables import Monitor
+from pulsemon.db.upsert import upsert
+
+# By the names of `core.placement.Placement`.
+_COLUMN_NAMES = {
+    "group": "group_name",
+    "environment": "environment",
+    "tags": "tags",
+    "position": "position",
+    "is_public": "is_public",
+}
+POSITION: ColumnElement[int] = func.coalesce(PlacementRow.position, Monitor.id)
+IS_PUBLIC: ColumnElement[bool] = func.coalesce(PlacementRow.is_public, True)
+# What `placement` reads; the query joins `OF_MONITOR` from outside.
+COLUMNS: tuple[Any, ...] = (
+    PlacementRow.group_name,
+    PlacementRow.environment,
+    PlacementRow.tags,
+    POSITION.label("position"),
+    IS_PUBLIC.label("is_public"),
+)
+OF_MONITOR: ColumnElement[bool] = PlacementRow.monitor_id == Monitor.id
+
+
+def placement(row: Any) -> Placement:
+    """Read the place of a row that holds `COLUMNS`; its position is the one that counts."""
+    return Placement(row.group_name, row.environment, row.tags, row.position, bool(row.is_public))
+
+
+def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) -> None:
+    """Write what changes of a monitor's place, by the names of `Placement`."""
+    columns = {_COLUMN_NAMES[name]: value for name, value in changes.items()}
+    if columns:
+        upsert(connection, PlacementRow, "monitor_id", {"monitor_id": monitor_id, **columns})
+
+
+def seats(connection: Connection) -> list[Seat]:
+    """Return every monitor in the order of its owner."""
+    query = (
+        select(Monitor.id, PlacementRow.group_name).outerjoin(PlacementRow, OF_MONITOR).order_by(POSITION, Monitor.id)
+    )
+    return [Seat(monitor_id, group) for monitor_id, group in connection.execute(query)]
+
+
+def save_order(connection: Connection, ids: Sequence[int]) -> None:
+    """Number the monitors from 1 in this order; only those that moved are written."""
+    query = select(Monitor.id, POSITION).outerjoin(PlacementRow, OF_MONITOR)
+    before = {row.id: row[1] for row in connection.execute(query)}
+    for number, monitor_id in enumerate(ids, 1):
+        if before.get(monitor_id) not in (None, number):
+            save(connection, monitor_id, {"position": number})

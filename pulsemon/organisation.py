@@ -1,0 +1,48 @@
+"""The owner's order of the monitors, and tags for several at once. Each function is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import select
+
+from pulsemon.core.placement import MAX_TAGS, Seat
+from pulsemon.core.texts import N_
+from pulsemon.db import Database, placements
+from pulsemon.db.marks import mark_changed
+from pulsemon.db.page_tables import PlacementRow
+from pulsemon.db.tables import Monitor
+from pulsemon.errors import Conflict
+
+TOO_MANY_TAGS = N_("A monitor may have at most 20 tags, and one of these would have more. Nothing was changed.")
+
+UNUSABLE_TAGS = N_("Write the tags to add: at most 20, of 1 to 40 characters each, with commas between them.")
+
+
+def rearrange(database: Database, decide: Callable[[Sequence[Seat]], list[int]]) -> None:
+    """Store the order that *decide* makes of the present one; see `core.placement`."""
+    with database.write() as connection:
+        placements.save_order(connection, decide(placements.seats(connection)))
+        mark_changed(connection)
+
+
+def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> None:
+    """Give every monitor of *ids* the *tags* that it lacks. Ids without a monitor are passed over.
+
+    Raises:
+        Conflict: one would have too many; nothing was changed.
+    """
+    with database.write() as connection:
+        query = (
+            select(Monitor.id, PlacementRow.tags)
+            .outerjoin(PlacementRow, placements.OF_MONITOR)
+            .where(Monitor.id.in_(ids))
+            .order_by(Monitor.id)
+            .with_for_update(of=Monitor)
+        )
+        for monitor_id, before in connection.execute(query).all():
+            together = tuple(dict.fromkeys([*before, *tags]))
+            if len(together) > MAX_TAGS:
+                raise Conflict(TOO_MANY_TAGS)
+            placements.save(connection, monitor_id, {"tags": together})
+        mark_changed(connection)

@@ -1,0 +1,104 @@
+"""A public page's password: the question, the tries, and the cookie that opens this page and no other.
+
+The cookie holds the page's id, a fingerprint of the password as it is kept and an end, signed: a new password closes
+the page for everybody who knew the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
+
+from fastapi import HTTPException
+from itsdangerous import BadSignature, Signer
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon.core import passwords
+from pulsemon.status_page import MAIN, Look
+from pulsemon.web import page_look, rendering
+from pulsemon.web.site import Site, site_of
+
+LIFETIME = timedelta(days=7)
+_MAX_BODY_BYTES = 4_096
+
+
+async def read_password(request: Request) -> dict[str, str]:
+    """Return the fields of the question's form. Raises HTTPException: 413, it is larger than any password."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > _MAX_BODY_BYTES:
+            raise HTTPException(413, "The form is too large.", headers={"connection": "close"})
+    return dict(parse_qsl(received.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def is_open(request: Request, look: Look) -> bool:
+    """Return whether this reader may see the page: it has no password, or the cookie says that it was given."""
+    if look.password_hash is None:
+        return True
+    site = site_of(request)
+    try:
+        text = _signer(site).unsign(request.cookies.get(_cookie_name(look), "")).decode()
+        page_id, fingerprint, end = text.split(".")
+        ends_at = datetime.fromtimestamp(int(end), UTC)
+    except (BadSignature, ValueError, OverflowError, OSError):
+        return False
+    return (page_id, fingerprint) == (str(look.id), _fingerprint(look)) and site.now() < ends_at
+
+
+def question(request: Request, look: Look, *, status_code: int = 200, wait_sec: int = 0) -> Response:
+    """Answer with a page that asks for the password and tells nothing else."""
+    style = page_look.style_of(None)
+    response = rendering.page(
+        request,
+        "password.html",
+        status_code=status_code,
+        style=style,
+        action="/status" if look.slug == MAIN else f"/status/{look.slug}",
+        is_wrong=status_code == 401,
+        wait_sec=wait_sec,
+    )
+    response.headers["content-security-policy"] = page_look.policy_of(style)
+    return response
+
+
+def unlock(request: Request, look: Look, given: str, *, path: str) -> Response:
+    """Judge a password and lead to the page at *path*, or ask again; ten wrong ones a minute and address are judged."""
+    kept = look.password_hash
+    if kept is None:
+        return RedirectResponse(path, status_code=303)
+    site = site_of(request)
+    host = request.client.host if request.client else ""
+    verdict = site.passwords.judge_by(lambda: passwords.matches(given, kept), host=host, now=site.now())
+    if verdict.wait_sec:
+        response = question(request, look, status_code=429, wait_sec=verdict.wait_sec)
+        response.headers["retry-after"] = str(verdict.wait_sec)
+        return response
+    if not verdict.is_right:
+        return question(request, look, status_code=401)
+    response = RedirectResponse(path, status_code=303)
+    end = int((site.now() + LIFETIME).timestamp())
+    response.set_cookie(
+        _cookie_name(look),
+        _signer(site).sign(f"{look.id}.{_fingerprint(look)}.{end}").decode(),
+        max_age=int(LIFETIME.total_seconds()),
+        path=path,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def _cookie_name(look: Look) -> str:
+    return f"pulsemon_page_{look.id}"
+
+
+def _fingerprint(look: Look) -> str:
+    return hashlib.sha256((look.password_hash or "").encode()).hexdigest()[:16]
+
+
+def _signer(site: Site) -> Signer:
+    return Signer(site.session_secret, salt="pulsemon.page", digest_method=hashlib.sha256, key_derivation="hmac")
