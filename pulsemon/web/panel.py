@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from pulsemon import access, event_log
-from pulsemon.web import panel_actions, panel_insights, panel_pages, panel_several, rendering, status
+from pulsemon.web import panel_actions, panel_insights, panel_pages, panel_public, panel_several, rendering, status
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import (
     SESSION_COOKIE,
@@ -158,3 +158,4 @@ async def events(request: Request) -> Response:
 router.include_router(panel_actions.router)
 router.include_router(panel_insights.router)
 router.include_router(panel_several.router)
+router.include_router(panel_public.router)

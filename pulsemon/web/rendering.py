@@ -25,6 +25,7 @@ from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
+from pulsemon.pages import MAIN_STAYS
 from pulsemon.track_record import Turn
 from pulsemon.web import markdown, wall_clock
 from pulsemon.web.fields import MESSAGES
@@ -109,6 +110,7 @@ _REFUSALS = (
     N_("A monitor with this slug exists already."),
     TOO_MANY_TAGS,
     UNUSABLE_TAGS,
+    MAIN_STAYS,
 )
 
 

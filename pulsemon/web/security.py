@@ -1,8 +1,8 @@
 """Who may reach which route, and the headers that every answer carries.
 
 Every route is of one of the classes below, and `web.app` refuses to start with another: a route without a declared
-access rule cannot exist. Paths below `/api/monitors`, `/api/history`, `/api/keys` and `/api/pages` are closed as a whole, so that
-not even a 404 answers without the token.
+access rule cannot exist. Paths below `/api/monitors`, `/api/history`, `/api/keys` and
+`/api/pages` are closed as a whole, so that not even a 404 answers without the token.
 """
 
 from __future__ import annotations
