@@ -240,7 +240,7 @@ def read_facts(
     maintained = maintenance_spans(connection, ids, start, now)
     return {
         each.id: Facts(
-            changes.get(each.id) or [Change(each.created_at, each.status)],
+            changes[each.id] if each.id in changes else [Change(each.created_at, each.status)],
             unseen.get(each.id, []) + _open_span(each, now),
             maintained.get(each.id, ()),
             excluded.get(each.id, ()),
