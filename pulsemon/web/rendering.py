@@ -212,6 +212,10 @@ class Words:
         """Return a calendar day."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
 
+    def moment(self, local: datetime) -> str:
+        """Return a day and a time of day, as the clock of its own zone shows them."""
+        return f"{self.day(local)} {local:%H:%M:%S}"
+
     def change(self, event: ChangeEvent | Outage) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""
         if event.cause is None:
