@@ -2,7 +2,7 @@
 
 ping writer   thread   group_commit    batches of pings to disk
 evaluation    thread   evaluation      deadlines, heartbeat, blind windows, full sweep
-housekeeping  thread   housekeeping    retention, in small batches
+housekeeping  thread   housekeeping    retention and daily sums (roll_ups), in small batches
 dispatching   task     dispatching     messages out
 pulse         task     here            proves that the event loop runs; 503 for pings that wait too long
 watch         task     here            tells open panels what other nodes changed
@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pulsemon import __version__, clock, evaluator, housekeeping, log, monitors, pings
+from pulsemon import __version__, clock, evaluator, housekeeping, log, monitors, pings, roll_ups
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.dispatching import Dispatching
@@ -257,15 +257,18 @@ class Loops:
                 _log.exception("housekeeping.failed")
 
     def _clean_once(self, cursor: int, now: datetime) -> int:
-        """Remove what retention says, until nothing is left or the process stops; return where to go on."""
+        """Sum up days and remove what retention says, until all is done or the process stops; return where to go on."""
         before = now - timedelta(days=self._settings.ping_retention_days)
-        steps: list[Callable[[], housekeeping.Progress]] = [
-            lambda: housekeeping.remove_old_pings(self._database, before=before),
-            lambda: housekeeping.remove_doomed_pings(self._database),
-            lambda: housekeeping.remove_old_messages(self._database, now=now),
+        zone = self._settings.availability_timezone
+        steps: list[Callable[[], bool]] = [
+            lambda: roll_ups.roll_up(self._database, timezone=zone, now=now),
+            lambda: roll_ups.remove_other_zones(self._database, timezone=zone),
+            lambda: housekeeping.remove_old_pings(self._database, before=before).is_more,
+            lambda: housekeeping.remove_doomed_pings(self._database).is_more,
+            lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
         ]
         for step in steps:
-            while step().is_more and not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
+            while step() and not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
                 pass
         while not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
             keep = self._settings.ping_retention_count

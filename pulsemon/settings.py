@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
 
 # The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
     upstream_heartbeat_url: str = Field(default="", description="asked for every minute while PulseMon works")
     default_locale: Locale = Field(default=Locale.EN, description="language when the reader names none")
+    availability_timezone: str = Field(default="UTC", description="whose days availability is counted by")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="least level that is logged")
     log_format: LogFormat = Field(default=LogFormat.CONSOLE, description="form of a log line")
     allow_unsafe_database: bool = Field(default=False, description="start on a database that may lose acked pings")
@@ -156,6 +158,13 @@ class Settings(BaseSettings):
         if not _ORIGIN.fullmatch(value):
             raise ValueError("scheme and host without a path, such as https://status.example.org")
         return value.rstrip("/").lower()
+
+    @field_validator("availability_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zone_names():
+            raise ValueError("an IANA time zone, such as UTC, America/Sao_Paulo or Europe/Lisbon")
+        return value
 
     @field_validator("upstream_heartbeat_url")
     @classmethod

@@ -37,6 +37,7 @@ CHECKS = [
     judged.missing_required_header,
     judged.unsupported_method,
 ]
+SPAN = {"started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T01:00:00Z", "reason": "a test"}
 # Bodies have many more ways to be wrong than the rest.
 EXAMPLES = {True: 50, False: 15}
 
@@ -53,7 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_answers_are_those_that_are_described(server: Server, operation: Any) -> None:
     answered: set[int] = set()
     slug = f"job-{OPERATIONS.index(operation)}"
-    known = {"slug": slug, "token": server.create(slug=slug)["token"]}
+    known = {"slug": slug, "token": server.create(slug=slug)["token"], "correction_id": correct(server, slug)}
     requests.post(f"{server.url}/api/pages", json={"slug": slug}, headers=server.headers)
 
     @settings(
@@ -80,6 +81,14 @@ def test_answers_are_those_that_are_described(server: Server, operation: Any) ->
     assert any(200 <= status < 300 for status in answered), "no request got as far as the good answer"
 
 
+def correct(server: Server, slug: str) -> str:
+    """Make a correction and return its id."""
+    answer = requests.post(
+        f"{server.url}/api/monitors/{slug}/corrections", json=SPAN, headers=server.headers, timeout=60
+    )
+    return str(answer.json()["id"])
+
+
 def requests_of(operation: Any, known: dict[str, str]) -> st.SearchStrategy[Case]:
     """Return requests that keep the description, for what exists and for what does not, and such that break it."""
     good = operation.as_strategy(GenerationMode.POSITIVE)
@@ -99,6 +108,7 @@ def without_what_no_schema_says(case: Case) -> Case:
     """Take out what the rules refuse and JSON Schema cannot express.
 
     Whole numbers are written as such, a cursor is one that was given out, and a mask stands for a secret that exists.
+    A span ends after it begins, and in the past.
     """
     if isinstance(case.body, dict):
         for name in ("monitors", "timezone"):  # what they name would have to exist
@@ -108,6 +118,8 @@ def without_what_no_schema_says(case: Case) -> Case:
             for name, value in case.body.items()
             if value != "whsec_********"
         }
+        if {"started_at", "ended_at"} <= case.body.keys():
+            case.body |= {name: SPAN[name] for name in ("started_at", "ended_at")}
     if case.query:
         case.query.pop("cursor", None)
     return case

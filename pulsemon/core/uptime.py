@@ -1,18 +1,20 @@
-"""Availability as seconds by state, from the transitions of a monitor. Pure arithmetic.
+"""Availability as microseconds by state, from the transitions of a monitor. Pure arithmetic.
 
-Availability = up / (up + down). Paused time and blind time are excluded and shown as coverage; no data is None, not
-100 %. Late counts as up: the grace is part of what the owner allows.
+Availability = up / (up + down). Late counts as up: the grace is part of what the owner allows. Everything else is left
+out of it and told as coverage; no data is None, not 100 %. How it is computed, by example: docs/availability.md
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
 
 from pulsemon.core.status import BlindWindow, Status
 
-_ZERO = timedelta(0)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +27,49 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A half-open piece of time, [`start`, `end`), in one status."""
+    """A half-open piece of time, [`start`, `end`)."""
 
     start: datetime
     end: datetime
-    status: Status
 
-    @property
-    def length(self) -> timedelta:
-        """Return how long it lasts."""
-        return self.end - self.start
+
+class Kind(StrEnum):
+    """What a piece of time counts as. The names are those of the parts of `Availability`."""
+
+    UP = "up"
+    DOWN = "down"
+    PAUSED = "paused"
+    MAINTENANCE = "maintenance"
+    EXCLUDED = "excluded"  # by a correction
+    UNKNOWN = "unknown"  # no ping yet, not created yet, or PulseMon was blind
 
 
 @dataclass(frozen=True, slots=True)
-class Availability:
-    """How the time of a window was spent. The four parts add up to the window."""
+class Stretch:
+    """A half-open piece of time, [`start`, `end`), that counts as one kind."""
 
-    up: timedelta
-    down: timedelta
-    unknown: timedelta  # no ping yet, not created yet, or PulseMon was blind
-    excluded: timedelta  # paused
+    start: datetime
+    end: datetime
+    kind: Kind
+
+
+class Availability(NamedTuple):
+    """How the time of a window was spent, in whole microseconds. The parts add up to the window.
+
+    A tuple, because a page of many monitors has tens of thousands of days.
+    """
+
+    up: int = 0
+    down: int = 0
+    paused: int = 0
+    maintenance: int = 0
+    excluded: int = 0
+    unknown: int = 0
+
+    @property
+    def window(self) -> int:
+        """Return the length of the window."""
+        return sum(self)
 
     @property
     def ratio(self) -> float | None:
@@ -54,51 +79,101 @@ class Availability:
 
     @property
     def coverage(self) -> float | None:
-        """Return the part of the window in which the state was known, or None for an empty window."""
-        total = self.up + self.down + self.unknown + self.excluded
-        return (self.up + self.down) / total if total else None
+        """Return the part of the window that `ratio` speaks of, or None for an empty window."""
+        window = self.window
+        return (self.up + self.down) / window if window else None
 
 
-def spans(changes: Sequence[Change], *, start: datetime, end: datetime) -> list[Span]:
-    """Return the window [*start*, *end*) cut at the changes; before the first one the status is UNKNOWN.
+NO_TIME = Availability()
 
-    *changes* are sorted by time; those before the window say what holds at its start.
+
+def total(parts: Iterable[Availability]) -> Availability:
+    """Return the availability of several windows taken together."""
+    return Availability(*(sum(column) for column in zip(NO_TIME, *parts, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one monitor: everything that its availability follows from.
+
+    `changes` are sorted by time; before the first one nothing is known. The spans may overlap and come in any order.
+    Where several apply, a correction counts before maintenance, and maintenance before the status. Blind time that fell
+    into UP is unknown: nobody was there to see. A DOWN stays DOWN through it, because it was known before.
     """
-    pieces: list[Span] = []
-    at, status = start, Status.UNKNOWN
-    for change in changes:
-        if change.at >= end:
-            break
-        if change.at > at:
-            pieces.append(Span(at, change.at, status))
-            at = change.at
-        status = change.status
-    if end > at:
-        pieces.append(Span(at, end, status))
-    return pieces
+
+    changes: Sequence[Change]
+    blind: Sequence[BlindWindow] = ()
+    maintenance: Sequence[Span] = ()
+    excluded: Sequence[Span] = ()
 
 
-def availability(
-    changes: Sequence[Change], blind: Iterable[BlindWindow] = (), *, start: datetime, end: datetime
-) -> Availability:
-    """Return how [*start*, *end*) was spent.
+def stretches(facts: Facts, *, start: datetime, end: datetime) -> list[Stretch]:
+    """Return the window [*start*, *end*) cut into stretches without a gap, neighbours of different kinds."""
+    if end <= start:
+        return []
+    blind = merged(facts.blind)
+    maintenance, excluded = merged(_windows(facts.maintenance)), merged(_windows(facts.excluded))
+    edges = {start, end, *(each.at for each in facts.changes)}
+    for windows in (blind, maintenance, excluded):
+        edges.update(*((each.started_at, each.ended_at) for each in windows))
+    status_at = _status_at(facts.changes)
+    is_blind, is_maintained, is_excluded = _covers(blind), _covers(maintenance), _covers(excluded)
+    found: list[Stretch] = []
+    cuts = sorted(edge for edge in edges if start <= edge <= end)
+    for position, begun in enumerate(cuts[:-1]):
+        kind = _kind(status_at(begun), is_blind(begun), is_maintained(begun), is_excluded(begun))
+        if found and found[-1].kind is kind:
+            found[-1] = Stretch(found[-1].start, cuts[position + 1], kind)
+        else:
+            found.append(Stretch(begun, cuts[position + 1], kind))
+    return found
 
-    Blind time that fell into an UP span is unknown: nobody was there to see. A DOWN stays DOWN through it, because it
-    was known before.
-    """
-    sums = dict.fromkeys(Status, _ZERO)
-    unseen = _ZERO
-    windows = merged(blind)
-    for span in spans(changes, start=start, end=end):
-        sums[span.status] += span.length
-        if span.status is Status.UP:
-            unseen += sum((_overlap(span, window) for window in windows), _ZERO)
-    return Availability(
-        up=sums[Status.UP] - unseen,
-        down=sums[Status.DOWN],
-        unknown=sums[Status.UNKNOWN] + unseen,
-        excluded=sums[Status.PAUSED],
-    )
+
+_OF_STATUS = {
+    Status.UP: Kind.UP,
+    Status.DOWN: Kind.DOWN,
+    Status.PAUSED: Kind.PAUSED,
+    Status.UNKNOWN: Kind.UNKNOWN,
+}
+
+
+def _kind(status: Status, is_blind: bool, is_maintained: bool, is_excluded: bool) -> Kind:
+    if is_excluded:
+        return Kind.EXCLUDED
+    if is_maintained:
+        return Kind.MAINTENANCE
+    return Kind.UNKNOWN if is_blind and status is Status.UP else _OF_STATUS[status]
+
+
+def _windows(spans: Iterable[Span]) -> Iterator[BlindWindow]:
+    return (BlindWindow(each.start, each.end) for each in spans)
+
+
+def _status_at(changes: Sequence[Change]) -> Callable[[datetime], Status]:
+    """Return what tells the status at an instant, asked in ascending order."""
+    position, held = 0, Status.UNKNOWN
+
+    def status_at(instant: datetime) -> Status:
+        nonlocal position, held
+        while position < len(changes) and changes[position].at <= instant:
+            held = changes[position].status
+            position += 1
+        return held
+
+    return status_at
+
+
+def _covers(windows: Sequence[BlindWindow]) -> Callable[[datetime], bool]:
+    """Return what tells whether one of *windows*, apart and sorted, covers an instant, asked in ascending order."""
+    position = 0
+
+    def covers(instant: datetime) -> bool:
+        nonlocal position
+        while position < len(windows) and windows[position].ended_at <= instant:
+            position += 1
+        return position < len(windows) and windows[position].started_at <= instant
+
+    return covers
 
 
 def merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
@@ -107,30 +182,31 @@ def merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
     for window in sorted(windows, key=lambda each: each.started_at):
         if apart and window.started_at <= apart[-1].ended_at:
             apart[-1] = BlindWindow(apart[-1].started_at, max(apart[-1].ended_at, window.ended_at))
-        else:
+        elif window.ended_at > window.started_at:
             apart.append(window)
     return apart
 
 
-def _overlap(span: Span, window: BlindWindow) -> timedelta:
-    return max(min(span.end, window.ended_at) - max(span.start, window.started_at), _ZERO)
+def availability(facts: Facts, *, start: datetime, end: datetime) -> Availability:
+    """Return how [*start*, *end*) was spent."""
+    return availability_by_window(facts, [Span(start, end)])[0] if end > start else NO_TIME
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """One stretch of DOWN; `end` is None while it lasts."""
-
-    start: datetime
-    end: datetime | None
-
-
-def outages(changes: Sequence[Change]) -> list[Outage]:
-    """Return the stretches of DOWN among *changes*, oldest first."""
-    found: list[Outage] = []
-    for change in changes:
-        is_open = bool(found) and found[-1].end is None
-        if change.status is Status.DOWN and not is_open:
-            found.append(Outage(change.at, None))
-        elif change.status is not Status.DOWN and is_open:
-            found[-1] = Outage(found[-1].start, change.at)
+def availability_by_window(facts: Facts, windows: Sequence[Span]) -> list[Availability]:
+    """Return how each of *windows* was spent, in one pass: they are in order, each begins where the last one ends."""
+    if not windows:
+        return []
+    pieces = stretches(facts, start=windows[0].start, end=windows[-1].end)
+    found: list[Availability] = []
+    position = 0
+    for window in windows:
+        sums = dict.fromkeys(Kind, 0)
+        while position < len(pieces):
+            piece = pieces[position]
+            seen = min(piece.end, window.end) - max(piece.start, window.start)
+            sums[piece.kind] += seen // _MICROSECOND
+            if piece.end > window.end:
+                break  # the rest of it belongs to the next window
+            position += 1
+        found.append(Availability(**sums))
     return found

@@ -255,7 +255,7 @@ def list_monitors(request: Request, page: Paging) -> Response:
     site, now = site_of(request), site_of(request).now()
     origin = site.origin(request)
     views, following = monitors.list_all(site.database, limit=page.limit, cursor=page.cursor)
-    headers = _link(f"{origin}/api/monitors", page.limit, following)
+    headers = link(f"{origin}/api/monitors", page.limit, following)
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
 
 
@@ -377,7 +377,7 @@ def list_history(request: Request, slug: str, page: Paging) -> Response:
         site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, cursor=page.position
     )
     cursor = None if following is None else monitors.make_cursor(following)
-    headers = _link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
     return JSONResponse([history_answer(entry) for entry in entries], headers=_HEADERS | headers)
 
 
@@ -401,7 +401,7 @@ def _one(
     return JSONResponse(content, status_code=status_code, headers=_HEADERS | (headers or {}))
 
 
-def _link(address: str, limit: int | None, cursor: str | None) -> dict[str, str]:
+def link(address: str, limit: int | None, cursor: str | None) -> dict[str, str]:
     """Return the header that leads to the next page, none where nothing follows."""
     if cursor is None:
         return {}

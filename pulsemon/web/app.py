@@ -19,7 +19,17 @@ from starlette.types import ASGIApp, Scope
 
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
-from pulsemon.web import api, api_insights, api_pages, docs_page, health, panel, rendering, status
+from pulsemon.web import (
+    api,
+    api_availability,
+    api_insights,
+    api_pages,
+    docs_page,
+    health,
+    panel,
+    rendering,
+    status,
+)
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, Gate
 from pulsemon.web.site import Site
@@ -56,6 +66,7 @@ def make_fastapi(site: Site) -> FastAPI:
         api.router,
         api_insights.router,
         api_pages.router,
+        api_availability.router,
         health.router,
         docs_page.router,
         status.router,

@@ -15,8 +15,6 @@ from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from pulsemon.web import security
-from pulsemon.web.fields import MonitorCreate, MonitorPatch
-from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.security import ADMIN_PREFIXES
 
 _DESCRIPTION = """\
@@ -200,7 +198,7 @@ class InvalidAnswer(BaseModel):
     detail: list[FieldError]
 
 
-_MODELS = (MonitorCreate, MonitorPatch, PageCreate, PagePatch, ErrorAnswer)
+_bodies: set[type[BaseModel]] = set()  # that requests bring
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
@@ -252,6 +250,7 @@ BODY_ERRORS = error(400, "The body is not JSON, or not UTF-8.", "The body is not
 
 def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """Describe a request's body, which a dependency of ours reads, so that FastAPI knows nothing of it."""
+    _bodies.add(model)
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
 
@@ -281,8 +280,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes, tags=_TAGS)
     made["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    models: list[type[BaseModel]] = sorted([*_bodies, ErrorAnswer], key=lambda each: each.__name__)
     _, extra = models_json_schema(
-        [(model, "validation") for model in _MODELS], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     schemas |= extra["$defs"]
     made["components"]["securitySchemes"] = {

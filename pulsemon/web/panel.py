@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from pulsemon import access, event_log
-from pulsemon.web import panel_actions, panel_insights, panel_pages, panel_public, panel_several, rendering, status
+from pulsemon.web import (
+    panel_actions,
+    panel_insights,
+    panel_pages,
+    panel_public,
+    panel_record,
+    panel_several,
+    rendering,
+    status,
+)
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import (
     SESSION_COOKIE,
@@ -159,3 +168,4 @@ router.include_router(panel_actions.router)
 router.include_router(panel_insights.router)
 router.include_router(panel_several.router)
 router.include_router(panel_public.router)
+router.include_router(panel_record.router)

@@ -24,7 +24,7 @@ from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.event_log import Kind, Position
 from pulsemon.views import View
-from pulsemon.web import connect, rendering, schedule_words
+from pulsemon.web import bars, connect, rendering, schedule_words
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
@@ -53,6 +53,8 @@ DONE = {
     "none-selected": N_("Nothing was selected, so nothing was changed."),
     "page-deleted": N_("The page is deleted. Its monitors stay."),
     "arranged": N_("The order is saved."),
+    "excluded": N_("The outage counts for nothing from now on. The history stays as it is."),
+    "counted": N_("That time counts again."),
 }
 
 
@@ -234,11 +236,14 @@ def record_values(request: Request, view: View) -> dict[str, Any]:
     kind = request.query_params.get("kind", "")
     kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
     start = Position.from_text(request.query_params.get("from", ""))
+    now, timezone = site.now(), site.settings.availability_timezone
+    record = track_record.read_record(site.database, view.id, timezone=timezone, now=now)
+    words = rendering.Words(rendering.locale_of(request), now)
     return {
         "view": view,
-        "record": track_record.read_record(
-            site.database, view.id, created_at=view.created_at, state=view.state, now=site.now()
-        ),
+        "record": record,
+        "timezone": timezone,
+        "bars": bars.make(record.recent.days, record.recent.parts, words),
         "log": event_log.read_log(site.database, view.id, start=start, kinds=kinds),
         "kind": kind if len(kinds) == 1 else "",
         "start": "" if start == event_log.NEWEST else start.to_text(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.pages import MAIN_STAYS
-from pulsemon.track_record import Turn
+from pulsemon.track_record import Outage
 from pulsemon.web import markdown, wall_clock
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
@@ -111,6 +111,7 @@ _REFUSALS = (
     TOO_MANY_TAGS,
     UNUSABLE_TAGS,
     MAIN_STAYS,
+    N_("This monitor has too many corrections."),
 )
 
 
@@ -133,6 +134,10 @@ class Words:
         self._ = catalogue.gettext
         self._n = catalogue.ngettext
         self._every: dict[int, str] = {}
+
+    def translate(self, text: str) -> str:
+        """Return a text that is marked for translation."""
+        return self._(text)
 
     def state(self, shown: Shown | str) -> str:
         """Return the word for a state: "Up", "Late" ..."""
@@ -209,11 +214,15 @@ class Words:
         text = f"{int(ratio * 10_000 + 1e-6) / 100:.2f}".removesuffix(".00")
         return f"{text.replace('.', ',') if self.locale == 'pt-BR' else text}\u202f%"
 
-    def day(self, instant: datetime) -> str:
-        """Return a calendar day (UTC)."""
+    def day(self, instant: date) -> str:
+        """Return a calendar day."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
 
-    def change(self, event: ChangeEvent | Turn) -> str:
+    def moment(self, local: datetime) -> str:
+        """Return a day and a time of day, as the clock of its own zone shows them."""
+        return f"{self.day(local)} {local:%H:%M:%S}"
+
+    def change(self, event: ChangeEvent | Outage) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""
         if event.cause is None:
             return event.note

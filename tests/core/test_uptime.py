@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulsemon.core.days import days, last_days
 from pulsemon.core.status import BlindWindow, Status
-from pulsemon.core.uptime import Availability, Change, Outage, availability, outages, spans
+from pulsemon.core.uptime import (
+    NO_TIME,
+    Availability,
+    Change,
+    Facts,
+    Kind,
+    Span,
+    availability,
+    availability_by_window,
+    stretches,
+    total,
+)
 from tests.conftest import at
 
-HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-NOTHING = timedelta(0)
+HOUR = timedelta(hours=1)
+
+
+def us(length: timedelta) -> int:
+    return length // timedelta(microseconds=1)
+
 
 instants = st.integers(0, 600).map(lambda each: at("08:00") + each * MINUTE)
 changes = st.lists(st.builds(Change, instants, st.sampled_from(Status)), max_size=8).map(
@@ -21,98 +38,119 @@ changes = st.lists(st.builds(Change, instants, st.sampled_from(Status)), max_siz
 )
 pairs = st.tuples(instants, instants).map(sorted)
 blind_windows = st.lists(pairs.map(lambda ends: BlindWindow(*ends)), max_size=5)
+spans = st.lists(pairs.map(lambda ends: Span(*ends)), max_size=4)
+facts = st.builds(Facts, changes, blind_windows, spans, spans)
+# With fractions of a second, where the sum of floats would go astray.
+uneven = st.integers(0, 36_000_000_000).map(lambda each: at("08:00") + timedelta(microseconds=each))
 
 
-def parts(spent: Availability) -> tuple[timedelta, timedelta, timedelta, timedelta]:
-    return spent.up, spent.down, spent.unknown, spent.excluded
-
-
-def by_the_minute(found: list[Change], blind: list[BlindWindow], start: datetime, end: datetime) -> Availability:
+def by_the_minute(found: Facts, start: datetime, end: datetime) -> Availability:
     """The slow way: ask of every minute what it was."""
-    up = down = unknown = excluded = NOTHING
+    sums = dict.fromkeys(Kind, 0)
     minute = start
     while minute < end:
-        before = [each for each in found if each.at <= minute]
+        before = [each for each in found.changes if each.at <= minute]
         status = before[-1].status if before else Status.UNKNOWN
-        is_blind = any(window.started_at <= minute < window.ended_at for window in blind)
-        if status is Status.UP and not is_blind:
-            up += MINUTE
-        elif status is Status.DOWN:
-            down += MINUTE
-        elif status is Status.PAUSED:
-            excluded += MINUTE
+        is_blind = any(window.started_at <= minute < window.ended_at for window in found.blind)
+        if any(span.start <= minute < span.end for span in found.excluded):
+            kind = Kind.EXCLUDED
+        elif any(span.start <= minute < span.end for span in found.maintenance):
+            kind = Kind.MAINTENANCE
+        elif status is Status.UP and is_blind:
+            kind = Kind.UNKNOWN
         else:
-            unknown += MINUTE
+            kind = Kind(status.lower())
+        sums[kind] += us(MINUTE)
         minute += MINUTE
-    return Availability(up, down, unknown, excluded)
+    return Availability(**sums)
 
 
-@given(changes, blind_windows, pairs)
-def test_every_minute_is_counted_once_and_as_what_it_was(
-    found: list[Change], blind: list[BlindWindow], window: list[datetime]
+@given(facts, pairs)
+def test_every_minute_is_counted_once_and_as_what_it_was(found: Facts, window: list[datetime]) -> None:
+    start, end = window
+
+    assert availability(found, start=start, end=end) == by_the_minute(found, start, end)
+
+
+@given(facts, st.tuples(uneven, uneven).map(sorted))
+def test_the_parts_add_up_to_the_window_to_the_microsecond(found: Facts, window: list[datetime]) -> None:
+    start, end = window
+
+    assert availability(found, start=start, end=end).window == us(end - start)
+
+
+@given(facts, st.lists(uneven, min_size=2, max_size=6, unique=True).map(sorted))
+def test_splitting_a_window_changes_nothing(found: Facts, cuts: list[datetime]) -> None:
+    windows = [Span(*ends) for ends in pairwise(cuts)]
+
+    parts = availability_by_window(found, windows)
+
+    assert total(parts) == availability(found, start=cuts[0], end=cuts[-1])
+    assert parts == [availability(found, start=each.start, end=each.end) for each in windows]
+
+
+@given(facts, st.sampled_from(["UTC", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]))
+def test_days_add_up_to_the_window_they_fill(found: Facts, zone: str) -> None:
+    now = at("18:00")
+    filled = last_days(4, zone, now=now)
+
+    parts = availability_by_window(found, [Span(day.start, day.end) for day in filled])
+
+    assert total(parts) == availability(found, start=filled[0].start, end=now)
+
+
+@given(facts, pairs)
+def test_stretches_cover_the_window_without_gap_and_differ_from_their_neighbours(
+    found: Facts, window: list[datetime]
 ) -> None:
     start, end = window
 
-    spent = availability(found, blind, start=start, end=end)
+    pieces = stretches(found, start=start, end=end)
 
-    assert spent == by_the_minute(found, blind, start, end)
-
-
-@given(changes, blind_windows, pairs)
-def test_the_parts_add_up_to_the_window(found: list[Change], blind: list[BlindWindow], window: list[datetime]) -> None:
-    start, end = window
-
-    assert sum(parts(availability(found, blind, start=start, end=end)), NOTHING) == end - start
-
-
-@given(changes, blind_windows, st.tuples(instants, instants, instants).map(sorted))
-def test_splitting_a_window_changes_nothing(
-    found: list[Change], blind: list[BlindWindow], cuts: list[datetime]
-) -> None:
-    start, middle, end = cuts
-
-    whole = parts(availability(found, blind, start=start, end=end))
-    left = parts(availability(found, blind, start=start, end=middle))
-    right = parts(availability(found, blind, start=middle, end=end))
-
-    assert whole == tuple(one + other for one, other in zip(left, right, strict=True))
-
-
-@given(changes, pairs)
-def test_spans_cover_the_window_without_gap(found: list[Change], window: list[datetime]) -> None:
-    start, end = window
-
-    pieces = spans(found, start=start, end=end)
-
-    assert all(piece.length > NOTHING for piece in pieces)
+    assert all(piece.start < piece.end for piece in pieces)
     edges = [start, *(piece.end for piece in pieces)]
     assert edges[:-1] == [piece.start for piece in pieces]
     assert edges[-1] == (end if pieces else start)
+    assert all(one.kind is not other.kind for one, other in pairwise(pieces))
 
 
 def test_no_data_is_none_and_not_a_hundred_per_cent() -> None:
-    spent = availability([], start=at("08:00"), end=at("09:00"))
+    spent = availability(Facts([]), start=at("08:00"), end=at("09:00"))
 
     assert (spent.ratio, spent.coverage) == (None, 0.0)
 
 
 def test_an_empty_window_has_neither_ratio_nor_coverage() -> None:
-    spent = availability([], start=at("08:00"), end=at("08:00"))
+    spent = availability(Facts([]), start=at("08:00"), end=at("08:00"))
 
-    assert (spent.ratio, spent.coverage) == (None, None)
+    assert (spent, spent.ratio, spent.coverage) == (NO_TIME, None, None)
+    assert availability_by_window(Facts([]), []) == []
 
 
 def test_availability_is_up_of_up_and_down_and_the_rest_lowers_coverage() -> None:
-    found = [
-        Change(at("09:00"), Status.UP),
-        Change(at("10:30"), Status.DOWN),
-        Change(at("11:00"), Status.PAUSED),
-    ]
+    found = Facts(
+        [Change(at("09:00"), Status.UP), Change(at("10:30"), Status.DOWN), Change(at("11:00"), Status.PAUSED)]
+    )
 
     spent = availability(found, start=at("08:00"), end=at("12:00"))
 
-    assert parts(spent) == (1.5 * HOUR, 0.5 * HOUR, HOUR, HOUR)
+    assert spent == Availability(us(1.5 * HOUR), us(0.5 * HOUR), us(HOUR), 0, 0, us(HOUR))
     assert (spent.ratio, spent.coverage) == (0.75, 0.5)
+
+
+def test_corrected_and_maintained_time_counts_for_nothing_and_is_told() -> None:
+    found = Facts(
+        [Change(at("07:00"), Status.UP), Change(at("09:00"), Status.DOWN), Change(at("11:00"), Status.UP)],
+        maintenance=[Span(at("08:30"), at("09:30"))],
+        excluded=[Span(at("09:15"), at("10:00"))],
+    )
+
+    spent = availability(found, start=at("08:00"), end=at("12:00"))
+
+    assert spent == Availability(
+        up=us(1.5 * HOUR), down=us(HOUR), maintenance=us(45 * MINUTE), excluded=us(45 * MINUTE)
+    )
+    assert spent.ratio == 0.6
 
 
 def test_overlapping_blind_windows_are_subtracted_once() -> None:
@@ -123,31 +161,50 @@ def test_overlapping_blind_windows_are_subtracted_once() -> None:
         BlindWindow(at("08:50"), at("09:30")),
     ]
 
-    spent = availability([Change(at("07:00"), Status.UP)], blind, start=at("08:00"), end=at("09:00"))
+    spent = availability(Facts([Change(at("07:00"), Status.UP)], blind), start=at("08:00"), end=at("09:00"))
 
-    assert parts(spent) == (20 * MINUTE, NOTHING, 40 * MINUTE, NOTHING)
+    assert spent == Availability(up=us(20 * MINUTE), unknown=us(40 * MINUTE))
 
 
 def test_a_down_stays_down_through_blindness() -> None:
-    blind = [BlindWindow(at("08:00"), at("09:00"))]
+    found = Facts([Change(at("07:00"), Status.DOWN)], [BlindWindow(at("08:00"), at("09:00"))])
 
-    spent = availability([Change(at("07:00"), Status.DOWN)], blind, start=at("08:00"), end=at("09:00"))
-
-    assert spent.down == HOUR
+    assert availability(found, start=at("08:00"), end=at("09:00")).down == us(HOUR)
 
 
-def test_outages_are_the_stretches_of_down_and_the_last_may_be_open() -> None:
+def test_the_day_of_a_clock_change_sums_to_its_own_length() -> None:
+    up_for_ever = Facts([Change(at("00:00").replace(year=2000), Status.UP)])
+    hours = {}
+    for zone, date in (
+        ("America/New_York", "2026-03-08"),
+        ("America/New_York", "2026-11-01"),
+        ("Australia/Lord_Howe", "2026-10-04"),
+        ("Australia/Lord_Howe", "2026-04-05"),
+    ):
+        day = datetime.fromisoformat(date).date()
+        (spent,) = availability_by_window(up_for_ever, [Span(each.start, each.end) for each in days(day, day, zone)])
+        hours[date] = spent.up / us(HOUR)
+
+    assert hours == {"2026-03-08": 23, "2026-11-01": 25, "2026-10-04": 23.5, "2026-04-05": 24.5}
+
+
+def test_the_example_of_the_documents() -> None:
+    """docs/availability.md, to be followed by hand."""
     found = [
-        Change(at("08:00"), Status.UP),
-        Change(at("09:00"), Status.DOWN),
-        Change(at("09:10"), Status.UP),
-        Change(at("10:00"), Status.DOWN),
-        Change(at("10:05"), Status.PAUSED),
-        Change(at("11:00"), Status.DOWN),
+        Change(at("12:00"), Status.UNKNOWN),
+        Change(at("12:30"), Status.UP),
+        Change(at("16:18"), Status.DOWN),
+        Change(at("17:00"), Status.UP),
+        Change(at("20:00"), Status.PAUSED),
+        Change(at("21:00"), Status.UNKNOWN),
+        Change(at("21:10"), Status.UP),
     ]
+    start, end = at("00:00"), at("00:00") + 24 * HOUR
 
-    assert outages(found) == [
-        Outage(at("09:00"), at("09:10")),
-        Outage(at("10:00"), at("10:05")),
-        Outage(at("11:00"), None),
-    ]
+    day = availability(Facts(found), start=start, end=end)
+    corrected = availability(Facts(found, excluded=[Span(at("16:18"), at("17:00"))]), start=start, end=end)
+
+    assert [length // us(MINUTE) for length in day] == [578, 42, 60, 0, 0, 760]
+    assert (day.ratio, day.coverage) == (578 / 620, 620 / 1440)
+    assert [length // us(MINUTE) for length in corrected] == [578, 0, 60, 0, 42, 760]
+    assert (corrected.ratio, corrected.coverage) == (1, 578 / 1440)
