@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, case, func, select
 
 from pulsemon.core.days import Day, date_at, day_start, last_days
 from pulsemon.core.status import BlindWindow, Status
-from pulsemon.core.uptime import Availability, Change, Facts, Span, availability, availability_by_window
+from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
 from pulsemon.db.tables import Correction, History, Monitor, RolledDay, RollMark, UnseenSpan
 from pulsemon.maintenance_spans import maintenance_spans
 
@@ -33,8 +33,8 @@ _STATUSES = {status.value: status for status in Status}
 class Subject:
     """A monitor as its availability sees it, and how far its days are rolled up.
 
-    `late_from`: what came to light after they were made begins here. `newest_unseen_id` and `newest_correction_id` are
-    0 where there is none.
+    `first_day` is the oldest that is kept. `late_from`: what came to light after they were made begins here.
+    `newest_unseen_id` and `newest_correction_id` are 0 where there is none.
     """
 
     id: int
@@ -44,6 +44,7 @@ class Subject:
     blind_due_at: datetime | None
     rolled_until: datetime | None
     version: int | None
+    first_day: date | None
     late_from: datetime | None
     newest_unseen_id: int
     newest_correction_id: int
@@ -84,7 +85,8 @@ def read_days(
     if days[0].date <= date_at(now, timezone) - timedelta(days=KEPT_DAYS):
         timezone = ""  # the roll-ups of the first days are gone: all are computed from history
     subjects = read_subjects(connection, monitor_ids, timezone=timezone)
-    rolled = _rolled_days(connection, monitor_ids, days, timezone=timezone) if timezone else {}
+    uneven = _uneven_days(connection, monitor_ids, days, timezone=timezone) if timezone else {}
+    whole_days = [(day.date, *_whole_day(day)) for day in days]
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
     for subject in subjects:
@@ -92,7 +94,8 @@ def read_days(
         known = sum(day.end <= held for day in days)
         rest = [Span(day.start, day.end) for day in days[known:]]
         computed = availability_by_window(facts[subject.id], rest)
-        parts[subject.id] = _of_days(rolled.get(subject.id, {}), days[:known]) + computed
+        kept = _of_days(uneven.get(subject.id, {}), whole_days[:known], subject.first_day or date.max)
+        parts[subject.id] = kept + computed
     return DayTable(days, parts)
 
 
@@ -109,6 +112,11 @@ def _later(column: Any, *where: Any) -> Any:
 
 def _newest(table: type[UnseenSpan] | type[Correction]) -> Any:
     query = select(func.coalesce(func.max(table.id), 0)).where(table.monitor_id == Monitor.id)
+    return query.correlate(Monitor).scalar_subquery()
+
+
+def _first_day(timezone: str) -> Any:
+    query = select(func.min(RolledDay.day)).where(RolledDay.monitor_id == Monitor.id, RolledDay.timezone == timezone)
     return query.correlate(Monitor).scalar_subquery()
 
 
@@ -132,6 +140,7 @@ def read_subjects(connection: Connection, monitor_ids: Sequence[int] | None, *, 
             Monitor.blind_due_at,
             RollMark.rolled_until,
             RollMark.version,
+            _first_day(timezone),
             *(each.scalar_subquery() for each in late),
             _newest(UnseenSpan),
             _newest(Correction),
@@ -145,7 +154,19 @@ def read_subjects(connection: Connection, monitor_ids: Sequence[int] | None, *, 
 
 
 def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
-    monitor_id, created_at, status, seq, blind_due_at, rolled_until, version, *late, unseen_id, correction_id = row
+    (
+        monitor_id,
+        created_at,
+        status,
+        seq,
+        blind_due_at,
+        rolled_until,
+        version,
+        first_day,
+        *late,
+        unseen_id,
+        correction_id,
+    ) = row
     return Subject(
         id=monitor_id,
         created_at=created_at,
@@ -154,44 +175,54 @@ def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
         blind_due_at=blind_due_at,
         rolled_until=rolled_until,
         version=version,
+        first_day=first_day,
         late_from=min((each for each in late if each is not None), default=None),
         newest_unseen_id=unseen_id,
         newest_correction_id=correction_id,
     )
 
 
-def _rolled_days(
+def _uneven_days(
     connection: Connection, monitor_ids: Sequence[int] | None, days: Sequence[Day], *, timezone: str
-) -> dict[int, dict[date, Sequence[int]]]:
-    """Return monitor id -> day -> the parts, microseconds in the order of `Availability`."""
-    query = (
-        select(
-            RolledDay.monitor_id,
-            RolledDay.day,
-            RolledDay.up_us,
-            RolledDay.down_us,
-            RolledDay.paused_us,
-            RolledDay.maintenance_us,
-            RolledDay.excluded_us,
-            RolledDay.unknown_us,
-        )
-        .where(RolledDay.timezone == timezone, RolledDay.day.between(days[0].date, days[-1].date))
-        .order_by(RolledDay.monitor_id)
+) -> dict[int, dict[date, Availability]]:
+    """Return monitor id -> day -> its parts, of the days that were not wholly up.
+
+    Most days are, and to read them would take most of the time: a thousand monitors have ninety thousand days.
+    """
+    other = RolledDay.down_us + RolledDay.paused_us + RolledDay.maintenance_us + RolledDay.excluded_us
+    query = select(
+        RolledDay.monitor_id,
+        RolledDay.day,
+        RolledDay.up_us,
+        RolledDay.down_us,
+        RolledDay.paused_us,
+        RolledDay.maintenance_us,
+        RolledDay.excluded_us,
+        RolledDay.unknown_us,
+    ).where(
+        RolledDay.timezone == timezone,
+        RolledDay.day.between(days[0].date, days[-1].date),
+        other + RolledDay.unknown_us > 0,
     )
     if monitor_ids is not None:
         query = query.where(RolledDay.monitor_id.in_(monitor_ids))
-    found: dict[int, dict[date, Sequence[int]]] = {}
-    for monitor_id, day, *parts in connection.execute(query):
-        found.setdefault(monitor_id, {})[day] = parts
+    found: dict[int, dict[date, Availability]] = {}
+    for monitor_id, day, *parts in connection.execute(query).all():
+        found.setdefault(monitor_id, {})[day] = Availability(*parts)
     return found
 
 
-def _of_days(rolled: dict[date, Sequence[int]], days: Sequence[Day]) -> list[Availability]:
-    """A day without a row lies before the monitor was made."""
-    return [
-        Availability(*rolled[day.date]) if day.date in rolled else availability(Facts([]), start=day.start, end=day.end)
-        for day in days
-    ]
+def _whole_day(day: Day) -> tuple[Availability, Availability]:
+    """Return the day as it is when wholly up, and when nothing is known of it."""
+    length = (day.end - day.start) // timedelta(microseconds=1)
+    return Availability(up=length), Availability(unknown=length)
+
+
+def _of_days(
+    uneven: dict[date, Availability], days: Sequence[tuple[date, Availability, Availability]], first_day: date
+) -> list[Availability]:
+    """What lies before the first day that is kept lies before the monitor was made."""
+    return [uneven.get(day) or (up if day >= first_day else unknown) for day, up, unknown in days]
 
 
 def read_facts(
@@ -209,7 +240,7 @@ def read_facts(
     maintained = maintenance_spans(connection, ids, start, now)
     return {
         each.id: Facts(
-            changes.get(each.id) or [Change(each.created_at, each.status)],
+            changes[each.id] if each.id in changes else [Change(each.created_at, each.status)],
             unseen.get(each.id, []) + _open_span(each, now),
             maintained.get(each.id, ()),
             excluded.get(each.id, ()),

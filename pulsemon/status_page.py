@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from pulsemon.availability import DayTable, read_last_days
 from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown, shown
@@ -152,6 +153,13 @@ def _looks(connection: Connection) -> dict[str, Look]:
             members=tuple(members.get(row.id, ())) if row.is_chosen else None,
         )
     return looks
+
+
+def read_days(database: Database, public: Public, *, timezone: str, count: int) -> DayTable:
+    """Return the last *count* days of the monitors in *public*. Raises Unavailable."""
+    ids = [each.id for each in public.monitors]
+    with database.read() as connection:
+        return read_last_days(connection, ids, timezone=timezone, count=count, now=public.at)
 
 
 def last_blind_window(database: Database) -> tuple[datetime, datetime] | None:

@@ -186,6 +186,7 @@ def test_the_report_has_every_day_the_outages_and_the_corrections(panel: TestCli
     drawn = re.findall(r"<path [^>]*><title>", page.text)
     assert page.text.count('<th scope="row">') == len(drawn) + 1 > 28
     assert "14 min: the move" in said
+    assert (now - timedelta(days=60)).strftime("%Y-%m-%d %H:%M:%S") in said
     assert "style=" not in page.text
     assert "Relatório" in text_of(panel.get(f"/monitors/1/report?month={month}&lang=pt-BR"))
     assert "This month has not begun." in text_of(panel.get("/monitors/1/report?month=2099-01&lang=en"))

@@ -73,7 +73,9 @@ _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
 _LOGO_BODY = {
     "requestBody": {
         "required": True,
-        "content": {each: {"schema": {"type": "string", "format": "binary"}} for each in _PICTURES},
+        "content": {
+            each: {"schema": {"type": "string", "format": "binary"}, "example": "(its bytes)"} for each in _PICTURES
+        },
     }
 }
 

@@ -20,7 +20,7 @@ from pulsemon.web import forms
 from pulsemon.web.fields import MAX_NAME_LENGTH, MESSAGES, VISIBLE_TEXT, not_blank, printable
 
 MAX_TEXT_LENGTH = 5_000
-MAX_MONITORS = 5_000
+MAX_MONITORS = 1_000
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 4, 200
 _SLUG = r"[a-z0-9](-?[a-z0-9]){0,59}"
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -35,7 +35,7 @@ PROBLEMS: dict[str, str] = {
     "own-host": N_("Under this name you reach the panel, and it would be gone from there. Choose another one."),
     "password": N_("This must be 4 to 200 characters long."),
     "language": N_("This must be en or pt-BR."),
-    "monitors": N_("This must be a list of slugs of monitors, at most 5000."),
+    "monitors": N_("This must be a list of slugs of monitors, at most 1000."),
     "page-text": N_("This may hold at most 5000 characters, and no control characters."),
 }
 _CODES = {("language", "literal_error"): "language", ("monitors", "list_type"): "monitors"}

@@ -14,6 +14,7 @@ from pulsemon.web import (
     panel_actions,
     panel_insights,
     panel_pages,
+    panel_public,
     panel_record,
     panel_several,
     rendering,
@@ -165,5 +166,6 @@ async def events(request: Request) -> Response:
 
 router.include_router(panel_actions.router)
 router.include_router(panel_insights.router)
-router.include_router(panel_record.router)
 router.include_router(panel_several.router)
+router.include_router(panel_public.router)
+router.include_router(panel_record.router)

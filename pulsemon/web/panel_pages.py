@@ -52,6 +52,7 @@ DONE = {
     "tagged": N_("Tagged those that you selected."),
     "deleted-several": N_("Deleted those that you selected. Their slugs are free again."),
     "none-selected": N_("Nothing was selected, so nothing was changed."),
+    "page-deleted": N_("The page is deleted. Its monitors stay."),
     "arranged": N_("The order is saved."),
 }
 

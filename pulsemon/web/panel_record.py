@@ -70,6 +70,7 @@ def report(request: Request, monitor_id: int) -> Response:
         report=found,
         bars=bars.make(found.window.days, found.window.parts, words),
         short_date=lambda day: bars.short_date(day, words),
+        local=lambda at: words.moment(at.astimezone(ZoneInfo(timezone))),
     )
 
 

@@ -40,7 +40,7 @@ Lists = Annotated[dict[str, list[str]], Depends(read_lists)]
 def change_selected(request: Request, lists: Lists) -> Response:
     """Pause, resume, tag or delete the selected monitors; deleting asks first."""
     site = site_of(request)
-    ids = _ids(lists.get("monitor", []))
+    ids = ids_of(lists.get("monitor", []))
     wish = (lists.get("do") or [""])[0]
     if not ids:
         return _to_list(lists, "none-selected")
@@ -65,7 +65,8 @@ def change_selected(request: Request, lists: Lists) -> Response:
     return _to_list(lists, done)
 
 
-def _ids(texts: Sequence[str]) -> list[int]:
+def ids_of(texts: Sequence[str]) -> list[int]:
+    """Return the ids among *texts*, each once."""
     numbers = [int(each) for each in texts if each.isascii() and each.isdigit() and len(each) <= 10]
     return list(dict.fromkeys(each for each in numbers if 0 < each <= panel_pages.LARGEST_ID))
 
@@ -131,7 +132,7 @@ def moved(seats: Sequence[Seat], form: dict[str, str]) -> list[int]:
     by = {"-1": -1, "1": 1}.get(form.get("step", ""), 0)
     if "group" in form:
         return placement.step_group(seats, form["group"] or None, by=by)
-    (one,) = _ids([form.get("monitor", "")]) or [0]
+    (one,) = ids_of([form.get("monitor", "")]) or [0]
     if "before" in form:
-        return placement.put_before(seats, one, next(iter(_ids([form["before"]])), None))
+        return placement.put_before(seats, one, next(iter(ids_of([form["before"]])), None))
     return placement.step(seats, one, by=by)

@@ -26,6 +26,7 @@ from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
+from pulsemon.pages import MAIN_STAYS
 from pulsemon.track_record import Outage
 from pulsemon.web import markdown, schedule_words, wall_clock
 from pulsemon.web.fields import MESSAGES
@@ -117,9 +118,10 @@ _REFUSALS = (
     N_("This message is still being tried."),
     N_("This monitor has no webhook to send it to."),
     N_("A monitor with this slug exists already."),
-    N_("This monitor has too many corrections."),
     TOO_MANY_TAGS,
     UNUSABLE_TAGS,
+    MAIN_STAYS,
+    N_("This monitor has too many corrections."),
 )
 
 
@@ -243,6 +245,10 @@ class Words:
     def day(self, instant: date) -> str:
         """Return a calendar day."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
+
+    def moment(self, local: datetime) -> str:
+        """Return a day and a time of day, as the clock of its own zone shows them."""
+        return f"{self.day(local)} {local:%H:%M:%S}"
 
     def change(self, event: ChangeEvent | Outage) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""

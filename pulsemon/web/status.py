@@ -23,8 +23,9 @@ from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
-from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicMonitor, PublicPage
-from pulsemon.web import page_lock, page_look, rendering, schedule_words
+from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicPage
+from pulsemon.web import page_lock, page_look, rendering
+from pulsemon.web.public_days import MAX_DRAWN, DayKeeper, Days
 from pulsemon.web.security import PublicRoute
 from pulsemon.web.site import Site, host_of, site_of
 
@@ -62,6 +63,7 @@ class Snapshot:
 
     public: Public
     blind: tuple[datetime, datetime] | None
+    days: Days
     rendered: dict[tuple[str, str, int], Rendered] = field(default_factory=dict)
 
 
@@ -74,6 +76,7 @@ class Board:
         self._snapshot: Snapshot | None = None
         self._mark = -1  # of `Live`, when the snapshot was read: it has moved since if anything changed
         self._failed_at: datetime | None = None
+        self._days = DayKeeper(site.settings.availability_timezone)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest snapshot there is; None if the database never answered."""
@@ -101,7 +104,8 @@ class Board:
             public = status_page.read_public(self._site.database, now=self._site.now())
             is_blind = any(each.shown is Shown.BLIND for each in public.monitors)
             blind = status_page.last_blind_window(self._site.database) if is_blind else None
-            self._snapshot, self._failed_at = Snapshot(public, blind), None
+            days = self._days.days_of(self._site.database, public)
+            self._snapshot, self._failed_at = Snapshot(public, blind, days), None
         except Unavailable:
             self._failed_at = self._site.now()
 
@@ -141,27 +145,16 @@ def _render(site: Site, snapshot: Snapshot | None, page: PublicPage | None, loca
         sentence=translator(locale).gettext(_SENTENCES[overall]),
         named=[] if page is None else [each for each in page.monitors if each.shown is Shown.DOWN],
         max_named=MAX_NAMED,
+        days=None if snapshot is None else snapshot.days,
+        with_bars=page is not None and len(page.monitors) <= MAX_DRAWN,
         # No ids: a gap between them would tell of what is private.
         numbers={} if page is None else {each.id: number for number, each in enumerate(page.monitors, 1)},
-        rhythm=_Rhythm(locale),
         age_sec=age_sec,
         is_old=is_old,
     )
     plain = html.encode()
     etag = f'"{hashlib.sha256(plain).hexdigest()[:24]}"'
     return Rendered(plain, gzip.compress(plain, 6, mtime=0), etag, page_look.policy_of(style))
-
-
-class _Rhythm:
-    """When pings are expected, in words: those of a schedule, '' where the interval says it."""
-
-    def __init__(self, locale: str) -> None:
-        self._locale = locale
-
-    def __call__(self, monitor: PublicMonitor) -> str:
-        if monitor.calendar is None:
-            return ""
-        return schedule_words.sentence(monitor.calendar, locale=self._locale)
 
 
 _SENTENCES = {

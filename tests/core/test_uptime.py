@@ -186,3 +186,25 @@ def test_the_day_of_a_clock_change_sums_to_its_own_length() -> None:
         hours[date] = spent.up / us(HOUR)
 
     assert hours == {"2026-03-08": 23, "2026-11-01": 25, "2026-10-04": 23.5, "2026-04-05": 24.5}
+
+
+def test_the_example_of_the_documents() -> None:
+    """docs/availability.md, to be followed by hand."""
+    found = [
+        Change(at("12:00"), Status.UNKNOWN),
+        Change(at("12:30"), Status.UP),
+        Change(at("16:18"), Status.DOWN),
+        Change(at("17:00"), Status.UP),
+        Change(at("20:00"), Status.PAUSED),
+        Change(at("21:00"), Status.UNKNOWN),
+        Change(at("21:10"), Status.UP),
+    ]
+    start, end = at("00:00"), at("00:00") + 24 * HOUR
+
+    day = availability(Facts(found), start=start, end=end)
+    corrected = availability(Facts(found, excluded=[Span(at("16:18"), at("17:00"))]), start=start, end=end)
+
+    assert [length // us(MINUTE) for length in day] == [578, 42, 60, 0, 0, 760]
+    assert (day.ratio, day.coverage) == (578 / 620, 620 / 1440)
+    assert [length // us(MINUTE) for length in corrected] == [578, 0, 60, 0, 42, 760]
+    assert (corrected.ratio, corrected.coverage) == (1, 578 / 1440)

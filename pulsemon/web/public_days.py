@@ -1,0 +1,78 @@
+"""The last ninety days of the monitors of public pages, drawn once for all who look.
+
+They are read anew after a transition, and once a minute for what else changes them; a state on the page is never
+older for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+from pulsemon import status_page
+from pulsemon.availability import DayTable
+from pulsemon.core.uptime import Availability
+from pulsemon.db import Database
+from pulsemon.status_page import Public
+from pulsemon.web import bars, rendering
+
+MAX_AGE = timedelta(minutes=1)
+COUNT = 90
+LENGTHS = (7, 30, 90)
+# A page of more monitors would weigh megabytes; it shows their availability without the bars.
+MAX_DRAWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A monitor's days: the drawing, and (days, share) of its availability."""
+
+    svg: Markup
+    ratios: Sequence[tuple[int, float | None]]
+
+
+@dataclass(slots=True)
+class Days:
+    """The days of one reading; what was drawn of them is kept with it."""
+
+    table: DayTable
+    _drawn: dict[Any, Drawn] = field(default_factory=dict)
+
+    def draw(self, monitor_id: int, words: rendering.Words, *, with_bars: bool) -> Drawn | None:
+        """Return the drawing of one monitor; None where it was made after the reading."""
+        parts = self.table.parts.get(monitor_id)
+        if not parts:
+            return None
+        key = (words.locale, with_bars, tuple(parts))
+        found = self._drawn.get(key)
+        if found is None:
+            found = self._drawn[key] = self._make(parts, words, with_bars)
+        return found
+
+    def _make(self, parts: Sequence[Availability], words: rendering.Words, with_bars: bool) -> Drawn:
+        made = bars.make(self.table.days, parts, words, lengths=LENGTHS)
+        svg = rendering.environment(words.locale).get_template("parts/bars.html").module.draw(made)  # type: ignore[attr-defined]  # a macro
+        return Drawn(Markup(svg) if with_bars else Markup(""), [(each, made.ratios[each]) for each in LENGTHS])  # noqa: S704 - a template made it
+
+
+class DayKeeper:
+    """Reads the days when they may have changed. Used by one thread at a time."""
+
+    def __init__(self, timezone: str) -> None:
+        self._timezone = timezone
+        self._held: tuple[Any, Public, Days] | None = None
+
+    def days_of(self, database: Database, public: Public) -> Days:
+        """Return the days that go with *public*. Raises Unavailable."""
+        mark = tuple((each.id, each.since) for each in public.monitors)
+        if self._held is not None:
+            held_mark, read_with, days = self._held
+            if mark == held_mark and timedelta(0) <= public.at - read_with.at < MAX_AGE:
+                return days
+        table = status_page.read_days(database, public, timezone=self._timezone, count=COUNT)
+        self._held = (mark, public, Days(table))
+        return self._held[2]
