@@ -224,6 +224,12 @@ class TestRules:
     def test_rules_that_cannot_be_read_are_none(self, text: str) -> None:
         assert packed.unpack_rules(text) == NO_RULES
 
+    @pytest.mark.parametrize(
+        "text", ["null", "5", "{}", "[5]", '["abcd"]', '[["a"]]', "[[[], [], [], 0]]", '[["a", "now", "then", true]]']
+    )
+    def test_runs_that_cannot_be_read_are_none(self, text: str) -> None:
+        assert packed.unpack_runs(text) == ()
+
     def test_rules_and_runs_survive_the_column(self) -> None:
         rules = Rules(True, ("ok", "é"), ("no",), ("go",), seconds(5))
         runs = (Run("", at("10:00"), at("10:30")), Run(A, at("10:01"), at("10:31"), is_overdue=True))

@@ -7,16 +7,19 @@ calendar decides, the clock is passed in.
 from __future__ import annotations
 
 import html
+import http.client
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 
 from pulsemon import evaluator
@@ -329,3 +332,28 @@ class TestAStartWithoutAnEndAfterARestart:
         late = due_at + seconds(1)
         assert evaluator.expire_due(database, now=late, recorded_at=late).transition_count == 1
         assert transitions(database, monitor)[-1].cause == Cause.RUN_LIMIT
+
+
+def test_a_body_of_200_megabytes_is_read_kept_at_its_beginning_and_costs_no_memory(server: Server) -> None:
+    address = urlsplit(server.create()["ping_url"])
+    process = psutil.Process(server.process.pid)
+    chunk = b"x" * 1_000_000
+    before = process.memory_info().rss
+    grown: list[int] = []
+
+    def body() -> Iterator[bytes]:
+        for _ in range(200):
+            yield chunk
+            grown.append(process.memory_info().rss - before)
+
+    for headers in ({"Content-Length": str(200 * len(chunk))}, {"Transfer-Encoding": "chunked"}):
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        connection.request(
+            "POST", f"{address.path}/log", body(), headers, encode_chunked="Transfer-Encoding" in headers
+        )
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b'{"ok": true}')
+        connection.close()
+
+    assert max(grown) < 50_000_000
+    assert monitor_of(server)["ping_count"] == 2
