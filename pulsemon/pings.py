@@ -17,7 +17,18 @@ from sqlalchemy import Connection
 from pulsemon.core.notes import Detail
 from pulsemon.core.rules import NO_RULES, Flag, Outcome, Rules, flag, read_signal
 from pulsemon.core.runs import ANONYMOUS, Runs, ended_by
-from pulsemon.core.status import BlindWindow, Cause, Signal, State, Status, Transition, advance, is_repeat, unseen
+from pulsemon.core.status import (
+    OVERTAKEN,
+    BlindWindow,
+    Cause,
+    Signal,
+    State,
+    Status,
+    Transition,
+    advance,
+    is_repeat,
+    unseen,
+)
 from pulsemon.core.timing import Timing
 from pulsemon.db import Database, outbox, ping_rows, states
 from pulsemon.db.packed import pack_runs, unpack_rules, unpack_runs
@@ -191,13 +202,14 @@ def _check_at(track: _Track) -> datetime | None:
 def _to_look_up(rows: dict[str, MonitorRow], pings: Iterable[Ping]) -> set[tuple[int, str]]:
     """Return the (monitor id, rid) of which the log has to say whether they are repeats.
 
-    Where the run is open, a success or a failure is its first, and the look-up can be spared.
+    Where the run is open, a success or a failure is its first, and the look-up can be spared; unless a word in the
+    body may make it a start.
     """
-    return {
-        (rows[ping.slug].id, ping.rid)
-        for ping in pings
-        if ping.rid and (ping.signal not in _ENDS or ping.rid not in (rows[ping.slug].open_runs or ""))
-    }
+    return {(rows[ping.slug].id, ping.rid) for ping in pings if ping.rid and not _is_first_end(rows[ping.slug], ping)}
+
+
+def _is_first_end(row: MonitorRow, ping: Ping) -> bool:
+    return ping.rid is not None and ping.signal in _ENDS and row.rules is None and ping.rid in (row.open_runs or "")
 
 
 _ENDS = (Signal.SUCCESS, Signal.FAIL)
@@ -253,6 +265,8 @@ def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
         run_before = runs.get(run)
         if _is_repeated(track, ping, signal, run_before):
             return _Verdict(signal, Outcome.REPEAT)
+        if _has_ended(ping, signal, run_before):
+            return _Verdict(signal, outcome)
         runs[run] = (signal.value, ping.exit_status, ping.received_at)
     before = track.state
     after, transition = advance(before, signal, at=ping.received_at, timing=track.timing, rid=ping.rid)
@@ -263,17 +277,18 @@ def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
     track.state = after
     if transition is not None:
         track.seq += 1
-        track.made.append((transition, track.seq, after.last_ping, _detail(track, before, ping)))
-    flagged = None
-    if track.rules is not NO_RULES:
-        flagged = flag(track.rules, signal, last_ping=before.last_ping, at=ping.received_at)
+        track.made.append((transition, track.seq, after.last_ping, _detail(before, signal, ping)))
+    is_ruled = track.rules is not NO_RULES
+    flagged = flag(track.rules, signal, last_ping=before.last_ping, at=ping.received_at) if is_ruled else None
     return _Verdict(signal, outcome, _duration_ms(before, signal, ping, run_before), flagged)
 
 
-def _detail(track: _Track, before: State, ping: Ping) -> Detail:
+def _detail(before: State, signal: Signal, ping: Ping) -> Detail:
     """What the note says beyond the cause; *before* has counted the pings in a row that led to this one."""
     in_a_row = before.contrary_count + 1 if before.contrary_count else None
-    return Detail(exit_status=ping.exit_status, in_a_row=in_a_row)
+    # Whatever the exit status was, it is not why a word made this a failure.
+    is_by_word = signal is Signal.FAIL and ping.signal is not Signal.FAIL
+    return Detail(exit_status=ping.exit_status, in_a_row=in_a_row, is_by_word=is_by_word)
 
 
 def _duration_ms(before: State, signal: Signal, ping: Ping, run_before: _Said | None) -> int | None:
@@ -302,6 +317,13 @@ def _is_repeated(track: _Track, ping: Ping, signal: Signal, newest: _Said | None
 def _packed_runs(track: _Track) -> str | None:
     """Return the column as it was where the same runs are open, which spares writing it anew."""
     return track.row.open_runs if track.state.runs is track.runs_before else pack_runs(track.state.runs)
+
+
+def _has_ended(ping: Ping, signal: Signal, newest: _Said | None) -> bool:
+    """Return whether *ping* is a start that the end of its own run has overtaken, on another node."""
+    if signal is not Signal.START or newest is None or newest[0] not in (Signal.SUCCESS.value, Signal.FAIL.value):
+        return False
+    return timedelta(0) < newest[2] - ping.received_at <= OVERTAKEN
 
 
 def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> MonitorUpdate:

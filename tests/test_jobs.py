@@ -77,6 +77,64 @@ class TestRuns:
         assert [row.duration_ms for row in stored(database, monitor)] == [None, 3_000]
         assert again(database, monitor).open_runs == ()
 
+    def test_sixty_at_once_are_fifty_watched_and_sixty_durations(self, database: Database) -> None:
+        monitor = make_up(database, interval_seconds=86_400, max_run_seconds=1_800)
+        rids = [f"00000000-0000-4000-8000-{number:012d}" for number in range(60)]
+        record(database, *(a_ping(monitor, at("10:01"), Signal.START, rid=rid) for rid in rids))
+        assert len(again(database, monitor).open_runs) == 50
+
+        for half in (rids[:30], rids[30:]):
+            record(database, *(a_ping(monitor, at("10:02"), rid=rid) for rid in half))
+
+        assert again(database, monitor).open_runs == ()
+        assert [row.duration_ms for row in stored(database, monitor)][-60:] == [60_000] * 60
+
+    def test_a_start_that_its_own_end_overtook_on_another_node_opens_nothing(self, database: Database) -> None:
+        monitor = make_up(database, interval_seconds=86_400, max_run_seconds=60)
+        send(database, monitor, "10:01:02", rid=A)
+
+        send(database, monitor, "10:01:00", Signal.START, rid=A)
+
+        assert again(database, monitor).open_runs == ()
+        assert expire(database, "10:10") == 0
+
+    def test_the_same_rid_started_again_after_its_end_is_another_run(self, database: Database) -> None:
+        monitor = make_up(database, interval_seconds=86_400, max_run_seconds=60)
+        send(database, monitor, "10:01:02", rid=A)
+
+        send(database, monitor, "10:01:03", Signal.START, rid=A)
+
+        assert [run.rid for run in again(database, monitor).open_runs] == [A]
+
+    @pytest.mark.parametrize("in_one_batch", [True, False])
+    def test_starts_and_ends_that_are_sent_twice_count_once(self, database: Database, in_one_batch: bool) -> None:
+        monitor = make_up(database, interval_seconds=3_600, failures_to_down=2)
+        pings = [
+            a_ping(monitor, at("10:01"), Signal.START, rid=A),
+            a_ping(monitor, at("10:01:05"), Signal.START, rid=A),
+            a_ping(monitor, at("10:02"), Signal.FAIL, rid=A, exit_status=1),
+            a_ping(monitor, at("10:02:05"), Signal.FAIL, rid=A, exit_status=1),
+        ]
+        for batch in [pings] if in_one_batch else [[ping] for ping in pings]:
+            record(database, *batch)
+
+        assert [row.outcome for row in stored(database, monitor)][1:] == ["counted", "repeat", "counted", "repeat"]
+        assert again(database, monitor).status is Status.UP
+        assert again(database, monitor).contrary_count == 1
+
+    def test_a_paused_monitor_opens_no_run_and_forgets_those_that_are_open(self, database: Database) -> None:
+        monitor = make_up(database, interval_seconds=86_400, max_run_seconds=60)
+        which = monitors.by_id(monitor.id)
+        send(database, monitor, "10:01", Signal.START, rid=A)
+        monitors.pause(database, which, now=at("10:01:30"))
+        send(database, monitor, "10:01:40", Signal.START, rid=B)
+        monitors.resume(database, which, now=at("10:01:50"))
+
+        assert again(database, monitor).open_runs == ()
+        assert expire(database, "10:10") == 0
+        send(database, monitor, "10:11", rid=A)
+        assert stored(database, monitor)[-1].duration_ms == 600_000
+
     def test_runs_that_a_hand_edit_made_unreadable_stop_nobody(self, database: Database) -> None:
         monitor, other = make_up(database), make_up(database, "other")
         with database.write() as connection:
@@ -128,6 +186,20 @@ class TestRules:
             ("fail", "counted"),
         ]
 
+    def test_a_word_that_means_failure_is_the_cause_and_not_the_exit_status(self, database: Database) -> None:
+        monitor = make_up(database, rules=Rules(failure_keywords=("ERROR",)))
+
+        send(database, monitor, "10:01", method="POST", body=b"1 ERROR", exit_status=0)
+
+        assert transitions(database, monitor)[-1].note == "The job's output holds a word that means failure."
+
+    def test_a_start_by_a_word_that_is_sent_twice_counts_once(self, database: Database) -> None:
+        monitor = make(database, rules=Rules(start_keywords=("GO",)))
+        for second in (0, 5):
+            send(database, monitor, f"10:00:0{second}", method="POST", body=b"GO", rid=A)
+
+        assert [row.outcome for row in stored(database, monitor)] == ["counted", "repeat"]
+
     def test_a_ping_that_comes_too_early_is_flagged_and_counts(self, database: Database) -> None:
         monitor = make_up(database, rules=Rules(min_gap=seconds(120)))
 
@@ -151,6 +223,12 @@ class TestRules:
     )
     def test_rules_that_cannot_be_read_are_none(self, text: str) -> None:
         assert packed.unpack_rules(text) == NO_RULES
+
+    @pytest.mark.parametrize(
+        "text", ["null", "5", "{}", "[5]", '["abcd"]', '[["a"]]', "[[[], [], [], 0]]", '[["a", "now", "then", true]]']
+    )
+    def test_runs_that_cannot_be_read_are_none(self, text: str) -> None:
+        assert packed.unpack_runs(text) == ()
 
     def test_rules_and_runs_survive_the_column(self) -> None:
         rules = Rules(True, ("ok", "é"), ("no",), ("go",), seconds(5))

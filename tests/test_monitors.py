@@ -195,7 +195,10 @@ class TestEdit:
 
         assert (edited.status, edited.due_at) == (Status.DOWN, None)
         last = transitions(database, made)[-1]
-        assert (last.occurred_at, last.note) == (at("10:02"), "The interval or the grace was changed.")
+        assert (last.occurred_at, last.note) == (
+            at("10:02"),
+            "The interval, the grace, the schedule or the run limit was changed.",
+        )
         (owed,) = deliveries(database)
         assert '"interval_seconds": 30' in owed.payload
 

@@ -317,3 +317,48 @@ def test_a_redirected_message_and_its_settling(nodes: tuple[Database, Database])
         assert (row.state, row.receiver) in (("delivered", "127.0.0.1:9"), ("pending", "new.example:80"))
         left = dispatcher.lease_due(one, now=OVERDUE + seconds(60), in_flight={})
         dispatcher.settle(one, [delivered(each) for each in left])
+
+
+def test_starts_and_ends_of_the_same_runs(nodes: tuple[Database, Database]) -> None:
+    """Each is sent to both nodes at once, as by a client that tries again elsewhere: it counts once, and no run is lost
+    or left open."""
+    monitor = make_up(nodes[0], interval_seconds=86_400, max_run_seconds=3_600)
+    rids = [f"00000000-0000-4000-8000-{number:012d}" for number in range(ROUNDS)]
+    moment = START + seconds(60)
+
+    def send(node: Database, signal: Signal, order: list[str]) -> None:
+        for rid in order:
+            record(node, a_ping(monitor, moment, signal, rid=rid))
+
+    for signal in (Signal.START, Signal.SUCCESS):
+        at_once(
+            *(
+                lambda n=node, s=signal, o=order: send(n, s, o)
+                for node, order in zip(nodes, (rids, rids[::-1]), strict=True)
+            )
+        )
+        still_open = sorted(run.rid for run in again(nodes[0], monitor).open_runs)
+        assert still_open == (rids if signal is Signal.START else [])
+        moment += seconds(60)
+
+    counted = [(row.rid, row.signal) for row in stored(nodes[0], monitor) if row.rid and row.outcome == "counted"]
+    assert sorted(counted) == sorted((rid, each.value) for rid in rids for each in (Signal.START, Signal.SUCCESS))
+    assert_whole(nodes[0], monitor)
+
+
+def test_the_end_of_a_run_and_its_limit(nodes: tuple[Database, Database]) -> None:
+    """Either it ended in time, or the monitor was down and came back with it; the run is over in both cases."""
+    one, other = nodes
+    monitor = make_up(one, interval_seconds=86_400, max_run_seconds=60, webhook_url=HOOK)
+    now = START
+    for number in range(ROUNDS):
+        rid = f"00000000-0000-4000-8000-{number:012d}"
+        record(one, a_ping(monitor, now + seconds(1), Signal.START, rid=rid))
+        now += seconds(62)
+        moment = now
+        at_once(lambda m=moment: expire(one, m), lambda m=moment, r=rid: record(other, a_ping(monitor, m, rid=r)))
+        assert again(one, monitor).status is Status.UP
+        assert again(one, monitor).open_runs == ()
+
+    assert_whole(one, monitor)
+    assert_one_message_each(one, monitor)

@@ -24,6 +24,7 @@ class Detail:
     in_a_row: int | None = None
     has_calendar: bool = False
     was_blind: bool = False
+    is_by_word: bool = False
 
     def to_json(self) -> str:
         """Return what `from_json` reads; fields that do not apply are left out."""
@@ -44,7 +45,7 @@ _TEMPLATES: dict[Cause, str] = {
     Cause.SILENCE: N_("No ping within the interval of %(interval_seconds)d s and the grace of %(grace_seconds)d s."),
     Cause.FAILURE: N_("The job reported a failure."),
     Cause.RUN_LIMIT: N_("A run was started and did not end within %(run_limit_seconds)d s."),
-    Cause.EDIT: N_("The interval or the grace was changed."),
+    Cause.EDIT: N_("The interval, the grace, the schedule or the run limit was changed."),
     Cause.SWEEP: N_("The full sweep corrected the status."),
     Cause.PAUSE: N_("Paused."),
     Cause.RESUME: N_("Resumed; waiting for the next ping."),
@@ -52,13 +53,16 @@ _TEMPLATES: dict[Cause, str] = {
 _SCHEDULED = N_("No ping at the time that the schedule expects, nor within the grace of %(grace_seconds)d s.")
 _IN_A_ROW = N_("It was number %(in_a_row)d in a row.")
 _EXIT_STATUS = N_("The job ended with exit status %(exit_status)d.")
+_BY_WORD = N_("The job's output holds a word that means failure.")
 _WAS_BLIND = N_("PulseMon was blind when one was due: a ping may have been lost.")
 
 
 def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = str) -> str:
     """Return the sentence for *cause* in the language of *translate*."""
     template = _TEMPLATES[cause]
-    if cause is Cause.FAILURE and detail.exit_status is not None:
+    if cause is Cause.FAILURE and detail.is_by_word:
+        template = _BY_WORD
+    elif cause is Cause.FAILURE and detail.exit_status is not None:
         template = _EXIT_STATUS
     elif cause is Cause.SILENCE and detail.has_calendar:
         template = _SCHEDULED

@@ -299,8 +299,8 @@ def _systemd(parts: list[str], timezone: str) -> Calendar:
     except OnCalendarError as error:
         if _LOOKS_LIKE_CRON.fullmatch(expression):
             raise ScheduleError("schedule-fields") from error
-        # A lone word is taken for a day of the week; what is none may have been meant as anything.
-        code = "schedule" if len(parts) == 1 and expression.isalpha() else _PARTS.get(str(error), "schedule")
+        # A lone word or number is taken for a day of the week; what is none may have been meant as anything.
+        code = "schedule" if len(parts) == 1 and expression.isalnum() else _PARTS.get(str(error), "schedule")
         raise ScheduleError(code) from error
     if next(walls, None) is None:
         raise ScheduleError("schedule-never")

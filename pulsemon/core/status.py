@@ -287,14 +287,15 @@ def sweep(
 ) -> tuple[State, Transition | None]:
     """Return the state that the rules give, healing what a bug, a set-back clock or a hand edit left behind.
 
-    *down_recorded_at* is when the present DOWN was recorded. Where it lies ahead of *now* or behind the last ping, or
-    the last sign of life ahead of *now*, the clock was set back: nothing is healed, for nothing is known to be wrong.
+    *down_recorded_at* is when the present DOWN was recorded. Where it lies behind the last ping, or that or anything
+    else that has happened lies ahead of *now*, the clock was set back: nothing is healed, nothing is known to be wrong.
     """
     if down_recorded_at is not None and (
         _lies_ahead(down_recorded_at, now) or (state.last_ping is not None and down_recorded_at <= state.last_ping)
     ):
         return state, None
-    if _lies_ahead(state.last_ping, now) or _lies_ahead(open_runs.open_since(state.runs), now):
+    happened = (state.last_ping, open_runs.open_since(state.runs), timing.since)
+    if any(_lies_ahead(instant, now) for instant in happened):
         return expire(bound_after_step(state, timing, now=now), timing, now=now)
     expected = deadline(state, timing)
     if state.blind_due_at is not None and expected is not None and state.due_at is not None and state.due_at > expected:
@@ -320,8 +321,8 @@ def bound_after_step(state: State, timing: Timing, *, now: datetime) -> State:
     state = _with_runs(state, open_runs.bound(state.runs, now + timing.run_limit))
     if state.due_at is None:
         return state
-    furthest = _furthest(timing, now)
-    return replace(state, due_at=furthest) if state.due_at > furthest else state
+    due_at = _sooner(min(state.due_at, _furthest(timing, now)), state.runs)
+    return state if due_at == state.due_at else replace(state, due_at=due_at)
 
 
 def _with_runs(state: State, runs: Runs) -> State:

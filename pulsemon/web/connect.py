@@ -1,6 +1,6 @@
 """The lines with which a job tells PulseMon that it ran, ready to paste.
 
-Pure text: a ping URL and an interval go in. Each tool's own rules of quoting are kept here and nowhere else.
+Pure text: a ping URL and when it is expected go in. Each tool's own rules of quoting are kept here and nowhere else.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Line:
     hint: str
 
 
-def lines(url: str, *, interval_seconds: int) -> tuple[Line, ...]:
-    """Return the ways to connect for a monitor that is expected every *interval_seconds*."""
-    schedule = cron_schedule(interval_seconds)
+def lines(url: str, *, interval_seconds: int, cron: str | None = None) -> tuple[Line, ...]:
+    """Return the ways to connect for a monitor that is expected every *interval_seconds*, or as *cron* says."""
+    schedule = cron or cron_schedule(interval_seconds)
     return (
         Line("curl", "curl", _curl(url), N_("At the end of a script that stops at the first error.")),
         Line("cron", "cron", _cron(url, schedule), N_("Your job, and the ping only when it succeeded.")),

@@ -93,9 +93,11 @@ def _secret(text: str) -> str:
 
 
 def _keyword(text: str) -> str:
-    if not 0 < len(text) <= MAX_KEYWORD_LENGTH or _UNPRINTABLE.search(text):
+    # Spaces around a word would be lost as soon as somebody saves the form, where each stands on a line.
+    word = text.strip()
+    if not 0 < len(word) <= MAX_KEYWORD_LENGTH or _UNPRINTABLE.search(text):
         raise PydanticCustomError("keywords", "")
-    return text
+    return word
 
 
 def _keywords(words: list[str]) -> list[str]:
@@ -109,7 +111,8 @@ def _schedule(expression: str) -> str:
         schedule.parse(expression)
     except schedule.ScheduleError as wrong:
         raise PydanticCustomError(wrong.code, "") from None
-    return expression
+    # Between its parts may stand whatever Python takes for a space, line ends and control characters among it.
+    return " ".join(expression.split())
 
 
 def _timezone(name: str) -> str:
@@ -178,7 +181,13 @@ _Timezone = Annotated[
 ]
 _InARow = Annotated[int, Field(ge=1, le=MAX_IN_A_ROW)]
 _Keywords = Annotated[
-    list[Annotated[str, AfterValidator(_keyword), _documented(pattern=rf"^[^{_CONTROL}]{{1,{MAX_KEYWORD_LENGTH}}}$")]],
+    list[
+        Annotated[
+            str,
+            AfterValidator(_keyword),
+            _documented(maxLength=MAX_KEYWORD_LENGTH, pattern=rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"),
+        ]
+    ],
     AfterValidator(_keywords),
     _documented(maxItems=MAX_KEYWORDS),
 ]

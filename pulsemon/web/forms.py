@@ -214,6 +214,8 @@ def _validate(model: type[BaseModel], values: dict[str, Any], *, also: Iterable[
 
 def _problem(error: ErrorDetails) -> FieldProblem:
     field, code = str(error["loc"][0]), CODES.get(error["type"], error["type"])
+    if code == "not-text" and len(error["loc"]) > 1:
+        code = "not-list"  # the list is one, and what it holds is no text
     return problem(field, code, LIMITS.get((field, code), ()))
 
 

@@ -82,6 +82,8 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     view = panel_pages.find(site, monitor_id)
     before = panel_pages.fields_of(view)
     changed = {name: text for name, text in form.items() if text.strip() != before.get(name, "").strip()}
+    if form.get("schedule", before["schedule"]).strip():
+        changed.pop("interval_seconds", None)  # the form says that a schedule counts in its place
     try:
         monitors.edit(site.database, monitors.by_id(view.id), forms.changes_from_form(changed), now=site.now())
     except Invalid as wrong:

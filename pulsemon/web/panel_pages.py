@@ -17,6 +17,7 @@ from starlette.responses import Response
 from pulsemon import event_log, monitors, status_page, track_record
 from pulsemon.core.placement import MAX_TAG_LENGTH
 from pulsemon.core.rules import Rules
+from pulsemon.core.schedule import Clock
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import BlindWindow
 from pulsemon.core.texts import N_
@@ -221,6 +222,12 @@ def _fields_of_rules(rules: Rules) -> dict[str, str]:
     }
 
 
+def _cron_of(view: View) -> str | None:
+    """Return the schedule as five fields of cron, where it can be said in them."""
+    calendar = view.timing.calendar
+    return None if calendar is None or calendar.clock is Clock.SYSTEMD else calendar.expression
+
+
 def head_values(request: Request, view: View) -> dict[str, Any]:
     """Return what the head of a monitor's page shows: its state, since when, and what comes next."""
     site = site_of(request)
@@ -260,7 +267,7 @@ def monitor_page(
         "monitor.html",
         status_code=422 if problems else 200,
         ping_url=url,
-        connect_lines=connect.lines(url, interval_seconds=view.interval_seconds),
+        connect_lines=connect.lines(url, interval_seconds=view.interval_seconds, cron=_cron_of(view)),
         done=done_of(request),
         **values,
     )

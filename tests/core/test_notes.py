@@ -46,6 +46,15 @@ def test_a_failure_names_its_exit_status_if_there_was_one() -> None:
     assert describe(Cause.FAILURE, NO_DETAIL) == "The job reported a failure."
 
 
+def test_a_failure_by_a_word_in_the_body_does_not_blame_the_exit_status() -> None:
+    detail = Detail(exit_status=0, is_by_word=True)
+
+    assert describe(Cause.FAILURE, detail) == "The job's output holds a word that means failure."
+    assert describe(Cause.FAILURE, detail, translate=translator("pt-BR").gettext) == (
+        "A saída da tarefa contém uma palavra que indica falha."
+    )
+
+
 def test_a_down_after_blindness_says_that_a_ping_may_have_been_lost() -> None:
     note = describe(Cause.SILENCE, Detail(interval_seconds=240, grace_seconds=0, was_blind=True))
 
@@ -55,7 +64,7 @@ def test_a_down_after_blindness_says_that_a_ping_may_have_been_lost() -> None:
 numbers = st.none() | st.integers(0, 10**9)
 
 
-@given(st.builds(Detail, numbers, numbers, numbers, numbers, numbers, st.booleans(), st.booleans()))
+@given(st.builds(Detail, numbers, numbers, numbers, numbers, numbers, st.booleans(), st.booleans(), st.booleans()))
 def test_a_detail_survives_the_database(detail: Detail) -> None:
     assert Detail.from_json(detail.to_json()) == detail
 

@@ -8,7 +8,19 @@ import pytest
 
 from pulsemon.core import runs as open_runs
 from pulsemon.core.runs import MAX_OPEN, Run, Runs, begin, ended_by, mark_overdue
-from pulsemon.core.status import BlindWindow, Cause, Signal, State, Status, advance, excuse, expire, reschedule
+from pulsemon.core.status import (
+    BlindWindow,
+    Cause,
+    Signal,
+    State,
+    Status,
+    advance,
+    bound_after_step,
+    excuse,
+    expire,
+    reschedule,
+    sweep,
+)
 from pulsemon.core.timing import Timing
 from tests.conftest import at
 
@@ -147,3 +159,34 @@ class TestEdit:
         after, transition = reschedule(state, longer, now=at("10:10"))
 
         assert (after.due_at, transition) == (at("12:00"), None)
+
+    def test_a_new_limit_holds_for_runs_of_what_is_down_too(self) -> None:
+        state = State(Status.DOWN, at("09:00"), runs=started((A, "10:00")), down_cause=Cause.FAILURE)
+
+        after, transition = reschedule(state, Timing(DAILY.interval, DAILY.grace, timedelta(hours=3)), now=at("10:10"))
+
+        assert (after.runs, transition) == ((Run(A, at("10:00"), at("13:00")),), None)
+        assert signal(after, Signal.SUCCESS, "10:40", B).due_at == at("13:00")
+
+
+class TestAClockThatWasSetBack:
+    def test_an_open_run_is_due_a_limit_after_the_step(self) -> None:
+        state = signal(up(), Signal.START, "10:00", A)
+
+        bounded = bound_after_step(state, DAILY, now=at("09:10"))
+
+        assert (bounded.due_at, bounded.runs[0].due_at) == (at("09:40"), at("09:40"))
+        assert sweep(bounded, DAILY, now=at("09:20")) == (bounded, None)
+        after, transition = sweep(bounded, DAILY, now=at("09:41"))
+        assert (after.status, after.runs[0].is_overdue) == (Status.DOWN, True)
+        assert transition is not None
+        assert (transition.cause, transition.occurred_at) == (Cause.RUN_LIMIT, at("09:40"))
+
+    def test_a_schedule_that_was_set_before_the_step_excuses_no_silence_after_it(self) -> None:
+        timing = Timing(timedelta(minutes=4), timedelta(minutes=1), since=at("12:00"))
+        state = advance(State(Status.UNKNOWN), Signal.SUCCESS, at=at("10:00"), timing=timing)[0]
+
+        assert sweep(state, timing, now=at("10:01")) == (state, None)
+        _, transition = sweep(state, timing, now=at("10:06"))
+        assert transition is not None
+        assert transition.occurred_at == at("10:05")
