@@ -35,7 +35,7 @@ def with_runs(database_url: str, count: int = 60) -> None:
                 body = b"line of output\n" * 300 + (b"ERROR: no space" if end is Signal.FAIL else b"ok")
                 length = timedelta(seconds=20 + number % 7)
                 record(database, a_ping(monitor, at + length, end, body=body, exit_status=0, **fields))
-        record(database, a_ping(monitor, clock.now(), Signal.FAIL, exit_status=3))
+        record(database, a_ping(monitor, clock.now(), Signal.FAIL, exit_status=3, rid=f"{RID}99"))
     finally:
         database.close()
 
