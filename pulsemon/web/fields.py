@@ -43,7 +43,8 @@ MESSAGES: dict[str, str] = {
     "not-bool": N_("This must be true or false."),
     "not-list": N_("This must be a list of texts."),
     "keywords": N_(
-        "This may hold at most %(max)d texts of 1 to %(length)d characters each, one on each line, without control characters."
+        "This may hold at most %(max)d texts of 1 to %(length)d characters each, one on each line, "
+        "without control characters."
     ),
     "either": N_("A monitor goes by its schedule or by its interval: send one of the two."),
     "unknown-field": N_("There is no such field. The fields are %(fields)s."),
