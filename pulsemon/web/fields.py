@@ -43,7 +43,10 @@ MESSAGES: dict[str, str] = {
     "secret": N_("This must be whsec_ followed by the base64 of %(min)d to %(max)d bytes, or the word generate."),
     "not-bool": N_("This must be true or false."),
     "not-list": N_("This must be a list of texts."),
-    "keywords": N_("This may hold at most %(max)d texts of 1 to %(length)d characters each, one on each line."),
+    "keywords": N_(
+        "This may hold at most %(max)d texts of 1 to %(length)d characters each, one on each line, "
+        "without control characters."
+    ),
     "tags": N_("This may hold at most %(max)d tags of 1 to %(length)d characters each, without commas in them."),
     "either": N_("A monitor goes by its schedule or by its interval: send one of the two."),
     "unknown-field": N_("There is no such field. The fields are %(fields)s."),

@@ -124,7 +124,7 @@ def test_what_somebody_opened_stays_open_while_the_page_refreshes(tab: Tab) -> N
     ping(tab.server, monitor, content=b"all is well")
     page = tab.log_in()
     page.click(".list a")
-    page.click("#record details summary")
+    page.click("#record .log summary")
     expect(page.locator("#record details pre")).to_have_text("all is well")
 
     ping(tab.server, monitor, "/fail")
