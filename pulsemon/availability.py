@@ -85,7 +85,7 @@ def read_days(
     if days[0].date <= date_at(now, timezone) - timedelta(days=KEPT_DAYS):
         timezone = ""  # the roll-ups of the first days are gone: all are computed from history
     subjects = read_subjects(connection, monitor_ids, timezone=timezone)
-    uneven = _uneven_days(connection, monitor_ids, days, timezone=timezone) if timezone else {}
+    uneven = _uneven_days(connection, [each.id for each in subjects], days, timezone=timezone) if timezone else {}
     whole_days = [(day.date, *_whole_day(day)) for day in days]
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
@@ -183,7 +183,7 @@ def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
 
 
 def _uneven_days(
-    connection: Connection, monitor_ids: Sequence[int] | None, days: Sequence[Day], *, timezone: str
+    connection: Connection, monitor_ids: Sequence[int], days: Sequence[Day], *, timezone: str
 ) -> dict[int, dict[date, Availability]]:
     """Return monitor id -> day -> its parts, of the days that were not wholly up.
 
@@ -200,12 +200,11 @@ def _uneven_days(
         RolledDay.excluded_us,
         RolledDay.unknown_us,
     ).where(
+        RolledDay.monitor_id.in_(monitor_ids),  # named, although it may be all of them: each is a probe of the key
         RolledDay.timezone == timezone,
         RolledDay.day.between(days[0].date, days[-1].date),
         other + RolledDay.unknown_us > 0,
     )
-    if monitor_ids is not None:
-        query = query.where(RolledDay.monitor_id.in_(monitor_ids))
     found: dict[int, dict[date, Availability]] = {}
     for monitor_id, day, *parts in connection.execute(query).all():
         found.setdefault(monitor_id, {})[day] = Availability(*parts)
