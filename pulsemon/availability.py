@@ -6,6 +6,7 @@ Reads only: the roll-ups are made by `roll_ups`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -86,12 +87,13 @@ def read_days(
         timezone = ""  # the roll-ups of the first days are gone: all are computed from history
     subjects = read_subjects(connection, monitor_ids, timezone=timezone)
     uneven = _uneven_days(connection, [each.id for each in subjects], days, timezone=timezone) if timezone else {}
+    ends = [day.end for day in days]
     whole_days = [(day.date, *_whole_day(day)) for day in days]
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
     for subject in subjects:
         held = (subject.holds_until(timezone) if timezone else None) or days[0].start
-        known = sum(day.end <= held for day in days)
+        known = bisect_right(ends, held)
         rest = [Span(day.start, day.end) for day in days[known:]]
         computed = availability_by_window(facts[subject.id], rest)
         kept = _of_days(uneven.get(subject.id, {}), whole_days[:known], subject.first_day or date.max)
