@@ -271,7 +271,7 @@ def _api(settings: Settings) -> Callable[..., httpx2.Response]:
         if not settings.admin_token:
             raise StartRefused("The server runs, and talking to it takes ADMIN_TOKEN, which is not set here.")
         url = f"http://{host}:{settings.app_port}{path}"
-        headers = {"X-Admin-Token": settings.admin_token.encode()}  # as curl sends it, letters with accents too
+        headers = {b"X-Admin-Token": settings.admin_token.encode()}  # as curl sends it, letters with accents too
         try:
             with httpx2.Client(trust_env=False, timeout=_API_TIMEOUT_SEC) as client:
                 answer = client.request(method, url, headers=headers, json=body)
