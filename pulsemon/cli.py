@@ -28,6 +28,7 @@ from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
 from pulsemon.views import View
 from pulsemon.web import forms
+from pulsemon.web.api import instant
 from pulsemon.web.protocol import PingProtocol
 
 app = typer.Typer(
@@ -178,7 +179,7 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 @monitor_app.command("list")
 def list_monitors(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as the API gives it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; times as in the API.")] = False,
 ) -> None:
     """List all monitors, in the order of their creation."""
     found = _through(
@@ -240,7 +241,7 @@ def _summary(view: View) -> dict[str, Any]:
         "interval_seconds": view.interval_seconds,
         "grace_seconds": view.grace_seconds,
         "status": view.status.value,
-        "last_ping": view.last_ping.isoformat(timespec="milliseconds") if view.last_ping else None,
+        "last_ping": instant(view.last_ping),
         "ping_path": monitors.ping_path(view.slug, view.token),
     }
 
@@ -261,13 +262,16 @@ def _through(directly: Callable[[Database], Any], by_api: Callable[[Callable[...
 
 
 def _api(settings: Settings) -> Callable[..., httpx2.Response]:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.app_host, settings.app_host)  # noqa: S104
+    bare = settings.app_host.strip("[]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bare, bare)  # noqa: S104 - recognised, not bound
+    if ":" in host:
+        host = f"[{host}]"
 
     def call(method: str, path: str, body: Any = None) -> httpx2.Response:
         if not settings.admin_token:
             raise StartRefused("The server runs, and talking to it takes ADMIN_TOKEN, which is not set here.")
         url = f"http://{host}:{settings.app_port}{path}"
-        headers = {"X-Admin-Token": settings.admin_token}
+        headers = {b"X-Admin-Token": settings.admin_token.encode()}  # as curl sends it, letters with accents too
         try:
             with httpx2.Client(trust_env=False, timeout=_API_TIMEOUT_SEC) as client:
                 answer = client.request(method, url, headers=headers, json=body)

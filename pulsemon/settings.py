@@ -10,6 +10,7 @@ import ipaddress
 import re
 from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
@@ -131,6 +132,9 @@ class Settings(BaseSettings):
     @field_validator("admin_token", "admin_session_secret")
     @classmethod
     def _placeholder_is_unset(cls, value: str) -> str:
+        # Bytes of the environment that are no UTF-8 arrive as surrogates, which no login could ever match.
+        if any("\ud800" <= each <= "\udfff" for each in value):
+            raise ValueError("UTF-8 text")
         return "" if value.strip() in PLACEHOLDERS else value.strip()
 
     @field_validator("log_level", mode="before")
@@ -146,6 +150,8 @@ class Settings(BaseSettings):
             raise ValueError("sqlite:///PATH, postgresql://USER:PASSWORD@HOST/NAME or the same with postgresql+psycopg")
         if scheme.startswith("sqlite") and not value.partition("://")[2].startswith("/"):
             raise ValueError("sqlite:///PATH with three slashes, four for an absolute path")
+        if scheme.startswith("sqlite") and ("%00" in value or "\0" in value):
+            raise ValueError("sqlite:///PATH, the path without a NUL")
         if scheme.startswith("sqlite") and value.partition("://")[2].lstrip("/") in ("", ":memory:"):
             raise ValueError("a file: sqlite:///./pulsemon.db (a database in memory would lose every ping)")
         return value
@@ -155,7 +161,7 @@ class Settings(BaseSettings):
     def _origin_only(cls, value: str) -> str:
         if not value:
             return value
-        if not _ORIGIN.fullmatch(value):
+        if not _ORIGIN.fullmatch(value) or not _has_a_port_that_exists(value):
             raise ValueError("scheme and host without a path, such as https://status.example.org")
         return value.rstrip("/").lower()
 
@@ -169,7 +175,8 @@ class Settings(BaseSettings):
     @field_validator("upstream_heartbeat_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
-        if value and not re.match(r"https?://[^\s/]", value, re.IGNORECASE):
+        is_one = re.match(r"https?://[^\s/]", value, re.IGNORECASE) and _has_a_port_that_exists(value)
+        if value and not is_one:
             raise ValueError("an http or https URL, such as the ping URL of a monitor on another PulseMon")
         return value
 
@@ -185,6 +192,13 @@ class Settings(BaseSettings):
             except ValueError:
                 raise ValueError("addresses or networks, comma separated, such as 10.0.0.5,192.168.0.0/24") from None
         return entries
+
+
+def _has_a_port_that_exists(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # the port is over 65535 or no number, or the address in brackets is none
+        return False
 
 
 def load() -> Settings:

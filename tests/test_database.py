@@ -287,7 +287,8 @@ class TestRefused:
     def test_a_folder_in_place_of_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "pulsemon.db").mkdir()
 
-        assert "pulsemon.db" in refusal(f"sqlite:///{tmp_path}/pulsemon.db")
+        assert "pulsemon.db is a folder." in refusal(f"sqlite:///{tmp_path}/pulsemon.db")
+        assert [each.name for each in tmp_path.iterdir()] == ["pulsemon.db"]
 
     def test_an_empty_file_is_welcome(self, sqlite_url: str) -> None:
         path_of(sqlite_url).touch()

@@ -75,6 +75,7 @@ def test_json_that_is_no_object_is_refused(data: object) -> None:
         ("   ", "blank"),
         ("\u00a0\u2003", "blank"),
         ("\u200b\ufeff", "blank"),
+        ("\u202e\u2066\u00ad", "blank"),
         ("a\0b", "characters"),
         ("a\nb", "characters"),
         ("a\x7fb", "characters"),

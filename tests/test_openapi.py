@@ -159,7 +159,7 @@ def test_the_schemas_of_bodies_state_the_rules(document: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("name", ["a", " a ", "é", "日本", "", " ", "\u200b", "\u00a0", "a\n", "a\0", "a\x7f", "a\x85"]),
+        ("name", ["a", " a ", "é", "日本", "", " ", "\u200b", "\u202e", "\u00a0", "a\n", "a\0", "a\x7f", "a\x85"]),
         ("slug", ["a", "A.b_c-D", "", "-a", "a/b", "é", "a b", "a" * 100, "a" * 101]),
         (
             "webhook_url",

@@ -102,6 +102,8 @@ WRONG = [
     ("BASE_URL", "status.example.org", "scheme and host without a path"),
     ("BASE_URL", "https://example.org/status", "scheme and host without a path"),
     ("BASE_URL", "javascript:alert(1)", "scheme and host without a path"),
+    ("BASE_URL", "https://example.org:70000", "scheme and host without a path"),
+    ("BASE_URL", "https://example.org:0", "scheme and host without a path"),
     ("TRUSTED_PROXIES", "my-proxy", "addresses or networks"),
     ("TRUSTED_PROXIES", "10.0.0.0/99", "addresses or networks"),
     ("OUTBOUND_PRIVATE", "perhaps", "allow or deny"),
@@ -140,6 +142,7 @@ def test_a_wrong_value_gets_one_line_that_names_variable_value_and_rule(
         "sqlite://",
         "sqlite:///",
         "sqlite:///:memory:",
+        "sqlite:///hunter2%00.db",
         "postgresql+asyncpg://u:hunter2@h/n",
     ],
 )
@@ -152,13 +155,22 @@ def test_a_wrong_database_url_is_named_and_not_quoted(variable: Set, value: str)
     assert "hunter2" not in line
 
 
-def test_a_wrong_heartbeat_url_is_not_quoted_either_for_it_holds_a_token(variable: Set) -> None:
-    variable("UPSTREAM_HEARTBEAT_URL", "ftp://other.example/h/a/hunter2")
+@pytest.mark.parametrize("value", ["ftp://other.example/h/a/hunter2", "https://other.example:70000/h/a/hunter2"])
+def test_a_wrong_heartbeat_url_is_not_quoted_either_for_it_holds_a_token(variable: Set, value: str) -> None:
+    variable("UPSTREAM_HEARTBEAT_URL", value)
 
     line = refusal()
 
     assert line.startswith("UPSTREAM_HEARTBEAT_URL holds a wrong value; it must be an http or https URL")
     assert "hunter2" not in line
+
+
+def test_a_token_that_nobody_could_type_is_refused(variable: Set) -> None:
+    variable("ADMIN_TOKEN", "hunter2\udcff")
+
+    line = refusal()
+
+    assert line == "ADMIN_TOKEN holds a wrong value; it must be UTF-8 text."
 
 
 def test_every_variable_that_can_be_wrong_is_among_the_wrong_ones() -> None:

@@ -101,6 +101,8 @@ def _inspect(path: Path) -> None:
     """Look at the file without changing a byte of it."""
     if not path.parent.is_dir():
         raise StartRefused(f"The folder {path.parent} of the database does not exist. Make it, or change DATABASE_URL.")
+    if path.is_dir():
+        raise StartRefused(f"{path} is a folder. Write the name of a file in it into DATABASE_URL.")
     if not path.exists() or path.stat().st_size == 0:
         return
     try:

@@ -55,7 +55,7 @@ MESSAGES: dict[str, str] = {
 
 # Parts of character classes, readable for Python's expressions and for those of a JSON schema.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
-_INVISIBLE = r"\u200b-\u200f\u2060\ufeff"
+_INVISIBLE = r"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 _UNPRINTABLE = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 # At least one character that leaves a mark: zero-width ones alone make a monitor without a visible name.
 _VISIBLE = re.compile(rf"[^\s{_INVISIBLE}]")

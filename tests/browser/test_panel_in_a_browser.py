@@ -295,3 +295,16 @@ def test_a_suggestion_is_tried_and_taken(
 
     expect(page.locator(".done")).to_have_text("Saved.")
     expect(page.locator("#head")).to_contain_text("1 min")
+
+
+def test_the_page_of_the_api_is_light_or_dark_as_the_reader_has_it(
+    make_tab: Callable[..., Tab], server: Server
+) -> None:
+    page = make_tab(server, color_scheme="dark").open("/docs")
+    shown = page.locator(".swagger-ui").first
+    expect(shown).to_have_css("background-color", "rgb(28, 32, 34)")
+
+    page.emulate_media(color_scheme="light")
+
+    expect(shown).to_have_css("color", "rgb(59, 65, 81)")
+    expect(page.locator("html")).to_have_css("background-color", "rgb(255, 255, 255)")
