@@ -623,6 +623,20 @@ def test_assets_are_named_by_their_content_and_kept_for_ever(panel: TestClient) 
         assert "immutable" in answer.headers["cache-control"]
 
 
+def test_style_and_scripts_are_compressed_for_whoever_takes_that(client: TestClient) -> None:
+    plain = client.get("/static/app.css", headers={"accept-encoding": "identity"})
+    packed = client.get("/static/app.css", headers={"accept-encoding": "gzip, br"})
+    part = client.get("/static/app.css", headers={"accept-encoding": "gzip", "range": "bytes=0-9"})
+
+    assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.content == plain.content  # the client has unpacked it
+    assert {plain.headers["vary"], packed.headers["vary"]} == {"Accept-Encoding"}
+    assert (part.status_code, part.content) == (206, plain.content[:10])
+    again = client.get("/static/app.css", headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]})
+    assert again.status_code == 304
+
+
 @pytest.mark.parametrize("query", ["", "?v=", "?v=0123456789ab", "?v={own}&x=1", "?x=1&v={own}"])
 def test_no_cache_keeps_a_file_under_the_address_of_another_content(client: TestClient, query: str) -> None:
     own = re.search(r"app\.css\?v=(\w+)", client.get("/").text)

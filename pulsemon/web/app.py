@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException
@@ -14,8 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp
 
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
@@ -29,6 +27,7 @@ from pulsemon.web import (
     health,
     panel,
     rendering,
+    static_files,
     status,
 )
 from pulsemon.web.ping import PingGate
@@ -37,7 +36,6 @@ from pulsemon.web.site import Site
 
 _log = log.get(__name__)
 
-_STATIC = (Path(__file__).parent / "static").resolve()  # as StaticFiles names what it found
 # Everything below these answers in JSON; all other paths are pages.
 _JSON_PREFIXES = ("/api", "/h/", "/health", "/ready", "/metrics", "/openapi.json")
 RETRY_AFTER_SEC = 5
@@ -76,7 +74,7 @@ def make_fastapi(site: Site) -> FastAPI:
         panel.router,
     ):
         app.router.routes.extend(_routes_of(router))
-    app.mount("/static", _StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", static_files.Files(directory=static_files.FOLDER), name="static")
     app.add_exception_handler(PulseMonError, _on_our_error)
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -99,23 +97,10 @@ def _routes_of(router: APIRouter) -> Iterator[BaseRoute]:
             yield route
 
 
-class _StaticFiles(StaticFiles):
-    """Files whose URL carries a hash of their content may be kept for ever; the others are asked for anew."""
-
-    def file_response(self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200) -> Response:
-        """Add the header that says so."""
-        response: Response = super().file_response(full_path, stat_result, scope, status_code)
-        # The very hash: whoever asks for tomorrow's address today must not leave today's file in a shared cache.
-        own = rendering.asset(Path(full_path).relative_to(_STATIC).as_posix()).partition("?")[2]
-        is_versioned = scope.get("query_string", b"") == own.encode()
-        response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
-        return response
-
-
 def _require_access_rules(app: FastAPI) -> None:
     """Refuse to start with a route whose access rule is not declared, or is not the one its path has."""
     for route in app.routes:
-        if isinstance(route, Mount) and route.path == "/static" and isinstance(route.app, _StaticFiles):
+        if isinstance(route, Mount) and route.path == "/static" and isinstance(route.app, static_files.Files):
             continue
         if not isinstance(route, APIRoute) or not isinstance(getattr(route, "access", None), Access):
             raise TypeError(f"route {route} declares no access rule")
