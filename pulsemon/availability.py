@@ -6,6 +6,7 @@ Reads only: the roll-ups are made by `roll_ups`.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -85,17 +86,24 @@ def read_days(
     if days[0].date <= date_at(now, timezone) - timedelta(days=KEPT_DAYS):
         timezone = ""  # the roll-ups of the first days are gone: all are computed from history
     subjects = read_subjects(connection, monitor_ids, timezone=timezone)
-    uneven = _uneven_days(connection, monitor_ids, days, timezone=timezone) if timezone else {}
-    whole_days = [(day.date, *_whole_day(day)) for day in days]
+    uneven = _uneven_days(connection, [each.id for each in subjects], days, timezone=timezone) if timezone else {}
+    ends, dates = [day.end for day in days], [day.date for day in days]
+    places = {day: place for place, day in enumerate(dates)}
+    up, unknown = [list(column) for column in zip(*map(_whole_day, days), strict=True)]
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
     for subject in subjects:
         held = (subject.holds_until(timezone) if timezone else None) or days[0].start
-        known = sum(day.end <= held for day in days)
+        known = bisect_right(ends, held)
         rest = [Span(day.start, day.end) for day in days[known:]]
         computed = availability_by_window(facts[subject.id], rest)
-        kept = _of_days(uneven.get(subject.id, {}), whole_days[:known], subject.first_day or date.max)
-        parts[subject.id] = kept + computed
+        # What lies before the first day that is kept lies before the monitor was made.
+        made = bisect_left(dates, subject.first_day or date.max)
+        found = unknown[:made] + up[made:]
+        for day, part in uneven.get(subject.id, ()):
+            if day in places:
+                found[places[day]] = part
+        parts[subject.id] = found[:known] + computed
     return DayTable(days, parts)
 
 
@@ -183,9 +191,9 @@ def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
 
 
 def _uneven_days(
-    connection: Connection, monitor_ids: Sequence[int] | None, days: Sequence[Day], *, timezone: str
-) -> dict[int, dict[date, Availability]]:
-    """Return monitor id -> day -> its parts, of the days that were not wholly up.
+    connection: Connection, monitor_ids: Sequence[int], days: Sequence[Day], *, timezone: str
+) -> dict[int, list[tuple[date, Availability]]]:
+    """Return monitor id -> its days with their parts, of the days that were not wholly up.
 
     Most days are, and to read them would take most of the time: a thousand monitors have ninety thousand days.
     """
@@ -200,15 +208,14 @@ def _uneven_days(
         RolledDay.excluded_us,
         RolledDay.unknown_us,
     ).where(
+        RolledDay.monitor_id.in_(monitor_ids),  # named, although it may be all of them: each is a probe of the key
         RolledDay.timezone == timezone,
         RolledDay.day.between(days[0].date, days[-1].date),
         other + RolledDay.unknown_us > 0,
     )
-    if monitor_ids is not None:
-        query = query.where(RolledDay.monitor_id.in_(monitor_ids))
-    found: dict[int, dict[date, Availability]] = {}
+    found: dict[int, list[tuple[date, Availability]]] = {}
     for monitor_id, day, *parts in connection.execute(query).all():
-        found.setdefault(monitor_id, {})[day] = Availability(*parts)
+        found.setdefault(monitor_id, []).append((day, Availability(*parts)))
     return found
 
 
@@ -216,13 +223,6 @@ def _whole_day(day: Day) -> tuple[Availability, Availability]:
     """Return the day as it is when wholly up, and when nothing is known of it."""
     length = (day.end - day.start) // timedelta(microseconds=1)
     return Availability(up=length), Availability(unknown=length)
-
-
-def _of_days(
-    uneven: dict[date, Availability], days: Sequence[tuple[date, Availability, Availability]], first_day: date
-) -> list[Availability]:
-    """What lies before the first day that is kept lies before the monitor was made."""
-    return [uneven.get(day) or (up if day >= first_day else unknown) for day, up, unknown in days]
 
 
 def read_facts(

@@ -113,6 +113,9 @@ def stretches(facts: Facts, *, start: datetime, end: datetime) -> list[Stretch]:
         return []
     blind = merged(facts.blind)
     maintenance, excluded = merged(_windows(facts.maintenance)), merged(_windows(facts.excluded))
+    if not (blind or maintenance or excluded) and not any(start < each.at < end for each in facts.changes):
+        # What most days of most monitors are.
+        return [Stretch(start, end, _OF_STATUS[_status_at(facts.changes)(start)])]
     edges = {start, end, *(each.at for each in facts.changes)}
     for windows in (blind, maintenance, excluded):
         edges.update(*((each.started_at, each.ended_at) for each in windows))

@@ -204,6 +204,8 @@ def test_every_page_fits_and_axe_finds_nothing(
     ping(server, late)
     httpx2.post(f"{server.url}/api/monitors/paused/pause", headers=server.headers)
     assert paused["status"] == "UNKNOWN"
+    correction = {"started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T01:00:00Z", "reason": "W" * 500}
+    httpx2.post(f"{server.url}/api/monitors/{'x' * 100}/corrections", json=correction, headers=server.headers)
     found = []
 
     def look(path: str) -> None:
@@ -217,6 +219,7 @@ def test_every_page_fits_and_axe_finds_nothing(
     page = tab.log_in()
     assert page.locator("html").get_attribute("lang") == locale
     paths = ["/", "/?q=nothing", "/monitors/new", "/monitors/1", "/monitors/1?kind=message", "/monitors/4"]
+    paths += ["/monitors/1/report", "/monitors/1/report?month=2099-01", "/monitors/1/outages/1/exclude"]
     for path in [*paths, "/monitors/1/delete", "/monitors/1/rotate-token", "/nothing", "/status"]:
         look(path)
     tab.open("/").keyboard.press("?")
