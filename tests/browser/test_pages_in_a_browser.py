@@ -35,7 +35,8 @@ def furnish(server: Server) -> None:
             slug=slug, name=f"{slug.title()} 💾 " + "x" * 30 * (number % 2), group=group, tags=["a"]
         )
         ping(server, monitor, "/fail" if slug == "api" else "")
-    server.create(slug="nightly", name="Nightly", interval_seconds=None, schedule="30 2 * * *", group="Cópias")
+    body = {"slug": "nightly", "name": "Nightly", "schedule": "30 2 * * *", "group": "Cópias"}
+    httpx2.post(f"{server.url}/api/monitors", json=body, headers=server.headers).raise_for_status()
     a_page(
         server,
         title="Loja do Zé ☂",
