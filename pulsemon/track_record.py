@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 from sqlalchemy.orm import aliased
 
 from pulsemon import availability
+from pulsemon.availability import DayTable
 from pulsemon.core.days import Day, days_of, last_days, month_days
 from pulsemon.core.notes import Detail
 from pulsemon.core.status import BlindWindow, Cause, Status
@@ -105,6 +106,14 @@ def read_record(database: Database, monitor_id: int, *, timezone: str, now: date
     lengths = [(length, day.whole if length == 1 else total(parts[-length:])) for length in WINDOWS]
     recent = Window(table.days[-DAYS_SHOWN:], parts[-DAYS_SHOWN:])
     return Record(tuple(lengths), recent, tuple(outages), tuple(corrected), since)
+
+
+def read_strips(
+    database: Database, monitor_ids: Sequence[int], *, count: int, timezone: str, now: datetime
+) -> DayTable:
+    """Return the last *count* days of several monitors, in as many queries as those of one take."""
+    with database.read() as connection:
+        return availability.read_last_days(connection, monitor_ids, timezone=timezone, count=count, now=now)
 
 
 def read_window(database: Database, monitor_id: int, *, count: int, timezone: str, now: datetime) -> Window:

@@ -286,7 +286,9 @@ class Server:
 
     def create(self, **fields: Any) -> dict[str, Any]:
         """Create a monitor through the API and return it."""
-        body = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60} | fields
+        body = {"name": "Backup Noturno", "slug": "backup-noturno"} | fields
+        if "schedule" not in fields:
+            body.setdefault("interval_seconds", 60)
         answer = httpx2.post(f"{self.url}/api/monitors", json=body, headers=self.headers)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())

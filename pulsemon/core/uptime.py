@@ -185,7 +185,7 @@ def merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
     for window in sorted(windows, key=lambda each: each.started_at):
         if apart and window.started_at <= apart[-1].ended_at:
             apart[-1] = BlindWindow(apart[-1].started_at, max(apart[-1].ended_at, window.ended_at))
-        elif window.ended_at > window.started_at:
+        elif window.ended_at >= window.started_at:
             apart.append(window)
     return apart
 

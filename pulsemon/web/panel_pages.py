@@ -25,10 +25,12 @@ from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.views import View
 from pulsemon.web import bars, connect, panel_log, rendering, schedule_words
+from pulsemon.web.bars import Bars
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
 PAGE_SIZE = 100
+STRIP_DAYS = 30
 # Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
 LARGEST_ID = 2**31 - 1
 NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
@@ -77,6 +79,7 @@ class Line:
     view: View
     shown: Shown
     changed_at: datetime | None
+    strip: Bars | None = None
 
 
 def find(site: Site, monitor_id: int) -> View:
@@ -103,9 +106,11 @@ def list_values(request: Request) -> dict[str, Any]:
     found.sort(key=lambda each: (WORST_FIRST.index(each[1]), each[0].name.casefold(), each[0].id))
     number, last = _page_number(request, len(found))
     part = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    changed = event_log.changed_at(site.database, [view.id for view, _ in part])
+    ids = [view.id for view, _ in part]
+    changed = event_log.changed_at(site.database, ids)
+    strips = _strips(request, ids)
     return {
-        "lines": [Line(view, shown, changed.get(view.id)) for view, shown in part],
+        "lines": [Line(view, shown, changed.get(view.id), strips.get(view.id)) for view, shown in part],
         "counts": counts,
         "monitor_count": len(views),
         "down_count": sum(view.shown(now=now) is Shown.DOWN for view in views),
@@ -117,6 +122,15 @@ def list_values(request: Request) -> dict[str, Any]:
         "last_page": last,
         "blind": _blind_window(site.database, [shown for _, shown in part]),
     }
+
+
+def _strips(request: Request, monitor_ids: Sequence[int]) -> dict[int, Bars]:
+    """Return how the last days of each monitor went."""
+    site = site_of(request)
+    now, timezone = site.now(), site.settings.availability_timezone
+    table = track_record.read_strips(site.database, monitor_ids, count=STRIP_DAYS, timezone=timezone, now=now)
+    words = rendering.Words(rendering.locale_of(request), now)
+    return {each: bars.make(table.days, parts, words, lengths=()) for each, parts in table.parts.items() if parts}
 
 
 def _matches(view: View, wanted: str, tag: str) -> bool:
