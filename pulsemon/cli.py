@@ -27,7 +27,7 @@ from pulsemon.errors import InUse, PulseMonError, StartRefused
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
 from pulsemon.views import View
-from pulsemon.web import forms
+from pulsemon.web import file_tree, forms, static_copy
 from pulsemon.web.api import instant
 from pulsemon.web.protocol import PingProtocol
 
@@ -164,6 +164,22 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must
     """Copy the SQLite database to FILE, checked, while the server runs or not. Only reads the database."""
     size = back_up(load().database_url, file.resolve())
     print(f"{file}: {size} bytes, integrity checked.")
+
+
+@app.command()
+def snapshot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if it is missing.")],
+) -> None:
+    """Write the public pages, those without a password, to DIR as files for any web server. Only reads the database."""
+    settings = load()
+    log.configure(level=settings.log_level.value, form=settings.log_format.value)
+    database = Database.open_to_read(settings.database_url, allow_unsafe=settings.allow_unsafe_database)
+    try:
+        files = static_copy.make_files(database, settings, now=clock.now())
+    finally:
+        database.close()
+    file_tree.replace_files(folder.resolve(), files)
+    print(f"{folder}: {len(files)} files.")
 
 
 @contextmanager

@@ -5,9 +5,10 @@ A private monitor is left out where the rows are read; nothing behind this modul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -15,6 +16,7 @@ from pulsemon.availability import DayTable, read_last_days
 from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown, shown
+from pulsemon.core.status import Status
 from pulsemon.db import Database, placements, states
 from pulsemon.db.page_tables import PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
@@ -25,7 +27,10 @@ MAIN = "status"
 
 @dataclass(frozen=True, slots=True)
 class PublicMonitor:
-    """One line of the page. `since`: the last change of status. With a `calendar`, `interval_seconds` is nominal."""
+    """One line of the page. `since`: the last change of status, of `seq` in all.
+
+    With a `calendar`, `interval_seconds` is nominal.
+    """
 
     id: int
     name: str
@@ -37,6 +42,19 @@ class PublicMonitor:
     calendar: Calendar | None
     since: datetime | None
     group: str | None
+    tags: tuple[str, ...]
+    created_at: datetime
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A monitor went DOWN or UP at `at`. `slug`: what it was called then."""
+
+    monitor_id: int
+    slug: str
+    status: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,14 @@ class Public:
         by_id = {each.id: each for each in self.monitors}
         return PublicPage(look, tuple(by_id[each] for each in look.members if each in by_id), self.at)
 
+    def open_monitors(self) -> tuple[PublicMonitor, ...]:
+        """Return the monitors that some page shows to everybody, without a password."""
+        open_looks = [look for look in self.looks.values() if look.password_hash is None]
+        if any(look.members is None for look in open_looks):
+            return self.monitors
+        ids = {each for look in open_looks for each in look.members or ()}
+        return tuple(each for each in self.monitors if each.id in ids)
+
     def slug_of_host(self, host: str) -> str | None:
         """Return the page that has this host name (lower case, no port)."""
         return next((look.slug for look in self.looks.values() if look.host == host), None)
@@ -107,16 +133,17 @@ def read_public(database: Database, *, now: datetime) -> Public:
         rows = connection.execute(
             states.select_watched()
             .add_columns(History.occurred_at.label("since"), PlacementRow.group_name.label("group_name"))
+            .add_columns(PlacementRow.tags.label("tags"), Monitor.created_at.label("made_at"))
             .outerjoin(History, (History.monitor_id == Monitor.id) & (History.seq == Monitor.state_seq))
             .outerjoin(PlacementRow, placements.OF_MONITOR)
             .where(placements.IS_PUBLIC)
             .order_by(placements.POSITION, Monitor.id)
         )
-        lines = tuple(_line(states.watched(row), row.since, row.group_name, now) for row in rows)
+        lines = tuple(_line(states.watched(row), row, now) for row in rows)
         return Public(lines, _looks(connection), now)
 
 
-def _line(monitor: states.Watched, since: datetime | None, group: str | None, now: datetime) -> PublicMonitor:
+def _line(monitor: states.Watched, row: Any, now: datetime) -> PublicMonitor:
     return PublicMonitor(
         id=monitor.id,
         name=monitor.name,
@@ -126,8 +153,11 @@ def _line(monitor: states.Watched, since: datetime | None, group: str | None, no
         last_ping=monitor.state.last_ping,
         interval_seconds=int(monitor.timing.interval.total_seconds()),
         calendar=monitor.timing.calendar,
-        since=since,
-        group=group,
+        since=row.since,
+        group=row.group_name,
+        tags=tuple(row.tags or ()),
+        created_at=row.made_at,
+        seq=monitor.seq,
     )
 
 
@@ -160,6 +190,24 @@ def read_days(database: Database, public: Public, *, timezone: str, count: int) 
     ids = [each.id for each in public.monitors]
     with database.read() as connection:
         return read_last_days(connection, ids, timezone=timezone, count=count, now=public.at)
+
+
+def read_changes(database: Database, ids: Sequence[int], *, limit: int) -> tuple[Change, ...]:
+    """Return the newest *limit* times at which one of these monitors went DOWN or UP, newest first.
+
+    Of each monitor only the newest transitions are looked at, which the index on (monitor_id, seq) finds. Raises
+    Unavailable.
+    """
+    query = (
+        select(Monitor.id, History.slug, History.new_status, History.occurred_at)
+        .join(Monitor, Monitor.id == History.monitor_id)
+        .where(Monitor.id.in_(ids), History.seq > Monitor.state_seq - 2 * limit)
+        .where(History.new_status.in_((Status.DOWN.value, Status.UP.value)))
+        .order_by(History.occurred_at.desc(), History.id.desc())
+        .limit(limit)
+    )
+    with database.read() as connection:
+        return tuple(Change(*row) for row in connection.execute(query))
 
 
 def last_blind_window(database: Database) -> tuple[datetime, datetime] | None:

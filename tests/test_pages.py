@@ -260,16 +260,24 @@ def test_a_private_monitor_leaves_no_trace_on_any_public_route(client: TestClien
     app = web_app.make_fastapi(cast(Site, None))
     paths = {each.path_format for each in routes_of(app) if each.original_route.access is Access.PUBLIC}
     assert {"/status", "/status/{slug}", "/metrics", "/"} <= paths
+    assert {"/status/{slug}/feed.atom", "/badge/{slug}.svg", "/badge/tag/{tag}.json", "/api/v2/summary.json"} <= paths
     for path in sorted(paths):
-        for slug in ("shop", "xylophone", "status"):
+        for slug in ("shop", "xylophone", "status", "Walrus", "known"):
             for host in ("testserver", "own.example.org"):
                 for method in ("GET", "HEAD"):
-                    answer = client.request(method, path.replace("{slug}", slug), headers={"host": host})
+                    asked = path.replace("{slug}", slug).replace("{tag}", slug)
+                    answer = client.request(method, asked, headers={"host": host})
                     told = answer.text + repr(sorted(answer.headers.items()))
-                    told = told.replace("/status/xylophone", "")  # what was asked for
+                    told = told.replace("/status/xylophone", "").replace("/status/Walrus", "")  # what was asked for
                     assert not re.search("xylophone|quagmire|zeppelin|walrus", told, re.IGNORECASE), (method, path)
     assert slugs_of(client.get("/status/shop").text) == slugs_of(client.get("/status").text) == ["known"]
     assert "All systems are down" not in text_of(client.get("/status"))
+    for private, unknown in (("/badge/xylophone", "/badge/nobody"), ("/badge/tag/Walrus", "/badge/tag/nobody")):
+        for form in (".svg", ".json", ".svg?days=30&lang=en"):
+            answers = [client.get(path + form) for path in (private, unknown)]
+            assert [each.status_code for each in answers] == [404, 404]
+            assert answers[0].content == answers[1].content
+            assert answers[0].headers == answers[1].headers
 
 
 def test_the_tag_of_a_page_is_the_same_with_and_without_a_private_monitor(database: Database) -> None:

@@ -85,6 +85,27 @@ class Database:
         writers, reader = postgres.connect(url, allow_unsafe=allow_unsafe)
         return cls(writers["edits"], reader, lane=None, lock=None, writers=writers)
 
+    @classmethod
+    def open_to_read(cls, url: str, *, allow_unsafe: bool = False) -> Database:
+        """Connect only to read, beside whatever servers run on the database: takes no lock and migrates nothing.
+
+        Raises:
+            StartRefused: there is no such database, it is not ours, or this version has yet to bring it up to date.
+        """
+        if url.startswith("sqlite"):
+            reader = sqlite.open_to_read(url)
+            opened = cls(reader, reader, lane=WriteLane(), lock=None)
+        else:
+            opened = cls.open(url, allow_unsafe=allow_unsafe)
+        try:
+            with opened.read() as connection:
+                if not schema.is_current(connection):
+                    raise StartRefused("The database is not up to date. Start PulseMon once, or run `migrate`.")
+        except StartRefused:
+            opened.close()
+            raise
+        return opened
+
     @property
     def is_sqlite(self) -> bool:
         """Return whether this is SQLite: one process, one write connection."""

@@ -68,6 +68,19 @@ def open_file(url: str, *, lock_patience_sec: float) -> OpenFile:
     return OpenFile(writer, reader, lock)
 
 
+def open_to_read(url: str) -> Engine:
+    """Open the file that *url* names beside whatever server runs on it; nothing can be written.
+
+    Raises:
+        StartRefused: there is none, or it is not ours.
+    """
+    path = file_path(url)
+    if not path.exists():
+        raise StartRefused(f"There is no database at {path}.")
+    _inspect(path)
+    return _engine(path, is_writer=False)
+
+
 def lock_file(path: Path, *, patience_sec: float) -> FileLock:
     """Take the lock beside the database at *path*.
 

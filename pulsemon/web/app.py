@@ -23,12 +23,15 @@ from pulsemon.web import (
     api_insights,
     api_log,
     api_pages,
+    badges,
     docs_page,
+    feed,
     health,
     panel,
     rendering,
     static_files,
     status,
+    statuspage_v2,
 )
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, Gate
@@ -69,6 +72,10 @@ def make_fastapi(site: Site) -> FastAPI:
         api_pages.router,
         health.router,
         docs_page.router,
+        # Before the pages: /status/feed.atom would be taken for a page of that name.
+        feed.router,
+        badges.router,
+        statuspage_v2.router,
         status.router,
         panel.public_router,
         panel.router,

@@ -32,6 +32,30 @@ class Readiness:
     reasons: tuple[str, ...]
 
 
+class Source(Protocol):
+    """What public pages are made of: all of a `Site` that they need, so that a command can make them too."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the environment says."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """Where everything is read."""
+        ...
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """The clock."""
+        ...
+
+    @property
+    def live(self) -> Live:
+        """Tells that something changed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Site:
     """The running PulseMon, as the web sees it."""

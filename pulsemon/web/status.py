@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -25,9 +25,10 @@ from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicPage
 from pulsemon.web import page_lock, page_look, rendering
+from pulsemon.web.public_changes import ChangeKeeper
 from pulsemon.web.public_days import MAX_DRAWN, DayKeeper, Days
 from pulsemon.web.security import PublicRoute
-from pulsemon.web.site import Site, host_of, site_of
+from pulsemon.web.site import Source, host_of, site_of
 
 router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 
@@ -65,18 +66,21 @@ class Snapshot:
     blind: tuple[datetime, datetime] | None
     days: Days
     rendered: dict[tuple[str, str, int], Rendered] = field(default_factory=dict)
+    # What programs read of it: see `public_answer`.
+    made: dict[tuple[object, ...], Rendered] = field(default_factory=dict)
 
 
 class Board:
     """The snapshot that concurrent requests share."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Source) -> None:
         self._site = site
         self._reading = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._mark = -1  # of `Live`, when the snapshot was read: it has moved since if anything changed
         self._failed_at: datetime | None = None
         self._days = DayKeeper(site.settings.availability_timezone)
+        self.changes = ChangeKeeper(site.database)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest snapshot there is; None if the database never answered."""
@@ -127,11 +131,25 @@ class Board:
         return found
 
 
-def _render(site: Site, snapshot: Snapshot | None, page: PublicPage | None, locale: str, age_sec: int) -> Rendered:
+def as_copy(site: Source, snapshot: Snapshot, page: PublicPage, locale: str) -> bytes:
+    """Return a page as it stands in a folder of files: it says of when it is, and offers no other language."""
+    own = replace(page, look=replace(page.look, language=locale))
+    return _render(site, snapshot, own, locale, 0, is_copy=True).plain
+
+
+def _render(
+    site: Source,
+    snapshot: Snapshot | None,
+    page: PublicPage | None,
+    locale: str,
+    age_sec: int,
+    *,
+    is_copy: bool = False,
+) -> Rendered:
     is_old = page is not None and age_sec > 2
     look = MAIN_LOOK if page is None else page.look
     style = page_look.style_of(look.accent)
-    overall = _overall(page)
+    overall = overall_of(page)
     html = rendering.render(
         "status.html",
         locale=locale,
@@ -142,7 +160,7 @@ def _render(site: Site, snapshot: Snapshot | None, page: PublicPage | None, loca
         page=page,
         blind=None if snapshot is None else snapshot.blind,
         overall=overall,
-        sentence=translator(locale).gettext(_SENTENCES[overall]),
+        sentence=translator(locale).gettext(SENTENCES[overall]),
         named=[] if page is None else [each for each in page.monitors if each.shown is Shown.DOWN],
         max_named=MAX_NAMED,
         days=None if snapshot is None else snapshot.days,
@@ -151,13 +169,19 @@ def _render(site: Site, snapshot: Snapshot | None, page: PublicPage | None, loca
         numbers={} if page is None else {each.id: number for number, each in enumerate(page.monitors, 1)},
         age_sec=age_sec,
         is_old=is_old,
+        is_copy=is_copy,
+        feed="/status/feed.atom" if look.slug == MAIN else f"/status/{look.slug}/feed.atom",
     )
-    plain = html.encode()
+    return pack(html.encode(), page_look.policy_of(style))
+
+
+def pack(plain: bytes, policy: str) -> Rendered:
+    """Return *plain* ready to send, compressed and with its tag."""
     etag = f'"{hashlib.sha256(plain).hexdigest()[:24]}"'
-    return Rendered(plain, gzip.compress(plain, 6, mtime=0), etag, page_look.policy_of(style))
+    return Rendered(plain, gzip.compress(plain, 6, mtime=0), etag, policy)
 
 
-_SENTENCES = {
+SENTENCES = {
     "none": N_("The state is not known yet: the database does not answer."),
     "empty": N_("Nothing is watched yet."),
     "down": N_("Some systems are down."),
@@ -169,7 +193,7 @@ _SENTENCES = {
 }
 
 
-def _overall(page: PublicPage | None) -> str:
+def overall_of(page: PublicPage | None) -> str:
     """Return the key of the one sentence on top."""
     if page is None:
         return "none"
@@ -277,21 +301,25 @@ def answer(request: Request, slug: str) -> Response:
         return page_lock.question(request, look)
     locale = look.language or rendering.locale_of(request)
     rendered = board.rendered(snapshot, locale, slug)
+    response = send(request, rendered, media_type="text/html", is_private=look.password_hash is not None)
+    rendering.set_language(request, response, locale)
+    return response
+
+
+def send(request: Request, rendered: Rendered, *, media_type: str, is_private: bool) -> Response:
+    """Answer with what was rendered, compressed for whoever takes that; 304 where the reader has it already."""
     headers = {
         "content-security-policy": rendered.policy,
         "etag": rendered.etag,
-        "cache-control": "private, no-cache" if look.password_hash else "no-cache",
+        "cache-control": "private, no-cache" if is_private else "no-cache",
         "vary": "Accept-Encoding",
     }
     if _names(request.headers.get("if-none-match", ""), rendered.etag):
-        response = Response(status_code=304, headers=headers)
-    elif _takes_gzip(request.headers.get("accept-encoding", "")):
+        return Response(status_code=304, headers=headers)
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
         headers["content-encoding"] = "gzip"
-        response = Response(rendered.zipped, media_type="text/html", headers=headers)
-    else:
-        response = Response(rendered.plain, media_type="text/html", headers=headers)
-    rendering.set_language(request, response, locale)
-    return response
+        return Response(rendered.zipped, media_type=media_type, headers=headers)
+    return Response(rendered.plain, media_type=media_type, headers=headers)
 
 
 def _names(if_none_match: str, etag: str) -> bool:

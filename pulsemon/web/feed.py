@@ -1,0 +1,118 @@
+"""Atom feeds of public pages: what went down, what came up again. Source: RFC 4287.
+
+An entry's id is made of what never changes (the slug of that day, the instant, the status) and of no number of ours;
+two pages that show the same monitor tell the same entry.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from xml.etree import ElementTree
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pulsemon.core.status import Status
+from pulsemon.core.texts import N_
+from pulsemon.locale import translator
+from pulsemon.settings import Settings
+from pulsemon.status_page import MAIN, Change, Look, PublicPage
+from pulsemon.web import rendering, wall_clock, xml_text
+from pulsemon.web.api import instant
+from pulsemon.web.public_answer import MachineRoute, answer_of_page, snapshot_of
+from pulsemon.web.site import site_of
+from pulsemon.web.status import board_of
+
+router = APIRouter(route_class=MachineRoute, include_in_schema=False)
+
+MEDIA_TYPE = "application/atom+xml"
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:pulsemon:feed")
+_TITLES = {Status.DOWN: N_("%(name)s is down"), Status.UP: N_("%(name)s is up")}
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@router.api_route("/status/feed.atom", methods=["GET", "HEAD"])
+def feed(request: Request) -> Response:
+    """Answer with the feed of the page at `/status`."""
+    return feed_of(request, MAIN)
+
+
+@router.api_route("/status/{slug}/feed.atom", methods=["GET", "HEAD"])
+def feed_of(request: Request, slug: str) -> Response:
+    """Answer with a page's feed in the page's language, or the reader's."""
+    look = snapshot_of(request).public.looks.get(slug)
+    locale = (look.language if look else None) or rendering.locale_of(request)
+    settings, changes = site_of(request).settings, board_of(request).changes
+    response = answer_of_page(
+        request,
+        slug,
+        ("feed", locale),
+        lambda _, page: document(page, changes.changes_of(page), settings, locale),
+        media_type=MEDIA_TYPE,
+    )
+    if response.status_code < 400:
+        response.headers["content-language"] = locale
+    response.headers.add_vary_header("Accept-Language")
+    response.headers.add_vary_header("Cookie")
+    return response
+
+
+def document(page: PublicPage, changes: Sequence[Change], settings: Settings, locale: str) -> bytes:
+    """Return the feed of *page*: one entry for each of *changes*, which are sorted, newest first."""
+    look = page.look
+    address = settings.base_url + page_path(look)
+    title = xml_text.clean(look.title or settings.public_status_title)
+    root = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": locale})
+    _add(root, "id", uuid.uuid5(_NAMESPACE, address).urn)
+    _add(root, "title", title)
+    newest = [each.at for each in changes[:1]] or [each.created_at for each in page.monitors] or [_NEVER]
+    _add(root, "updated", instant(max(newest)) or "")
+    _add(_add(root, "author"), "name", title)
+    _add(root, "generator", "PulseMon")
+    _add(root, "link", rel="alternate", type="text/html", href=address)
+    _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(look)}")
+    for entry in _entries(page, changes, address, locale):
+        root.append(entry)
+    return xml_text.to_bytes(root)
+
+
+def page_path(look: Look) -> str:
+    """Return a page's path under the server's own host name."""
+    return "/status" if look.slug == MAIN else f"/status/{look.slug}"
+
+
+def feed_path(look: Look) -> str:
+    """Return the path of a page's feed."""
+    return f"{page_path(look)}/feed.atom"
+
+
+def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: str) -> Iterator[ElementTree.Element]:
+    names = {each.id: xml_text.clean(each.name) for each in page.monitors}
+    translate = translator(locale).gettext
+    words = rendering.Words(locale, page.at)
+    seen = set()
+    for change in changes:
+        urn = uuid.uuid5(_NAMESPACE, f"{change.slug}\n{change.at.isoformat()}\n{change.status}").urn
+        # A monitor that came a moment after the snapshot has no name in it; the next one has it.
+        if change.monitor_id not in names or urn in seen:
+            continue
+        seen.add(urn)
+        entry = ElementTree.Element("entry")
+        _add(entry, "id", urn)
+        _add(entry, "title", translate(_TITLES[Status(change.status)]) % {"name": names[change.monitor_id]})
+        _add(entry, "updated", instant(change.at) or "")
+        _add(entry, "published", instant(change.at) or "")
+        _add(entry, "category", term=change.status)
+        _add(entry, "link", rel="alternate", type="text/html", href=address)
+        moment = wall_clock.moment_in(change.at, page.look.timezone)
+        _add(entry, "summary", f"{words.status(change.status)} · {moment}")
+        yield entry
+
+
+def _add(parent: ElementTree.Element, name: str, text: str | None = None, /, **attributes: str) -> ElementTree.Element:
+    child = ElementTree.SubElement(parent, name, attributes)
+    child.text = text
+    return child

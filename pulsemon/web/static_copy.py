@@ -1,0 +1,84 @@
+"""The public pages as files for any web server: what anybody may see, and nothing that takes a password.
+
+Paths are those of the running PulseMon; a page is the `index.html` of its folder. Not here: how files are written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pulsemon import evaluator, pages
+from pulsemon.core.blindness import NODE_IS_LOST
+from pulsemon.db import Database
+from pulsemon.errors import Unavailable
+from pulsemon.settings import Settings
+from pulsemon.status_page import MAIN, PublicPage
+from pulsemon.web import badges, feed, rendering, statuspage_v2
+from pulsemon.web.feed import page_path
+from pulsemon.web.live import Live
+from pulsemon.web.status import Board, Snapshot, as_copy
+
+# Slugs of an old database may hold what means something in a path.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ASSETS = ("favicon.svg", "status.js")
+_AS_IT_IS = badges.Wish(locale=None, days=None)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """All that a board reads from."""
+
+    settings: Settings
+    database: Database
+    now: Callable[[], datetime]
+    live: Live = field(default_factory=Live)
+
+
+def make_files(database: Database, settings: Settings, *, now: datetime) -> dict[str, bytes]:
+    """Return path -> content of every file of a copy that is true at *now*. Raises Unavailable.
+
+    Where no server has watched for a while, the copy is one of the last moment at which one did: nobody knows more.
+    """
+    watched_at = evaluator.last_heartbeat(database)
+    if watched_at is not None and now - watched_at > NODE_IS_LOST:
+        now = watched_at
+    source = _Source(settings, database, lambda: now)
+    board = Board(source)
+    snapshot = board.snapshot()
+    if snapshot is None:
+        raise Unavailable("The database does not answer.")
+    files = {f"static/{name}": (rendering.STATIC / name).read_bytes() for name in _ASSETS}
+    for slug, look in snapshot.public.looks.items():
+        page = snapshot.public.page(slug)
+        if page is not None and look.password_hash is None:
+            files |= _of_page(source, board, snapshot, page)
+    for each in snapshot.public.open_monitors():
+        if _FILE_NAME.fullmatch(each.slug):
+            files |= _badge(f"badge/{each.slug}", badges.of_monitor(snapshot, each, settings, _AS_IT_IS))
+    return files
+
+
+def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage) -> dict[str, bytes]:
+    settings, look = source.settings, page.look
+    locale = look.language or settings.default_locale.value
+    folder = page_path(look).removeprefix("/")
+    files = {
+        f"{folder}/index.html": as_copy(source, snapshot, page, locale),
+        f"{folder}/feed.atom": feed.document(page, board.changes.changes_of(page), settings, locale),
+    }
+    files |= _badge(f"{folder}/badge", badges.of_page(snapshot, page, settings, _AS_IT_IS))
+    if look.logo_digest is not None:
+        files[f"status/{look.slug}/logo"] = pages.logo(source.database, look.slug)[1]
+    return files | dict(_documents(page, settings, "api/v2" if look.slug == MAIN else f"{folder}/api/v2"))
+
+
+def _documents(page: PublicPage, settings: Settings, folder: str) -> Iterator[tuple[str, bytes]]:
+    for name in statuspage_v2.DOCUMENTS:
+        yield f"{folder}/{name}.json", statuspage_v2.document(name, page, settings)
+
+
+def _badge(path: str, badge: badges.Badge) -> dict[str, bytes]:
+    return {f"{path}.{form}": badge.document(form) for form in (badges.SVG, badges.JSON)}
