@@ -49,6 +49,7 @@ STALE_MESSAGES_SEC = 10.0
 MIN_FREE_BYTES = 50_000_000
 # Between two batches, so that retention never fills the write lane.
 HOUSEKEEPING_PAUSE_SEC = 0.02
+ROLL_UP_PAUSE = timedelta(minutes=10)
 DRAIN_SEC = 5.0
 
 
@@ -79,6 +80,7 @@ class Loops:
         self._panels = panels
         self._loop = asyncio.get_running_loop()
         self._stop_threads = threading.Event()
+        self._rolled_at: datetime | None = None
         self._threads: list[threading.Thread] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._loop_beat_at = clock.monotonic()
@@ -257,17 +259,28 @@ class Loops:
             except Exception:
                 _log.exception("housekeeping.failed")
 
+    def _roll_up(self, timezone: str, now: datetime) -> None:
+        """Go through all monitors once in a while; a day that is not summed up yet is computed from its history."""
+        if self._rolled_at is not None and timedelta(0) <= now - self._rolled_at < ROLL_UP_PAUSE:
+            return
+        after: int | None = 0
+        while after is not None:
+            after = roll_ups.roll_up(self._database, timezone=timezone, now=now, after=after)
+            if self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
+                return
+        self._rolled_at = now
+
     def _clean_once(self, cursor: int, now: datetime) -> int:
         """Sum up days and remove what retention says, until all is done or the process stops; return where to go on."""
         before = now - timedelta(days=self._settings.ping_retention_days)
         zone = self._settings.availability_timezone
         steps: list[Callable[[], bool]] = [
-            lambda: roll_ups.roll_up(self._database, timezone=zone, now=now),
             lambda: roll_ups.remove_other_zones(self._database, timezone=zone),
             lambda: housekeeping.remove_old_pings(self._database, before=before).is_more,
             lambda: housekeeping.remove_doomed_pings(self._database).is_more,
             lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
         ]
+        self._roll_up(zone, now)
         for step in steps:
             while step() and not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
                 pass

@@ -19,7 +19,7 @@ from pulsemon.availability import KEPT_DAYS, Subject
 from pulsemon.core.days import date_at, day_start, days
 from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
 from pulsemon.db import Database
-from pulsemon.db.tables import History, RolledDay, RollMark
+from pulsemon.db.tables import History, Monitor, RolledDay, RollMark
 from pulsemon.db.upsert import upsert_all
 
 # Monitors that one step looks at, and rows after which a transaction ends.
@@ -38,22 +38,31 @@ class _Rolled:
     mark: dict[str, Any]
 
 
-def roll_up(database: Database, *, timezone: str, now: datetime) -> bool:
-    """Make the days that are over and missing or stale, of at most `STEP` monitors; return whether more wait."""
+def roll_up(database: Database, *, timezone: str, now: datetime, after: int = 0) -> int | None:
+    """Make the days that are over and missing or stale, of the next `STEP` monitors whose ids follow *after*.
+
+    Return the id after which to go on, None at the end.
+    """
     today = date_at(now, timezone)
     with database.read() as connection:
-        subjects = availability.read_subjects(connection, None, timezone=timezone)
-        unmarked = [each.id for each in subjects if each.version is None]
-        waiting = [each for each in subjects if each.version is not None and _needs_work(each, today, timezone)]
-        made = _make(connection, waiting[:STEP], today=today, timezone=timezone)
-    for start in range(0, len(unmarked), BATCH):
+        query = select(Monitor.id).where(Monitor.id > after).order_by(Monitor.id).limit(STEP)
+        ids = connection.scalars(query).all()
+        subjects = availability.read_subjects(connection, ids, timezone=timezone)
+    # One that is of today has no day yet that is over; an old database may hold transitions from before its creation.
+    started = day_start(today, timezone)
+    unmarked = [each.id for each in subjects if each.version is None and (each.created_at < started or each.seq)]
+    if unmarked:
         with database.write() as connection:
-            rows = [{"monitor_id": each, "timezone": timezone} for each in unmarked[start : start + BATCH]]
-            upsert_all(connection, RollMark, rows)
+            upsert_all(connection, RollMark, [{"monitor_id": each, "timezone": timezone} for each in unmarked])
+    with database.read() as connection:
+        if unmarked:
+            subjects = availability.read_subjects(connection, ids, timezone=timezone)
+        waiting = [each for each in subjects if each.version is not None and _needs_work(each, today, timezone)]
+        made = _make(connection, waiting, today=today, timezone=timezone)
     for part in _batches(made):
         with database.write() as connection:
             _store(connection, part, timezone=timezone, oldest=today - KEPT_DAYS * _DAY)
-    return bool(unmarked) or len(waiting) > STEP
+    return ids[-1] if len(ids) == STEP else None
 
 
 def _target(subject: Subject, today: date, timezone: str) -> datetime:
@@ -94,7 +103,7 @@ def _roll(
         [(day.date, part) for day, part in zip(found, parts, strict=True)],
         {
             "rolled_until": target,
-            "tail_seq": _tail_seq(connection, subject.id, target),
+            "tail_seq": _tail_seq(connection, subject.id, target) if subject.seq else 0,
             "history_seq": subject.seq,
             "unseen_id": subject.newest_unseen_id,
             "correction_id": subject.newest_correction_id,
