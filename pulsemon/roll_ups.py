@@ -1,8 +1,8 @@
 """Days that are over, kept as sums by state: made a few at a time, and made again where something came to light later.
 
 A day is stale when a transition, an unseen span or a correction was stored after it was made and speaks of it
-(`availability.read_subjects` finds out), or when `forget_since` was told so. Until it is made again, whoever asks gets
-it computed from history. `docs/availability.md` says what may come late.
+(`availability.read_subjects` finds out), or when `roll_marks.forget_since` was told so. Until it is made again, whoever
+asks gets it computed from history. `docs/availability.md` says what may come late.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select
 
 from pulsemon import availability
 from pulsemon.availability import KEPT_DAYS, Subject
 from pulsemon.core.days import date_at, day_start, days
 from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
 from pulsemon.db import Database
-from pulsemon.db.tables import History, Monitor, RolledDay, RollMark
+from pulsemon.db.tables import Monitor, RolledDay, RollMark
 from pulsemon.db.upsert import upsert_all
+from pulsemon.roll_marks import MARK, tail_seq
 
 # Monitors that one step looks at, and rows after which a transaction ends.
 STEP = 100
@@ -103,7 +104,7 @@ def _roll(
         [(day.date, part) for day, part in zip(found, parts, strict=True)],
         {
             "rolled_until": target,
-            "tail_seq": _tail_seq(connection, subject.id, target) if subject.seq else 0,
+            "tail_seq": tail_seq(connection, subject.id, target) if subject.seq else 0,
             "history_seq": subject.seq,
             "unseen_id": subject.newest_unseen_id,
             "correction_id": subject.newest_correction_id,
@@ -115,19 +116,6 @@ def _begin(subject: Subject, facts: Facts) -> datetime:
     """An old database may hold transitions from before the monitor's own creation."""
     first: Sequence[Change] = facts.changes[:1]
     return min([subject.created_at, *(each.at for each in first)])
-
-
-def _tail_seq(connection: Connection, monitor_id: int, at: datetime) -> int:
-    """Return the number from which transitions say all that holds at an instant and came after it; 0 for all of them.
-
-    Numbers ascend with time unless the clock was set back in between.
-    """
-    own = select(History.seq).where(History.monitor_id == monitor_id)
-    newest_first = (History.occurred_at.desc(), History.seq.desc())
-    held = own.where(History.occurred_at <= at).order_by(*newest_first).limit(1).scalar_subquery()
-    after = own.where(History.occurred_at > at).order_by(History.seq).limit(1).scalar_subquery()
-    found = connection.execute(select(held, after)).one()
-    return 0 if found[0] is None else min(each for each in found if each is not None)
 
 
 def _batches(made: Sequence[_Rolled]) -> Iterator[list[_Rolled]]:
@@ -144,11 +132,6 @@ def _batches(made: Sequence[_Rolled]) -> Iterator[list[_Rolled]]:
         yield part
 
 
-_MARK = (
-    update(RollMark)
-    .where(RollMark.monitor_id == bindparam("its_id"), RollMark.timezone == bindparam("its_zone"))
-    .values(version=RollMark.version + 1)
-)
 _OLD = delete(RolledDay).where(
     RolledDay.monitor_id == bindparam("its_id"),
     RolledDay.timezone == bindparam("its_zone"),
@@ -171,34 +154,13 @@ def _store(connection: Connection, made: Sequence[_Rolled], *, timezone: str, ol
     rows = [_row(each.monitor_id, timezone, day, part) for each in current for day, part in each.days]
     upsert_all(connection, RolledDay, rows)
     places = [{"its_id": each.monitor_id, "its_zone": timezone} for each in current]
-    connection.execute(_MARK, [place | each.mark for place, each in zip(places, current, strict=True)])
+    connection.execute(MARK, [place | each.mark for place, each in zip(places, current, strict=True)])
     connection.execute(_OLD, [place | {"oldest": oldest} for place in places])
 
 
 def _row(monitor_id: int, timezone: str, day: date, part: Availability) -> dict[str, Any]:
     sums = {f"{name}_us": length for name, length in part._asdict().items()}
     return {"monitor_id": monitor_id, "timezone": timezone, "day": day} | sums
-
-
-def forget_since(connection: Connection, monitor_ids: Sequence[int], since: datetime) -> None:
-    """Have the days of some monitors made again from the one of *since* on, in every time zone.
-
-    For what speaks of the past and is no transition, unseen span or correction: a window of maintenance that was made
-    or changed afterwards. In the transaction that changes it.
-    """
-    query = select(RollMark.monitor_id, RollMark.timezone, RollMark.rolled_until).where(
-        RollMark.monitor_id.in_(monitor_ids)
-    )
-    rows = connection.execute(query.order_by(RollMark.monitor_id).with_for_update()).all()
-    marks = []
-    for row in rows:
-        start = day_start(date_at(since, row.timezone), row.timezone)
-        until = start if row.rolled_until is None else min(start, row.rolled_until)
-        tail_seq = _tail_seq(connection, row.monitor_id, until)
-        place = {"its_id": row.monitor_id, "its_zone": row.timezone}
-        marks.append(place | {"rolled_until": row.rolled_until and until, "tail_seq": tail_seq})
-    if marks:
-        connection.execute(_MARK, marks)
 
 
 def remove_other_zones(database: Database, *, timezone: str) -> bool:

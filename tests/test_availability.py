@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from pulsemon import availability, corrections, monitors, roll_ups, track_record
+from pulsemon import availability, corrections, monitors, roll_marks, roll_ups, track_record
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import Availability, Span
 from pulsemon.db import Database
@@ -224,7 +224,7 @@ def test_days_that_somebody_says_to_forget_are_made_again(database: Database) ->
     roll(database, at("12:00"))
     with database.write() as connection:
         connection.execute(update(RolledDay).values(down_us=7))
-        roll_ups.forget_since(connection, [monitor.id], at("06:00") - 2 * DAY)
+        roll_marks.forget_since(connection, [monitor.id], at("06:00") - 2 * DAY)
 
     assert [part.down for part in as_kept(database, at("12:00"), count=5)[monitor.id]] == [7, 7, 0, 0, 0]
     roll(database, at("12:00"))

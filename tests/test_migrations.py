@@ -453,3 +453,43 @@ def test_a_run_that_was_open_goes_on_with_its_limit(first: FirstPulseMon) -> Non
     assert view.open_runs == (Run("", at("10:00"), at("10:01:30")),)
     assert evaluator.next_check_at(database) == at("10:00")
     database.close()
+
+
+def test_messages_and_their_attempts_outlive_the_table_that_held_them(first: FirstPulseMon) -> None:
+    """SQLite makes both tables anew: what is owed stays owed, what was tried stays known, no number comes twice."""
+    database = Database.open(first.url)
+    instant = "2026-03-02 10:00:00.000000" + ("" if database.is_sqlite else "+00:00")
+    monitor = "(slug, name, token, interval_seconds, grace_seconds, status, created_at, updated_at)"
+    message = "(message_id, monitor_id, payload, receiver, state, created_at, next_attempt_at, retry_since)"
+    values = f"1, '{{}}', 'example.org:443', 'pending', '{instant}', '{instant}', '{instant}')"
+    attempt = "(delivery_id, number, started_at, duration_ms, outcome)"
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        for statement in (
+            f"INSERT INTO monitors {monitor} VALUES ('job', 'Job', 't', 60, 60, 'UP', '{instant}', '{instant}')",
+            f"INSERT INTO deliveries {message} VALUES ('msg_1', {values}",
+            f"INSERT INTO deliveries {message} VALUES ('msg_2', {values}",
+            f"INSERT INTO attempts {attempt} VALUES (1, 1, '{instant}', 7, 'retry')",
+            "DELETE FROM deliveries WHERE message_id = 'msg_2'",
+        ):
+            connection.exec_driver_sql(statement)
+
+    database.migrate()
+
+    with database.write() as connection:
+        kept = connection.exec_driver_sql(
+            "SELECT d.message_id, d.monitor_id, d.state, a.duration_ms FROM deliveries d JOIN attempts a "
+            "ON a.delivery_id = d.id"
+        ).all()
+        connection.exec_driver_sql(f"INSERT INTO deliveries {message} VALUES ('msg_3', {values}")
+        ids = connection.exec_driver_sql("SELECT id FROM deliveries ORDER BY id").scalars().all()
+        connection.exec_driver_sql("DELETE FROM deliveries WHERE id = 1")
+        left = connection.exec_driver_sql("SELECT count(*) FROM attempts").scalar()
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    assert [tuple(row) for row in kept] == [("msg_1", 1, "pending", 7)]
+    assert ids == [1, 3]
+    assert left == 0
+    database.close()

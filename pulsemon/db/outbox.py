@@ -146,7 +146,7 @@ def _whole_seconds(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def delivery_row(*, monitor_id: int, seq: int | None, payload: str, url: str, now: datetime) -> dict[str, Any]:
+def delivery_row(*, monitor_id: int | None, seq: int | None, payload: str, url: str, now: datetime) -> dict[str, Any]:
     """Return the row of one message that is owed from *now* on."""
     return {
         "message_id": f"msg_{secrets.token_hex(16)}",

@@ -29,6 +29,8 @@ class PlacementRow(Base):
     # NULL: the monitor's id, so that a new one comes after all that were numbered from 1.
     position: Mapped[int | None] = mapped_column(Integer)
     is_public: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    # DOWN for so long, and an incident is made of it; NULL: never.
+    incident_after_minutes: Mapped[int | None] = mapped_column(Integer)
 
 
 class StatusPage(Base):

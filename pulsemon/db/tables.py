@@ -185,7 +185,10 @@ class Webhook(Base):
 
 
 class Delivery(Base):
-    """The outbox: one message owed to one receiver, written with the transition it tells of."""
+    """The outbox: one message owed to one receiver, written with what it tells of.
+
+    Owed to a monitor's webhook, or to a subscriber of a page: one of the two ids is there.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -199,16 +202,33 @@ class Delivery(Base):
         ),
         # dispatcher.lease_due: is an older message of this monitor still owed; monitors: a monitor's messages.
         Index("ix_deliveries_monitor_id_id", "monitor_id", "id"),
+        # The same of a subscriber.
+        Index(
+            "ix_deliveries_subscriber_id_id",
+            "subscriber_id",
+            "id",
+            sqlite_where=text("subscriber_id IS NOT NULL"),
+            postgresql_where=text("subscriber_id IS NOT NULL"),
+        ),
+        # maintenance: what is let go when a window ends; outbox: whose messages are held.
+        Index(
+            "ix_deliveries_held",
+            "monitor_id",
+            sqlite_where=text("state = 'held'"),
+            postgresql_where=text("state = 'held'"),
+        ),
+        CheckConstraint("(monitor_id IS NULL) <> (subscriber_id IS NULL)", name="ck_deliveries_owner"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(_BigId, primary_key=True)
     message_id: Mapped[str] = mapped_column(String(64))
-    monitor_id: Mapped[int] = mapped_column(Integer, ForeignKey("monitors.id", ondelete="CASCADE"))
+    monitor_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("monitors.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("subscribers.id", ondelete="CASCADE"))
     seq: Mapped[int | None] = mapped_column(Integer)  # the transition it tells of; NULL for a message sent by hand
     payload: Mapped[str] = mapped_column(Text)
     receiver: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(16))  # pending, delivered, given-up, cancelled
+    state: Mapped[str] = mapped_column(String(16))  # pending, held, delivered, given-up, cancelled
     reason: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)

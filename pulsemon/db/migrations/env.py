@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from pulsemon.db import page_tables  # noqa: F401 - its tables join the metadata
+from pulsemon.db import notice_tables, page_tables  # noqa: F401 - their tables join the metadata
 from pulsemon.db.tables import Base
 
 connection = context.config.attributes["connection"]
