@@ -12,7 +12,7 @@ from collections.abc import Callable
 from bench.detection import measure_burst, measure_detection
 from bench.intake import measure_flush, measure_kinds, measure_pings, measure_postgres, measure_signals
 from bench.measure import LOAD_SEC, Bench
-from bench.rest import measure_idle, measure_status_page
+from bench.rest import measure_idle, measure_public_page, measure_status_page
 from bench.servers import ROOT
 
 PARTS: dict[str, Callable[[Bench], None]] = {
@@ -25,6 +25,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "burst": measure_burst,
     "idle": measure_idle,
     "status": measure_status_page,
+    "page": measure_public_page,
 }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.measure import MONITORS, Bench, fresh, median
+from bench.measure import MONITORS, Bench, fresh, median, pings
 from bench.seeding import seed
 from bench.servers import FLOOR, SERVE, Running, load, patched, running
 
@@ -80,6 +81,50 @@ def measure_status_page(bench: Bench) -> None:
         "<= 30 ms, <= 40 kB",
     )
     bench.note("queries for /status with 200 monitors and with 2", f"{queries[200]} and {queries[2]}", "as many")
+
+
+# 64 connections that each rest so long between two requests ask about 3,000 times a second.
+RESTS_MS = 20
+CONNECTIONS = 64
+_PAGE = """
+request = function() return wrk.format('GET', '/status', {['Accept-Encoding'] = 'gzip', ['Accept-Language'] = 'en'}) end
+"""
+_CALM_PAGE = f"{_PAGE}\ndelay = function() return math.random(0, {2 * RESTS_MS}) end"
+
+
+def measure_public_page(bench: Bench) -> None:
+    """`/status` with 50 monitors for many readers at once, and pings beside it, with and without readers."""
+    floor = bench.floor(CONNECTIONS)
+    with fresh() as (_, url):
+        seed(url, 50)
+        with running(SERVE, DATABASE_URL=url) as server:
+            seen = bench.best(server, _PAGE, connections=CONNECTIONS)
+            bench.note(
+                f"/status, {CONNECTIONS} connections",
+                f"{seen.per_second / floor.per_second:.2f} of {floor.per_second:,.0f}/s = {seen.per_second:,.0f}/s, "
+                f"p50 {seen.p50_ms:.1f}, p99 {seen.p99_ms:.1f} ms",
+                ">= 3,000/s",
+            )
+            alone, beside, read = _pings_with_and_without_readers(bench, server)
+            bench.note(
+                f"pings, {CONNECTIONS} connections, while /status is read {read:,.0f} times a second",
+                f"{beside / alone:.2f} of {alone:,.0f}/s without readers",
+                ">= 0.80",
+            )
+
+
+def _pings_with_and_without_readers(bench: Bench, server: Running) -> tuple[float, float, float]:
+    """Return pings a second alone and beside readers, the medians of turns, and how often these read."""
+    alone, beside, read = [], [], []
+    seconds = bench.lasting(4)
+    for _ in range(3):
+        alone.append(load(server.url, connections=CONNECTIONS, seconds=seconds, script=pings(50)).per_second)
+        with ThreadPoolExecutor(1) as pool:
+            script = _CALM_PAGE
+            readers = pool.submit(load, server.url, connections=CONNECTIONS, seconds=seconds, script=script)
+            beside.append(load(server.url, connections=CONNECTIONS, seconds=seconds, script=pings(50)).per_second)
+            read.append(readers.result().per_second)
+    return median(alone), median(beside), median(read)
 
 
 def _queries(server: Running) -> int:

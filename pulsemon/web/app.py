@@ -35,6 +35,7 @@ from pulsemon.web import (
 )
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, Gate
+from pulsemon.web.shared_answers import SharedAnswers
 from pulsemon.web.site import Site
 
 _log = log.get(__name__)
@@ -48,7 +49,8 @@ _STATUS_CODES: dict[type[PulseMonError], int] = {NotFound: 404, Conflict: 409, F
 def create_app(site: Site) -> ASGIApp:
     """Return the whole web side of PulseMon for *site*: the ping route first, then everything else behind the gate."""
     app = make_fastapi(site)
-    return PingGate(Gate(app, site), site)
+    board = app.state.status_board = status.Board(site)
+    return PingGate(Gate(SharedAnswers(app, board), site), site)
 
 
 def make_fastapi(site: Site) -> FastAPI:

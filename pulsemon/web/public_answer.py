@@ -20,7 +20,7 @@ from pulsemon.status_page import Look, PublicPage
 from pulsemon.web import page_lock
 from pulsemon.web.security import CSP, PublicRoute
 from pulsemon.web.site import site_of
-from pulsemon.web.status import Rendered, Snapshot, board_of, pack, send
+from pulsemon.web.status import SNAPSHOT_KEY, Rendered, Snapshot, board_of, pack, send
 
 RETRY_AFTER_SEC = 5
 # Of one snapshot, which lives a second: as many as a large page has badges.
@@ -63,7 +63,7 @@ def _error(status_code: int, detail: Any, headers: dict[str, str] | None = None)
 
 def snapshot_of(request: Request) -> Snapshot:
     """Return the snapshot that pages are shown from. Raises Unavailable: the database never answered."""
-    snapshot = board_of(request).snapshot()
+    snapshot = request.scope[SNAPSHOT_KEY] = board_of(request).snapshot()
     if snapshot is None:
         raise Unavailable("the database has not answered yet")
     return snapshot

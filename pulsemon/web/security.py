@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from fastapi.routing import APIRoute
 from itsdangerous import BadSignature, Signer
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
@@ -52,6 +52,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_OURS = tuple((name.encode(), value.encode()) for name, value in _HEADERS.items())
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 TOO_MANY_TOKENS = "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."
 
@@ -217,11 +219,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 is_answered = True
                 _log_request(scope, message["status"], clock.monotonic() - started_at)
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                if scope["scheme"] == "https":
-                    headers.setdefault("strict-transport-security", "max-age=31536000")
+                message["headers"] = _with_ours(message.get("headers", ()), is_secure=scope["scheme"] == "https")
             await send(message)
 
         refusal = self._refusal(scope)
@@ -250,9 +248,21 @@ class Gate:
         return None
 
 
+def _with_ours(headers: Iterable[tuple[bytes, bytes]], *, is_secure: bool) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers, whose names are in lower case, with those of ours that it does not set itself."""
+    given = list(headers)
+    names = {name for name, _ in given}
+    given.extend(each for each in _OURS if each[0] not in names)
+    if is_secure and _HSTS[0] not in names:
+        given.append(_HSTS)
+    return given
+
+
 def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
     """The access log: what changes something is always told, reading only at DEBUG; never a query string."""
     level = logging.DEBUG if scope["method"] in _SAFE_METHODS else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
     client = scope.get("client")
     # What led nowhere may be a ping URL with a slip in it.
     path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code >= 400 else scope["path"]

@@ -55,6 +55,19 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer to a request, without what the gate adds to each. See `shared_answers`."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+# Where a handler leaves the snapshot that its answer is made of, and of nothing else but the request.
+SNAPSHOT_KEY = "pulsemon.snapshot"
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the database said at `public.at`; `blind` is when PulseMon could not see, where a page needs it.
 
@@ -68,6 +81,8 @@ class Snapshot:
     rendered: dict[tuple[str, str, int], Rendered] = field(default_factory=dict)
     # What programs read of it: see `public_answer`.
     made: dict[tuple[object, ...], Rendered] = field(default_factory=dict)
+    # Whole answers, by what they depend on of the request: see `shared_answers`.
+    answers: dict[tuple[object, ...], Answer] = field(default_factory=dict)
 
 
 class Board:
@@ -92,6 +107,10 @@ class Board:
         finally:
             self._reading.release()
         return self._snapshot
+
+    def fresh_snapshot(self) -> Snapshot | None:
+        """Return the snapshot if it is still true enough to be shown as it is; None: ask `snapshot`. Any thread."""
+        return self._snapshot if self._failed_at is None and self._is_fresh() else None
 
     def _is_fresh(self) -> bool:
         """Right after the database failed it is not asked again: what is held is the best there is."""
@@ -210,17 +229,10 @@ def overall_of(page: PublicPage | None) -> str:
     return "up" if working else "waiting"
 
 
-_making = threading.Lock()
-
-
 def board_of(request: Request) -> Board:
-    """Return the running application's one board."""
-    with _making:
-        state = request.app.state
-        if not hasattr(state, "status_board"):
-            state.status_board = Board(site_of(request))
-        board: Board = state.status_board
-        return board
+    """Return the running application's one board, which `web.app` made."""
+    board: Board = request.app.state.status_board
+    return board
 
 
 @router.api_route("/status", methods=["GET", "HEAD"])
@@ -293,7 +305,7 @@ def slug_of_host(request: Request) -> str | None:
 def answer(request: Request, slug: str) -> Response:
     """Answer with a page, or with the question for its password. Raises NotFound."""
     board = board_of(request)
-    snapshot = board.snapshot()
+    snapshot = request.scope[SNAPSHOT_KEY] = board.snapshot()
     look = MAIN_LOOK if snapshot is None else snapshot.public.looks.get(slug)
     if look is None:
         raise NotFound("There is no such page.")
