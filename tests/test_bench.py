@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PARTS = ("pings", "kinds", "signals", "flush", "postgres", "detection", "burst", "idle", "status")
+PARTS = ("pings", "kinds", "signals", "flush", "postgres", "detection", "burst", "idle", "status", "page")
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
