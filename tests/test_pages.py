@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -11,12 +12,13 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from pulsemon import monitors, pages
+from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.web import app as web_app
 from pulsemon.web import markdown
 from pulsemon.web.security import Access
 from pulsemon.web.site import Site
-from tests.arrange import make, make_up
+from tests.arrange import a_ping, make, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, wait_until
 from tests.core.test_page_values import PNG
 from tests.test_access_rules import routes_of
@@ -319,8 +321,26 @@ def test_fifty_monitors_fit_into_20_kilobytes_and_a_thousand_are_shown(sqlite_ur
     page = board.rendered(board.snapshot(), "pt-BR")
 
     assert page.plain.decode().count("data-slug=") == count
-    if count <= 50:
-        assert len(page.zipped) <= 20_000
+    assert len(page.zipped) <= (20_000 if count <= 50 else 250_000)
+    database.close()
+
+
+def test_fifty_monitors_with_an_outage_every_week_fit_too(sqlite_url: str) -> None:
+    database = Database.open(sqlite_url)
+    database.migrate()
+    for number in range(50):
+        name = f"Cópia noturna 💾 {number} " + "x" * 40
+        monitor = make(database, f"job-{number}", name=name[:60], now=NOW - timedelta(days=91))
+        for day in range(90 - number % 7, 0, -7):
+            failed_at = NOW - timedelta(days=day)
+            outage = timedelta(minutes=7 * day + number)
+            record(database, a_ping(monitor, failed_at, Signal.FAIL), a_ping(monitor, failed_at + outage))
+    board = a_board(database, Clock(NOW))
+
+    page = board.rendered(board.snapshot(), "pt-BR")
+
+    assert page.plain.decode().count('class="d"') >= 50 * 12
+    assert len(page.zipped) <= 20_000
     database.close()
 
 

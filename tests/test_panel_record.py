@@ -97,6 +97,21 @@ def test_bars_of_nothing_are_empty() -> None:
     assert (list(made.bars), made.ratios, made.summary, made.legend) == ([], {7: None, 30: None}, "", [])
 
 
+@pytest.mark.parametrize(
+    ("count", "told", "rest"), [(1, 1, ""), (6, 6, ""), (7, 5, "2 more days with an outage."), (90, 5, "85 more days")]
+)
+def test_the_last_outages_are_read_out_and_the_others_counted(count: int, told: int, rest: str) -> None:
+    days = last_days(90, "UTC", now=at("12:00"))
+    parts = [Availability(up=DAY_US)] * (90 - count) + [Availability(down=MINUTE_US)] * count
+
+    summary = bars.make(days, parts, rendering.Words("en", at("12:00"))).summary
+
+    assert summary.startswith("90 days up to today. 2 Mar: down for 1 min")
+    assert summary.count("down for") == told
+    assert rest in summary
+    assert ("more days" in summary) is bool(rest)
+
+
 def test_the_bars_of_fifty_monitors_compress_to_a_few_kilobytes() -> None:
     days = last_days(90, "UTC", now=at("12:00"))
     words = rendering.Words("pt-BR", at("12:00"))

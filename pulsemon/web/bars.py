@@ -36,6 +36,8 @@ _LEGEND = {
     Look.PAUSED: N_("Paused"),
     Look.NONE: N_("No data"),
 }
+# Days with an outage that are read out.
+MAX_TOLD = 6
 WIDTH, HEIGHT = 4, 32  # of a bar's place, in units of the drawing
 # From where to where each look reaches, from the top down.
 _REACH = {
@@ -159,7 +161,7 @@ def _path(place: int, look: Look) -> str:
 
 
 def _summary(bars: Sequence[Bar], words: Words) -> str:
-    """The last outages first: whoever has the days read out hears what they ask for."""
+    """The last outages first, and not all: whoever has the days read out hears what they ask for."""
     if not bars:
         return ""
     span = words.translate(N_("%(count)d days up to today")) % {"count": len(bars)}
@@ -167,4 +169,7 @@ def _summary(bars: Sequence[Bar], words: Words) -> str:
     if not told:
         has_data = any(bar.look is Look.UP for bar in bars)
         told = [words.translate(N_("no outage") if has_data else N_("no data"))]
+    elif len(told) > MAX_TOLD:
+        rest = len(told) - MAX_TOLD + 1  # never "1 more": that one would have taken no more room
+        told[MAX_TOLD - 1 :] = [words.translate(N_("%(count)d more days with an outage")) % {"count": rest}]
     return f"{span}. {'; '.join(told)}."

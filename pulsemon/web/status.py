@@ -40,6 +40,8 @@ BURST = timedelta(seconds=0.1)
 PATIENCE_SEC = 1.0
 # An old snapshot is rendered anew every second of its age.
 MAX_RENDERED = 32 * len(LOCALES)
+# 50 monitors with many outages: 21.1 kB in 2.1 ms at level 6, 20.0 kB in 2.5 ms at 7, 19.1 kB in 5.3 ms at 9.
+_ZIP_LEVEL = 7
 # More names in the sentence on top say nothing that their number does not.
 MAX_NAMED = 10
 
@@ -197,7 +199,7 @@ def _render(
 def pack(plain: bytes, policy: str) -> Rendered:
     """Return *plain* ready to send, compressed and with its tag."""
     etag = f'"{hashlib.sha256(plain).hexdigest()[:24]}"'
-    return Rendered(plain, gzip.compress(plain, 6, mtime=0), etag, policy)
+    return Rendered(plain, gzip.compress(plain, _ZIP_LEVEL, mtime=0), etag, policy)
 
 
 SENTENCES = {
