@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from pulsemon.errors import Invalid
 from pulsemon.web import app as web_app
 from pulsemon.web import fields, forms, openapi
+from pulsemon.web.public_answer import MachineRoute
 from pulsemon.web.security import ADMIN_PREFIXES, CSP, Access
 from pulsemon.web.site import Site
 from tests.conftest import ADMIN_TOKEN, Server, require
@@ -86,14 +87,14 @@ def test_operation_ids_are_unique_and_every_operation_is_told(document: dict[str
         assert named == declared, where
 
 
+_FOR_PROGRAMS = ("/health", "/ready", "/metrics")
+
+
 def test_every_route_for_programs_is_described(document: dict[str, Any]) -> None:
     described = {(method.upper(), path) for path, method, _ in operations(document)}
     for route in iter_route_contexts(web_app.make_fastapi(cast(Site, None)).routes):
-        if getattr(route.original_route, "access", None) is Access.ADMIN or route.path in (
-            "/health",
-            "/ready",
-            "/metrics",
-        ):
+        is_for_programs = isinstance(route.original_route, MachineRoute) or route.path in _FOR_PROGRAMS
+        if is_for_programs or getattr(route.original_route, "access", None) is Access.ADMIN:
             missing = {(method, route.path) for method in route.methods or ()} - described
             assert {method for method, _ in missing} <= {"HEAD"}, route.path
     pings = {path for _, path in described if path.startswith("/h/")}

@@ -54,9 +54,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_answers_are_those_that_are_described(server: Server, operation: Any) -> None:
     answered: set[int] = set()
     slug = f"job-{OPERATIONS.index(operation)}"
-    known = {"slug": slug, "token": server.create(slug=slug)["token"], "correction_id": correct(server, slug)}
+    known = {
+        "slug": slug,
+        "token": server.create(slug=slug, tags=[slug])["token"],
+        "correction_id": correct(server, slug),
+    }
     requests.post(f"{server.url}/h/{slug}/{known['token']}", data="its output")
-    known["number"] = 1
+    known |= {"number": 1, "tag": slug}
     requests.post(f"{server.url}/api/pages", json={"slug": slug}, headers=server.headers)
 
     @settings(

@@ -1,5 +1,4 @@
-"""What the API's description says beside the routes themselves: answers, examples, errors, and the paths that raw ASGI
-serves.
+"""What the API's description says beside the routes themselves: answers, examples and errors.
 
 The models here describe answers; nothing is serialized through them (ten thousand monitors would take seconds). A test
 holds real answers against them.
@@ -14,7 +13,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from pulsemon.web import security
+from pulsemon.web import openapi_paths, security
+from pulsemon.web.openapi_paths import EXAMPLE_TOKEN, RETRY_AFTER
 from pulsemon.web.security import ADMIN_PREFIXES
 
 _DESCRIPTION = """\
@@ -33,7 +33,6 @@ _TAGS = [
 ]
 
 StatusName = Literal["UNKNOWN", "UP", "DOWN", "PAUSED"]
-_TOKEN = "EXAMPLE-TOKEN-0000000000000000"  # noqa: S105 - an example
 
 EXAMPLE_CREATE = {
     "name": "Backup Noturno",
@@ -52,8 +51,8 @@ EXAMPLE_MONITOR = {
     "status": "UP",
     "last_ping": "2026-03-02T03:00:12.480Z",
     "webhook_url": "https://hooks.example.org/pulsemon",
-    "token": _TOKEN,
-    "ping_url": f"https://pulsemon.example.org/h/backup-noturno/{_TOKEN}",
+    "token": EXAMPLE_TOKEN,
+    "ping_url": f"https://pulsemon.example.org/h/backup-noturno/{EXAMPLE_TOKEN}",
     "due_at": "2026-03-03T04:00:12.480Z",
     "webhook_secret": "whsec_********",
     "created_at": "2026-03-01T12:00:00.000Z",
@@ -199,7 +198,6 @@ class InvalidAnswer(BaseModel):
 
 
 _bodies: set[type[BaseModel]] = set()  # that requests bring
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
 def error(status_code: int, description: str, detail: str) -> dict[int | str, dict[str, Any]]:
@@ -209,7 +207,7 @@ def error(status_code: int, description: str, detail: str) -> dict[int | str, di
         "description": description,
         "content": {"application/json": {"example": {"detail": detail}}},
     }
-    return {status_code: described | ({"headers": _RETRY_AFTER} if status_code in (429, 503) else {})}
+    return {status_code: described | ({"headers": RETRY_AFTER} if status_code in (429, 503) else {})}
 
 
 def invalid(*loc: str, msg: str, rule: str) -> dict[int | str, dict[str, Any]]:
@@ -290,7 +288,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "description": "ADMIN_TOKEN, for `/metrics`"},
         "basic": {"type": "http", "scheme": "basic", "description": "ADMIN_TOKEN as password, for `/metrics`"},
     }
-    made["paths"] |= _ping_paths() | {"/status": {"get": _STATUS_PAGE}}
+    made["paths"] |= openapi_paths.pings() | openapi_paths.public_pages()
     _settle_security(made["paths"])
     _drop_unused(made["paths"], schemas)
     return made
@@ -314,112 +312,3 @@ def _drop_unused(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
                 del operation["responses"]["422"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-
-
-_STATUS_PAGE: dict[str, Any] = {
-    "tags": ["Pages"],
-    "summary": "The public status page",
-    "description": "Name, slug, last ping, interval and present state of every monitor, as a page. No login.",
-    "operationId": "status_page",
-    "parameters": [
-        {
-            "name": "lang",
-            "in": "query",
-            "required": False,
-            "description": "The language; without it the one that Accept-Language asks for.",
-            "schema": {"type": "string"},
-            "example": "pt-BR",
-        }
-    ],
-    "responses": {
-        "200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}},
-        "304": {"description": "The page has not changed since the ETag that If-None-Match names."},
-    },
-}
-
-# Suffix -> (operation name, summary, what it does).
-_PINGS = {
-    "": ("ping", "Report success", "The job has run. A monitor that was DOWN is UP at once."),
-    "/start": ("start", "Report the start of a run", "The run must end within `max_run_seconds`, else the grace."),
-    "/fail": ("fail", "Report failure", "The monitor is DOWN at once."),
-    "/log": ("log", "Leave a note", "Kept and shown with the pings; changes nothing."),
-    "/{exit_status}": ("exit_status", "Report an exit status", "0 is success, 1 to 255 failure."),
-}
-_NOT_FOUND_PING = {"detail": "Not Found"}
-_PING_PARAMETERS = [
-    {"name": "slug", "in": "path", "required": True, "schema": {"type": "string"}, "example": "backup-noturno"},
-    {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}, "example": _TOKEN},
-    {
-        "name": "rid",
-        "in": "query",
-        "required": False,
-        "description": "Names one run. A repeat of the same signal with the same rid counts once.",
-        "schema": {"type": "string", "format": "uuid"},
-        "example": "123e4567-e89b-42d3-a456-426614174000",
-    },
-]
-_EXIT_STATUS = {
-    "name": "exit_status",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "integer", "minimum": 0, "maximum": 255},
-    "example": 0,
-}
-_OK_SCHEMA = {
-    "type": "object",
-    "properties": {"ok": {"const": True}, "ignored": {"const": "prefetch"}},
-    "required": ["ok"],
-}
-_PING_ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "200": ("Stored. A prefetch or link preview is answered with `ignored` and counts for nothing.", {"ok": True}),
-    "400": (
-        "The rid is no UUID, or the exit status exceeds 255.",
-        {"detail": "The exit status must lie between 0 and 255."},
-    ),
-    "404": ("Unknown slug or wrong token: one answer for both.", _NOT_FOUND_PING),
-    "408": ("The body stopped arriving for 10 s.", {"detail": "The body stopped arriving; nothing was recorded."}),
-    "431": ("The headers exceed 64 KiB.", {"detail": "The headers are larger than 64 KiB."}),
-    "503": (
-        "Not known to be stored; a repeat is always safe.",
-        {"detail": "It is not known whether this ping was stored. Repeat it; that is always safe."},
-    ),
-}
-
-
-def _ping_paths() -> dict[str, Any]:
-    return {
-        f"/h/{{slug}}/{{token}}{suffix}": {
-            method: _ping_operation(suffix, method) for method in ("get", "head", "post")
-        }
-        for suffix in _PINGS
-    }
-
-
-def _ping_operation(suffix: str, method: str) -> dict[str, Any]:
-    name, summary, effect = _PINGS[suffix]
-    operation: dict[str, Any] = {
-        "tags": ["Heartbeats"],
-        "summary": summary,
-        "description": f"{effect} Answered after it is on disk. One trailing slash is accepted.",
-        "operationId": f"{name}_{method}",
-        "parameters": _PING_PARAMETERS + ([_EXIT_STATUS] if "{exit_status}" in suffix else []),
-        "responses": {code: _ping_answer(code, method) for code in _PING_ANSWERS if code != "408" or method == "post"},
-    }
-    if method == "post":
-        operation["description"] += " The first PING_BODY_LIMIT bytes of the body are kept and shown in the panel."
-        operation["requestBody"] = {
-            "required": False,
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": "copied 4711 files"}},
-        }
-    return operation
-
-
-def _ping_answer(code: str, method: str) -> dict[str, Any]:
-    description, example = _PING_ANSWERS[code]
-    described: dict[str, Any] = {"description": description}
-    if code == "503":
-        described["headers"] = _RETRY_AFTER
-    if method != "head":
-        schema = _OK_SCHEMA if code == "200" else {"$ref": "#/components/schemas/ErrorAnswer"}
-        described["content"] = {"application/json": {"schema": schema, "example": example}}
-    return described
