@@ -31,6 +31,13 @@ _QUIET = [
 # Chromium reports an answer of 4xx as an error of the page; here they are wanted (a form that failed is 422).
 _WANTED = ("Failed to load resource: the server responded with a status of 4",)
 
+# Each test of these looks at many pages for ten seconds: every pair of width, colours and language is there, and not
+# every three of them. The public page is looked at in all eight.
+in_every_look = pytest.mark.parametrize(
+    ("width", "color_scheme", "locale"),
+    [(360, "light", "en"), (360, "dark", "pt-BR"), (1280, "light", "pt-BR"), (1280, "dark", "en")],
+)
+
 
 # For this folder and no longer: Playwright keeps an event loop running in the thread, and async tests of other folders
 # that follow in the same process cannot run theirs inside it.

@@ -12,7 +12,7 @@ from pulsemon import clock
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from tests.arrange import a_ping, make, record
-from tests.browser.conftest import Tab, ping
+from tests.browser.conftest import Tab, in_every_look, ping
 from tests.browser.test_panel_in_a_browser import fits
 from tests.conftest import Server
 
@@ -40,9 +40,7 @@ def with_runs(database_url: str, count: int = 60) -> None:
         database.close()
 
 
-@pytest.mark.parametrize("locale", ["en", "pt-BR"])
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@in_every_look
 def test_runs_and_filters_fit_and_axe_finds_nothing(
     make_tab: Callable[..., Tab],
     make_server: Callable[..., Server],

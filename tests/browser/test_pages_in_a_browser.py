@@ -125,7 +125,8 @@ def test_dragging_changes_the_order_and_so_do_the_keys(tab: Tab) -> None:
     page = tab.open("/monitors/arrange")
     rows = page.locator(".seats li .slug")
 
-    page.locator(".seats li").nth(2).drag_to(page.locator(".seats li").nth(0), target_position={"x": 20, "y": 4})
+    with page.expect_navigation():  # the page is read anew once the order is stored
+        page.locator(".seats li").nth(2).drag_to(page.locator(".seats li").nth(0), target_position={"x": 20, "y": 4})
     expect(rows).to_have_text(["three", "one", "two"])
     wait_until(lambda: tab.server.get("/api/monitors/three")["position"] == 1)
 

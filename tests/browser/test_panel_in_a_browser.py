@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from pulsemon import clock
 from tests.arrange import with_a_past
-from tests.browser.conftest import Tab, ping
+from tests.browser.conftest import Tab, in_every_look, ping
 from tests.conftest import Server, wait_until
 
 
@@ -189,9 +189,7 @@ def test_everything_works_without_scripts(make_tab: Callable[..., Tab], server: 
     expect(page.locator("[name=token]")).to_be_visible()
 
 
-@pytest.mark.parametrize("locale", ["en", "pt-BR"])
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@in_every_look
 def test_every_page_fits_and_axe_finds_nothing(
     make_tab: Callable[..., Tab], server: Server, locale: str, color_scheme: str, width: int
 ) -> None:
