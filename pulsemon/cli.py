@@ -40,7 +40,7 @@ app = typer.Typer(
 monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
 app.add_typer(monitor_app, name="monitor")
 
-_SECRETS = ("admin_token", "admin_session_secret", "upstream_heartbeat_url")
+_SECRETS = ("admin_token", "admin_session_secret", "upstream_heartbeat_url", "smtp_password")
 _API_TIMEOUT_SEC = 10.0
 
 
@@ -145,6 +145,8 @@ def check_config() -> None:
         print(f"{name.upper()}={shown}")
     if not settings.admin_token:
         print("ADMIN_TOKEN is not set, or still the placeholder: administration is closed.", file=sys.stderr)
+    if settings.mail_server is None:
+        print("SMTP_HOST is not set: no mail is sent, and nobody can subscribe by e-mail.", file=sys.stderr)
 
 
 def _without_secrets(url: str) -> str:
