@@ -173,7 +173,7 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
     return leased
 
 
-def _leased(row: Row[Any], token: str) -> Leased:
+def _leased(row: Row[*tuple[Any, ...]], token: str) -> Leased:
     """Return a message with where it goes. Raises ValueError: what is stored cannot be read."""
     is_of_monitor = row.subscriber_id is None
     is_mail = row.kind == "email"
