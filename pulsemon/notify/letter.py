@@ -44,7 +44,8 @@ class _Policy(EmailPolicy):
         return self.fold(name, value).encode("ascii")
 
 
-_POLICY = _Policy(linesep=SMTP.linesep, cte_type="7bit")
+# Two less than usual: the standard library's encoded words are that much longer than RFC 2047 allows.
+_POLICY = _Policy(linesep=SMTP.linesep, cte_type="7bit", max_line_length=76)
 
 
 def link(publisher: Publisher, token: str, what: str) -> str:
@@ -93,7 +94,8 @@ def subject(told: Announcement, *, locale: str, publisher: Publisher) -> str:
     """Return the subject: "[Shop] Incident: Slow checkout – Resolved"."""
     page = one_line(publisher.page_title(told), _SUBJECT_PAGE_LENGTH)
     if told.kind == "confirm":
-        return f"[{page}] {translator(locale).gettext(N_('Please confirm your subscription'))}"
+        question = translator(locale).gettext(N_("Please confirm your subscription"))
+        return f"[{page}] {question}"
     return f"[{page}] {notices.heading(told, locale)}"
 
 

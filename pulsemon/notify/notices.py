@@ -64,9 +64,7 @@ NOBODY = Publisher("", "")
 
 def title_of(told: Announcement, locale: str) -> str:
     """Return the title of an incident or a maintenance; one without is named after its monitors."""
-    if told.title is not None:
-        return one_line(told.title, _TITLE_LENGTH)
-    return one_line(named(told, locale), _TITLE_LENGTH)
+    return one_line(told.title or "", _TITLE_LENGTH) or one_line(named(told, locale), _TITLE_LENGTH)
 
 
 def named(told: Announcement, locale: str) -> str:

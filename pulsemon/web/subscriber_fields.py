@@ -25,9 +25,7 @@ PROBLEMS = {
     "kind": N_("This must be email or webhook."),
     "email": N_("This must be an e-mail address such as ana@example.org."),
     "webhook": N_("This must be an http or https URL with a host, at most 2000 characters long."),
-    "subscriber-secret": N_(
-        "This must be whsec_ with the base64 of 24 to 64 bytes, the word generate, or null."
-    ),
+    "subscriber-secret": N_("This must be whsec_ with the base64 of 24 to 64 bytes, the word generate, or null."),
     "email-secret": N_("Only a webhook has a secret."),
     "language": N_("This must be en or pt-BR."),
     "subscriber-object": N_("The body must be an object with kind, address, secret and locale."),
