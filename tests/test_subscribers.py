@@ -1,4 +1,4 @@
-"""Who is told of a page's incidents and maintenance: what is owed to whom, and what becomes of it, on both databases."""
+"""Who is told of a page: what is owed to whom, and what becomes of it, on both databases."""
 
 from __future__ import annotations
 
