@@ -5,11 +5,12 @@ Whether a subscriber is on the list already is for the database to say.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from pulsemon import monitors
 from pulsemon.core.texts import N_
@@ -20,6 +21,7 @@ from pulsemon.web import forms
 from pulsemon.web.fields import MAX_URL_LENGTH
 
 GENERATE = "generate"
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 FIELDS = ("kind", "address", "secret", "locale")
 PROBLEMS = {
     "kind": N_("This must be email or webhook."),
@@ -33,21 +35,47 @@ PROBLEMS = {
 }
 
 
-class SubscriberCreate(BaseModel):
-    """The body of a request that adds a subscriber."""
+_LOCALE = "The language of what it is told. Null: DEFAULT_LOCALE."
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
+
+
+class WebhookCreate(BaseModel):
+    """The body of a request that adds a webhook."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["email", "webhook"] = Field(description="An e-mail address is asked first, and told once it agreed.")
+    kind: Literal["webhook"]
     address: str = Field(
-        min_length=1, max_length=2000, description="Of an email the address, of a webhook an http or https URL."
+        max_length=MAX_URL_LENGTH,
+        description="An http or https URL.",
+        json_schema_extra={"format": "uri", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$"},
     )
     secret: str | None = Field(
-        None, description="Signs a webhook's messages (Standard Webhooks). `generate` makes one and shows it once."
+        None,
+        description="Signs its messages (Standard Webhooks). `generate` makes one and shows it once.",
+        pattern=r"^(generate|whsec_([A-Za-z0-9+/]{4}){8,21})$",
     )
-    locale: Literal["en", "pt-BR"] | None = Field(
-        None, description="The language of what it is told. Null: DEFAULT_LOCALE."
+    locale: Literal["en", "pt-BR"] | None = Field(None, description=_LOCALE)
+
+
+class EmailCreate(BaseModel):
+    """The body of a request that asks an e-mail address whether it wants to be told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["email"]
+    address: str = Field(
+        max_length=254,
+        description="An e-mail address; a host name in another script is taken too, and kept in its ASCII form.",
+        json_schema_extra={"pattern": rf"^{_ATOM}{{1,64}}@({_LABEL}\.){{1,3}}[A-Za-z]{{2,10}}$"},
     )
+    secret: None = None
+    locale: Literal["en", "pt-BR"] | None = Field(None, description=_LOCALE)
+
+
+class SubscriberCreate(RootModel[Annotated[WebhookCreate | EmailCreate, Field(discriminator="kind")]]):
+    """The body of a request that adds a subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +142,6 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
 
 
 def is_url(text: str) -> bool:
-    """Return whether messages can be sent to *text*: printable, without spaces, an http or https URL with a host."""
-    has_space = any(each.isspace() or not each.isprintable() for each in text)
+    """Return whether messages can be sent to *text*: without spaces and controls, an http or https URL with a host."""
+    has_space = any(each.isspace() for each in text) or _UNPRINTABLE.search(text)
     return len(text) <= MAX_URL_LENGTH and not has_space and monitors.is_webhook_url(text)
