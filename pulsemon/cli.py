@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -24,6 +26,10 @@ from pulsemon import __version__, client, clock, log, monitors
 from pulsemon.backup import back_up
 from pulsemon.db import Database
 from pulsemon.errors import InUse, PulseMonError, StartRefused
+from pulsemon.notify import mailbox
+from pulsemon.notify.mail import Postman
+from pulsemon.notify.message import Announcement, Delivered
+from pulsemon.notify.notices import Publisher
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
 from pulsemon.views import View
@@ -40,7 +46,7 @@ app = typer.Typer(
 monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
 app.add_typer(monitor_app, name="monitor")
 
-_SECRETS = ("admin_token", "admin_session_secret", "upstream_heartbeat_url")
+_SECRETS = ("admin_token", "admin_session_secret", "upstream_heartbeat_url", "smtp_password")
 _API_TIMEOUT_SEC = 10.0
 
 
@@ -145,6 +151,30 @@ def check_config() -> None:
         print(f"{name.upper()}={shown}")
     if not settings.admin_token:
         print("ADMIN_TOKEN is not set, or still the placeholder: administration is closed.", file=sys.stderr)
+    if settings.mail_server is None:
+        print("SMTP_HOST is not set: no mail is sent, and nobody can subscribe by e-mail.", file=sys.stderr)
+
+
+@app.command("test-mail")
+def test_mail(address: Annotated[str, typer.Argument(help="Who gets it.")]) -> None:
+    """Send one mail by SMTP_HOST, to see whether mail works; say what the mail server answered."""
+    settings = load()
+    server, to = settings.mail_server, mailbox.read_address(address)
+    if server is None:
+        raise StartRefused("SMTP_HOST is not set, so no mail can be sent.")
+    if to is None:
+        raise StartRefused("This is no e-mail address such as ana@example.org.")
+    publisher = Publisher(settings.base_url, settings.public_status_title)
+    now = clock.now()
+    told = Announcement(f"msg_{secrets.token_hex(16)}", "test", "test", now, "status", None, "UTC")
+    sending = Postman(server, publisher).send(
+        told, to=to, token="", locale=settings.default_locale.value, written_at=now
+    )
+    outcome = asyncio.run(sending)
+    if not isinstance(outcome, Delivered):
+        code = f" ({outcome.status_code})" if outcome.status_code else ""
+        raise StartRefused(f"the mail was not taken: {outcome.excerpt or outcome.reason}{code}")
+    print(f"The mail server took it. Whether it arrives, {to} will see.")
 
 
 def _without_secrets(url: str) -> str:

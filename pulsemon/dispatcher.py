@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from pulsemon.core import alerting
 from pulsemon.db import Database
+from pulsemon.db.notice_tables import Subscriber
 from pulsemon.db.tables import Attempt, Delivery, Monitor, Webhook
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.notify.message import Delivered, Message, Outcome, Rejected, Retry
+from pulsemon.notify.message import Announcement, Delivered, Message, Outcome, Rejected, Retry
 
 # Longer than a sender's 15 seconds in all, so that a slow attempt is never sent twice at once; short enough that what
 # a killed process was sending goes out again within a minute.
@@ -32,18 +33,31 @@ MAX_IN_FLIGHT = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A subscriber by mail: where to, and the token that opens the links in it."""
+
+    address: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Leased:
-    """A message that is ours to send until the lease ends."""
+    """A message that is ours to send until the lease ends: to `mailbox`, else to `url`.
+
+    `locale` is the subscriber's; a monitor's webhook has none of its own.
+    """
 
     delivery_id: int
     lease_token: str
-    message: Message
+    message: Message | Announcement
     receiver: str
     url: str
     secret: str | None
     attempt: int
     created_at: datetime
     retry_since: datetime
+    mailbox: Mailbox | None = None
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +74,8 @@ class Sent:
 def lease_due(database: Database, *, now: datetime, in_flight: Mapping[str, int]) -> list[Leased]:
     """Take what is due at *now*, at most `LANE_WIDTH` a receiver and `MAX_IN_FLIGHT` in all.
 
-    *in_flight* counts what this process is sending by receiver. A monitor's message waits for the older ones of that
-    monitor: UP is not sent before its DOWN was delivered or given up.
+    *in_flight* counts what this process is sending by receiver. A message waits for the older ones of its monitor or
+    subscriber: UP is not sent before its DOWN was delivered or given up.
     """
     wanted = _lanes_with_work(database, now, in_flight)
     if not wanted:
@@ -98,18 +112,18 @@ def _lanes_with_work(database: Database, now: datetime, in_flight: Mapping[str, 
 
 def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:
     older = aliased(Delivery)
-    is_first_of_its_monitor = ~(
-        select(older.id)
-        .where(older.monitor_id == Delivery.monitor_id, older.id < Delivery.id, older.state == "pending")
-        .exists()
-    )
+    # Apart, for each has an index of its own, and NULL is never equal to anything.
+    of_its_owner = [
+        select(older.id).where(theirs == ours, older.id < Delivery.id, older.state == "pending").exists()
+        for theirs, ours in ((older.monitor_id, Delivery.monitor_id), (older.subscriber_id, Delivery.subscriber_id))
+    ]
     query = (
         select(Delivery.id)
         .where(
             Delivery.receiver == receiver,
             Delivery.state == "pending",
             Delivery.next_attempt_at <= now,
-            is_first_of_its_monitor,
+            *(~has_older for has_older in of_its_owner),
         )
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .limit(room)
@@ -135,34 +149,48 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
             Delivery.created_at,
             Delivery.retry_since,
             Monitor.webhook_url,
-            Webhook.secret,
+            Webhook.secret.label("webhook_secret"),
+            Delivery.subscriber_id,
+            Subscriber.kind,
+            Subscriber.address,
+            Subscriber.secret,
+            Subscriber.token,
+            Subscriber.locale,
         )
-        .join(Monitor, Monitor.id == Delivery.monitor_id)
+        .outerjoin(Monitor, Monitor.id == Delivery.monitor_id)
         .outerjoin(Webhook, Webhook.monitor_id == Delivery.monitor_id)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(Delivery.id.in_(ids))
+        .order_by(Delivery.next_attempt_at, Delivery.id)
     )
     leased = []
     for row in rows:
         try:
-            message = Message.from_stored(row.message_id, row.payload)
+            leased.append(_leased(row, token))
         except ValueError:  # edited by hand: it can never be sent, and must not stand in the way of the others
             values = {"state": "given-up", "reason": "damaged", "settled_at": now, "lease_token": None}
             connection.execute(update(Delivery).where(Delivery.id == row.id).values(values))
-            continue
-        leased.append(
-            Leased(
-                delivery_id=row.id,
-                lease_token=token,
-                message=message,
-                receiver=row.receiver,
-                url=row.webhook_url or "",
-                secret=row.secret,
-                attempt=row.attempt_count,
-                created_at=row.created_at,
-                retry_since=row.retry_since,
-            )
-        )
     return leased
+
+
+def _leased(row: Row[*tuple[Any, ...]], token: str) -> Leased:
+    """Return a message with where it goes. Raises ValueError: what is stored cannot be read."""
+    is_of_monitor = row.subscriber_id is None
+    is_mail = row.kind == "email"
+    kind = Message if is_of_monitor else Announcement
+    return Leased(
+        delivery_id=row.id,
+        lease_token=token,
+        message=kind.from_stored(row.message_id, row.payload),
+        receiver=row.receiver,
+        url="" if is_mail else (row.webhook_url if is_of_monitor else row.address) or "",
+        secret=row.webhook_secret if is_of_monitor else row.secret,
+        attempt=row.attempt_count,
+        created_at=row.created_at,
+        retry_since=row.retry_since,
+        mailbox=Mailbox(row.address, row.token) if is_mail else None,
+        locale=row.locale,
+    )
 
 
 def settle(database: Database, sent: Sequence[Sent]) -> None:
@@ -185,7 +213,7 @@ def _settle_one(connection: Connection, sent: Sent) -> None:
         return
     connection.execute(insert(Attempt), [_attempt_row(sent)])
     if isinstance(sent.outcome, Rejected) and sent.outcome.switch_off:
-        _switch_off(connection, leased.delivery_id, now=sent.finished_at)
+        _switch_off(connection, leased.delivery_id, sent.outcome, now=sent.finished_at)
 
 
 def _verdict(sent: Sent) -> dict[str, Any]:
@@ -216,14 +244,22 @@ def _attempt_row(sent: Sent) -> dict[str, Any]:
     }
 
 
-def _switch_off(connection: Connection, delivery_id: int, *, now: datetime) -> None:
-    """410 Gone: nothing more goes there until somebody edits the webhook."""
-    monitor_id = connection.scalar(select(Delivery.monitor_id).where(Delivery.id == delivery_id))
-    upsert(connection, Webhook, "monitor_id", {"monitor_id": monitor_id, "switched_off_at": now})
+def _switch_off(connection: Connection, delivery_id: int, outcome: Rejected, *, now: datetime) -> None:
+    """Nothing more goes to who refuses for good: until somebody edits the webhook, or subscribes anew."""
+    owner = connection.execute(
+        select(Delivery.monitor_id, Delivery.subscriber_id).where(Delivery.id == delivery_id)
+    ).one()
+    if owner.subscriber_id is None:
+        upsert(connection, Webhook, "monitor_id", {"monitor_id": owner.monitor_id, "switched_off_at": now})
+        theirs = Delivery.monitor_id == owner.monitor_id
+    else:
+        this = Subscriber.id == owner.subscriber_id
+        connection.execute(update(Subscriber).where(this).values(switched_off_at=now))
+        theirs = Delivery.subscriber_id == owner.subscriber_id
     connection.execute(
         update(Delivery)
-        .where(Delivery.monitor_id == monitor_id, Delivery.state == "pending")
-        .values(state="cancelled", reason="gone", settled_at=now, lease_token=None)
+        .where(theirs, Delivery.state == "pending")
+        .values(state="cancelled", reason=outcome.reason, settled_at=now, lease_token=None)
     )
 
 

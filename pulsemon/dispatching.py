@@ -18,7 +18,9 @@ from pulsemon.dispatcher import Leased, Sent
 from pulsemon.errors import Unavailable
 from pulsemon.notify import webhook
 from pulsemon.notify.http import GuardedClient
-from pulsemon.notify.message import Delivered, Outcome, Reason, Retry
+from pulsemon.notify.mail import Postman
+from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Retry
+from pulsemon.notify.notices import NOBODY, Publisher
 
 _log = log.get(__name__)
 
@@ -39,10 +41,14 @@ class Dispatching:
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
         on_settled: Callable[[], None],
+        publisher: Publisher = NOBODY,
+        postman: Postman | None = None,
     ) -> None:
         self._database = database
         self._client = client
         self._locale = locale
+        self._publisher = publisher
+        self._postman = postman
         self._now = now
         self._monotonic = monotonic
         self._on_settled = on_settled
@@ -103,14 +109,7 @@ class Dispatching:
     async def _send(self, leased: Leased) -> None:
         started_at = self._now()
         try:
-            outcome = await webhook.send(
-                self._client,
-                leased.message,
-                url=leased.url,
-                secret=leased.secret,
-                locale=self._locale,
-                sent_at=started_at,
-            )
+            outcome = await self._outcome(leased, started_at)
         except Exception:
             _log.exception("delivery.crashed", message=leased.message.message_id)
             outcome = Retry(Reason.INTERNAL)
@@ -120,6 +119,28 @@ class Dispatching:
         self._sent.append(Sent(leased, outcome, started_at, finished_at, jitter=self._random.uniform(-1, 1)))
         self._count(leased, outcome)
         self._wake.set()
+
+    async def _outcome(self, leased: Leased, started_at: datetime) -> Outcome:
+        message, mailbox = leased.message, leased.mailbox
+        if mailbox is None or not isinstance(message, Announcement):
+            return await webhook.send(
+                self._client,
+                message,
+                url=leased.url,
+                secret=leased.secret,
+                locale=leased.locale or self._locale,
+                sent_at=started_at,
+                publisher=self._publisher,
+            )
+        if self._postman is None:
+            return Retry(Reason.NO_MAIL, excerpt="Mail is not set up: SMTP_HOST is not set.")
+        return await self._postman.send(
+            message,
+            to=mailbox.address,
+            token=mailbox.token,
+            locale=leased.locale or self._locale,
+            written_at=leased.created_at,
+        )
 
     def _count(self, leased: Leased, outcome: Outcome) -> None:
         kind = type(outcome).__name__.lower()

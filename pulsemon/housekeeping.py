@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, literal, select, update
 
 from pulsemon.db import Database
+from pulsemon.db.notice_tables import Subscriber
 from pulsemon.db.tables import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
 
 # Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write lane, and one flush.
@@ -17,6 +18,8 @@ _SLICE = 5_000
 # A settled message is history after that; transitions are kept as long as their monitor.
 _DELIVERY_RETENTION = timedelta(days=90)
 _BLIND_RETENTION = timedelta(days=400)
+# Who has not confirmed by then did not want to; the mail that asks says so.
+_CONFIRM_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +119,17 @@ def remove_old_messages(database: Database, *, now: datetime) -> Progress:
             connection.execute(delete(Delivery).where(Delivery.id.in_(ids)))
         connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < now - _BLIND_RETENTION))
     return Progress(len(ids), is_more=len(ids) == BATCH)
+
+
+def remove_unconfirmed(database: Database, *, now: datetime) -> Progress:
+    """Forget addresses that were asked whether they want mail, and did not say so."""
+    query = select(Subscriber.id).where(Subscriber.confirmed_at.is_(None), Subscriber.asked_at < now - _CONFIRM_WITHIN)
+    with database.read() as connection:
+        ids = connection.scalars(query.limit(BATCH)).all()
+    if not ids:
+        return Progress(0, is_more=False)
+    with database.write() as connection:
+        # Once more on the condition: somebody may have confirmed meanwhile.
+        still = (Subscriber.id.in_(ids), Subscriber.confirmed_at.is_(None))
+        removed = connection.execute(delete(Subscriber).where(*still)).rowcount
+    return Progress(removed, is_more=len(ids) == BATCH)

@@ -121,7 +121,8 @@ def _quiet_libraries(level: str) -> None:
     logging.getLogger("uvicorn.error").addFilter(
         lambda record: record.getMessage() != "Application startup failed. Exiting."
     )
-    for name in ("sqlalchemy", "httpx2", "httpcore2", "alembic", "psycopg", "asyncio", "multipart", "python_multipart"):
+    talkative = ("sqlalchemy", "httpx2", "httpcore2", "aiosmtplib", "alembic", "psycopg", "asyncio", "multipart")
+    for name in (*talkative, "python_multipart"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

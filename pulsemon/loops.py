@@ -32,6 +32,8 @@ from pulsemon.errors import Unavailable
 from pulsemon.evaluation import LOOP_IS_STALLED_SEC, Evaluation, Surroundings
 from pulsemon.group_commit import GroupCommit
 from pulsemon.notify.http import GuardedClient, OutboundError
+from pulsemon.notify.mail import Postman
+from pulsemon.notify.notices import Publisher
 from pulsemon.settings import Settings
 
 _log = log.get(__name__)
@@ -93,10 +95,14 @@ class Loops:
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
         self._client = GuardedClient(private=settings.outbound_private.value)
+        publisher = Publisher(settings.base_url, settings.public_status_title)
+        mail_server = settings.mail_server
         self.dispatching = Dispatching(
             database,
             self._client,
             locale=settings.default_locale.value,
+            publisher=publisher,
+            postman=None if mail_server is None else Postman(mail_server, publisher),
             now=clock.now,
             monotonic=clock.monotonic,
             on_settled=panels.tell,
@@ -279,6 +285,7 @@ class Loops:
             lambda: housekeeping.remove_old_pings(self._database, before=before).is_more,
             lambda: housekeeping.remove_doomed_pings(self._database).is_more,
             lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
+            lambda: housekeeping.remove_unconfirmed(self._database, now=now).is_more,
         ]
         self._roll_up(zone, now)
         for step in steps:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -24,12 +24,17 @@ from pydantic_settings import (
 
 from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
+from pulsemon.notify import mailbox
+from pulsemon.notify.mail import MailServer, Security
 
 # The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
 PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})
-_SECRET_NAMES = frozenset({"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL"})
+_SECRET_NAMES = frozenset(
+    {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
+)
 # scheme://host[:port], the host a name, an IPv4 address or a bracketed IPv6 address.
 _ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE)
+_MAIL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,45}")
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -109,6 +114,12 @@ class Settings(BaseSettings):
     ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
     ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
     upstream_heartbeat_url: str = Field(default="", description="asked for every minute while PulseMon works")
+    smtp_host: str = Field(default="", description="the server that mail to subscribers is handed in at")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
+    smtp_security: Security = Field(default=Security.STARTTLS, description="how the connection to it is encrypted")
+    smtp_username: str = Field(default="", max_length=256, description="login there")
+    smtp_password: str = Field(default="", repr=False, description="login there")
+    mail_from: str = Field(default="", description="who sends the mail: an address, or a name and <an address>")
     default_locale: Locale = Field(default=Locale.EN, description="language when the reader names none")
     availability_timezone: str = Field(default="UTC", description="whose days availability is counted by")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="least level that is logged")
@@ -180,6 +191,59 @@ class Settings(BaseSettings):
             raise ValueError("an http or https URL, such as the ping URL of a monitor on another PulseMon")
         return value
 
+    @field_validator("smtp_security", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("smtp_host")
+    @classmethod
+    def _mail_host(cls, value: str) -> str:
+        if value and not _MAIL_HOST.fullmatch(value):
+            raise ValueError("the name or the address of a mail server, such as smtp.example.org, without a port")
+        return value
+
+    @field_validator("smtp_username", "smtp_password")
+    @classmethod
+    def _login_text(cls, value: str) -> str:
+        if any("\ud800" <= each <= "\udfff" or each in "\0\r\n" for each in value):
+            raise ValueError("one line of UTF-8 text")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        if value and mailbox.read_sender(value) is None:
+            raise ValueError("an address, or a name and an address: Status <status@example.org>")
+        return value
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if not self.smtp_host:
+            return self
+        # Links in mails are never made of what a request calls us.
+        for name, why in (("base_url", "the links in mails lead there"), ("mail_from", "mail is sent in its name")):
+            if not getattr(self, name):
+                raise ValueError(f"SMTP_HOST is set, so {name.upper()} must be set too: {why}.")
+        if bool(self.smtp_username) != bool(self.smtp_password):
+            raise ValueError("SMTP_USERNAME and SMTP_PASSWORD go together: set both or neither.")
+        return self
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Return where mail is handed in; None where mail is not set up."""
+        sender = mailbox.read_sender(self.mail_from)
+        if not self.smtp_host or sender is None:
+            return None
+        return MailServer(
+            host=self.smtp_host,
+            port=self.smtp_port,
+            security=self.smtp_security,
+            sender=sender,
+            username=self.smtp_username,
+            password=self.smtp_password,
+        )
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _addresses(cls, value: Any) -> Any:
@@ -219,6 +283,8 @@ def load() -> Settings:
 
 def _one_line(wrong: ValidationError) -> str:
     first = wrong.errors(include_url=False)[0]
+    if not first["loc"]:  # what is wrong with several together is a sentence of its own
+        return str(first["ctx"]["error"])
     name = str(first["loc"][0]).upper()
     held = "holds a wrong value" if name in _SECRET_NAMES else f"is {str(first['input'])[:80]!r}"
     context = first.get("ctx", {})

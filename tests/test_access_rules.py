@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from pulsemon.web import app as web_app
-from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, PublicRoute
+from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, LinkRoute, PublicRoute
 from pulsemon.web.site import Site
 from tests.conftest import ADMIN_TOKEN
 
@@ -56,7 +56,7 @@ def client(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClien
 
 
 def test_every_route_declares_one_of_the_access_rules(declared: list[Declared]) -> None:
-    assert {each.access for each in declared} == {Access.PUBLIC, Access.SESSION, Access.ADMIN}
+    assert {each.access for each in declared} == {Access.PUBLIC, Access.SESSION, Access.ADMIN, Access.LINK}
     for path in ("/", "/status", "/docs", "/health", "/ready", "/metrics", "/openapi.json", "/login"):
         assert {each.access for each in declared if each.path == path} == {Access.PUBLIC}, path
 
@@ -74,8 +74,16 @@ def test_only_the_static_files_are_no_route_of_ours() -> None:
         (APIRouter(), "/forgotten"),
         (APIRouter(route_class=PublicRoute), "/api/monitors/leak"),
         (APIRouter(route_class=AdminRoute), "/elsewhere"),
+        (APIRouter(route_class=LinkRoute), "/elsewhere"),
+        (APIRouter(route_class=PublicRoute), ONE_CLICK_PATH),
     ],
-    ids=["without a rule", "open below a closed prefix", "closed where nothing checks it"],
+    ids=[
+        "without a rule",
+        "open below a closed prefix",
+        "closed where nothing checks it",
+        "open to other sites",
+        "the link's path without its rule",
+    ],
 )
 def test_an_application_with_a_route_that_breaks_the_rules_does_not_start(router: APIRouter, path: str) -> None:
     router.get(path)(lambda: None)
@@ -150,11 +158,21 @@ FOREIGN: list[dict[str, str]] = [
 
 
 def test_unsafe_requests_from_another_origin_are_403(client: TestClient, declared: list[Declared]) -> None:
-    unsafe = [each for each in declared if each.method in UNSAFE and each.access is not Access.ADMIN]
+    unsafe = [each for each in declared if each.method in UNSAFE and each.access not in (Access.ADMIN, Access.LINK)]
     assert {each.path for each in unsafe} >= {"/login", "/logout"}
     for method, path, _ in unsafe:
         for headers in FOREIGN:
             assert client.request(method, path, headers=headers).status_code == 403, (method, path, headers)
+
+
+def test_only_unsubscribing_by_the_link_of_a_mail_may_come_from_another_origin(
+    client: TestClient, declared: list[Declared]
+) -> None:
+    assert {each.path for each in declared if each.access is Access.LINK} == {"/subscriptions/1/unsubscribe"}
+    for headers in FOREIGN:
+        assert client.post("/subscriptions/1/unsubscribe", headers=headers).status_code == 200, headers
+        for path in ("/subscriptions/1/confirm", "/subscriptions/1/x/unsubscribe", "/subscriptions/1/unsubscribe/"):
+            assert client.post(path, headers=headers).status_code == 403, (path, headers)
 
 
 def test_a_right_token_from_another_origin_opens_no_session(client: TestClient) -> None:

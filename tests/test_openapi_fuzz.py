@@ -62,6 +62,7 @@ def test_answers_are_those_that_are_described(server: Server, operation: Any) ->
     requests.post(f"{server.url}/h/{slug}/{known['token']}", data="its output")
     known |= {"number": 1, "tag": slug}
     requests.post(f"{server.url}/api/pages", json={"slug": slug}, headers=server.headers)
+    known["subscriber_id"] = subscribe(server, slug)
 
     @settings(
         derandomize=True,
@@ -91,6 +92,17 @@ def correct(server: Server, slug: str) -> str:
     """Make a correction and return its id."""
     answer = requests.post(
         f"{server.url}/api/monitors/{slug}/corrections", json=SPAN, headers=server.headers, timeout=60
+    )
+    return str(answer.json()["id"])
+
+
+def subscribe(server: Server, slug: str) -> str:
+    """Make a subscriber and return its id."""
+    answer = requests.post(
+        f"{server.url}/api/pages/{slug}/subscribers",
+        json={"kind": "webhook", "address": "http://127.0.0.1:9/"},
+        headers=server.headers,
+        timeout=60,
     )
     return str(answer.json()["id"])
 

@@ -295,7 +295,7 @@ def test_without_network_nothing_is_left_behind_and_the_reason_is_quoted(tmp_pat
     assert done.returncode == 1
     assert "pip could not install requirements.txt" in done.stderr
     assert "Nothing was changed" in done.stderr
-    assert "alembic" in done.stderr
+    assert "aiosmtplib" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / ".venv").exists()
     assert not (tmp_path / ".env").exists()

@@ -82,6 +82,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("LOG_FORMAT", "json", "json"),
         ("ALLOW_UNSAFE_DATABASE", "true", True),
         ("UPSTREAM_HEARTBEAT_URL", "https://other.example/h/a/b", "https://other.example/h/a/b"),
+        ("SMTP_PORT", "465", 465),
+        ("SMTP_SECURITY", "TLS", "tls"),
+        ("MAIL_FROM", "Status <status@example.org>", "Status <status@example.org>"),
     ],
 )
 def test_what_a_variable_takes(variable: Set, name: str, text: str, value: Any) -> None:
@@ -114,6 +117,14 @@ WRONG = [
     ("PING_RETENTION_DAYS", "3651", "at most 3650"),
     ("PING_RETENTION_COUNT", "0", "at least 1"),
     ("PING_RETENTION_COUNT", "many", "a whole number"),
+    ("SMTP_HOST", "smtp.example.org:587", "the name or the address of a mail server"),
+    ("SMTP_HOST", "https://smtp.example.org", "the name or the address of a mail server"),
+    ("SMTP_PORT", "0", "at least 1"),
+    ("SMTP_PORT", "smtp", "a whole number"),
+    ("SMTP_SECURITY", "ssl", "starttls, tls or none"),
+    ("SMTP_USERNAME", "x" * 257, "at most 256 characters"),
+    ("MAIL_FROM", "status", "an address, or a name and an address"),
+    ("MAIL_FROM", "Status <a@b.org> <c@d.org>", "an address, or a name and an address"),
     ("DEFAULT_LOCALE", "fr", "en or pt-BR"),
     ("AVAILABILITY_TIMEZONE", "Sao Paulo", "an IANA time zone, such as"),
     ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
@@ -176,7 +187,63 @@ def test_a_token_that_nobody_could_type_is_refused(variable: Set) -> None:
 def test_every_variable_that_can_be_wrong_is_among_the_wrong_ones() -> None:
     takes_anything = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "APP_HOST"}
 
-    assert {name for name, *_ in WRONG} | {"DATABASE_URL", "UPSTREAM_HEARTBEAT_URL"} | takes_anything == set(NAMES)
+    secret = {"DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
+
+    assert {name for name, *_ in WRONG} | secret | takes_anything == set(NAMES)
+
+
+def test_a_wrong_mail_password_is_not_quoted(variable: Set) -> None:
+    variable("SMTP_PASSWORD", "hunter2\r\nQUIT")
+
+    assert refusal() == "SMTP_PASSWORD holds a wrong value; it must be one line of UTF-8 text."
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("BASE_URL", "SMTP_HOST is set, so BASE_URL must be set too: the links in mails lead there."),
+        ("MAIL_FROM", "SMTP_HOST is set, so MAIL_FROM must be set too: mail is sent in its name."),
+        ("SMTP_USERNAME", "SMTP_USERNAME and SMTP_PASSWORD go together: set both or neither."),
+        ("SMTP_PASSWORD", "SMTP_USERNAME and SMTP_PASSWORD go together: set both or neither."),
+    ],
+)
+def test_mail_without_all_that_it_needs_is_one_line_that_names_what_is_missing(
+    variable: Set, missing: str, said: str
+) -> None:
+    for name, value in MAIL.items():
+        variable(name, "" if name == missing else value)
+
+    line = refusal()
+
+    assert line == said
+    assert "hunter2" not in line
+
+
+MAIL = {
+    "SMTP_HOST": "smtp.example.org",
+    "SMTP_USERNAME": "me",
+    "SMTP_PASSWORD": "hunter2",
+    "MAIL_FROM": "Status <Status@example.org>",
+    "BASE_URL": "https://status.example.org",
+}
+
+
+def test_mail_that_is_set_up_shows_its_password_nowhere(variable: Set) -> None:
+    assert load().mail_server is None
+    for name, value in MAIL.items():
+        variable(name, value)
+
+    server = load().mail_server
+
+    assert server is not None
+    assert (server.host, server.port, server.security, server.sender) == (
+        "smtp.example.org",
+        587,
+        "starttls",
+        ("Status", "status@example.org"),
+    )
+    assert server.password == "hunter2"
+    assert "hunter2" not in repr(server) + repr(load())
 
 
 @pytest.mark.parametrize("name", NAMES)

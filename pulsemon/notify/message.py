@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 # The keys of the original specification, in its order.
 KEYS = ("slug", "name", "status", "occurred_at", "interval_seconds", "grace_seconds", "last_ping")
@@ -43,6 +44,71 @@ class Message:
         return json.dumps(dict(self.payload), ensure_ascii=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a subscriber of a public page is told. `message_id` stays the same on every attempt.
+
+    `kind`: incident or maintenance; `confirm` asks an address whether it wants to be told, `test` says nothing new.
+    `event`, `status`: what happened to an incident or a maintenance (`announcements.Event`), and how the incident
+    stands. `title` None: named after its `monitors`. `page_title` None: PUBLIC_STATUS_TITLE.
+    """
+
+    message_id: str
+    kind: str
+    event: str
+    at: datetime
+    page_slug: str
+    page_title: str | None
+    timezone: str
+    public_id: str = ""
+    title: str | None = None
+    text: str | None = None
+    status: str | None = None
+    monitors: tuple[str, ...] = ()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    @classmethod
+    def from_stored(cls, message_id: str, text: str) -> Announcement:
+        """Read what the outbox keeps (`announcements.payload_of` writes it).
+
+        Raises:
+            ValueError: it lacks something, or an instant in it is none.
+        """
+        try:
+            stored = json.loads(text)
+            page = stored["page"]
+            at = _instant(stored["at"])
+            if at is None:
+                raise ValueError("no instant")
+            return cls(
+                message_id=message_id,
+                kind=str(stored["kind"]),
+                event=str(stored["event"]),
+                at=at,
+                page_slug=str(page["slug"]),
+                page_title=_text(page["title"]),
+                timezone=str(page["timezone"]),
+                public_id=str(stored["id"]),
+                title=_text(stored["title"]),
+                text=_text(stored["text"]),
+                status=_text(stored["status"]),
+                monitors=tuple(str(name) for name in stored["monitors"]),
+                starts_at=_instant(stored["starts_at"]),
+                ends_at=_instant(stored["ends_at"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"the stored message {message_id} lacks something") from error
+
+
+def _text(stored: Any) -> str | None:
+    return None if stored is None else str(stored)
+
+
+def _instant(stored: Any) -> datetime | None:
+    return None if stored is None else datetime.fromisoformat(stored).astimezone(UTC)
+
+
 class Reason(StrEnum):
     """Why an attempt failed: a bounded set, because it becomes a label of the metrics and a column of the attempts."""
 
@@ -60,6 +126,9 @@ class Reason(StrEnum):
     INVALID_HEADER = "invalid-header"
     INTERNAL = "internal"  # a bug of ours; the log has it
     INVALID_SECRET = "invalid-secret"  # noqa: S105 - the name of a failure, not a secret
+    RECIPIENT = "recipient"  # the mail server knows no such address
+    LOGIN = "login"  # it takes neither our name nor our password
+    NO_MAIL = "no-mail"  # none is set up any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,20 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pulsemon
 from pulsemon.core.alerting import LONGEST_RETRY_AFTER
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
+from pulsemon.notify import notices
 from pulsemon.notify.http import Failed, GuardedClient, NotSent, Reply, read_url
-from pulsemon.notify.message import Delivered, Message, Outcome, Reason, Rejected, Retry
+from pulsemon.notify.lines import one_line
+from pulsemon.notify.message import Announcement, Delivered, Message, Outcome, Reason, Rejected, Retry
+from pulsemon.notify.notices import NOBODY, Publisher
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the scheme's public prefix
 _SECRET_BYTES = range(24, 65)
@@ -29,10 +33,6 @@ _SECRET_BYTES = range(24, 65)
 # The longest name that the API takes; an older database may hold longer ones. With everything in it neutralised the
 # sentence stays far below Discord's 2,000 characters.
 _NAME_LENGTH = 200
-# What could end a line, hide itself or turn the direction of the text around it.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+",
-)
 # Stands inside what a service would otherwise read as a mention or a link.
 _BREAK = "\u200b"
 
@@ -45,15 +45,25 @@ _TEST = N_("Test message about %(name)s, sent at %(occurred_at)s.")
 
 
 async def send(
-    client: GuardedClient, message: Message, *, url: str, secret: str | None, locale: str, sent_at: datetime
+    client: GuardedClient,
+    message: Message | Announcement,
+    *,
+    url: str,
+    secret: str | None,
+    locale: str,
+    sent_at: datetime,
+    publisher: Publisher = NOBODY,
 ) -> Outcome:
-    """Send *message* to *url* once and return what came of it.
+    """Send *message* to *url* once and return what came of it. An announcement says who its *publisher* is.
 
     Nothing that a receiver, a name server or the network does raises: each is an outcome. *sent_at* is stamped on the
     message and is what a date in Retry-After counts from.
     """
     try:
-        content = body(message, url=url, locale=locale)
+        if isinstance(message, Announcement):
+            content = announcement_body(message, url=url, locale=locale, publisher=publisher)
+        else:
+            content = body(message, url=url, locale=locale)
         signed = headers(message.message_id, sent_at=sent_at, body=content, secret=secret)
         reply = await client.post(url, headers=signed, content=content)
     except NotSent as problem:
@@ -154,6 +164,19 @@ def body(message: Message, *, url: str, locale: str) -> bytes:
     if service := _SERVICES.get(_host(url)):
         key, neutralise = service
         content[key] = _sentence(message, locale, neutralise)
+    return _json(content)
+
+
+def announcement_body(told: Announcement, *, url: str, locale: str, publisher: Publisher) -> bytes:
+    """Return what a subscriber is sent: its type, the page and the incident or maintenance; as `body` else."""
+    content = notices.for_programs(told, publisher=publisher, locale=locale)
+    if service := _SERVICES.get(_host(url)):
+        key, neutralise = service
+        content[key] = notices.sentence(told, locale=locale, publisher=publisher, neutralise=neutralise)
+    return _json(content)
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
     # A half of a surrogate pair, which only a damaged database can hold, must not keep a message from going out.
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
@@ -171,15 +194,12 @@ def _sentence(message: Message, locale: str, neutralise: Callable[[str], str]) -
     if payload["status"] == "DOWN" and payload["last_ping"] is None:
         template = _DOWN_WITHOUT_PING
     return translator(locale).gettext(template) % {
-        "name": neutralise(_one_line(str(payload["name"])) or _one_line(str(payload["slug"]))),
+        "name": neutralise(
+            one_line(str(payload["name"]), _NAME_LENGTH) or one_line(str(payload["slug"]), _NAME_LENGTH)
+        ),
         "occurred_at": _readable(payload["occurred_at"]),
         "last_ping": _readable(payload["last_ping"]),
     }
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(_UNPRINTABLE.sub(" ", text).split())
-    return line if len(line) <= _NAME_LENGTH else line[: _NAME_LENGTH - 1] + "…"
 
 
 def _readable(instant: str | int | None) -> str:

@@ -23,6 +23,7 @@ from pulsemon.web import (
     api_insights,
     api_log,
     api_pages,
+    api_subscribers,
     badges,
     docs_page,
     feed,
@@ -32,9 +33,10 @@ from pulsemon.web import (
     static_files,
     status,
     statuspage_v2,
+    subscribing,
 )
 from pulsemon.web.ping import PingGate
-from pulsemon.web.security import ADMIN_PREFIXES, Access, AdminRoute, Gate
+from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
 from pulsemon.web.shared_answers import SharedAnswers
 from pulsemon.web.site import Site
 
@@ -72,9 +74,12 @@ def make_fastapi(site: Site) -> FastAPI:
         api_log.router,
         api_availability.router,
         api_pages.router,
+        api_subscribers.router,
         health.router,
         docs_page.router,
-        # Before the pages: /status/feed.atom would be taken for a page of that name.
+        # Before the pages: /status/subscribe and /status/feed.atom would be taken for a page of that name.
+        subscribing.router,
+        subscribing.link_router,
         feed.router,
         badges.router,
         statuspage_v2.router,
@@ -114,7 +119,8 @@ def _require_access_rules(app: FastAPI) -> None:
         if not isinstance(route, APIRoute) or not isinstance(getattr(route, "access", None), Access):
             raise TypeError(f"route {route} declares no access rule")
         is_closed = any(route.path == prefix or route.path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES)
-        if is_closed != isinstance(route, AdminRoute):
+        is_linked = route.path == ONE_CLICK_PATH
+        if (is_closed, is_linked) != (isinstance(route, AdminRoute), isinstance(route, LinkRoute)):
             raise TypeError(f"route {route.path} declares another access rule than its path has")
 
 

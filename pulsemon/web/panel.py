@@ -17,6 +17,7 @@ from pulsemon.web import (
     panel_public,
     panel_record,
     panel_several,
+    panel_subscribers,
     rendering,
     status,
 )
@@ -168,4 +169,5 @@ router.include_router(panel_actions.router)
 router.include_router(panel_insights.router)
 router.include_router(panel_several.router)
 router.include_router(panel_public.router)
+router.include_router(panel_subscribers.router)
 router.include_router(panel_record.router)

@@ -56,6 +56,10 @@ DONE = {
     "deleted-several": N_("Deleted those that you selected. Their slugs are free again."),
     "none-selected": N_("Nothing was selected, so nothing was changed."),
     "page-deleted": N_("The page is deleted. Its monitors stay."),
+    "asked": N_("A mail that asks for confirmation is on its way."),
+    "told": N_("The webhook is told from now on."),
+    "untold": N_("The subscriber is off the list."),
+    "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
     "arranged": N_("The order is saved."),
 }
 

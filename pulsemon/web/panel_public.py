@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import monitors, pages
+from pulsemon import monitors, pages, subscribers
 from pulsemon.core import placement
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, FieldProblem, Invalid
@@ -53,8 +53,10 @@ Filled = Annotated[PageForm, Depends(read_page_form)]
 @router.get("/pages")
 def list_pages(request: Request) -> Response:
     """Answer with all pages."""
-    views = pages.list_all(site_of(request).database)
-    return rendering.page(request, "pages.html", pages=[(view, path_of(view)) for view in views], done=_done(request))
+    database = site_of(request).database
+    views = [(view, path_of(view)) for view in pages.list_all(database)]
+    counts = subscribers.counts(database)
+    return rendering.page(request, "pages.html", pages=views, subscriber_counts=counts, done=_done(request))
 
 
 @router.get("/pages/new")

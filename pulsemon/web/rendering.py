@@ -27,6 +27,7 @@ from pulsemon.event_log import ChangeEvent
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.pages import MAIN_STAYS
+from pulsemon.subscribers import NOT_ACTIVE
 from pulsemon.track_record import Outage
 from pulsemon.web import markdown, schedule_words, wall_clock
 from pulsemon.web.fields import MESSAGES
@@ -88,6 +89,9 @@ REASON_WORDS = {
     "invalid-secret": N_("the webhook secret cannot be used"),
     "no-webhook": N_("the webhook was removed"),
     "damaged": N_("the stored text cannot be read"),
+    "recipient": N_("the mail server knows no such address"),
+    "login": N_("the mail server refuses our login"),
+    "no-mail": N_("mail is not set up"),
 }
 # Title and sentence of each error page.
 _ERRORS: dict[int, tuple[str, str]] = {
@@ -122,6 +126,7 @@ _REFUSALS = (
     UNUSABLE_TAGS,
     MAIN_STAYS,
     N_("This monitor has too many corrections."),
+    NOT_ACTIVE,
 )
 
 

@@ -34,6 +34,10 @@ SESSION_COOKIE = "pulsemon_session"
 ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys", "/api/pages")
 # Where other origins have no business with unsafe methods; the API asks for a header that no form can send.
 _NO_ORIGIN_CHECK = ("/api/", "/h/")
+ONE_CLICK_PATH = "/subscriptions/{token}/unsubscribe"
+_ONE_CLICK = re.compile(r"/subscriptions/[^/]+/unsubscribe")
+# The token in a link of a mail.
+_LINK_TOKEN = re.compile(r"(?<=^/subscriptions/)[^/]+")
 # As long as tokens are, and longer than most of what else stands in a path.
 _LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -65,6 +69,7 @@ class Access(StrEnum):
     PING = "ping"
     SESSION = "session"
     ADMIN = "admin"
+    LINK = "link"
 
 
 class PublicRoute(APIRoute):
@@ -102,6 +107,16 @@ class AdminRoute(APIRoute):
             return _refuse(401, "The header X-Admin-Token is missing or wrong.")
 
         return handle_with_token
+
+
+class LinkRoute(APIRoute):
+    """Whoever has the link of a mail, and from wherever: the token in the path is all that is asked.
+
+    Mail providers unsubscribe their user by a bare POST of their own (RFC 8058), so it may come from elsewhere. All
+    that it can do is take one address off one list. `web.app` lets no other path be of this class.
+    """
+
+    access = Access.LINK
 
 
 class SessionRoute(APIRoute):
@@ -242,7 +257,8 @@ class Gate:
             if wait_sec:
                 return _refuse(429, TOO_MANY_TOKENS, {"retry-after": str(wait_sec)})
             return None if is_right else _refuse(401, "The header X-Admin-Token is missing or wrong.")
-        is_unsafe = scope["method"] not in _SAFE_METHODS and not path.startswith(_NO_ORIGIN_CHECK)
+        is_free = path.startswith(_NO_ORIGIN_CHECK) or _ONE_CLICK.fullmatch(path)
+        is_unsafe = scope["method"] not in _SAFE_METHODS and not is_free
         if is_unsafe and is_from_elsewhere(scope, headers):
             return _refuse(403, "This request came from another site.")
         return None
@@ -266,6 +282,7 @@ def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
     client = scope.get("client")
     # What led nowhere may be a ping URL with a slip in it.
     path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code >= 400 else scope["path"]
+    path = _LINK_TOKEN.sub(log.MASK, path)
     _log.log(
         level,
         "request",

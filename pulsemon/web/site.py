@@ -14,7 +14,7 @@ from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping
 from pulsemon.settings import Settings
 from pulsemon.web.live import Live
-from pulsemon.web.throttle import Throttle
+from pulsemon.web.throttle import Allowance, Throttle
 
 
 class PingLane(Protocol):
@@ -76,6 +76,8 @@ class Site:
     tokens: Throttle = field(default_factory=lambda: Throttle("header"))
     # Of public pages.
     passwords: Throttle = field(default_factory=lambda: Throttle("page"))
+    # Of visitors who subscribe.
+    subscriptions: Allowance = field(default_factory=lambda: Allowance("10/hour"))
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

@@ -191,6 +191,8 @@ def _render(
         age_sec=age_sec,
         is_old=is_old,
         is_copy=is_copy,
+        can_subscribe=not is_copy and site.settings.mail_server is not None,
+        path="/status" if look.slug == MAIN else f"/status/{look.slug}",
         feed="/status/feed.atom" if look.slug == MAIN else f"/status/{look.slug}/feed.atom",
     )
     return pack(html.encode(), page_look.policy_of(style))

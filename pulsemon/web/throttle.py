@@ -66,6 +66,22 @@ class Throttle:
             return Verdict(is_right, wait_sec=0)
 
 
+class Allowance:
+    """How often something may be done from one address, right or wrong: *rate* as in "10/hour". Any thread."""
+
+    def __init__(self, rate: str) -> None:
+        self._allowed = parse(rate)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def take(self, host: str, *, now: datetime) -> int:
+        """Count once for *host* and return 0; or count nothing and return the seconds to wait."""
+        who = _network(host)
+        if self._limiter.hit(self._allowed, who):
+            return 0
+        reset_at = self._limiter.get_window_stats(self._allowed, who).reset_time
+        return max(1, int(reset_at - now.timestamp()) + 1)
+
+
 def _network(host: str) -> str:
     """Return who counts as one guesser: an IPv4 address, or the /64 that one IPv6 subscriber has."""
     try:

@@ -1,0 +1,148 @@
+"""The API of a public page's subscribers. Access, answers and errors are those of `web.api`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon import subscribers
+from pulsemon.core.texts import N_
+from pulsemon.errors import Conflict, NotFound
+from pulsemon.subscribers import SubscriberView
+from pulsemon.web import openapi, subscriber_fields
+from pulsemon.web.api import Body, instant
+from pulsemon.web.fields import SECRET_MASK
+from pulsemon.web.security import AdminRoute
+from pulsemon.web.site import site_of
+from pulsemon.web.subscriber_fields import NewSubscriber, SubscriberCreate
+
+router = APIRouter(route_class=AdminRoute)
+
+NO_MAIL = N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed.")
+_HEADERS = {"cache-control": "no-store"}
+# Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
+_LARGEST_ID = 2**31 - 1
+
+
+class SubscriberAnswer(BaseModel):
+    """A subscriber, as the API shows it."""
+
+    id: int
+    kind: Literal["email", "webhook"]
+    address: str = Field(description="The e-mail address, or the webhook's URL.")
+    locale: str = Field(description="The language of what it is told.")
+    secret: str | None = Field(description="Masked, except in the answer that made it.")
+    state: Literal["waiting", "active", "refused"] = Field(
+        description="`waiting`: it has not confirmed yet. `refused`: it refuses for good, and is told nothing any more."
+    )
+    created_at: AwareDatetime
+    confirmed_at: AwareDatetime | None
+
+
+EXAMPLE_CREATE = {"kind": "webhook", "address": "https://hooks.example.org/status", "secret": "generate"}
+EXAMPLE_SUBSCRIBER = {
+    "id": 7,
+    "kind": "webhook",
+    "address": "https://hooks.example.org/status",
+    "locale": "en",
+    "secret": SECRET_MASK,
+    "state": "active",
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "confirmed_at": "2026-03-01T12:00:00.000Z",
+}
+_NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
+_NOT_ON_IT = openapi.error(404, "There is no such page, or no such subscriber.", "This page has no such subscriber.")
+_CONFLICT = openapi.error(409, "It is on the list, was asked within the hour, or no mail is sent.", subscribers.KNOWN)
+_BAD_BODY = openapi.invalid("body", "address", msg=subscriber_fields.PROBLEMS["email"], rule="email")
+_ONE = openapi.UNAUTHORIZED | openapi.UNAVAILABLE
+
+
+def subscriber_answer(view: SubscriberView) -> dict[str, Any]:
+    """Return a subscriber as the API shows it."""
+    return {
+        "id": view.id,
+        "kind": view.kind,
+        "address": view.address,
+        "locale": view.locale,
+        "secret": SECRET_MASK if view.has_secret and view.secret is None else view.secret,
+        "state": view.state,
+        "created_at": instant(view.created_at),
+        "confirmed_at": instant(view.confirmed_at),
+    }
+
+
+def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
+    """Add a webhook, or ask an address. The secret is shown only if it was made here. Raises NotFound and Conflict."""
+    site = site_of(request)
+    locale = new.locale or site.settings.default_locale.value
+    if new.kind == subscribers.EMAIL:
+        if site.settings.mail_server is None:
+            raise Conflict(NO_MAIL)
+        view = subscribers.invite(site.database, slug, new.address, locale=locale, now=site.now())
+    else:
+        view = subscribers.add_webhook(
+            site.database, slug, new.address, secret=new.secret, locale=locale, now=site.now()
+        )
+    site.wake()
+    return view
+
+
+@router.post(
+    "/api/pages/{slug}/subscribers",
+    status_code=201,
+    response_model=SubscriberAnswer,
+    tags=["Pages"],
+    summary="Add a subscriber to a public page",
+    operation_id="add_subscriber",
+    responses=openapi.answer(201, "Added, or asked.", EXAMPLE_SUBSCRIBER)
+    | openapi.BODY_ERRORS
+    | _NOT_FOUND
+    | _CONFLICT
+    | _BAD_BODY
+    | _ONE,
+    openapi_extra=openapi.body(SubscriberCreate, EXAMPLE_CREATE),
+)
+def add_subscriber(request: Request, slug: str, data: Body) -> Response:
+    """Tell a webhook from now on; ask an e-mail address first. `"secret": "generate"` shows the secret this once."""
+    view = add(request, slug, subscriber_fields.from_json(data))
+    return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
+
+
+@router.head("/api/pages/{slug}/subscribers", include_in_schema=False)
+@router.get(
+    "/api/pages/{slug}/subscribers",
+    response_model=list[SubscriberAnswer],
+    tags=["Pages"],
+    summary="List the subscribers of a public page",
+    operation_id="list_subscribers",
+    responses=openapi.answer(200, "Oldest first.", [EXAMPLE_SUBSCRIBER]) | _NOT_FOUND | _ONE,
+)
+def list_subscribers(request: Request, slug: str) -> Response:
+    """Return everybody on the page's list."""
+    found = subscribers.list_of(site_of(request).database, slug)
+    return JSONResponse([subscriber_answer(view) for view in found], headers=_HEADERS)
+
+
+@router.delete(
+    "/api/pages/{slug}/subscribers/{subscriber_id}",
+    status_code=204,
+    response_class=Response,
+    tags=["Pages"],
+    summary="Remove a subscriber of a public page",
+    operation_id="remove_subscriber",
+    responses={204: {"description": "Off the list. What it was owed is not sent."}} | _NOT_ON_IT | _ONE,
+)
+def remove_subscriber(request: Request, slug: str, subscriber_id: str) -> Response:
+    """Take a subscriber off the list. An e-mail address is forgotten."""
+    site = site_of(request)
+    is_number = subscriber_id.isascii() and subscriber_id.isdigit() and len(subscriber_id) < 11
+    number = int(subscriber_id) if is_number else 0
+    if not 0 < number <= _LARGEST_ID:
+        raise NotFound("This page has no such subscriber.")
+    subscribers.remove(site.database, slug, number)
+    site.wake()
+    return Response(status_code=204, headers=_HEADERS)
