@@ -20,6 +20,7 @@ from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonErro
 from pulsemon.web import (
     api,
     api_availability,
+    api_incidents,
     api_insights,
     api_log,
     api_pages,
@@ -31,6 +32,7 @@ from pulsemon.web import (
     rendering,
     static_files,
     status,
+    status_history,
     statuspage_v2,
 )
 from pulsemon.web.ping import PingGate
@@ -70,12 +72,14 @@ def make_fastapi(site: Site) -> FastAPI:
         api_log.router,
         api_availability.router,
         api_pages.router,
+        api_incidents.router,
         health.router,
         docs_page.router,
-        # Before the pages: /status/feed.atom would be taken for a page of that name.
+        # Before the pages: /status/feed.atom and /status/history would be taken for pages of these names.
         feed.router,
         badges.router,
         statuspage_v2.router,
+        status_history.router,
         status.router,
         panel.public_router,
         panel.router,

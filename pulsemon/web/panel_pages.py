@@ -57,6 +57,9 @@ DONE = {
     "none-selected": N_("Nothing was selected, so nothing was changed."),
     "page-deleted": N_("The page is deleted. Its monitors stay."),
     "arranged": N_("The order is saved."),
+    "incident-opened": N_("The incident is on the pages that it concerns."),
+    "update-posted": N_("The update is posted."),
+    "incident-deleted": N_("The incident is deleted."),
 }
 
 
@@ -223,7 +226,12 @@ def fields_of(view: View) -> dict[str, str]:
         "environment": view.placement.environment or "",
         "tags": ", ".join(view.placement.tags),
         "public": "yes" if view.placement.is_public else "no",
+        "incident_after_minutes": _digits(view.placement.incident_after_minutes),
     }
+
+
+def _digits(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _fields_of_rules(rules: Rules) -> dict[str, str]:

@@ -24,7 +24,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicPage
-from pulsemon.web import page_lock, page_look, rendering
+from pulsemon.web import page_lock, page_look, public_incidents, rendering
 from pulsemon.web.public_changes import ChangeKeeper
 from pulsemon.web.public_days import MAX_DRAWN, DayKeeper, Days
 from pulsemon.web.security import PublicRoute
@@ -81,6 +81,7 @@ class Board:
         self._failed_at: datetime | None = None
         self._days = DayKeeper(site.settings.availability_timezone)
         self.changes = ChangeKeeper(site.database)
+        self.incidents = public_incidents.IncidentKeeper(site.database)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest snapshot there is; None if the database never answered."""
@@ -149,7 +150,7 @@ def _render(
     is_old = page is not None and age_sec > 2
     look = MAIN_LOOK if page is None else page.look
     style = page_look.style_of(look.accent)
-    overall = overall_of(page)
+    overall = public_incidents.headline(page, overall_of(page))
     html = rendering.render(
         "status.html",
         locale=locale,
@@ -171,6 +172,9 @@ def _render(
         is_old=is_old,
         is_copy=is_copy,
         feed="/status/feed.atom" if look.slug == MAIN else f"/status/{look.slug}/feed.atom",
+        history=public_incidents.history_path(look),
+        max_in_full=public_incidents.MAX_IN_FULL,
+        max_updates=public_incidents.MAX_UPDATES_SHOWN,
     )
     return pack(html.encode(), page_look.policy_of(style))
 
@@ -190,6 +194,7 @@ SENTENCES = {
     "late": N_("All systems operational; some are late."),
     "waiting": N_("Waiting for the first signals."),
     "up": N_("All systems operational."),
+    **public_incidents.SENTENCES,
 }
 
 
