@@ -54,7 +54,7 @@ IMPACT_WORDS: dict[Impact, str] = {
 _OPENED = N_("PulseMon noticed it and opened this incident by itself.")
 _CLOSED = N_("The outage is over.")
 _NAMELESS = N_("An outage")
-_ONE_IS, _ONE_WAS = N_("%(name)s is down"), N_("%(name)s was down")
+ONE_IS_DOWN, _ONE_WAS_DOWN = N_("%(name)s is down"), N_("%(name)s was down")
 
 
 def worst(impacts: Iterable[Impact]) -> Impact:
@@ -107,7 +107,7 @@ def title(
         return several % {"count": len(names)}
     if not names:
         return translate(_NAMELESS)
-    return translate(_ONE_WAS if is_over else _ONE_IS) % {"name": names[0]}
+    return translate(_ONE_WAS_DOWN if is_over else ONE_IS_DOWN) % {"name": names[0]}
 
 
 def text(given: str | None, status: IncidentStatus, *, translate: Callable[[str], str] = str) -> str:

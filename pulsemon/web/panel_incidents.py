@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon import incidents, monitors
+from pulsemon.core import incidents as rules
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incident_rows import Incident
@@ -68,18 +69,22 @@ def new_incident(request: Request) -> Response:
     """Answer with the form; `?monitor=` names the one that it is about, and since when it is down."""
     site = site_of(request)
     (monitor_id,) = panel_several.ids_of([request.query_params.get("monitor", "")]) or [0]
-    known, _ = monitors.list_all(site.database)
-    slugs = [each.slug for each in known if each.id == monitor_id]
-    started_at = incidents.down_since(site.database, monitor_id) if slugs else None
+    try:
+        about = panel_pages.find(site, monitor_id)
+    except NotFound:
+        about = None
+    started_at = incidents.down_since(site.database, monitor_id) if about else None
+    words = rendering.Words(rendering.locale_of(request), site.now())
     typed = {
+        "title": [words.translate(rules.ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
         "status": ["investigating"],
         "impact": ["major" if started_at else "minor"],
         "scope": ["monitors"],
-        "monitor": slugs,
+        "monitor": [about.slug] if about else [],
         "started_at": [_local(request, started_at)],
         "tell": ["yes"],
     }
-    others = incidents.open_of(site.database, monitor_id) if slugs else []
+    others = incidents.open_of(site.database, monitor_id) if about else []
     return _new_page(request, typed, others=others)
 
 
@@ -114,11 +119,11 @@ def _new_page(
     is_preview: bool = False,
     others: Sequence[Incident] = (),
 ) -> Response:
-    values = _form_values(request, form, problems, is_preview=is_preview)
+    values = _form_values(request, form, problems, is_preview=is_preview) | _boxes(request, form)
     return rendering.page(request, "incident_new.html", status_code=422 if problems else 200, others=others, **values)
 
 
-@router.get("/incidents/{public_id:incident}")
+@router.get("/incidents/{public_id}")
 def one_incident(request: Request, public_id: str) -> Response:
     """Answer with an incident, what was said of it, and the form for what is to be said next."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -130,7 +135,7 @@ def _update_typed(incident: Incident) -> Lists:
     return {"status": [status.value], "impact": [incident.impact.value], "tell": ["yes"]}
 
 
-@router.post("/incidents/{public_id:incident}")
+@router.post("/incidents/{public_id}")
 def post_update(request: Request, public_id: str, form: Form) -> Response:
     """Post an update, or show how its text will look."""
     site = site_of(request)
@@ -159,7 +164,7 @@ def _one_page(
     )
 
 
-@router.get("/incidents/{public_id:incident}/edit")
+@router.get("/incidents/{public_id}/edit")
 def edit_form(request: Request, public_id: str) -> Response:
     """Answer with the form of title, impact and monitors."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -172,7 +177,7 @@ def edit_form(request: Request, public_id: str) -> Response:
     return _edit_page(request, incident, typed)
 
 
-@router.post("/incidents/{public_id:incident}/edit")
+@router.post("/incidents/{public_id}/edit")
 def edit(request: Request, public_id: str, form: Form) -> Response:
     """Change title, impact and monitors."""
     site = site_of(request)
@@ -186,11 +191,11 @@ def edit(request: Request, public_id: str, form: Form) -> Response:
 
 
 def _edit_page(request: Request, incident: Incident, form: Lists, problems: Sequence[FieldProblem] = ()) -> Response:
-    values = _form_values(request, form, problems, incident=incident)
+    values = _form_values(request, form, problems, incident=incident) | _boxes(request, form)
     return rendering.page(request, "incident_edit.html", status_code=422 if problems else 200, **values)
 
 
-@router.get("/incidents/{public_id:incident}/updates/{number:id}")
+@router.get("/incidents/{public_id}/updates/{number:id}")
 def update_form(request: Request, public_id: str, number: int) -> Response:
     """Answer with the text of an update, to be corrected."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -198,7 +203,7 @@ def update_form(request: Request, public_id: str, number: int) -> Response:
     return _update_page(request, incident, number, lambda said: {"body": [words.said(said)]})
 
 
-@router.post("/incidents/{public_id:incident}/updates/{number:id}")
+@router.post("/incidents/{public_id}/updates/{number:id}")
 def edit_update(request: Request, public_id: str, number: int, form: Form) -> Response:
     """Change the text of an update."""
     site = site_of(request)
@@ -226,14 +231,14 @@ def _update_page(
     return rendering.page(request, "incident_update.html", status_code=422 if problems else 200, **values)
 
 
-@router.get("/incidents/{public_id:incident}/delete")
+@router.get("/incidents/{public_id}/delete")
 def confirm_deletion(request: Request, public_id: str) -> Response:
     """Say what is lost."""
     incident = incidents.get(site_of(request).database, public_id)
     return rendering.page(request, "incident_delete.html", incident=incident)
 
 
-@router.post("/incidents/{public_id:incident}/delete")
+@router.post("/incidents/{public_id}/delete")
 def delete_incident(request: Request, public_id: str) -> Response:
     """Delete the incident."""
     site = site_of(request)
@@ -257,17 +262,20 @@ def _form_values(
     """Return what the forms of incidents have in common."""
     site = site_of(request)
     typed = {name: values[0] if values else "" for name, values in form.items()}
-    known, _ = monitors.list_all(site.database)
-    known.sort(key=lambda each: (each.placement.position or 0, each.id))
     return panel_pages.form_values(request, typed, problems) | {
         "incident": incident,
         "statuses": _STATUSES,
         "impacts": _IMPACTS,
-        "known": known,
-        "chosen": frozenset(form.get("monitor", ())),
         "preview": typed.get("body", "").strip() if is_preview else "",
         "timezone": site.settings.availability_timezone,
     }
+
+
+def _boxes(request: Request, form: Lists) -> dict[str, Any]:
+    """Return what the choice of monitors shows."""
+    known, _ = monitors.list_all(site_of(request).database)
+    known.sort(key=lambda each: (each.placement.position or 0, each.id))
+    return {"known": known, "chosen": frozenset(form.get("monitor", ()))}
 
 
 def _to(public_id: str, done: str) -> Response:
