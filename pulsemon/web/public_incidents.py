@@ -32,6 +32,7 @@ MAX_PART = 500
 # On the page itself. A budget of characters for all, so that the page stays small whatever was written.
 MAX_IN_FULL = 5
 MAX_UPDATES_SHOWN = 3
+MAX_PAST = 10
 MAX_EXCERPT = 800
 _MAX_HELD = 1_000
 T = TypeVar("T")

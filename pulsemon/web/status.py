@@ -175,6 +175,7 @@ def _render(
         history=public_incidents.history_path(look),
         max_in_full=public_incidents.MAX_IN_FULL,
         max_updates=public_incidents.MAX_UPDATES_SHOWN,
+        max_past=public_incidents.MAX_PAST,
     )
     return pack(html.encode(), page_look.policy_of(style))
 
