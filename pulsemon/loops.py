@@ -6,6 +6,7 @@ housekeeping  thread   housekeeping    retention and daily sums (roll_ups), in s
 dispatching   task     dispatching     messages out
 pulse         task     here            proves that the event loop runs; 503 for pings that wait too long
 watch         task     here            tells open panels what other nodes changed
+incidents     task     automatic_incidents  opens and closes incidents by themselves
 upstream      task     here            our own heartbeat to another monitor, while all of this works
 """
 
@@ -24,7 +25,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pulsemon import __version__, clock, evaluator, housekeeping, log, monitors, pings, roll_ups
+from pulsemon import __version__, automatic_incidents, clock, evaluator, housekeeping, log, monitors, pings, roll_ups
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.dispatching import Dispatching
@@ -45,6 +46,7 @@ WATCH_SEC = 1.0
 WATCH_PAUSE_SEC = 0.05
 HOUSEKEEPING_SEC = 60.0
 UPSTREAM_SEC = 60.0
+INCIDENTS_SEC = 1.5
 # A write and a look at the deadlines not much older than a second: promise R9.
 FRESH_SEC = 3.0
 STALE_MESSAGES_SEC = 10.0
@@ -136,6 +138,7 @@ class Loops:
         for work in (
             repeat("pulse", self._pulse, every_sec=PULSE_SEC),
             repeat("watch", self._watch, every_sec=WATCH_PAUSE_SEC),
+            repeat("incidents", self._keep_incidents, every_sec=INCIDENTS_SEC),
             repeat("upstream", self._beat_upstream, every_sec=UPSTREAM_SEC),
             self.dispatching.run(),
         ):
@@ -234,6 +237,16 @@ class Loops:
         except OSError:
             reasons.append("the disk of the database cannot be looked at")
         return tuple(reasons)
+
+    async def _keep_incidents(self) -> None:
+        """Open and close what opens and closes by itself; the outages that make it are in the database."""
+        try:
+            is_changed = await asyncio.to_thread(automatic_incidents.keep_up, self._database, now=clock.now())
+        except Unavailable as failed:
+            _log.debug("incidents.unavailable", reason=str(failed))
+            return
+        if is_changed:
+            self._tell(1)
 
     async def _beat_upstream(self) -> None:
         """Tell another monitor that this one works; say nothing while it does not."""

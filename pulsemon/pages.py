@@ -29,6 +29,9 @@ from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 # The page at `/status`: it always exists, and can neither be deleted nor get another slug.
 MAIN = "status"
 SLUG_TAKEN = N_("Another page has this slug. Choose one that is free.")
+# Addresses below `/status`; a page that was called so before goes on.
+RESERVED = frozenset({"history", "subscribe"})
+SLUG_RESERVED = N_("This address is kept for PulseMon's own pages. Choose another slug.")
 HOST_TAKEN = N_("Another page has this host name.")
 MAIN_STAYS = N_("The page at /status can be edited, but neither deleted nor moved.")
 NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
@@ -120,11 +123,12 @@ def create(database: Database, slug: str, values: Mapping[str, Any], *, now: dat
 
     Raises:
         Conflict: the slug or the host name is taken.
-        Invalid: a chosen monitor does not exist.
+        Invalid: a chosen monitor does not exist, or the slug is reserved.
     """
     with database.write() as connection:
         if slug == MAIN:
             raise Conflict(SLUG_TAKEN)
+        _must_not_be_reserved(slug)
         return _insert(connection, slug, values, now)
 
 
@@ -142,10 +146,17 @@ def edit(database: Database, slug: str, changes: Mapping[str, Any], *, now: date
             raise Conflict(MAIN_STAYS)
         if changes.get("slug", slug) == MAIN != slug:
             raise Conflict(SLUG_TAKEN)
+        if changes.get("slug", slug) != slug:
+            _must_not_be_reserved(changes["slug"])
         if not before.id:
             return _insert(connection, MAIN, changes, now)
         _store(connection, update(StatusPage).where(StatusPage.id == before.id), _columns(changes, now), own=before.id)
         return _settled(connection, before.id, str(changes.get("slug", slug)), changes)
+
+
+def _must_not_be_reserved(slug: str) -> None:
+    if slug in RESERVED:
+        raise Invalid((FieldProblem("slug", "slug-reserved", SLUG_RESERVED),))
 
 
 def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: datetime) -> PageView:

@@ -6,13 +6,15 @@ A private monitor is left out where the rows are read; nothing behind this modul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from pulsemon import incident_rows
 from pulsemon.availability import DayTable, read_last_days
+from pulsemon.core.incidents import is_shown
 from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown, shown
@@ -20,9 +22,14 @@ from pulsemon.core.status import Status
 from pulsemon.db import Database, placements, states
 from pulsemon.db.page_tables import PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
+from pulsemon.errors import NotFound
+from pulsemon.incident_rows import Incident
 
 # The page at `/status`, which is there without a row too.
 MAIN = "status"
+# How long a page still shows an incident that is over, and how many at most, open ones first.
+RECENT = timedelta(days=7)
+MAX_INCIDENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +87,16 @@ MAIN_LOOK = Look()
 
 @dataclass(frozen=True, slots=True)
 class PublicPage:
-    """One page, true at `at`; its monitors in the order of the page."""
+    """One page, true at `at`; its monitors in the order of the page.
+
+    `incidents`: those that are open and those of the last days, with the monitors that this page shows of them.
+    """
 
     look: Look
     monitors: tuple[PublicMonitor, ...]
     at: datetime
+    incidents: tuple[Incident, ...] = ()
+    incident_mark: str = ""
 
     def count(self, *kinds: Shown) -> int:
         """Return how many monitors are shown in one of *kinds*."""
@@ -95,6 +107,16 @@ class PublicPage:
         """Return the monitors by group, in the owner's order."""
         return grouped(self.monitors, lambda each: each.group)
 
+    @property
+    def open_incidents(self) -> list[Incident]:
+        """Return the incidents that are not resolved, those that began last first."""
+        return [each for each in self.incidents if each.is_open]
+
+    @property
+    def past_incidents(self) -> list[Incident]:
+        """Return those that were resolved in the last days, those that began last first."""
+        return [each for each in self.incidents if not each.is_open]
+
 
 @dataclass(frozen=True, slots=True)
 class Public:
@@ -103,16 +125,19 @@ class Public:
     monitors: tuple[PublicMonitor, ...]
     looks: Mapping[str, Look]
     at: datetime
+    incidents: tuple[Incident, ...] = ()
+    incident_mark: str = ""
 
     def page(self, slug: str) -> PublicPage | None:
         """Return one page, or None where there is none."""
         look = self.looks.get(slug)
         if look is None:
             return None
-        if look.members is None:
-            return PublicPage(look, self.monitors, self.at)
-        by_id = {each.id: each for each in self.monitors}
-        return PublicPage(look, tuple(by_id[each] for each in look.members if each in by_id), self.at)
+        shown = self.monitors
+        if look.members is not None:
+            by_id = {each.id: each for each in self.monitors}
+            shown = tuple(by_id[each] for each in look.members if each in by_id)
+        return PublicPage(look, shown, self.at, as_shown(self.incidents, shown), self.incident_mark)
 
     def open_monitors(self) -> tuple[PublicMonitor, ...]:
         """Return the monitors that some page shows to everybody, without a password."""
@@ -140,7 +165,8 @@ def read_public(database: Database, *, now: datetime) -> Public:
             .order_by(placements.POSITION, Monitor.id)
         )
         lines = tuple(_line(states.watched(row), row, now) for row in rows)
-        return Public(lines, _looks(connection), now)
+        mark = incident_rows.read_mark(connection)
+        return Public(lines, _looks(connection), now, _recent_incidents(connection, now) if mark else (), mark)
 
 
 def _line(monitor: states.Watched, row: Any, now: datetime) -> PublicMonitor:
@@ -159,6 +185,26 @@ def _line(monitor: states.Watched, row: Any, now: datetime) -> PublicMonitor:
         created_at=row.made_at,
         seq=monitor.seq,
     )
+
+
+def _recent_incidents(connection: Connection, now: datetime) -> tuple[Incident, ...]:
+    is_recent = incident_rows.IS_OPEN | incident_rows.resolved_since(now - RECENT)
+    return tuple(
+        incident_rows.read_incidents(
+            connection, is_recent, limit=MAX_INCIDENTS, order=incident_rows.OPEN_FIRST, is_public=True
+        )
+    )
+
+
+def as_shown(incidents: Sequence[Incident], monitors: Sequence[PublicMonitor]) -> tuple[Incident, ...]:
+    """Return those of *incidents* that a page of *monitors* shows, each with what it shows of it."""
+    places = {each.id: place for place, each in enumerate(monitors)}
+    found = []
+    for incident in incidents:
+        if is_shown(incident.is_general, (each.id for each in incident.monitors), places):
+            known = sorted((each for each in incident.monitors if each.id in places), key=lambda each: places[each.id])
+            found.append(replace(incident, monitors=tuple(known)))
+    return tuple(found)
 
 
 def _looks(connection: Connection) -> dict[str, Look]:
@@ -216,3 +262,25 @@ def last_blind_window(database: Database) -> tuple[datetime, datetime] | None:
     with database.read() as connection:
         row = connection.execute(query).first()
     return None if row is None else (row[0], row[1])
+
+
+def read_incidents(database: Database, page: PublicPage, *, limit: int, offset: int = 0) -> tuple[Incident, ...]:
+    """Return incidents that a page shows, those that began last first, however old. Raises Unavailable."""
+    with database.read() as connection:
+        found = incident_rows.read_incidents(connection, _of_page(page), limit=limit, offset=offset, is_public=True)
+    return as_shown(found, page.monitors)
+
+
+def read_incident(database: Database, page: PublicPage, public_id: str) -> Incident:
+    """Return one incident that a page shows. Raises NotFound, and Unavailable."""
+    with database.read() as connection:
+        named = (incident_rows.has_public_id(public_id), _of_page(page))
+        found = incident_rows.read_incidents(connection, *named, limit=1, is_public=True)
+    shown = as_shown(found, page.monitors)
+    if not shown:
+        raise NotFound("There is no such incident.")
+    return shown[0]
+
+
+def _of_page(page: PublicPage) -> Any:
+    return incident_rows.concerns([each.id for each in page.monitors])

@@ -19,13 +19,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One monitor's place. `position` None: where its creation put it, after all that exist."""
+    """One monitor's place. `position` None: where its creation put it, after all that exist.
+
+    `incident_after_minutes`: DOWN for so long, it makes an incident by itself; None: never.
+    """
 
     group: str | None = None
     environment: str | None = None
     tags: tuple[str, ...] = ()
     position: int | None = None
     is_public: bool = True
+    incident_after_minutes: int | None = None
 
 
 NOWHERE_SPECIAL = Placement()

@@ -19,6 +19,7 @@ _COLUMN_NAMES = {
     "tags": "tags",
     "position": "position",
     "is_public": "is_public",
+    "incident_after_minutes": "incident_after_minutes",
 }
 POSITION: ColumnElement[int] = func.coalesce(PlacementRow.position, Monitor.id)
 IS_PUBLIC: ColumnElement[bool] = func.coalesce(PlacementRow.is_public, True)
@@ -29,13 +30,16 @@ COLUMNS: tuple[Any, ...] = (
     PlacementRow.tags,
     POSITION.label("position"),
     IS_PUBLIC.label("is_public"),
+    PlacementRow.incident_after_minutes,
 )
 OF_MONITOR: ColumnElement[bool] = PlacementRow.monitor_id == Monitor.id
 
 
 def placement(row: Any) -> Placement:
     """Read the place of a row that holds `COLUMNS`; its position is the one that counts."""
-    return Placement(row.group_name, row.environment, row.tags, row.position, bool(row.is_public))
+    return Placement(
+        row.group_name, row.environment, row.tags, row.position, bool(row.is_public), row.incident_after_minutes
+    )
 
 
 def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) -> None:

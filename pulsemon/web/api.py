@@ -95,6 +95,7 @@ def _placement_answer(placement: Placement) -> dict[str, Any]:
         "tags": placement.tags,
         "position": placement.position,
         "public": placement.is_public,
+        "incident_after_minutes": placement.incident_after_minutes,
     }
 
 

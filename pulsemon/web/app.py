@@ -20,6 +20,7 @@ from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonErro
 from pulsemon.web import (
     api,
     api_availability,
+    api_incidents,
     api_insights,
     api_log,
     api_pages,
@@ -32,6 +33,7 @@ from pulsemon.web import (
     rendering,
     static_files,
     status,
+    status_history,
     statuspage_v2,
     subscribing,
 )
@@ -75,14 +77,16 @@ def make_fastapi(site: Site) -> FastAPI:
         api_availability.router,
         api_pages.router,
         api_subscribers.router,
+        api_incidents.router,
         health.router,
         docs_page.router,
-        # Before the pages: /status/subscribe and /status/feed.atom would be taken for a page of that name.
+        # Before the pages: /status/subscribe, /status/history and /status/feed.atom would be taken for pages of these names.
         subscribing.router,
         subscribing.link_router,
         feed.router,
         badges.router,
         statuspage_v2.router,
+        status_history.router,
         status.router,
         panel.public_router,
         panel.router,

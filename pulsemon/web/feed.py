@@ -1,7 +1,7 @@
-"""Atom feeds of public pages: what went down, what came up again. Source: RFC 4287.
+"""Atom feeds of public pages: what went down, what came up again, what was said of incidents. Source: RFC 4287.
 
 An entry's id is made of what never changes (the slug of that day, the instant, the status) and of no number of ours;
-two pages that show the same monitor tell the same entry.
+two pages that show the same monitor tell the same entry. That of an update is made of its incident and its number.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from starlette.responses import Response
 
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
+from pulsemon.incident_rows import Incident
 from pulsemon.locale import translator
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, Change, Look, PublicPage
-from pulsemon.web import rendering, wall_clock, xml_text
+from pulsemon.web import markdown, public_incidents, rendering, wall_clock, xml_text
 from pulsemon.web.api import instant
 from pulsemon.web.public_answer import MachineRoute, answer_of_page, snapshot_of
+from pulsemon.web.public_changes import COUNT
 from pulsemon.web.site import site_of
 from pulsemon.web.status import board_of
 
@@ -32,6 +34,7 @@ MEDIA_TYPE = "application/atom+xml"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:pulsemon:feed")
 _TITLES = {Status.DOWN: N_("%(name)s is down"), Status.UP: N_("%(name)s is up")}
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_Entry = tuple[datetime, ElementTree.Element]
 
 
 @router.api_route("/status/feed.atom", methods=["GET", "HEAD"])
@@ -45,12 +48,14 @@ def feed_of(request: Request, slug: str) -> Response:
     """Answer with a page's feed in the page's language, or the reader's."""
     look = snapshot_of(request).public.looks.get(slug)
     locale = (look.language if look else None) or rendering.locale_of(request)
-    settings, changes = site_of(request).settings, board_of(request).changes
+    settings, board = site_of(request).settings, board_of(request)
     response = answer_of_page(
         request,
         slug,
         ("feed", locale),
-        lambda _, page: document(page, changes.changes_of(page), settings, locale),
+        lambda _, page: document(
+            page, board.changes.changes_of(page), settings, locale, incidents=board.incidents.archive_of(page)
+        ),
         media_type=MEDIA_TYPE,
     )
     if response.status_code < 400:
@@ -60,22 +65,30 @@ def feed_of(request: Request, slug: str) -> Response:
     return response
 
 
-def document(page: PublicPage, changes: Sequence[Change], settings: Settings, locale: str) -> bytes:
-    """Return the feed of *page*: one entry for each of *changes*, which are sorted, newest first."""
+def document(
+    page: PublicPage,
+    changes: Sequence[Change],
+    settings: Settings,
+    locale: str,
+    *,
+    incidents: Sequence[Incident] = (),
+) -> bytes:
+    """Return the feed of *page*: one entry for each of *changes* and for each update of *incidents*, newest first."""
     look = page.look
     address = settings.base_url + page_path(look)
     title = xml_text.clean(look.title or settings.public_status_title)
     root = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": locale})
     _add(root, "id", uuid.uuid5(_NAMESPACE, address).urn)
     _add(root, "title", title)
-    newest = [each.at for each in changes[:1]] or [each.created_at for each in page.monitors] or [_NEVER]
+    entries = [*_entries(page, changes, address, locale), *_said(page, incidents, settings, locale)]
+    entries.sort(key=lambda each: each[0], reverse=True)
+    newest = [at for at, _ in entries[:1]] or [each.created_at for each in page.monitors] or [_NEVER]
     _add(root, "updated", instant(max(newest)) or "")
     _add(_add(root, "author"), "name", title)
     _add(root, "generator", "PulseMon")
     _add(root, "link", rel="alternate", type="text/html", href=address)
     _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(look)}")
-    for entry in _entries(page, changes, address, locale):
-        root.append(entry)
+    root.extend(entry for _, entry in entries[:COUNT])
     return xml_text.to_bytes(root)
 
 
@@ -89,7 +102,7 @@ def feed_path(look: Look) -> str:
     return f"{page_path(look)}/feed.atom"
 
 
-def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: str) -> Iterator[ElementTree.Element]:
+def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: str) -> Iterator[_Entry]:
     names = {each.id: xml_text.clean(each.name) for each in page.monitors}
     translate = translator(locale).gettext
     words = rendering.Words(locale, page.at)
@@ -109,7 +122,24 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
         _add(entry, "link", rel="alternate", type="text/html", href=address)
         moment = wall_clock.moment_in(change.at, page.look.timezone)
         _add(entry, "summary", f"{words.status(change.status)} · {moment}")
-        yield entry
+        yield change.at, entry
+
+
+def _said(page: PublicPage, incidents: Sequence[Incident], settings: Settings, locale: str) -> Iterator[_Entry]:
+    words = rendering.Words(locale, page.at)
+    for incident in incidents:
+        address = settings.base_url + public_incidents.incident_path(page.look, incident)
+        title = xml_text.clean(words.incident(incident))
+        for update in incident.updates[:COUNT]:
+            entry = ElementTree.Element("entry")
+            _add(entry, "id", uuid.uuid5(_NAMESPACE, f"incident\n{incident.public_id}\n{update.number}").urn)
+            _add(entry, "title", f"{words.code('incident', update.status.value)}: {title}")
+            _add(entry, "updated", instant(update.posted_at) or "")
+            _add(entry, "published", instant(update.posted_at) or "")
+            _add(entry, "category", term=update.status.value)
+            _add(entry, "link", rel="alternate", type="text/html", href=address)
+            _add(entry, "content", xml_text.clean(str(markdown.to_html(words.said(update)))), type="html")
+            yield update.posted_at, entry
 
 
 def _add(parent: ElementTree.Element, name: str, text: str | None = None, /, **attributes: str) -> ElementTree.Element:

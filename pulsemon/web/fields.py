@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from pulsemon import monitors
-from pulsemon.core import placement, schedule
+from pulsemon.core import incidents, placement, schedule
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 
@@ -252,6 +252,14 @@ _Tags = Annotated[
 _Position = Annotated[
     int, Field(ge=0, le=MAX_POSITION, description="Smaller ones stand first. Null: where its creation put it.")
 ]
+_IncidentAfter = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=incidents.MAX_AFTER_MINUTES,
+        description="Minutes that it is DOWN before an incident opens by itself. Null: never.",
+    ),
+]
 _TAGS = "Words to find it by."
 _PUBLIC = "Whether it may stand on public pages."
 _FAILURES = "This many failures in a row make it DOWN."
@@ -302,6 +310,7 @@ class MonitorCreate(BaseModel):
     tags: _Tags = Field([], description=_TAGS)
     position: _Position | None = None
     public: bool = Field(True, description=_PUBLIC)
+    incident_after_minutes: _IncidentAfter | None = None
 
 
 def _patch_schema(schema: dict[str, Any]) -> None:
@@ -338,6 +347,7 @@ class MonitorPatch(BaseModel):
     tags: _Tags = Field([], description=_TAGS)
     position: _Position | None = None
     public: bool = Field(True, description=_PUBLIC)
+    incident_after_minutes: _IncidentAfter | None = None
 
 
 FIELDS = tuple(MonitorCreate.model_fields)
@@ -357,6 +367,7 @@ LIMITS: dict[tuple[str, str], tuple[tuple[str, object], ...]] = {
     ("environment", "too-long"): (("max", placement.MAX_ENVIRONMENT_LENGTH),),
     ("tags", "tags"): (("max", placement.MAX_TAGS), ("length", placement.MAX_TAG_LENGTH)),
     ("position", "range"): (("min", 0), ("max", MAX_POSITION)),
+    ("incident_after_minutes", "range"): (("min", 0), ("max", incidents.MAX_AFTER_MINUTES)),
     ("webhook_url", "too-long"): (("max", MAX_URL_LENGTH),),
     ("webhook_secret", "secret"): (("min", 24), ("max", 64)),
 }

@@ -43,6 +43,7 @@ _NUMBERS = (
     "successes_to_up",
     "min_gap_seconds",
     "position",
+    "incident_after_minutes",
 )
 # What an HTML field that was emptied stands for, where the field may be empty.
 _EMPTIED: dict[str, Any] = {
@@ -61,6 +62,7 @@ _EMPTIED: dict[str, Any] = {
     "tags": [],
     "position": None,
     "public": True,
+    "incident_after_minutes": None,
 } | {name: [] for name in KEYWORDS}
 # Pydantic's names for the rules that it checks itself; ours have the names of MESSAGES.
 CODES = {
@@ -176,9 +178,8 @@ def _with_rules(values: dict[str, Any]) -> dict[str, Any]:
 
 def _with_placement(values: dict[str, Any]) -> dict[str, Any]:
     """Put the fields of its place together: `placement` holds the named arguments of `core.placement.Placement`."""
-    placement: dict[str, Any] = {
-        name: values.pop(name) for name in ("group", "environment", "position") if name in values
-    }
+    as_they_are = ("group", "environment", "position", "incident_after_minutes")
+    placement: dict[str, Any] = {name: values.pop(name) for name in as_they_are if name in values}
     if "tags" in values:
         placement["tags"] = tuple(values.pop("tags"))
     if "public" in values:

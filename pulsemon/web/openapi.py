@@ -29,6 +29,7 @@ _TAGS = [
     {"name": "History", "description": "When a monitor went up and down, and why."},
     {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
     {"name": "Health", "description": "Whether PulseMon itself does its work."},
+    {"name": "Incidents", "description": "What the owner tells visitors of public pages."},
     {"name": "Pages", "description": "For people, and what their owner sets of them."},
 ]
 
@@ -75,6 +76,7 @@ EXAMPLE_MONITOR = {
     "tags": ["nightly", "db"],
     "position": 1,
     "public": True,
+    "incident_after_minutes": None,
     "next_expected_at": "2026-03-03T03:00:12.480Z",
     "open_runs": [],
 }
@@ -142,6 +144,7 @@ class MonitorAnswer(BaseModel):
     tags: list[str]
     position: int = Field(description="Smaller ones stand first.")
     public: bool = Field(description="Whether it may stand on public pages.")
+    incident_after_minutes: int | None = Field(description="Minutes DOWN before an incident opens by itself.")
     next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
     open_runs: list[OpenRunAnswer]
 

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from pulsemon import access, event_log
 from pulsemon.web import (
     panel_actions,
+    panel_incidents,
     panel_insights,
     panel_pages,
     panel_public,
@@ -166,6 +167,7 @@ async def events(request: Request) -> Response:
 
 
 router.include_router(panel_actions.router)
+router.include_router(panel_incidents.router)
 router.include_router(panel_insights.router)
 router.include_router(panel_several.router)
 router.include_router(panel_public.router)

@@ -61,6 +61,9 @@ DONE = {
     "untold": N_("The subscriber is off the list."),
     "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
     "arranged": N_("The order is saved."),
+    "incident-opened": N_("The incident is on the pages that it concerns."),
+    "update-posted": N_("The update is posted."),
+    "incident-deleted": N_("The incident is deleted."),
 }
 
 
@@ -227,7 +230,12 @@ def fields_of(view: View) -> dict[str, str]:
         "environment": view.placement.environment or "",
         "tags": ", ".join(view.placement.tags),
         "public": "yes" if view.placement.is_public else "no",
+        "incident_after_minutes": _digits(view.placement.incident_after_minutes),
     }
+
+
+def _digits(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _fields_of_rules(rules: Rules) -> dict[str, str]:

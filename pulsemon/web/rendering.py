@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pulsemon.core import incidents
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown
@@ -24,12 +25,13 @@ from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
+from pulsemon.incident_rows import Incident, Update
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.pages import MAIN_STAYS
 from pulsemon.subscribers import NOT_ACTIVE
 from pulsemon.track_record import Outage
-from pulsemon.web import markdown, schedule_words, wall_clock
+from pulsemon.web import markdown, public_incidents, schedule_words, wall_clock
 from pulsemon.web.fields import MESSAGES
 from pulsemon.web.site import site_of
 
@@ -116,6 +118,8 @@ _TABLES = {
     "flag": FLAG_WORDS,
     "delivery": DELIVERY_WORDS,
     "reason": REASON_WORDS,
+    "incident": {status.value: words for status, words in incidents.STATUS_WORDS.items()},
+    "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
 # What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
 _REFUSALS = (
@@ -261,6 +265,23 @@ class Words:
             return event.note
         return describe(event.cause, event.detail, translate=self._)
 
+    def incident(self, incident: Incident) -> str:
+        """Return what an incident is called; an automatic one is named after the monitors that it holds here."""
+        is_over = not incident.is_open
+        return incidents.title(
+            incident.title, incident.names, is_over=is_over, translate=self._, translate_many=self._n
+        )
+
+    def said(self, update: Update) -> str:
+        """Return what an update says, as Markdown."""
+        return incidents.text(update.body, update.status, translate=self._)
+
+    def month(self, local: date) -> str:
+        """Return a month as a heading: "November 2026"."""
+        name = self._(schedule_words.MONTHS[local.month - 1])
+        text = self._("%(month)s %(year)d") % {"month": name, "year": local.year}
+        return text[:1].upper() + text[1:]
+
     def problem(self, problem: FieldProblem) -> str:
         """Return what is wrong with a field and what to write instead."""
         template = MESSAGES.get(problem.code)
@@ -321,6 +342,7 @@ def environment(locale: str) -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals |= {"asset": asset, "locale": locale, "Shown": Shown, "list_link": list_link}
     made.filters |= {"markdown": markdown.to_html, "clock_in": wall_clock.clock_in, "moment_in": wall_clock.moment_in}
+    made.filters |= {"excerpt": public_incidents.excerpt}
     made.filters |= {"iso": iso, "utc": utc, "clock_time": clock_time, "size": bytes_in_words}
     return made
 

@@ -27,7 +27,7 @@ _WEEKDAYS = (
     N_("Saturday"),
     N_("Sunday"),
 )
-_MONTHS = (
+MONTHS = (
     N_("January"),
     N_("February"),
     N_("March"),
@@ -129,7 +129,7 @@ def _moment(calendar: Calendar, at: datetime, *, locale: str, now: datetime) -> 
     parts = {
         "weekday": translate(_WEEKDAYS[local.weekday()]),
         "day": local.day,
-        "month": translate(_MONTHS[local.month - 1]),
+        "month": translate(MONTHS[local.month - 1]),
         "year": local.year,
     }
     day = translate(_DAY if local.year == today.year else _DAY_OF_ANOTHER_YEAR) % parts
@@ -195,7 +195,7 @@ def _said(parts: Mapping[str, str], locale: str) -> dict[str, str]:
         number = int(text) if text.isdigit() else _CRON_DAYS.index(text)
         said["weekday"] = translate(_WEEKDAYS[(number - 1) % 7])
     if "month" in parts:
-        said["month"] = translate(_MONTHS[int(parts["month"]) - 1])
+        said["month"] = translate(MONTHS[int(parts["month"]) - 1])
     return said
 
 

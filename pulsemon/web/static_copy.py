@@ -6,7 +6,7 @@ Paths are those of the running PulseMon; a page is the `index.html` of its folde
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,9 +14,10 @@ from pulsemon import evaluator, pages
 from pulsemon.core.blindness import NODE_IS_LOST
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
+from pulsemon.incident_rows import Incident
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, PublicPage
-from pulsemon.web import badges, feed, rendering, statuspage_v2
+from pulsemon.web import badges, feed, public_incidents, rendering, status_history, statuspage_v2
 from pulsemon.web.feed import page_path
 from pulsemon.web.live import Live
 from pulsemon.web.status import Board, Snapshot, as_copy
@@ -51,7 +52,7 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
     if snapshot is None:
         raise Unavailable("The database does not answer.")
     files = {f"static/{name}": (rendering.STATIC / name).read_bytes() for name in _ASSETS}
-    for slug, look in snapshot.public.looks.items():
+    for slug, look in snapshot.public.looks.items():  # /status first: a page that is called history keeps its files
         page = snapshot.public.page(slug)
         if page is not None and look.password_hash is None:
             files |= _of_page(source, board, snapshot, page)
@@ -65,19 +66,30 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
     settings, look = source.settings, page.look
     locale = look.language or settings.default_locale.value
     folder = page_path(look).removeprefix("/")
+    archive, changes = board.incidents.archive_of(page), board.changes.changes_of(page)
     files = {
         f"{folder}/index.html": as_copy(source, snapshot, page, locale),
-        f"{folder}/feed.atom": feed.document(page, board.changes.changes_of(page), settings, locale),
+        f"{folder}/feed.atom": feed.document(page, changes, settings, locale, incidents=archive),
     }
+    files |= _history(source, page, archive, locale)
     files |= _badge(f"{folder}/badge", badges.of_page(snapshot, page, settings, _AS_IT_IS))
     if look.logo_digest is not None:
         files[f"status/{look.slug}/logo"] = pages.logo(source.database, look.slug)[1]
-    return files | dict(_documents(page, settings, "api/v2" if look.slug == MAIN else f"{folder}/api/v2"))
+    documents = "api/v2" if look.slug == MAIN else f"{folder}/api/v2"
+    return files | {
+        f"{documents}/{name}.json": statuspage_v2.document(name, page, settings, archive=archive)
+        for name in statuspage_v2.DOCUMENTS
+    }
 
 
-def _documents(page: PublicPage, settings: Settings, folder: str) -> Iterator[tuple[str, bytes]]:
-    for name in statuspage_v2.DOCUMENTS:
-        yield f"{folder}/{name}.json", statuspage_v2.document(name, page, settings)
+def _history(source: _Source, page: PublicPage, archive: Sequence[Incident], locale: str) -> dict[str, bytes]:
+    """All on one page, because files cannot be asked for the next one; and each at its own address."""
+    folder = public_incidents.history_path(page.look).removeprefix("/")
+    whole = public_incidents.Part(1, tuple(archive), has_more=False)
+    files = {f"{folder}/index.html": status_history.as_copy(source, page, locale, part=whole)}
+    for each in archive:
+        files[f"{folder}/{each.public_id}/index.html"] = status_history.as_copy(source, page, locale, incident=each)
+    return files
 
 
 def _badge(path: str, badge: badges.Badge) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicPage
-from pulsemon.web import page_lock, page_look, rendering
+from pulsemon.web import page_lock, page_look, public_incidents, rendering
 from pulsemon.web.public_changes import ChangeKeeper
 from pulsemon.web.public_days import MAX_DRAWN, DayKeeper, Days
 from pulsemon.web.security import PublicRoute
@@ -98,6 +98,7 @@ class Board:
         self._failed_at: datetime | None = None
         self._days = DayKeeper(site.settings.availability_timezone)
         self.changes = ChangeKeeper(site.database)
+        self.incidents = public_incidents.IncidentKeeper(site.database)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest snapshot there is; None if the database never answered."""
@@ -170,7 +171,7 @@ def _render(
     is_old = page is not None and age_sec > 2
     look = MAIN_LOOK if page is None else page.look
     style = page_look.style_of(look.accent)
-    overall = overall_of(page)
+    overall = public_incidents.headline(page, overall_of(page))
     html = rendering.render(
         "status.html",
         locale=locale,
@@ -194,6 +195,10 @@ def _render(
         can_subscribe=not is_copy and site.settings.mail_server is not None,
         path="/status" if look.slug == MAIN else f"/status/{look.slug}",
         feed="/status/feed.atom" if look.slug == MAIN else f"/status/{look.slug}/feed.atom",
+        history=public_incidents.history_path(look),
+        max_in_full=public_incidents.MAX_IN_FULL,
+        max_updates=public_incidents.MAX_UPDATES_SHOWN,
+        max_past=public_incidents.MAX_PAST,
     )
     return pack(html.encode(), page_look.policy_of(style))
 
@@ -213,6 +218,7 @@ SENTENCES = {
     "late": N_("All systems operational; some are late."),
     "waiting": N_("Waiting for the first signals."),
     "up": N_("All systems operational."),
+    **public_incidents.SENTENCES,
 }
 
 

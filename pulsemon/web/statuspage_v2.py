@@ -1,14 +1,15 @@
 """Public pages in the format of Atlassian Statuspage, version 2, for programs that read that.
 
 A monitor is a component, a group of monitors a component with `group` true. Ids are made of slugs and names, and tell
-no number of ours. Incidents and maintenances are empty lists: nobody writes them yet, and an outage by itself is none.
+no number of ours. Maintenances are empty lists: nobody writes them yet. An outage by itself is no incident.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,15 +17,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.shown import Shown
+from pulsemon.incident_rows import Incident, Update
 from pulsemon.locale import translator
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, PublicMonitor, PublicPage
+from pulsemon.web import public_incidents
 from pulsemon.web.api import instant
 from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
+from pulsemon.web.rendering import Words
 from pulsemon.web.site import site_of
-from pulsemon.web.status import SENTENCES, overall_of
+from pulsemon.web.status import SENTENCES, Snapshot, board_of, overall_of
 
 router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 
@@ -40,64 +45,80 @@ _STATUSES = {
 }
 # Of a group: the first that one of its monitors has. A part of it that is down makes it partial.
 _WORST_FIRST = ("major_outage", "degraded_performance", "operational", "under_maintenance")
-_INDICATORS = {
-    "empty": "none",
-    "down": "major",
-    "all-down": "critical",
-    "blind": "minor",
-    "late": "none",
-    "waiting": "maintenance",
-    "up": "none",
-}
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _incidents(_page: PublicPage) -> dict[str, Any]:
-    return {"incidents": []}
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a document is made of; `archive`: incidents, those that are long over too."""
+
+    page: PublicPage
+    archive: Sequence[Incident]
+    settings: Settings
+
+    @property
+    def locale(self) -> str:
+        return self.page.look.language or self.settings.default_locale.value
 
 
-def _maintenances(_page: PublicPage) -> dict[str, Any]:
+def _incidents(told: _Told) -> dict[str, Any]:
+    return _list(told, told.archive)
+
+
+def _unresolved(told: _Told) -> dict[str, Any]:
+    return _list(told, told.page.open_incidents)
+
+
+def _list(told: _Told, incidents: Sequence[Incident]) -> dict[str, Any]:
+    by_id = {each["id"]: each for each in components(told.page)} if incidents else {}
+    known = {each.id: by_id[_id("monitor", each.slug)] for each in told.page.monitors} if incidents else {}
+    return {"incidents": [_incident(each, told, known) for each in incidents]}
+
+
+def _maintenances(_told: _Told) -> dict[str, Any]:
     return {"scheduled_maintenances": []}
 
 
-def _components(page: PublicPage) -> dict[str, Any]:
-    return {"components": components(page)}
+def _components(told: _Told) -> dict[str, Any]:
+    return {"components": components(told.page)}
 
 
-def _nothing(_page: PublicPage) -> dict[str, Any]:
+def _nothing(_told: _Told) -> dict[str, Any]:
     return {}
 
 
-def _summary(page: PublicPage) -> dict[str, Any]:
-    return _components(page) | _incidents(page) | _maintenances(page)
+def _summary(told: _Told) -> dict[str, Any]:
+    return _components(told) | _unresolved(told) | _maintenances(told)
 
 
 # Each document by its name: what it holds beside the page, and whether it holds the status of the whole.
-DOCUMENTS: dict[str, tuple[Callable[[PublicPage], dict[str, Any]], bool]] = {
+DOCUMENTS: dict[str, tuple[Callable[[_Told], dict[str, Any]], bool]] = {
     "summary": (_summary, True),
     "status": (_nothing, True),
     "components": (_components, False),
     "incidents": (_incidents, False),
-    "incidents/unresolved": (_incidents, False),
+    "incidents/unresolved": (_unresolved, False),
     "scheduled-maintenances": (_maintenances, False),
     "scheduled-maintenances/upcoming": (_maintenances, False),
     "scheduled-maintenances/active": (_maintenances, False),
 }
 
 
-def document(name: str, page: PublicPage, settings: Settings) -> bytes:
-    """Return one of DOCUMENTS for *page*."""
+def document(name: str, page: PublicPage, settings: Settings, *, archive: Sequence[Incident] = ()) -> bytes:
+    """Return one of DOCUMENTS for *page*; *archive*: its incidents, those that are long over too."""
     hold, has_status = DOCUMENTS[name]
-    told = {"page": _page(page, settings)} | hold(page)
+    of = _Told(page, archive, settings)
+    told = {"page": _page(page, settings)} | hold(of)
     if has_status:
         overall = overall_of(page)
-        sentence = translator(page.look.language or settings.default_locale.value).gettext(SENTENCES[overall])
-        told["status"] = {"indicator": _INDICATORS[overall], "description": sentence}
+        sentence = translator(of.locale).gettext(SENTENCES[public_incidents.headline(page, overall)])
+        told["status"] = {"indicator": public_incidents.indicator(page, overall), "description": sentence}
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _page(page: PublicPage, settings: Settings) -> dict[str, Any]:
     changed = [each.since or each.created_at for each in page.monitors]
+    changed += [each.told_at for each in page.incidents]
     return {
         "id": _id("page", page.look.slug),
         "name": page.look.title or settings.public_status_title,
@@ -149,6 +170,43 @@ def _common(name: str, status: str, made: datetime, changed: datetime) -> dict[s
     }
 
 
+def _incident(incident: Incident, told: _Told, known: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """Source: https://metastatuspage.com/api#incidents."""
+    page, words = told.page, Words(told.locale, told.page.at)
+    concerned = [known[each.id] for each in incident.monitors if each.id in known]
+    first_watched = [each.posted_at for each in incident.updates if each.status is IncidentStatus.MONITORING][-1:]
+    return {
+        "id": incident.public_id,
+        "name": words.incident(incident),
+        "status": incident.status.value,
+        "impact": incident.impact.value,
+        "created_at": instant(incident.created_at),
+        "updated_at": instant(incident.told_at),
+        "monitoring_at": instant(first_watched[0]) if first_watched else None,
+        "resolved_at": instant(incident.resolved_at),
+        "started_at": instant(incident.started_at),
+        "shortlink": told.settings.base_url + public_incidents.incident_path(page.look, incident),
+        "page_id": _id("page", page.look.slug),
+        "incident_updates": [_update(each, incident, concerned, words) for each in incident.updates],
+        "components": concerned,
+    }
+
+
+def _update(update: Update, incident: Incident, concerned: Sequence[dict[str, Any]], words: Words) -> dict[str, Any]:
+    posted_at = instant(update.posted_at)
+    return {
+        "id": _id("update", f"{incident.public_id} {update.number}"),
+        "status": update.status.value,
+        "body": words.said(update),
+        "incident_id": incident.public_id,
+        "created_at": posted_at,
+        "updated_at": posted_at,
+        "display_at": posted_at,
+        # What they were at the time is not kept.
+        "affected_components": [{"code": each["id"], "name": each["name"]} for each in concerned],
+    }
+
+
 def _id(kind: str, name: str) -> str:
     """Return twelve characters, as long as theirs; the same for ever for the same name."""
     return hashlib.sha256(f"{kind}\n{name}".encode("utf-8", "replace")).hexdigest()[:12]
@@ -161,10 +219,12 @@ def _declare(name: str) -> None:
 
     @router.api_route(f"/status/{{slug}}/api/v2/{name}.json", methods=["GET", "HEAD"], name=name)
     def of_page(request: Request, slug: str) -> Response:
-        settings = site_of(request).settings
-        return answer_of_page(
-            request, slug, ("v2", name), lambda _, page: document(name, page, settings), media_type=MEDIA_TYPE
-        )
+        settings, kept = site_of(request).settings, board_of(request).incidents
+
+        def make(_: Snapshot, page: PublicPage) -> bytes:
+            return document(name, page, settings, archive=kept.archive_of(page) if name == "incidents" else ())
+
+        return answer_of_page(request, slug, ("v2", name), make, media_type=MEDIA_TYPE)
 
 
 for _name in DOCUMENTS:

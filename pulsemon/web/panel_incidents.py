@@ -1,0 +1,282 @@
+"""The panel's side of incidents: list, new, one with the form for its next update, edit, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon import incidents, monitors
+from pulsemon.core import incidents as rules
+from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
+from pulsemon.errors import FieldProblem, Invalid, NotFound
+from pulsemon.incident_rows import Incident
+from pulsemon.web import incident_fields, panel_pages, panel_several, rendering
+from pulsemon.web.panel_actions import read_fields
+from pulsemon.web.security import SessionRoute
+from pulsemon.web.site import site_of
+
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+PAGE_SIZE = 50
+# A text of 10,000 characters may be 90,000 bytes of a form; and there may be a box for each of many monitors.
+_MAX_BYTES, _MAX_FIELDS = 1_000_000, 20_000
+_STATUSES = [(status.value, words) for status, words in STATUS_WORDS.items()]
+_IMPACTS = [(impact.value, words) for impact, words in IMPACT_WORDS.items()]
+_LARGEST = 2**31 - 1
+
+Lists = Mapping[str, Sequence[str]]
+
+
+async def read_lists(request: Request) -> dict[str, list[str]]:
+    """Return the text fields of a form, each with all its values. Raises HTTPException as `read_fields` does."""
+    fields = await read_fields(request, max_fields=_MAX_FIELDS, max_bytes=_MAX_BYTES)
+    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
+
+
+Form = Annotated[dict[str, list[str]], Depends(read_lists)]
+
+
+@router.get("/incidents")
+def list_incidents(request: Request) -> Response:
+    """Answer with the open incidents and, fifty at a time, those that are over."""
+    database = site_of(request).database
+    before = _before(request)
+    found, following = incidents.list_resolved(database, limit=PAGE_SIZE, before=before)
+    return rendering.page(
+        request,
+        "incidents.html",
+        open_ones=[] if before is not None else incidents.list_open(database),
+        resolved=found,
+        before=before,
+        following=following,
+        done=panel_pages.done_of(request),
+    )
+
+
+def _before(request: Request) -> int | None:
+    asked = request.query_params.get("before", "")
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 11 and int(asked) <= _LARGEST else None
+
+
+@router.get("/incidents/new")
+def new_incident(request: Request) -> Response:
+    """Answer with the form; `?monitor=` names the one that it is about, and since when it is down."""
+    site = site_of(request)
+    (monitor_id,) = panel_several.ids_of([request.query_params.get("monitor", "")]) or [0]
+    try:
+        about = panel_pages.find(site, monitor_id)
+    except NotFound:
+        about = None
+    started_at = incidents.down_since(site.database, monitor_id) if about else None
+    words = rendering.Words(rendering.locale_of(request), site.now())
+    typed = {
+        "title": [words.translate(rules.ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
+        "status": ["investigating"],
+        "impact": ["major" if started_at else "minor"],
+        "scope": ["monitors"],
+        "monitor": [about.slug] if about else [],
+        "started_at": [_local(request, started_at)],
+        "tell": ["yes"],
+    }
+    others = incidents.open_of(site.database, monitor_id) if about else []
+    return _new_page(request, typed, others=others)
+
+
+def _local(request: Request, instant: datetime | None) -> str:
+    """Return an instant as a form's field holds it, in the zone that the form names."""
+    if instant is None:
+        return ""
+    zone = ZoneInfo(site_of(request).settings.availability_timezone)
+    return instant.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@router.post("/incidents")
+def create_incident(request: Request, form: Form) -> Response:
+    """Open an incident, or show how its text will look."""
+    site, now = site_of(request), site_of(request).now()
+    if _is_preview(form):
+        return _new_page(request, form, is_preview=True)
+    try:
+        values = incident_fields.create_from_form(form, timezone=site.settings.availability_timezone, now=now)
+        made = incidents.create(site.database, values, now=now)
+    except Invalid as wrong:
+        return _new_page(request, form, wrong.problems)
+    site.wake()
+    return _to(made.public_id, "incident-opened")
+
+
+def _new_page(
+    request: Request,
+    form: Lists,
+    problems: Sequence[FieldProblem] = (),
+    *,
+    is_preview: bool = False,
+    others: Sequence[Incident] = (),
+) -> Response:
+    values = _form_values(request, form, problems, is_preview=is_preview) | _boxes(request, form)
+    return rendering.page(request, "incident_new.html", status_code=422 if problems else 200, others=others, **values)
+
+
+@router.get("/incidents/{public_id}")
+def one_incident(request: Request, public_id: str) -> Response:
+    """Answer with an incident, what was said of it, and the form for what is to be said next."""
+    incident = incidents.get(site_of(request).database, public_id)
+    return _one_page(request, incident, _update_typed(incident))
+
+
+def _update_typed(incident: Incident) -> Lists:
+    status = incident.status if incident.is_open else IncidentStatus.RESOLVED
+    return {"status": [status.value], "impact": [incident.impact.value], "tell": ["yes"]}
+
+
+@router.post("/incidents/{public_id}")
+def post_update(request: Request, public_id: str, form: Form) -> Response:
+    """Post an update, or show how its text will look."""
+    site = site_of(request)
+    incident = incidents.get(site.database, public_id)
+    if _is_preview(form):
+        return _one_page(request, incident, form, is_preview=True)
+    try:
+        incidents.post(site.database, public_id, incident_fields.update_from_form(form), now=site.now())
+    except Invalid as wrong:
+        return _one_page(request, incident, form, wrong.problems)
+    site.wake()
+    return _to(public_id, "update-posted")
+
+
+def _one_page(
+    request: Request,
+    incident: Incident,
+    form: Lists,
+    problems: Sequence[FieldProblem] = (),
+    *,
+    is_preview: bool = False,
+) -> Response:
+    values = _form_values(request, form, problems, is_preview=is_preview, incident=incident)
+    return rendering.page(
+        request, "incident.html", status_code=422 if problems else 200, done=panel_pages.done_of(request), **values
+    )
+
+
+@router.get("/incidents/{public_id}/edit")
+def edit_form(request: Request, public_id: str) -> Response:
+    """Answer with the form of title, impact and monitors."""
+    incident = incidents.get(site_of(request).database, public_id)
+    typed = {
+        "title": [incident.title or ""],
+        "impact": [incident.impact.value],
+        "scope": ["general" if incident.is_general else "monitors"],
+        "monitor": [each.slug for each in incident.monitors],
+    }
+    return _edit_page(request, incident, typed)
+
+
+@router.post("/incidents/{public_id}/edit")
+def edit(request: Request, public_id: str, form: Form) -> Response:
+    """Change title, impact and monitors."""
+    site = site_of(request)
+    incident = incidents.get(site.database, public_id)
+    try:
+        incidents.edit(site.database, public_id, incident_fields.patch_from_form(form), now=site.now())
+    except Invalid as wrong:
+        return _edit_page(request, incident, form, wrong.problems)
+    site.wake()
+    return _to(public_id, "saved")
+
+
+def _edit_page(request: Request, incident: Incident, form: Lists, problems: Sequence[FieldProblem] = ()) -> Response:
+    values = _form_values(request, form, problems, incident=incident) | _boxes(request, form)
+    return rendering.page(request, "incident_edit.html", status_code=422 if problems else 200, **values)
+
+
+@router.get("/incidents/{public_id}/updates/{number:id}")
+def update_form(request: Request, public_id: str, number: int) -> Response:
+    """Answer with the text of an update, to be corrected."""
+    incident = incidents.get(site_of(request).database, public_id)
+    words = rendering.Words(rendering.locale_of(request), site_of(request).now())
+    return _update_page(request, incident, number, lambda said: {"body": [words.said(said)]})
+
+
+@router.post("/incidents/{public_id}/updates/{number:id}")
+def edit_update(request: Request, public_id: str, number: int, form: Form) -> Response:
+    """Change the text of an update."""
+    site = site_of(request)
+    incident = incidents.get(site.database, public_id)
+    try:
+        body = incident_fields.text_from_form(form)
+    except Invalid as wrong:
+        return _update_page(request, incident, number, lambda _: form, wrong.problems)
+    incidents.edit_update(site.database, public_id, number, body, now=site.now())
+    site.wake()
+    return _to(public_id, "saved")
+
+
+def _update_page(
+    request: Request,
+    incident: Incident,
+    number: int,
+    fill: Callable[[Any], Lists],
+    problems: Sequence[FieldProblem] = (),
+) -> Response:
+    said = next((each for each in incident.updates if each.number == number), None)
+    if said is None:
+        raise NotFound("This incident has no such update.")
+    values = _form_values(request, fill(said), problems, incident=incident) | {"update": said}
+    return rendering.page(request, "incident_update.html", status_code=422 if problems else 200, **values)
+
+
+@router.get("/incidents/{public_id}/delete")
+def confirm_deletion(request: Request, public_id: str) -> Response:
+    """Say what is lost."""
+    incident = incidents.get(site_of(request).database, public_id)
+    return rendering.page(request, "incident_delete.html", incident=incident)
+
+
+@router.post("/incidents/{public_id}/delete")
+def delete_incident(request: Request, public_id: str) -> Response:
+    """Delete the incident."""
+    site = site_of(request)
+    incidents.remove(site.database, public_id, now=site.now())
+    site.wake()
+    return RedirectResponse("/incidents?done=incident-deleted", status_code=303)
+
+
+def _is_preview(form: Lists) -> bool:
+    return bool(form.get("preview"))
+
+
+def _form_values(
+    request: Request,
+    form: Lists,
+    problems: Sequence[FieldProblem],
+    *,
+    is_preview: bool = False,
+    incident: Incident | None = None,
+) -> dict[str, Any]:
+    """Return what the forms of incidents have in common."""
+    site = site_of(request)
+    typed = {name: values[0] if values else "" for name, values in form.items()}
+    return panel_pages.form_values(request, typed, problems) | {
+        "incident": incident,
+        "statuses": _STATUSES,
+        "impacts": _IMPACTS,
+        "preview": typed.get("body", "").strip() if is_preview else "",
+        "timezone": site.settings.availability_timezone,
+    }
+
+
+def _boxes(request: Request, form: Lists) -> dict[str, Any]:
+    """Return what the choice of monitors shows."""
+    known, _ = monitors.list_all(site_of(request).database)
+    known.sort(key=lambda each: (each.placement.position or 0, each.id))
+    return {"known": known, "chosen": frozenset(form.get("monitor", ()))}
+
+
+def _to(public_id: str, done: str) -> Response:
+    return RedirectResponse(f"/incidents/{public_id}?done={done}", status_code=303)

@@ -1,0 +1,181 @@
+"""Incidents as public pages tell them: what is read and kept, what they do to the sentence on top, their addresses.
+
+Open ones and those of the last days come with the snapshot; older ones are read when somebody asks for them and
+anything changed since.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any, TypeVar
+
+from starlette.convertors import Convertor, register_url_convertor
+
+from pulsemon import status_page
+from pulsemon.core import schedule
+from pulsemon.core.incidents import Impact, worst
+from pulsemon.core.texts import N_
+from pulsemon.db import Database
+from pulsemon.incident_rows import Incident
+from pulsemon.status_page import MAIN, Look, PublicPage
+
+# What Statuspage's format and a feed tell, and what stands on one page of the history.
+ARCHIVE_COUNT = 50
+HISTORY_COUNT = 20
+# Nobody leafs further back; an offset is work for the database.
+MAX_PART = 500
+# On the page itself. A budget of characters for all, so that the page stays small whatever was written.
+MAX_IN_FULL = 5
+MAX_UPDATES_SHOWN = 3
+MAX_PAST = 10
+MAX_EXCERPT = 800
+_MAX_HELD = 1_000
+T = TypeVar("T")
+
+SENTENCES = {
+    "incident-minor": N_("A minor incident is under way."),
+    "incident-major": N_("A major incident is under way."),
+    "incident-critical": N_("A critical incident is under way."),
+}
+# By what `status.overall_of` says of the monitors. Source: the format of Atlassian Statuspage.
+INDICATORS = {
+    "empty": "none",
+    "down": "major",
+    "all-down": "critical",
+    "blind": "minor",
+    "late": "none",
+    "waiting": "maintenance",
+    "up": "none",
+}
+_GRAVITY = {"none": 0, "maintenance": 0, "minor": 1, "major": 2, "critical": 3}
+
+
+class _PublicIdConvertor(Convertor[str]):
+    """What stands for an incident in an address; no word of ours looks like it."""
+
+    regex = "[0-9a-f]{16}"
+
+    def convert(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+
+register_url_convertor("incident", _PublicIdConvertor())
+
+
+def indicator(page: PublicPage, overall: str) -> str:
+    """Return the worse of what the monitors say and the impact of the incidents that are open."""
+    of_monitors, impact = INDICATORS[overall], _impact(page)
+    return impact.value if _GRAVITY[impact.value] > _GRAVITY[of_monitors] else of_monitors
+
+
+def headline(page: PublicPage | None, overall: str) -> str:
+    """Return the key of the sentence on top: that of the monitors, unless an incident is worse and none is down."""
+    if page is None or overall in ("down", "all-down"):
+        return overall
+    impact = _impact(page)
+    return f"incident-{impact.value}" if _GRAVITY[impact.value] > _GRAVITY[INDICATORS[overall]] else overall
+
+
+def _impact(page: PublicPage) -> Impact:
+    return worst(each.impact for each in page.open_incidents)
+
+
+def history_path(look: Look) -> str:
+    """Return where a page's incidents stand."""
+    return "/status/history" if look.slug == MAIN else f"/status/{look.slug}/history"
+
+
+def incident_path(look: Look, incident: Incident) -> str:
+    """Return the permanent address of one of them."""
+    return f"{history_path(look)}/{incident.public_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The beginning of a text, Markdown still; `is_cut`: there is more."""
+
+    text: str
+    is_cut: bool
+
+
+def excerpt(text: str) -> Excerpt:
+    """Return as much of *text* as a page of many things has room for, cut between two words."""
+    if len(text) <= MAX_EXCERPT:
+        return Excerpt(text, False)
+    cut = re.sub(r"\s+\S*$", "", text[:MAX_EXCERPT])
+    return Excerpt(cut, True)
+
+
+def by_month(incidents: Sequence[Incident], timezone: str) -> list[tuple[date, list[Incident]]]:
+    """Return incidents, which come in their order, by the month in which they began in a zone."""
+
+    def month_of(incident: Incident) -> date:
+        local = schedule.on_the_wall(incident.started_at, timezone)
+        return date(local.year, local.month, 1)
+
+    return [(month, list(found)) for month, found in groupby(incidents, month_of)]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One page of a history. `number` begins with 1; `has_more`: older ones follow."""
+
+    number: int
+    incidents: tuple[Incident, ...]
+    has_more: bool
+
+
+class IncidentKeeper:
+    """Keeps what was read for each page until an incident or the page's monitors change. Any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._held: dict[tuple[str, Any], tuple[Any, Any]] = {}
+
+    def archive_of(self, page: PublicPage) -> tuple[Incident, ...]:
+        """Return the newest incidents that a page shows, however old. Raises Unavailable."""
+        return self._kept(
+            page, "archive", lambda: status_page.read_incidents(self._database, page, limit=ARCHIVE_COUNT)
+        )
+
+    def part_of(self, page: PublicPage, number: int) -> Part:
+        """Return one page of the history. Raises Unavailable."""
+
+        def read() -> Part:
+            offset = (number - 1) * HISTORY_COUNT
+            found = status_page.read_incidents(self._database, page, limit=HISTORY_COUNT + 1, offset=offset)
+            return Part(number, found[:HISTORY_COUNT], len(found) > HISTORY_COUNT)
+
+        return self._kept(page, number, read)
+
+    def one_of(self, page: PublicPage, public_id: str) -> Incident:
+        """Return one incident of a page. Raises NotFound, and Unavailable."""
+        for each in page.incidents:
+            if each.public_id == public_id:
+                return each
+        return self._kept(page, ("one", public_id), lambda: status_page.read_incident(self._database, page, public_id))
+
+    def _kept(self, page: PublicPage, what: Any, read: Callable[[], T]) -> T:
+        mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))
+        with self._lock:
+            held = self._held.get((page.look.slug, what))
+        if held is not None and held[0] == mark:
+            found: T = held[1]
+            return found
+        made = read()
+        with self._lock:
+            if len(self._held) >= _MAX_HELD:
+                self._held.clear()
+            self._held[page.look.slug, what] = (mark, made)
+        return made
