@@ -80,7 +80,7 @@ def make_fastapi(site: Site) -> FastAPI:
         api_incidents.router,
         health.router,
         docs_page.router,
-        # Before the pages: /status/subscribe, /status/history and /status/feed.atom would be taken for pages of these names.
+        # Before the pages: /status/subscribe, /status/history ... would be taken for pages of these names.
         subscribing.router,
         subscribing.link_router,
         feed.router,
