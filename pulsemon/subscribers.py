@@ -74,8 +74,8 @@ class Subscription:
     is_confirmed: bool
 
 
-def list_of(database: Database, slug: str) -> list[SubscriberView]:
-    """Return a page's subscribers, oldest first. Raises NotFound."""
+def list_of(database: Database, slug: str, *, containing: str = "", limit: int | None = None) -> list[SubscriberView]:
+    """Return a page's subscribers whose address holds *containing*, oldest first. Raises NotFound."""
     newest = (
         select(func.max(Delivery.id))
         .where(Delivery.subscriber_id == Subscriber.id)
@@ -85,7 +85,9 @@ def list_of(database: Database, slug: str) -> list[SubscriberView]:
     query = (
         select(Subscriber.__table__, Delivery.state.label("outcome"), Delivery.reason)
         .outerjoin(Delivery, Delivery.id == newest)
+        .where(Subscriber.address.icontains(containing, autoescape=True))
         .order_by(Subscriber.id)
+        .limit(limit)
     )
     with database.read() as connection:
         page_id = _page_id(connection, slug)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from pulsemon.cli import app
 from pulsemon.settings import Settings
+from tests.notify.smtp_sink import MailSink
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +74,50 @@ def test_a_number_is_shown_as_a_number_and_a_choice_as_true_or_false(monkeypatch
     assert "WORKER_INTERVAL_SEC=1\n" in printed
     assert "PING_BODY_LIMIT=0\n" in printed
     assert "ALLOW_UNSAFE_DATABASE=true\n" in printed
+
+
+def mailed(monkeypatch: pytest.MonkeyPatch, address: str, **environment: str) -> tuple[int, str]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(app, ["test-mail", address])
+    return result.exit_code, f"{result.output}{result.exception or ''}"
+
+
+def a_mail_server(sink: MailSink, **changes: str) -> dict[str, str]:
+    values = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(sink.port), "SMTP_SECURITY": "none"}
+    return values | {"MAIL_FROM": "status@example.org", "BASE_URL": "https://status.example.org"} | changes
+
+
+def test_a_test_mail_says_what_the_mail_server_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with MailSink() as sink:
+        assert mailed(monkeypatch, "Ana@example.org", **a_mail_server(sink)) == (
+            0,
+            "The mail server took it. Whether it arrives, ana@example.org will see.\n",
+        )
+        (mail,) = sink.wait_for(1)
+    assert mail.message["Subject"] == "[Status — PulseMon] Test message"
+    assert "List-Unsubscribe" not in mail.message
+
+    with MailSink({"RCPT": ["550 5.1.1 no such user"]}) as sink:
+        code, said = mailed(monkeypatch, "ana@example.org", **a_mail_server(sink))
+    assert (code, "the mail was not taken: 5.1.1 no such user (550)" in said) == (1, True)
+    with MailSink(logins={"me": "another"}) as sink:
+        login = {"SMTP_USERNAME": "me", "SMTP_PASSWORD": "hunter2"}
+        code, said = mailed(monkeypatch, "ana@example.org", **a_mail_server(sink, **login))
+    assert (code, "refused the login" in said, "hunter2" in said) == (1, True, False)
+
+
+def test_a_test_mail_needs_an_address_and_a_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "SMTP_HOST is not set" in mailed(monkeypatch, "ana@example.org")[1]
+    with MailSink() as sink:
+        assert "no e-mail address" in mailed(monkeypatch, "ana", **a_mail_server(sink))[1]
+
+
+def test_whether_mail_is_set_up_is_said_and_its_password_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "SMTP_HOST is not set: no mail is sent" in checked(monkeypatch)
+    login = {"SMTP_USERNAME": "me", "SMTP_PASSWORD": "hunter2"}
+    with MailSink() as sink:
+        printed = checked(monkeypatch, **a_mail_server(sink, **login))
+    assert "SMTP_PASSWORD=(set)\n" in printed
+    assert "hunter2" not in printed
+    assert "SMTP_HOST is not set" not in printed

@@ -21,6 +21,7 @@ from pulsemon.db import Database
 from pulsemon.db.notice_tables import Subscriber
 from pulsemon.dispatcher import LANE_WIDTH
 from pulsemon.locale import LOCALES
+from pulsemon.web import panel_subscribers
 from tests.arrange import make
 from tests.conftest import ADMIN_TOKEN, Server, at, wait_until
 from tests.notify.sink import Sink, status
@@ -463,6 +464,23 @@ def test_the_owner_adds_tests_and_removes_in_the_panel(one: TestClient, sink: Ma
     for missing in ("0", "99999", "9999999999999999999"):
         assert one.get(f"{path}/{missing}/remove").status_code == 404
     assert one.get("/pages/nowhere/subscribers").status_code == 404
+
+
+def test_the_panel_shows_the_first_of_many_and_finds_the_others(
+    one: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel_subscribers, "MAX_SHOWN", 2)
+    one.headers.update(PAGE | {"accept-language": "en"})
+    log_in(one)
+    for number in range(4):
+        subscribers.add_webhook(database_of(one), "status", f"http://h{number}/%_x", secret=None, locale="en", now=NOW)
+    path = "/pages/status/subscribers"
+
+    assert "These are the first 2." in text_of(one.get(path))
+    for wanted, found in (("H3", True), ("%_", True), ("h9", False), ("%25h3", False), ("\0", True)):
+        said = text_of(one.get(path, params={"q": wanted}))
+        assert ("Remove" in said) == found, wanted
+    assert "Nobody is found." in text_of(one.get(path, params={"q": "h9"}))
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -20,6 +20,9 @@ from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
+# Of several thousand, nobody reads more; a search finds the one that is wanted.
+MAX_SHOWN = 200
+
 
 @router.get("/pages/{slug}/subscribers")
 def list_subscribers(request: Request, slug: str) -> Response:
@@ -87,13 +90,17 @@ def _list_page(
     site = site_of(request)
     view = pages.get(site.database, slug)
     values = panel_pages.form_values(request, dict(typed or {}), problems)
+    wanted = "".join(each for each in request.query_params.get("q", "").strip()[:200] if each.isprintable())
+    found = subscribers.list_of(site.database, slug, containing=wanted, limit=MAX_SHOWN + 1)
     return rendering.page(
         request,
         "subscribers.html",
         status_code=422 if problems else 200,
         view=view,
         path=path_of(view),
-        subscribers=subscribers.list_of(site.database, slug),
+        subscribers=found[:MAX_SHOWN],
+        is_more=len(found) > MAX_SHOWN,
+        q=wanted,
         has_mail=site.settings.mail_server is not None,
         default_locale=view.language or site.settings.default_locale.value,
         secret=secret,
