@@ -78,6 +78,7 @@ EXAMPLE_MONITOR = {
     "public": True,
     "next_expected_at": "2026-03-03T03:00:12.480Z",
     "open_runs": [],
+    "under_maintenance": False,
 }
 EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
     "status": "UNKNOWN",
@@ -145,6 +146,7 @@ class MonitorAnswer(BaseModel):
     public: bool = Field(description="Whether it may stand on public pages.")
     next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
     open_runs: list[OpenRunAnswer]
+    under_maintenance: bool = Field(description="There is maintenance at the moment; nothing is told before its end.")
 
 
 class HistoryAnswer(BaseModel):
