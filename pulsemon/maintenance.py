@@ -234,9 +234,10 @@ def _move_end(connection: Connection, plan: Stored, window: WindowView, ends_at:
     if ends_at == window.ends_at:
         return
     connection.execute(update(MaintenanceWindow).where(MaintenanceWindow.id == window.id).values(ends_at=ends_at))
+    values: dict[str, Any] = {"updated_at": now}
     if plan.plan.repeats is Repeats.ONCE:
-        seconds = max(1, int((ends_at - window.starts_at).total_seconds()))
-        connection.execute(update(Maintenance).where(Maintenance.id == plan.id).values(length_seconds=seconds))
+        values["length_seconds"] = max(1, int((ends_at - window.starts_at).total_seconds()))
+    connection.execute(update(Maintenance).where(Maintenance.id == plan.id).values(values))
     row = connection.execute(maintenance_views.select_windows().where(MaintenanceWindow.id == window.id)).one()
     if ends_at < now:
         ids = maintenance_plans.monitors_of_window(connection, window.id)

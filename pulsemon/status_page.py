@@ -6,7 +6,7 @@ A private monitor is left out where the rows are read; nothing behind this modul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,11 @@ from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown, shown
 from pulsemon.core.status import Status
+from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements, states
 from pulsemon.db.page_tables import PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
+from pulsemon.public_windows import PublicWindow, read_windows
 
 # The page at `/status`, which is there without a row too.
 MAIN = "status"
@@ -80,11 +82,15 @@ MAIN_LOOK = Look()
 
 @dataclass(frozen=True, slots=True)
 class PublicPage:
-    """One page, true at `at`; its monitors in the order of the page."""
+    """One page, true at `at`; its monitors in the order of the page.
+
+    `windows`: the maintenance that concerns them, or everything; it names no other monitors.
+    """
 
     look: Look
     monitors: tuple[PublicMonitor, ...]
     at: datetime
+    windows: tuple[PublicWindow, ...] = ()
 
     def count(self, *kinds: Shown) -> int:
         """Return how many monitors are shown in one of *kinds*."""
@@ -103,16 +109,24 @@ class Public:
     monitors: tuple[PublicMonitor, ...]
     looks: Mapping[str, Look]
     at: datetime
+    windows: tuple[PublicWindow, ...] = ()
 
     def page(self, slug: str) -> PublicPage | None:
         """Return one page, or None where there is none."""
         look = self.looks.get(slug)
         if look is None:
             return None
-        if look.members is None:
-            return PublicPage(look, self.monitors, self.at)
         by_id = {each.id: each for each in self.monitors}
-        return PublicPage(look, tuple(by_id[each] for each in look.members if each in by_id), self.at)
+        members = by_id if look.members is None else look.members
+        shown_here = tuple(by_id[each] for each in members if each in by_id)
+        return PublicPage(look, shown_here, self.at, self._windows_of({each.id for each in shown_here}))
+
+    def _windows_of(self, monitor_ids: set[int]) -> tuple[PublicWindow, ...]:
+        narrowed = (
+            replace(each, monitor_ids=tuple(one for one in each.monitor_ids if one in monitor_ids))
+            for each in self.windows
+        )
+        return tuple(each for each in narrowed if each.is_general or each.monitor_ids)
 
     def open_monitors(self) -> tuple[PublicMonitor, ...]:
         """Return the monitors that some page shows to everybody, without a password."""
@@ -139,17 +153,24 @@ def read_public(database: Database, *, now: datetime) -> Public:
             .where(placements.IS_PUBLIC)
             .order_by(placements.POSITION, Monitor.id)
         )
-        lines = tuple(_line(states.watched(row), row, now) for row in rows)
-        return Public(lines, _looks(connection), now)
+        watched = [(states.watched(row), row) for row in rows]
+        windows = read_windows(connection, now=now)
+        running = [each for each in windows if each.is_running(now)]
+        lines = tuple(_line(monitor, row, _spans(monitor.id, running), now) for monitor, row in watched)
+        return Public(lines, _looks(connection), now, windows)
 
 
-def _line(monitor: states.Watched, row: Any, now: datetime) -> PublicMonitor:
+def _spans(monitor_id: int, windows: Sequence[PublicWindow]) -> list[Span]:
+    return [Span(each.starts_at, each.ends_at) for each in windows if each.is_general or monitor_id in each.monitor_ids]
+
+
+def _line(monitor: states.Watched, row: Any, maintenance: Sequence[Span], now: datetime) -> PublicMonitor:
     return PublicMonitor(
         id=monitor.id,
         name=monitor.name,
         slug=monitor.slug,
         status=monitor.state.status.value,
-        shown=shown(monitor.state, monitor.timing, now=now),
+        shown=shown(monitor.state, monitor.timing, now=now, maintenance=maintenance),
         last_ping=monitor.state.last_ping,
         interval_seconds=int(monitor.timing.interval.total_seconds()),
         calendar=monitor.timing.calendar,

@@ -71,7 +71,7 @@ def test_a_failure_that_lasts_is_told_once_as_soon_as_maintenance_ends(database:
     row = deliveries(database)[0]
     assert (row.next_attempt_at, row.retry_since, row.created_at) == (at("11:00"), at("11:00"), at("10:02"))
     assert [
-        each.message.fields["status"] for each in dispatcher.lease_due(database, now=at("11:00"), in_flight={})
+        each.message.payload["status"] for each in dispatcher.lease_due(database, now=at("11:00"), in_flight={})
     ] == ["DOWN"]
     assert tick(database, "11:01").message_count == 0
 
@@ -97,7 +97,7 @@ def test_a_recovery_from_what_was_told_before_is_told_at_the_end(database: Datab
     ping(database, monitor, "10:10")
     assert told(database)[1:] == [("UP", "held", None)]
     (leased,) = dispatcher.lease_due(database, now=at("10:10"), in_flight={})
-    assert leased.message.fields["status"] == "DOWN"
+    assert leased.message.payload["status"] == "DOWN"
     ping(database, monitor, "11:01")
 
     tick(database, "11:02")

@@ -29,6 +29,7 @@ _TAGS = [
     {"name": "History", "description": "When a monitor went up and down, and why."},
     {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
     {"name": "Health", "description": "Whether PulseMon itself does its work."},
+    {"name": "Maintenance", "description": "When nothing is told, because somebody works on what is watched."},
     {"name": "Pages", "description": "For people, and what their owner sets of them."},
 ]
 

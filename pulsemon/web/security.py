@@ -1,8 +1,8 @@
 """Who may reach which route, and the headers that every answer carries.
 
 Every route is of one of the classes below, and `web.app` refuses to start with another: a route without a declared
-access rule cannot exist. Paths below `/api/monitors`, `/api/history`, `/api/keys` and `/api/pages` are closed as a
-whole, so that not even a 404 answers without the token.
+access rule cannot exist. Paths below `/api/monitors`, `/api/history`, `/api/keys`, `/api/pages` and
+`/api/maintenance` are closed as a whole, so that not even a 404 answers without the token.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pulsemon.web.throttle import Verdict
 _log = log.get(__name__)
 
 SESSION_COOKIE = "pulsemon_session"
-ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys", "/api/pages")
+ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys", "/api/pages", "/api/maintenance")
 # Where other origins have no business with unsafe methods; the API asks for a header that no form can send.
 _NO_ORIGIN_CHECK = ("/api/", "/h/")
 # As long as tokens are, and longer than most of what else stands in a path.

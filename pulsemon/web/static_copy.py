@@ -16,7 +16,7 @@ from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, PublicPage
-from pulsemon.web import badges, feed, rendering, statuspage_v2
+from pulsemon.web import badges, calendar_feed, feed, rendering, statuspage_v2
 from pulsemon.web.feed import page_path
 from pulsemon.web.live import Live
 from pulsemon.web.status import Board, Snapshot, as_copy
@@ -67,6 +67,7 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
     folder = page_path(look).removeprefix("/")
     files = {
         f"{folder}/index.html": as_copy(source, snapshot, page, locale),
+        f"{folder}/maintenance.ics": calendar_feed.document(page, settings),
         f"{folder}/feed.atom": feed.document(page, board.changes.changes_of(page), settings, locale),
     }
     files |= _badge(f"{folder}/badge", badges.of_page(snapshot, page, settings, _AS_IT_IS))

@@ -1,7 +1,7 @@
 """Public pages in the format of Atlassian Statuspage, version 2, for programs that read that.
 
 A monitor is a component, a group of monitors a component with `group` true. Ids are made of slugs and names, and tell
-no number of ours. Incidents and maintenances are empty lists: nobody writes them yet, and an outage by itself is none.
+no number of ours. Incidents are empty lists: nobody writes them yet, and an outage by itself is none.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from starlette.responses import Response
 
 from pulsemon.core.shown import Shown
 from pulsemon.locale import translator
+from pulsemon.public_windows import PublicWindow
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, PublicMonitor, PublicPage
+from pulsemon.web import v2_maintenance
 from pulsemon.web.api import instant
 from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
@@ -37,6 +39,7 @@ _STATUSES = {
     Shown.BLIND: "degraded_performance",
     Shown.PAUSED: "under_maintenance",
     Shown.WAITING: "under_maintenance",
+    Shown.MAINTENANCE: "under_maintenance",
 }
 # Of a group: the first that one of its monitors has. A part of it that is down makes it partial.
 _WORST_FIRST = ("major_outage", "degraded_performance", "operational", "under_maintenance")
@@ -45,6 +48,7 @@ _INDICATORS = {
     "down": "major",
     "all-down": "critical",
     "blind": "minor",
+    "maintenance": "maintenance",
     "late": "none",
     "waiting": "maintenance",
     "up": "none",
@@ -56,8 +60,30 @@ def _incidents(_page: PublicPage) -> dict[str, Any]:
     return {"incidents": []}
 
 
-def _maintenances(_page: PublicPage) -> dict[str, Any]:
-    return {"scheduled_maintenances": []}
+def _maintenances(page: PublicPage) -> dict[str, Any]:
+    return _told(page, page.windows[::-1])
+
+
+def _upcoming(page: PublicPage) -> dict[str, Any]:
+    return _told(page, [each for each in page.windows if each.starts_at > page.at])
+
+
+def _active(page: PublicPage) -> dict[str, Any]:
+    return _told(page, [each for each in page.windows if each.is_running(page.at)])
+
+
+def _current(page: PublicPage) -> dict[str, Any]:
+    return _told(page, [each for each in page.windows if each.ends_at > page.at])
+
+
+def _told(page: PublicPage, windows: Sequence[PublicWindow]) -> dict[str, Any]:
+    known = {each["id"]: each for each in components(page)}
+    ids = {each.id: _id("monitor", each.slug) for each in page.monitors}
+    told = []
+    for window in windows:
+        concerned = [ids[each] for each in (ids if window.is_general else window.monitor_ids)]
+        told.append(v2_maintenance.tell(window, page, [known[each] for each in concerned], _id("page", page.look.slug)))
+    return {"scheduled_maintenances": told}
 
 
 def _components(page: PublicPage) -> dict[str, Any]:
@@ -69,7 +95,7 @@ def _nothing(_page: PublicPage) -> dict[str, Any]:
 
 
 def _summary(page: PublicPage) -> dict[str, Any]:
-    return _components(page) | _incidents(page) | _maintenances(page)
+    return _components(page) | _incidents(page) | _current(page)
 
 
 # Each document by its name: what it holds beside the page, and whether it holds the status of the whole.
@@ -80,8 +106,8 @@ DOCUMENTS: dict[str, tuple[Callable[[PublicPage], dict[str, Any]], bool]] = {
     "incidents": (_incidents, False),
     "incidents/unresolved": (_incidents, False),
     "scheduled-maintenances": (_maintenances, False),
-    "scheduled-maintenances/upcoming": (_maintenances, False),
-    "scheduled-maintenances/active": (_maintenances, False),
+    "scheduled-maintenances/upcoming": (_upcoming, False),
+    "scheduled-maintenances/active": (_active, False),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -39,6 +40,14 @@ def refusal(plan: Plan, *, now: datetime = NOW) -> tuple[str, str]:
     with pytest.raises(PlanError) as refused:
         maintenance.check(plan, now=now)
     return refused.value.field, refused.value.code
+
+
+def is_allowed(plan: Plan, *, now: datetime) -> bool:
+    try:
+        maintenance.check(plan, now=now)
+    except PlanError:
+        return False
+    return True
 
 
 class TestWindows:
@@ -93,19 +102,17 @@ class TestWindows:
         for window in found:
             assert window.end - window.start == minutes * MINUTE
             assert calendar.next_after(window.start - timedelta(microseconds=1)) == window.start
-        assert all(one.end <= other.start for one, other in zip(found, found[1:], strict=False))
+        assert all(one.end <= other.start for one, other in pairwise(found))
         assert all(begun <= window.start <= begun + HORIZON for window in found)
 
     @given(st.sampled_from(ZONES), st.integers(1, 24 * 60), st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)))
     def test_what_is_allowed_leaves_out_no_firing(self, timezone: str, minutes: int, since: datetime) -> None:
         begun = since.replace(tzinfo=UTC)
         plan = by("15 0,2,3,12 * * *", minutes * MINUTE, timezone, starts_at=begun)
-        try:
-            maintenance.check(plan, now=begun)
-        except PlanError as refused:
-            assert refused.code == "overlapping"
-            assert minutes > 15
-        else:
+        allowed = is_allowed(plan, now=begun)
+
+        assert allowed or minutes > 15  # 02:15, where the clock skips it, is 03:00, and then comes 03:15
+        if allowed:
             firings = schedule.parse(plan.schedule or "", timezone).upcoming(begun - timedelta(microseconds=1), 300)
             assert starts(plan, since=begun, count=300) == firings
 
