@@ -154,10 +154,10 @@ def _coming(connection: Connection, before: Stored, after: Stored, now: datetime
 
 
 def _drop(connection: Connection, plan: Stored, rows: Sequence[Any], now: datetime) -> None:
-    """Take coming windows away, and tell of those that were announced."""
-    for row in rows:
-        if row.announced_at is not None and row.closed_at is None:
-            maintenance_plans.tell(connection, plan, Event.CANCELLED, row, at=now, now=now)
+    """Take coming windows away, and tell of the next of those that were announced."""
+    announced = [row for row in rows if row.announced_at is not None and row.closed_at is None]
+    for row in announced[:1]:
+        maintenance_plans.tell(connection, plan, Event.CANCELLED, row, at=now, now=now)
     connection.execute(delete(MaintenanceWindow).where(MaintenanceWindow.id.in_([row.id for row in rows])))
 
 
@@ -178,15 +178,17 @@ def _tell_of_changes(
     *,
     has_other_monitors: bool,
 ) -> None:
-    """Of other times of each window, of other words once."""
+    """Of other times or other words: once, of the next of the windows that were announced."""
     has_other_words = (before.title, before.description) != (after.title, after.description)
-    for row, span in pairs:
-        if row.announced_at is None:
-            continue
-        if has_other_words or has_other_monitors or (row.starts_at, row.ends_at) != (span.start, span.end):
-            window = connection.execute(maintenance_views.select_windows().where(MaintenanceWindow.id == row.id)).one()
-            maintenance_plans.tell(connection, after, Event.CHANGED, window, at=now, now=now)
-            has_other_words = has_other_monitors = False
+    changed = [
+        row.id
+        for row, span in pairs
+        if row.announced_at is not None
+        and (has_other_words or has_other_monitors or (row.starts_at, row.ends_at) != (span.start, span.end))
+    ]
+    if changed:
+        window = connection.execute(maintenance_views.select_windows().where(MaintenanceWindow.id == changed[0])).one()
+        maintenance_plans.tell(connection, after, Event.CHANGED, window, at=now, now=now)
 
 
 def end_now(database: Database, public_id: str, *, now: datetime) -> MaintenanceView:

@@ -83,22 +83,22 @@ def _notice(connection: Connection, plan_id: int, now: datetime) -> tuple[int, i
     if row is None:
         return 0, 0
     plan = maintenance_plans.stored(row)
-    steps = messages = 0
-    has_ended = False
+    steps: list[Step] = []
+    messages = 0
     for window in connection.execute(_open_windows([plan_id])).all():
         step = due_step(maintenance_plans.progress_of(plan, window), now=now)
         if step is not None:
-            steps += 1
-            has_ended |= step is Step.CLOSE
-            messages += _take(connection, plan, window, step, now)
-    if has_ended and plan.removed_at is None:
+            # Of a daily plan a week is announced at once when it is made: subscribers are told of the next one.
+            messages += _take(connection, plan, window, step, now, is_told=step not in steps)
+            steps.append(step)
+    if Step.CLOSE in steps and plan.removed_at is None:
         _top_up_one(connection, plan, now)
     if steps:
         mark_changed(connection)
-    return steps, messages
+    return len(steps), messages
 
 
-def _take(connection: Connection, plan: Stored, window: Any, step: Step, now: datetime) -> int:
+def _take(connection: Connection, plan: Stored, window: Any, step: Step, now: datetime, *, is_told: bool) -> int:
     marks: dict[str, datetime] = {}
     if step is Step.CLOSE:
         marks["closed_at"] = now
@@ -107,8 +107,8 @@ def _take(connection: Connection, plan: Stored, window: Any, step: Step, now: da
         if step is Step.OPEN:
             marks["opened_at"] = now
     connection.execute(update(MaintenanceWindow).where(MaintenanceWindow.id == window.id).values(marks))
-    if step is Step.CLOSE and window.opened_at is None:
-        return 0  # it came and went while nobody was there
+    if not is_told or (step is Step.CLOSE and window.opened_at is None):  # the latter came and went unseen
+        return 0
     at = {Step.ANNOUNCE: now, Step.OPEN: window.starts_at, Step.CLOSE: window.ends_at}[step]
     return maintenance_plans.tell(connection, plan, _EVENTS[step], window, at=at, now=now)
 

@@ -24,8 +24,8 @@ MAX_PAST = 50
 class PublicWindow:
     """One time of maintenance, [`starts_at`, `ends_at`).
 
-    `id` stays the same for ever, and tells no number of ours; `plan_id` is that of its plan. `monitor_ids`: those that may be named; `is_general`: it
-    concerns everything.
+    `id` stays the same for ever, and tells no number of ours; `plan_id` is that of its plan. `monitor_ids`: those that
+    may be named; `is_general`: it concerns everything.
     """
 
     id: str

@@ -81,6 +81,10 @@ class View:
         """Return when the maintenance ends that it is under at *now*; None: it is under none."""
         return max((span.end for span in self.windows if shown.covers((span,), now)), default=None)
 
+    def next_maintenance(self, *, now: datetime) -> Span | None:
+        """Return the next window of maintenance that has not begun."""
+        return min((span for span in self.windows if span.start > now), key=lambda span: span.start, default=None)
+
     @property
     def next_expected_at(self) -> datetime | None:
         """Return when the next ping is expected, before any grace; None where nothing is."""

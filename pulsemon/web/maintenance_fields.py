@@ -30,7 +30,7 @@ _YEARS = range(1970, 2200)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 PROBLEMS: dict[str, str] = {
-    "moment": N_("This must be a date and a time, such as 2026-11-23T20:00, of the time zone below or with its own."),
+    "moment": N_("This must be a date and a time, such as 2026-11-23T20:00."),
     "skipped-time": N_("On that day the clock of this time zone skips this time. Choose another one."),
     "date": N_("This must be a date, such as 2026-11-23."),
     "time-of-day": N_("This must be a time of the day, such as 02:30."),
@@ -214,49 +214,45 @@ def problem(field: str, code: str, limits: tuple[tuple[str, object], ...] = ()) 
 
 
 def from_form(lists: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the fields that the panel's form sets and that differ from *before*, that it showed. Raises Invalid.
+    """Return the fields that the panel's form sets, of an edited plan those that differ from *before*. Raises Invalid.
 
-    Fields that do not go with how often it repeats are passed over: without scripts they stand in the form too.
+    Fields that do not go with how often it repeats are passed over: without scripts they stand in the form too. A time
+    that nobody touched is not read again: of one that a clock shows twice the form cannot say which it is.
     """
     typed = {name: [text.replace("\r\n", "\n").strip() for text in texts] for name, texts in lists.items()}
     repeats = (typed.get("repeats") or [Repeats.ONCE.value])[0]
-    wanted = _FORM_FIELDS["always"] + _FORM_FIELDS.get(repeats, ())
-    is_other = bool(before) and repeats != (before.get("repeats") or [""])[0]
+
+    def differs(*names: str) -> bool:
+        return not before or any(typed.get(name, []) != list(before.get(name, [])) for name in names)
+
     values: dict[str, Any] = {}
-    for name in wanted:
-        texts = typed.get(name, [])
-        if not before or is_other or name == "timezone" or texts != list(before.get(name, [])):
-            _read_field(values, name, texts)
-    if before and "monitor" not in values and typed.get("who") != list(before.get("who", [])):
-        _read_field(values, "monitor", typed.get("monitor", []))
-    if "monitor" in values:
-        values["monitors"] = values.pop("monitor") if typed.get("who") == ["chosen"] else None
-    if before and typed.get("timezone") == list(before.get("timezone", [])):
-        values.pop("timezone", None)
+    for name in (*_ALWAYS, *_OF_REPEATS.get(repeats, ())):
+        if differs(name, *_BELONGS_TO.get(name, ())):
+            _read_field(values, name, typed.get(name, []))
+    if differs("who", "monitor"):
+        is_chosen = typed.get("who") == ["chosen"]
+        values["monitors"] = typed.get("monitor", []) if is_chosen else None
     return _checked(MaintenancePatch if before else MaintenanceCreate, values, [])
 
 
-# Beside `who`, which says whether `monitor` counts.
-_FORM_FIELDS: dict[str, tuple[str, ...]] = {
-    "always": (
-        "title",
-        "description",
-        "monitor",
-        "repeats",
-        "timezone",
-        "announce_hours",
-        "tells_subscribers",
-    ),
+_ALWAYS = ("title", "description", "repeats", "timezone", "announce_hours", "tells_subscribers")
+_OF_REPEATS: dict[str, tuple[str, ...]] = {
     "once": ("starts_at", "ends_at"),
     "weekly": ("days", "time", "length_minutes", "until"),
     "cron": ("schedule", "length_minutes", "until"),
+}
+# What is read again when another field changes.
+_BELONGS_TO = {
+    "starts_at": ("timezone", "repeats"),
+    "ends_at": ("timezone", "repeats", "starts_at"),
+    **dict.fromkeys(("days", "time", "schedule", "until", "length_minutes"), ("repeats",)),
 }
 
 
 def _read_field(values: dict[str, Any], name: str, texts: Sequence[str]) -> None:
     text = texts[0] if texts else ""
     match name:
-        case "monitor" | "days":
+        case "days":
             values[name] = list(texts)
         case "length_minutes":
             minutes = forms.whole_number(text) if re.fullmatch(r"-?[0-9]+", text) else None

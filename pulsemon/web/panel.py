@@ -13,6 +13,7 @@ from pulsemon import access, event_log
 from pulsemon.web import (
     panel_actions,
     panel_insights,
+    panel_maintenance,
     panel_pages,
     panel_public,
     panel_record,
@@ -168,4 +169,5 @@ router.include_router(panel_actions.router)
 router.include_router(panel_insights.router)
 router.include_router(panel_several.router)
 router.include_router(panel_public.router)
+router.include_router(panel_maintenance.router)
 router.include_router(panel_record.router)

@@ -57,6 +57,10 @@ DONE = {
     "none-selected": N_("Nothing was selected, so nothing was changed."),
     "page-deleted": N_("The page is deleted. Its monitors stay."),
     "arranged": N_("The order is saved."),
+    "planned": N_("The maintenance is planned. Nothing is told while it runs."),
+    "ended": N_("The maintenance has ended. What is still down is told now."),
+    "skipped": N_("This maintenance will not take place."),
+    "maintenance-removed": N_("The plan is removed. What was maintenance stays so in the availability."),
 }
 
 

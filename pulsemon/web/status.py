@@ -179,7 +179,7 @@ def _render(
 
 
 def _works(page: PublicPage) -> list[tuple[PublicWindow, list[PublicWindow]]]:
-    """Return what is running, and of each plan the next window, with those that follow it: a daily one fills no page."""
+    """Return what is running, and of each plan the next window with those after it: a daily plan fills no page."""
     following: dict[str, list[PublicWindow]] = {}
     for each in page.windows:
         if each.starts_at > page.at:
