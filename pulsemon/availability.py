@@ -72,7 +72,7 @@ def read_last_days(
 ) -> DayTable:
     """Return the last *count* days in *timezone*, today up to *now*, of some monitors (None: of all).
 
-    Five queries, however many monitors there are, beside those of `maintenance_spans`.
+    Six queries, however many monitors there are.
     """
     return read_days(connection, monitor_ids, last_days(count, timezone, now=now), timezone=timezone, now=now)
 
@@ -238,15 +238,21 @@ def read_facts(
     unseen = _unseen_spans(connection, ids, start)
     excluded = _excluded_spans(connection, ids, start)
     maintained = maintenance_spans(connection, ids, start, now)
-    return {
-        each.id: Facts(
-            changes[each.id] if each.id in changes else [Change(each.created_at, each.status)],
+    found = {}
+    for each in subjects:
+        known = changes[each.id] if each.id in changes else [Change(each.created_at, each.status)]
+        found[each.id] = Facts(
+            known,
             unseen.get(each.id, []) + _open_span(each, now),
-            maintained.get(each.id, ()),
+            _since(min(each.created_at, known[0].at), maintained.get(each.id, ())),
             excluded.get(each.id, ()),
         )
-        for each in subjects
-    }
+    return found
+
+
+def _since(begun: datetime, spans: Sequence[Span]) -> list[Span]:
+    """Return *spans* from *begun* on: what was not there yet was not under maintenance."""
+    return [Span(max(each.start, begun), each.end) for each in spans if each.end > begun]
 
 
 def _open_span(subject: Subject, now: datetime) -> list[BlindWindow]:

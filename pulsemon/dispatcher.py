@@ -258,7 +258,7 @@ def _switch_off(connection: Connection, delivery_id: int, outcome: Rejected, *, 
         theirs = Delivery.subscriber_id == owner.subscriber_id
     connection.execute(
         update(Delivery)
-        .where(theirs, Delivery.state == "pending")
+        .where(theirs, Delivery.state.in_(("pending", "held")))
         .values(state="cancelled", reason=outcome.reason, settled_at=now, lease_token=None)
     )
 
@@ -268,7 +268,7 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
 
     Raises:
         NotFound: the monitor has no such message.
-        Conflict: it is still being tried, or the monitor has no webhook any more.
+        Conflict: it is still being tried, maintenance holds it back, or the monitor has no webhook any more.
     """
     with database.write() as connection:
         found = connection.execute(
@@ -281,6 +281,8 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
             raise NotFound("This monitor has no such message.")
         if found.state == "pending":
             raise Conflict("This message is still being tried.")
+        if found.state == "held":
+            raise Conflict("This message is held back until the maintenance ends.")
         if not found.webhook_url:
             raise Conflict("This monitor has no webhook to send it to.")
         values = {"state": "pending", "next_attempt_at": now, "retry_since": now, "settled_at": None, "reason": None}
@@ -290,10 +292,11 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is owed, and since when."""
+    """What is owed, and since when; what maintenance holds back is not owed yet."""
 
     pending_count: int
     oldest_created_at: datetime | None
+    held_count: int = 0
 
 
 def backlog(database: Database) -> Backlog:
@@ -301,4 +304,5 @@ def backlog(database: Database) -> Backlog:
     with database.read() as connection:
         query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == "pending")
         count, oldest = connection.execute(query).one()
-    return Backlog(count, oldest)
+        held = connection.scalar(select(func.count()).where(Delivery.state == "held"))
+    return Backlog(count, oldest, held or 0)

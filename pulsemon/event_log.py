@@ -358,7 +358,7 @@ class Belongings:
 def belongings(database: Database, monitor_id: int) -> Belongings:
     """Return what deleting the monitor would delete with it."""
     changes = select(func.count()).where(History.monitor_id == monitor_id).scalar_subquery()
-    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state == "pending")
+    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state.in_(("pending", "held")))
     query = select(Monitor.ping_count, changes, unsent.scalar_subquery()).where(Monitor.id == monitor_id)
     with database.read() as connection:
         row = connection.execute(query).first()

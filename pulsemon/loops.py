@@ -7,6 +7,7 @@ dispatching   task     dispatching     messages out
 pulse         task     here            proves that the event loop runs; 503 for pings that wait too long
 watch         task     here            tells open panels what other nodes changed
 incidents     task     automatic_incidents  opens and closes incidents by themselves
+maintenance   task     here            windows that are due to be announced, begun or ended; messages held back
 upstream      task     here            our own heartbeat to another monitor, while all of this works
 """
 
@@ -25,7 +26,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pulsemon import __version__, automatic_incidents, clock, evaluator, housekeeping, log, monitors, pings, roll_ups
+from pulsemon import (
+    __version__,
+    automatic_incidents,
+    clock,
+    evaluator,
+    housekeeping,
+    log,
+    maintenance_ticks,
+    monitors,
+    pings,
+    roll_ups,
+)
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.dispatching import Dispatching
@@ -41,6 +53,10 @@ _log = log.get(__name__)
 
 PULSE_SEC = 0.25
 WATCH_SEC = 1.0
+# Edits of this node are looked at at once. Only what another one edited right before it died waits so long.
+MAINTENANCE_LOOK_SEC = 10.0
+# A window is noticed so soon after its time; not oftener, where another node is at it.
+MAINTENANCE_MIN_SEC, MAINTENANCE_MAX_SEC = 0.1, 1.0
 # In a storm of changes the mark is read at most this often; less than a panel rests between two events, so that what
 # is in the mark is also in what the panel fetches next.
 WATCH_PAUSE_SEC = 0.05
@@ -75,6 +91,17 @@ async def repeat(name: str, step: Callable[[], Coroutine[Any, Any, None]], *, ev
         await asyncio.sleep(every_sec)
 
 
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for *event* and take it back; return whether it came in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    event.clear()
+    return True
+
+
 class Loops:
     """Everything that runs beside the requests."""
 
@@ -91,6 +118,8 @@ class Loops:
         self._stalls: deque[BlindWindow] = deque()
         self._is_told = asyncio.Event()
         self._seen_mark: tuple[int, str] | None = None
+        self._is_maintenance_edited = asyncio.Event()
+        self._maintenance_at: datetime | None = None
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
         self._folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
         self.lane = GroupCommit(
@@ -140,6 +169,7 @@ class Loops:
             repeat("watch", self._watch, every_sec=WATCH_PAUSE_SEC),
             repeat("incidents", self._keep_incidents, every_sec=INCIDENTS_SEC),
             repeat("upstream", self._beat_upstream, every_sec=UPSTREAM_SEC),
+            repeat("maintenance", self._maintain, every_sec=MAINTENANCE_MIN_SEC),
             self.dispatching.run(),
         ):
             self._tasks.append(self._loop.create_task(work))
@@ -163,6 +193,7 @@ class Loops:
     def _tell(self, message_count: int) -> None:
         if message_count:
             self.dispatching.wake()
+            self._is_maintenance_edited.set()  # the message may be one that is held back
         self._panels.tell()
         self._is_told.set()
 
@@ -196,9 +227,31 @@ class Loops:
             taken.append(self._stalls.popleft())
         return taken
 
+    async def _maintain(self) -> None:
+        """Sleep until the next step of a window, and take it."""
+        now = clock.now()
+        rest_sec = 0.0 if self._maintenance_at is None else (self._maintenance_at - now).total_seconds()
+        is_edited = await _is_set_within(self._is_maintenance_edited, min(max(rest_sec, 0.0), MAINTENANCE_MAX_SEC))
+        now = clock.now()
+        if not is_edited and self._maintenance_at is not None and now < self._maintenance_at:
+            return
+        try:
+            ticked = await asyncio.to_thread(maintenance_ticks.tick, self._database, now=now)
+        except Unavailable as failed:
+            _log.warning("maintenance.unavailable", reason=str(failed))
+            self._maintenance_at = now + timedelta(seconds=MAINTENANCE_MAX_SEC)
+            return
+        latest = now + timedelta(seconds=MAINTENANCE_LOOK_SEC)
+        self._maintenance_at = min(latest, ticked.next_at or latest)
+        if ticked.step_count or ticked.message_count:
+            _log.info("maintenance.changed", steps=ticked.step_count, messages=ticked.message_count)
+            self.dispatching.wake()
+            self._panels.tell()
+            self._is_told.set()
+
     async def _watch(self) -> None:
         """Other nodes write too. What this one told is in the mark that is taken right after, and not told again."""
-        is_told = await self._is_told_within(WATCH_SEC)
+        is_told = await _is_set_within(self._is_told, WATCH_SEC)
         if not is_told and not self._panels.count():
             return
         try:
@@ -209,15 +262,6 @@ class Loops:
         if not is_told and mark != self._seen_mark:
             self._panels.tell()
         self._seen_mark = mark
-
-    async def _is_told_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._is_told.wait()
-        except TimeoutError:
-            return False
-        self._is_told.clear()
-        return True
 
     def unready_reasons(self) -> tuple[str, ...]:
         """Return what stands against calling PulseMon ready; empty while it does its work. Safe in any thread."""
@@ -300,6 +344,7 @@ class Loops:
             lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
             lambda: housekeeping.remove_unconfirmed(self._database, now=now).is_more,
         ]
+        maintenance_ticks.top_up(self._database, now=now)
         self._roll_up(zone, now)
         for step in steps:
             while step() and not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):

@@ -23,7 +23,7 @@ from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.schedule import ScheduleError
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
-from pulsemon.db import Database, outbox, placements, states
+from pulsemon.db import Database, outbox, placements, states, windows
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
@@ -117,7 +117,8 @@ def list_all(
     if limit is not None:
         query = query.limit(limit + 1)
     with database.read() as connection:
-        views = [view(row) for row in connection.execute(query)]
+        maintenance = windows.current(connection)
+        views = [view(row, maintenance) for row in connection.execute(query)]
     if limit is None or len(views) <= limit:
         return views, None
     return views[:limit], make_cursor(views[limit - 1].id)
@@ -264,12 +265,15 @@ def _save_secret(connection: Connection, monitor_id: int, secret: str | None) ->
 def _redirect_messages(connection: Connection, before: Watched, url: str | None, now: datetime) -> None:
     """Messages still owed follow an edited webhook at once; without one there is nobody to tell."""
     connection.execute(update(Webhook).where(Webhook.monitor_id == before.id).values(switched_off_at=None))
-    owed = update(Delivery).where(Delivery.monitor_id == before.id, Delivery.state == "pending")
+    own = update(Delivery).where(Delivery.monitor_id == before.id)
+    owed, held = own.where(Delivery.state == "pending"), own.where(Delivery.state == "held")
     if url is None:
-        connection.execute(owed.values(state="cancelled", reason="no-webhook", settled_at=now, lease_token=None))
+        for each in (owed, held):
+            connection.execute(each.values(state="cancelled", reason="no-webhook", settled_at=now, lease_token=None))
     elif url != before.webhook_url:
         fresh = {"next_attempt_at": now, "retry_since": now, "attempt_count": 0, "lease_token": None}
         connection.execute(owed.values(receiver=alerting.receiver(url), **fresh))
+        connection.execute(held.values(receiver=alerting.receiver(url)))
 
 
 def pause(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:

@@ -19,11 +19,13 @@ from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown, shown
 from pulsemon.core.status import Status
+from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements, states
 from pulsemon.db.page_tables import PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import BlindWindowRow, History, Monitor
 from pulsemon.errors import NotFound
 from pulsemon.incident_rows import Incident
+from pulsemon.public_windows import PublicWindow, read_windows
 
 # The page at `/status`, which is there without a row too.
 MAIN = "status"
@@ -90,6 +92,7 @@ class PublicPage:
     """One page, true at `at`; its monitors in the order of the page.
 
     `incidents`: those that are open and those of the last days, with the monitors that this page shows of them.
+    `windows`: the maintenance that concerns them, or everything; it names no other monitors.
     """
 
     look: Look
@@ -97,6 +100,7 @@ class PublicPage:
     at: datetime
     incidents: tuple[Incident, ...] = ()
     incident_mark: str = ""
+    windows: tuple[PublicWindow, ...] = ()
 
     def count(self, *kinds: Shown) -> int:
         """Return how many monitors are shown in one of *kinds*."""
@@ -127,6 +131,7 @@ class Public:
     at: datetime
     incidents: tuple[Incident, ...] = ()
     incident_mark: str = ""
+    windows: tuple[PublicWindow, ...] = ()
 
     def page(self, slug: str) -> PublicPage | None:
         """Return one page, or None where there is none."""
@@ -137,7 +142,21 @@ class Public:
         if look.members is not None:
             by_id = {each.id: each for each in self.monitors}
             shown = tuple(by_id[each] for each in look.members if each in by_id)
-        return PublicPage(look, shown, self.at, as_shown(self.incidents, shown), self.incident_mark)
+        return PublicPage(
+            look,
+            shown,
+            self.at,
+            as_shown(self.incidents, shown),
+            self.incident_mark,
+            self._windows_of({each.id for each in shown}),
+        )
+
+    def _windows_of(self, monitor_ids: set[int]) -> tuple[PublicWindow, ...]:
+        narrowed = (
+            replace(each, monitor_ids=tuple(one for one in each.monitor_ids if one in monitor_ids))
+            for each in self.windows
+        )
+        return tuple(each for each in narrowed if each.is_general or each.monitor_ids)
 
     def open_monitors(self) -> tuple[PublicMonitor, ...]:
         """Return the monitors that some page shows to everybody, without a password."""
@@ -164,18 +183,26 @@ def read_public(database: Database, *, now: datetime) -> Public:
             .where(placements.IS_PUBLIC)
             .order_by(placements.POSITION, Monitor.id)
         )
-        lines = tuple(_line(states.watched(row), row, now) for row in rows)
+        watched = [(states.watched(row), row) for row in rows]
+        windows = read_windows(connection, now=now)
+        running = [each for each in windows if each.is_running(now)]
+        lines = tuple(_line(monitor, row, _spans(monitor.id, running), now) for monitor, row in watched)
         mark = incident_rows.read_mark(connection)
-        return Public(lines, _looks(connection), now, _recent_incidents(connection, now) if mark else (), mark)
+        incidents = _recent_incidents(connection, now) if mark else ()
+        return Public(lines, _looks(connection), now, incidents, mark, windows)
 
 
-def _line(monitor: states.Watched, row: Any, now: datetime) -> PublicMonitor:
+def _spans(monitor_id: int, windows: Sequence[PublicWindow]) -> list[Span]:
+    return [Span(each.starts_at, each.ends_at) for each in windows if each.is_general or monitor_id in each.monitor_ids]
+
+
+def _line(monitor: states.Watched, row: Any, maintenance: Sequence[Span], now: datetime) -> PublicMonitor:
     return PublicMonitor(
         id=monitor.id,
         name=monitor.name,
         slug=monitor.slug,
         status=monitor.state.status.value,
-        shown=shown(monitor.state, monitor.timing, now=now),
+        shown=shown(monitor.state, monitor.timing, now=now, maintenance=maintenance),
         last_ping=monitor.state.last_ping,
         interval_seconds=int(monitor.timing.interval.total_seconds()),
         calendar=monitor.timing.calendar,

@@ -16,9 +16,11 @@ from pulsemon.core.runs import Runs
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import State, Status
 from pulsemon.core.timing import Timing
-from pulsemon.db import placements, states
+from pulsemon.core.uptime import Span
+from pulsemon.db import placements, states, windows
 from pulsemon.db.page_tables import PlacementRow
 from pulsemon.db.tables import Monitor, Webhook
+from pulsemon.db.windows import NO_WINDOWS, Windows
 from pulsemon.errors import NotFound
 
 
@@ -52,6 +54,8 @@ class View:
     open_runs: Runs = ()
     rules: Rules = NO_RULES
     placement: Placement = NOWHERE_SPECIAL
+    # Of each plan of maintenance that concerns it: the window that is running, or else the next one.
+    windows: tuple[Span, ...] = ()
 
     @property
     def timing(self) -> Timing:
@@ -67,7 +71,19 @@ class View:
 
     def shown(self, *, now: datetime) -> Shown:
         """Return what to show a reader at *now*."""
-        return shown.shown(self.state, self.timing, now=now)
+        return shown.shown(self.state, self.timing, now=now, maintenance=self.windows)
+
+    def is_late(self, *, now: datetime) -> bool:
+        """Return whether it is late and nothing worse, maintenance or not."""
+        return shown.shown(self.state, self.timing, now=now) is Shown.LATE
+
+    def maintained_until(self, *, now: datetime) -> datetime | None:
+        """Return when the maintenance ends that it is under at *now*; None: it is under none."""
+        return max((span.end for span in self.windows if shown.covers((span,), now)), default=None)
+
+    def next_maintenance(self, *, now: datetime) -> Span | None:
+        """Return the next window of maintenance that has not begun."""
+        return min((span for span in self.windows if span.start > now), key=lambda span: span.start, default=None)
 
     @property
     def next_expected_at(self) -> datetime | None:
@@ -127,11 +143,11 @@ def select_views() -> Select[*tuple[Any, ...]]:
     )
 
 
-def view(row: Row[*tuple[Any, ...]]) -> View:
-    """Read one row of `select_views`."""
+def view(row: Row[*tuple[Any, ...]], maintenance: Windows = NO_WINDOWS) -> View:
+    """Read one row of `select_views`; *maintenance*: the windows of the present, of this monitor at least."""
     values = {name: value for name, value in row._mapping.items() if name not in _PLACEMENT_NAMES}
     values |= {"status": Status(row.status), "timezone": row.timezone or "UTC"}
-    return View(**values, placement=placements.placement(row))
+    return View(**values, placement=placements.placement(row), windows=maintenance.of(row.id))
 
 
 def find(connection: Connection, which: ColumnElement[bool]) -> View:
@@ -139,4 +155,4 @@ def find(connection: Connection, which: ColumnElement[bool]) -> View:
     row = connection.execute(select_views().where(which)).first()
     if row is None:
         raise NotFound("There is no such monitor.")
-    return view(row)
+    return view(row, windows.current(connection, [row.id]))

@@ -315,7 +315,7 @@ def test_the_number_of_queries_is_that_of_one_monitor_for_many(database: Databas
             as_kept(database, at("12:00"))
         counts.append(len([each for each in seen if each.startswith("SELECT")]))
 
-    assert counts == [5, 5]
+    assert counts == [6, 6]
 
 
 def test_a_month_has_its_days_its_outages_and_its_corrections(database: Database) -> None:

@@ -100,7 +100,7 @@ def test_everybody_gets_totals_and_nobody_s_name(client: TestClient, admin: dict
     assert found["pulsemon_pings_total"][(("answer", "stored"),)] == 1
     assert found["pulsemon_deliveries_pending"] == {(): 0}
     states = {labels[0][1]: value for labels, value in found["pulsemon_monitors"].items()}
-    assert states == {"up": 1, "late": 0, "down": 0, "paused": 0, "waiting": 1, "blind": 0}
+    assert states == {"up": 1, "late": 0, "down": 0, "paused": 0, "waiting": 1, "blind": 0, "maintenance": 0}
 
 
 def test_totals_for_anybody_are_at_most_a_second_old_and_for_the_admin_fresh(

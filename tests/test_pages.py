@@ -306,7 +306,7 @@ def test_the_number_of_queries_does_not_grow_with_pages_and_monitors(database: D
             board.rendered(board.snapshot(), "en", f"p-{number}-0")
         counts.append(len([each for each in statements if each.startswith("SELECT")]))
 
-    assert counts[0] == counts[1] == 9
+    assert counts[0] == counts[1] == 12
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 1000])

@@ -262,6 +262,20 @@ def on_the_wall(instant: datetime, timezone: str) -> datetime:
     return instant.astimezone(ZoneInfo(timezone) if timezone in zone_names() else UTC)
 
 
+def instant_of(wall: datetime, timezone: str) -> datetime | None:
+    """Return the instant, in UTC, at which the clocks of a zone show *wall*, which has none; None: they skip it.
+
+    Of a time that they show twice, the first. A date at the end of all dates has no instant either.
+    """
+    zone = ZoneInfo(timezone)
+    try:
+        at = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        shown = at.astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        return None
+    return at if shown == wall.replace(fold=0) else None
+
+
 @cache
 def zone_names() -> frozenset[str]:
     """Return the names of all time zones."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
 from pulsemon.core.status import State, Status
 from pulsemon.core.timing import Timing
+from pulsemon.core.uptime import Span
 
 
 class Shown(StrEnum):
@@ -18,14 +20,22 @@ class Shown(StrEnum):
     PAUSED = "paused"
     WAITING = "waiting"  # no ping yet
     BLIND = "blind"  # PulseMon was blind when a ping was due
+    MAINTENANCE = "maintenance"  # whatever it is otherwise, a pause excepted
 
 
 # Whoever opens a page wants to know what is wrong.
-WORST_FIRST = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.WAITING, Shown.UP, Shown.PAUSED)
+WORST_FIRST = (Shown.DOWN, Shown.BLIND, Shown.LATE, Shown.MAINTENANCE, Shown.WAITING, Shown.UP, Shown.PAUSED)
 
 
-def shown(state: State, timing: Timing, *, now: datetime) -> Shown:
-    """Return what to show at *now*."""
+def covers(spans: Iterable[Span], now: datetime) -> bool:
+    """Return whether one of *spans* holds at *now*."""
+    return any(span.start <= now < span.end for span in spans)
+
+
+def shown(state: State, timing: Timing, *, now: datetime, maintenance: Iterable[Span] = ()) -> Shown:
+    """Return what to show at *now*; *maintenance*: the windows that concern the monitor."""
+    if state.status is not Status.PAUSED and covers(maintenance, now):
+        return Shown.MAINTENANCE
     match state.status:
         case Status.DOWN:
             return Shown.DOWN

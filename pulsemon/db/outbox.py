@@ -15,6 +15,7 @@ from pulsemon.core import alerting
 from pulsemon.core.notes import NO_DETAIL, Detail, describe
 from pulsemon.core.status import BlindWindow, State, Status, Transition, unseen
 from pulsemon.db import states
+from pulsemon.db.held import held_until
 from pulsemon.db.states import Watched
 from pulsemon.db.tables import Delivery, History, Webhook
 
@@ -42,7 +43,10 @@ def add_transitions(connection: Connection, recorded: Sequence[Recorded], *, now
         return 0
     connection.execute(insert(History), [_history_row(each, now) for each in recorded])
     told = [each for each in recorded if each.transition.told and each.monitor.webhook_url]
-    _hurry_older(connection, [each.monitor.id for each in told], now)
+    # What a batch brings of one monitor is held back together, or not at all.
+    since = {each.monitor.id: min(each.transition.occurred_at, now) for each in reversed(told)}
+    held = held_until(connection, since, now=now)
+    _hurry_older(connection, [each.monitor.id for each in told if each.monitor.id not in held], now)
     silent = _switched_off(connection, [each.monitor.id for each in told])
     rows = [
         delivery_row(
@@ -51,6 +55,7 @@ def add_transitions(connection: Connection, recorded: Sequence[Recorded], *, now
             payload=payload(each.monitor, each.transition.new, each.transition.occurred_at, each.last_ping),
             url=each.monitor.webhook_url or "",
             now=now,
+            held_until=held.get(each.monitor.id),
         )
         for each in told
         if each.monitor.id not in silent
@@ -146,16 +151,24 @@ def _whole_seconds(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def delivery_row(*, monitor_id: int | None, seq: int | None, payload: str, url: str, now: datetime) -> dict[str, Any]:
-    """Return the row of one message that is owed from *now* on."""
+def delivery_row(
+    *,
+    monitor_id: int | None,
+    seq: int | None,
+    payload: str,
+    url: str,
+    now: datetime,
+    held_until: datetime | None = None,
+) -> dict[str, Any]:
+    """Return the row of one message that is owed from *now* on, or that maintenance holds back (`db.held`)."""
     return {
         "message_id": f"msg_{secrets.token_hex(16)}",
         "monitor_id": monitor_id,
         "seq": seq,
         "payload": payload,
         "receiver": alerting.receiver(url),
-        "state": "pending",
+        "state": "pending" if held_until is None else "held",
         "created_at": now,
-        "next_attempt_at": now,
+        "next_attempt_at": held_until or now,
         "retry_since": now,
     }

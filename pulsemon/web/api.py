@@ -21,7 +21,6 @@ from pulsemon import monitors
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
-from pulsemon.core.shown import Shown
 from pulsemon.history import Entry, history
 from pulsemon.monitors import GENERATE
 from pulsemon.views import View
@@ -66,7 +65,7 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         "max_run_seconds": view.max_run_seconds,
         "webhook_switched_off_at": instant(view.webhook_switched_off_at),
         "ping_count": view.ping_count,
-        "late": view.shown(now=now) is Shown.LATE,
+        "late": view.is_late(now=now),
         "schedule": view.schedule,
         "timezone": view.timezone,
         "failures_to_down": view.failures_to_down,
@@ -75,6 +74,7 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         **_placement_answer(view.placement),
         "next_expected_at": instant(view.next_expected_at),
         "open_runs": [_open_run_answer(run) for run in view.open_runs],
+        "under_maintenance": view.maintained_until(now=now) is not None,
     }
 
 

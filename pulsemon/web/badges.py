@@ -46,6 +46,7 @@ _OF_SEVERAL = {
     "empty": (_NO_DATA, "lightgrey"),
     "all-down": (STATE_WORDS[Shown.DOWN], "red"),
     "blind": (STATE_WORDS[Shown.BLIND], "yellow"),
+    "maintenance": (STATE_WORDS[Shown.MAINTENANCE], "blue"),
     "late": (STATE_WORDS[Shown.LATE], "yellow"),
     "waiting": (STATE_WORDS[Shown.WAITING], "lightgrey"),
     "up": (STATE_WORDS[Shown.UP], "brightgreen"),
@@ -57,6 +58,7 @@ _COLOURS = {
     Shown.PAUSED: "lightgrey",
     Shown.WAITING: "lightgrey",
     Shown.BLIND: "yellow",
+    Shown.MAINTENANCE: "blue",
 }
 # From this availability on; three nines, two, and what is worth a look.
 _SHARES = ((0.999, "brightgreen"), (0.99, "green"), (0.95, "yellow"), (0.0, "red"))

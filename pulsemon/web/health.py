@@ -40,8 +40,9 @@ _STATUS_NUMBER = {
     Shown.WAITING: 2,
     Shown.BLIND: 2,
     Shown.PAUSED: 3,
+    Shown.MAINTENANCE: 3,
 }
-_STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused"
+_STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused or under maintenance"
 _MONITOR_LABELS = ("monitor_name", "monitor_slug", "monitor_type")
 _METRICS_EXAMPLE = '# TYPE pulsemon_monitors gauge\npulsemon_monitors{state="up"} 3.0\n'
 _METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
@@ -189,6 +190,7 @@ class _Totals:
     counts: dict[Shown, int]
     pending_count: int
     oldest_age_sec: float
+    held_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ def _read_database(site: Site) -> _Reading:
     now = site.now()
     oldest = backlog.oldest_created_at
     age = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
-    totals = _Totals(monitors.counts(views, now=now), backlog.pending_count, age)
+    totals = _Totals(monitors.counts(views, now=now), backlog.pending_count, age, backlog.held_count)
     return _Reading(totals, views, clock.monotonic())
 
 
@@ -249,6 +251,7 @@ def _totals(totals: _Totals) -> Iterator[Metric]:
         by_state.add_metric((state.value,), count)
     yield by_state
     yield _gauge("pulsemon_deliveries_pending", "Messages owed to receivers", totals.pending_count)
+    yield _gauge("pulsemon_deliveries_held", "Messages that maintenance holds back", totals.held_count)
     text = "Age of the oldest message that is still owed"
     yield _gauge("pulsemon_oldest_delivery_age_seconds", text, totals.oldest_age_sec)
 

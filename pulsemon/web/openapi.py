@@ -30,6 +30,7 @@ _TAGS = [
     {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
     {"name": "Health", "description": "Whether PulseMon itself does its work."},
     {"name": "Incidents", "description": "What the owner tells visitors of public pages."},
+    {"name": "Maintenance", "description": "When nothing is told, because somebody works on what is watched."},
     {"name": "Pages", "description": "For people, and what their owner sets of them."},
 ]
 
@@ -79,6 +80,7 @@ EXAMPLE_MONITOR = {
     "incident_after_minutes": None,
     "next_expected_at": "2026-03-03T03:00:12.480Z",
     "open_runs": [],
+    "under_maintenance": False,
 }
 EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
     "status": "UNKNOWN",
@@ -147,6 +149,7 @@ class MonitorAnswer(BaseModel):
     incident_after_minutes: int | None = Field(description="Minutes DOWN before an incident opens by itself.")
     next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
     open_runs: list[OpenRunAnswer]
+    under_maintenance: bool = Field(description="There is maintenance at the moment; nothing is told before its end.")
 
 
 class HistoryAnswer(BaseModel):

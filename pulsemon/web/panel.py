@@ -14,6 +14,7 @@ from pulsemon.web import (
     panel_actions,
     panel_incidents,
     panel_insights,
+    panel_maintenance,
     panel_pages,
     panel_public,
     panel_record,
@@ -172,4 +173,5 @@ router.include_router(panel_insights.router)
 router.include_router(panel_several.router)
 router.include_router(panel_public.router)
 router.include_router(panel_subscribers.router)
+router.include_router(panel_maintenance.router)
 router.include_router(panel_record.router)

@@ -64,6 +64,10 @@ DONE = {
     "incident-opened": N_("The incident is on the pages that it concerns."),
     "update-posted": N_("The update is posted."),
     "incident-deleted": N_("The incident is deleted."),
+    "planned": N_("The maintenance is planned. Nothing is told while it runs."),
+    "ended": N_("The maintenance has ended. What is still down is told now."),
+    "skipped": N_("This maintenance will not take place."),
+    "maintenance-removed": N_("The plan is removed. What was maintenance stays so in the availability."),
 }
 
 

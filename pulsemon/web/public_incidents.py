@@ -48,6 +48,7 @@ INDICATORS = {
     "down": "major",
     "all-down": "critical",
     "blind": "minor",
+    "maintenance": "maintenance",
     "late": "none",
     "waiting": "maintenance",
     "up": "none",

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pulsemon import maintenance
 from pulsemon.core import incidents
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import Calendar
@@ -48,6 +49,7 @@ STATE_WORDS: dict[Shown, str] = {
     Shown.PAUSED: N_("Paused"),
     Shown.WAITING: N_("Waiting"),
     Shown.BLIND: N_("Unknown"),
+    Shown.MAINTENANCE: N_("Under maintenance"),
 }
 _OF_STATUS = {
     Status.UP: Shown.UP,
@@ -70,6 +72,7 @@ OUTCOME_WORDS = {
 FLAG_WORDS = {"early": N_("early")}
 DELIVERY_WORDS = {
     "pending": N_("on its way"),
+    "held": N_("held back until the maintenance ends"),
     "delivered": N_("delivered"),
     "given-up": N_("given up"),
     "cancelled": N_("cancelled"),
@@ -94,6 +97,7 @@ REASON_WORDS = {
     "recipient": N_("the mail server knows no such address"),
     "login": N_("the mail server refuses our login"),
     "no-mail": N_("mail is not set up"),
+    "maintenance": N_("not told because of maintenance"),
 }
 # Title and sentence of each error page.
 _ERRORS: dict[int, tuple[str, str]] = {
@@ -124,6 +128,8 @@ _TABLES = {
 # What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
 _REFUSALS = (
     N_("This message is still being tried."),
+    N_("This message is held back until the maintenance ends."),
+    *maintenance.REFUSALS,
     N_("This monitor has no webhook to send it to."),
     N_("A monitor with this slug exists already."),
     TOO_MANY_TAGS,
@@ -342,7 +348,7 @@ def environment(locale: str) -> Environment:
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.globals |= {"asset": asset, "locale": locale, "Shown": Shown, "list_link": list_link}
     made.filters |= {"markdown": markdown.to_html, "clock_in": wall_clock.clock_in, "moment_in": wall_clock.moment_in}
-    made.filters |= {"excerpt": public_incidents.excerpt}
+    made.filters |= {"excerpt": public_incidents.excerpt, "span_in": wall_clock.span_in}
     made.filters |= {"iso": iso, "utc": utc, "clock_time": clock_time, "size": bytes_in_words}
     return made
 

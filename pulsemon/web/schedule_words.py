@@ -199,6 +199,16 @@ def _said(parts: Mapping[str, str], locale: str) -> dict[str, str]:
     return said
 
 
+def weekdays(*, locale: str) -> list[str]:
+    """Return the names of the days, Monday first."""
+    return [translator(locale).gettext(name) for name in _WEEKDAYS]
+
+
+def weekday(number: int, *, locale: str) -> str:
+    """Return the name of a day, 1 is Monday."""
+    return weekdays(locale=locale)[number - 1]
+
+
 @cache
 def zone_suggestions() -> tuple[str, ...]:
     """Return the time zones to choose from: those named after a place, and UTC first. Others may be written too."""

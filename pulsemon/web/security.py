@@ -31,7 +31,14 @@ from pulsemon.web.throttle import Verdict
 _log = log.get(__name__)
 
 SESSION_COOKIE = "pulsemon_session"
-ADMIN_PREFIXES = ("/api/monitors", "/api/history", "/api/keys", "/api/pages", "/api/incidents")
+ADMIN_PREFIXES = (
+    "/api/monitors",
+    "/api/history",
+    "/api/keys",
+    "/api/pages",
+    "/api/incidents",
+    "/api/maintenance",
+)
 # Where other origins have no business with unsafe methods; the API asks for a header that no form can send.
 _NO_ORIGIN_CHECK = ("/api/", "/h/")
 ONE_CLICK_PATH = "/subscriptions/{token}/unsubscribe"

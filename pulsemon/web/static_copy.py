@@ -17,7 +17,7 @@ from pulsemon.errors import Unavailable
 from pulsemon.incident_rows import Incident
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, PublicPage
-from pulsemon.web import badges, feed, public_incidents, rendering, status_history, statuspage_v2
+from pulsemon.web import badges, calendar_feed, feed, public_incidents, rendering, status_history, statuspage_v2
 from pulsemon.web.feed import page_path
 from pulsemon.web.live import Live
 from pulsemon.web.status import Board, Snapshot, as_copy
@@ -69,6 +69,7 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
     archive, changes = board.incidents.archive_of(page), board.changes.changes_of(page)
     files = {
         f"{folder}/index.html": as_copy(source, snapshot, page, locale),
+        f"{folder}/maintenance.ics": calendar_feed.document(page, settings),
         f"{folder}/feed.atom": feed.document(page, changes, settings, locale, incidents=archive),
     }
     files |= _history(source, page, archive, locale)

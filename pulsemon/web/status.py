@@ -23,6 +23,7 @@ from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
+from pulsemon.public_windows import PublicWindow
 from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
 from pulsemon.web.public_changes import ChangeKeeper
@@ -199,8 +200,20 @@ def _render(
         max_in_full=public_incidents.MAX_IN_FULL,
         max_updates=public_incidents.MAX_UPDATES_SHOWN,
         max_past=public_incidents.MAX_PAST,
+        calendar="/status/maintenance.ics" if look.slug == MAIN else f"/status/{look.slug}/maintenance.ics",
+        works=[] if page is None else _works(page),
     )
     return pack(html.encode(), page_look.policy_of(style))
+
+
+def _works(page: PublicPage) -> list[tuple[PublicWindow, list[PublicWindow]]]:
+    """Return what is running, and of each plan the next window with those after it: a daily plan fills no page."""
+    following: dict[str, list[PublicWindow]] = {}
+    for each in page.windows:
+        if each.starts_at > page.at:
+            following.setdefault(each.plan_id, []).append(each)
+    running = [(each, list[PublicWindow]()) for each in page.windows if each.is_running(page.at)]
+    return running + [(each[0], each[1:]) for each in following.values()]
 
 
 def pack(plain: bytes, policy: str) -> Rendered:
@@ -215,6 +228,7 @@ SENTENCES = {
     "down": N_("Some systems are down."),
     "all-down": N_("All systems are down."),
     "blind": N_("The state of some systems is unknown."),
+    "maintenance": N_("Maintenance in progress."),
     "late": N_("All systems operational; some are late."),
     "waiting": N_("Waiting for the first signals."),
     "up": N_("All systems operational."),
@@ -227,13 +241,15 @@ def overall_of(page: PublicPage | None) -> str:
     if page is None:
         return "none"
     down = page.count(Shown.DOWN)
-    working = page.count(Shown.UP, Shown.LATE)
+    working = page.count(Shown.UP, Shown.LATE, Shown.MAINTENANCE)
     if not page.monitors:
         return "empty"
     if down:
         return "down" if working or page.count(Shown.BLIND) else "all-down"
     if page.count(Shown.BLIND):
         return "blind"
+    if page.count(Shown.MAINTENANCE):
+        return "maintenance"
     if page.count(Shown.LATE):
         return "late"
     return "up" if working else "waiting"

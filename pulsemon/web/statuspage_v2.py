@@ -1,7 +1,7 @@
 """Public pages in the format of Atlassian Statuspage, version 2, for programs that read that.
 
 A monitor is a component, a group of monitors a component with `group` true. Ids are made of slugs and names, and tell
-no number of ours. Maintenances are empty lists: nobody writes them yet. An outage by itself is no incident.
+no number of ours. An outage by itself is no incident.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.shown import Shown
 from pulsemon.incident_rows import Incident, Update
 from pulsemon.locale import translator
+from pulsemon.public_windows import PublicWindow
 from pulsemon.settings import Settings
 from pulsemon.status_page import MAIN, PublicMonitor, PublicPage
-from pulsemon.web import public_incidents
+from pulsemon.web import public_incidents, v2_maintenance
 from pulsemon.web.api import instant
 from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
@@ -42,6 +43,7 @@ _STATUSES = {
     Shown.BLIND: "degraded_performance",
     Shown.PAUSED: "under_maintenance",
     Shown.WAITING: "under_maintenance",
+    Shown.MAINTENANCE: "under_maintenance",
 }
 # Of a group: the first that one of its monitors has. A part of it that is down makes it partial.
 _WORST_FIRST = ("major_outage", "degraded_performance", "operational", "under_maintenance")
@@ -75,8 +77,30 @@ def _list(told: _Told, incidents: Sequence[Incident]) -> dict[str, Any]:
     return {"incidents": [_incident(each, told, known) for each in incidents]}
 
 
-def _maintenances(_told: _Told) -> dict[str, Any]:
-    return {"scheduled_maintenances": []}
+def _maintenances(told: _Told) -> dict[str, Any]:
+    return _windows(told.page, told.page.windows[::-1])
+
+
+def _upcoming(told: _Told) -> dict[str, Any]:
+    return _windows(told.page, [each for each in told.page.windows if each.starts_at > told.page.at])
+
+
+def _active(told: _Told) -> dict[str, Any]:
+    return _windows(told.page, [each for each in told.page.windows if each.is_running(told.page.at)])
+
+
+def _current(told: _Told) -> dict[str, Any]:
+    return _windows(told.page, [each for each in told.page.windows if each.ends_at > told.page.at])
+
+
+def _windows(page: PublicPage, windows: Sequence[PublicWindow]) -> dict[str, Any]:
+    known = {each["id"]: each for each in components(page)} if windows else {}
+    ids = {each.id: _id("monitor", each.slug) for each in page.monitors}
+    told = []
+    for window in windows:
+        concerned = [ids[each] for each in (ids if window.is_general else window.monitor_ids)]
+        told.append(v2_maintenance.tell(window, page, [known[each] for each in concerned], _id("page", page.look.slug)))
+    return {"scheduled_maintenances": told}
 
 
 def _components(told: _Told) -> dict[str, Any]:
@@ -88,7 +112,7 @@ def _nothing(_told: _Told) -> dict[str, Any]:
 
 
 def _summary(told: _Told) -> dict[str, Any]:
-    return _components(told) | _unresolved(told) | _maintenances(told)
+    return _components(told) | _unresolved(told) | _current(told)
 
 
 # Each document by its name: what it holds beside the page, and whether it holds the status of the whole.
@@ -99,8 +123,8 @@ DOCUMENTS: dict[str, tuple[Callable[[_Told], dict[str, Any]], bool]] = {
     "incidents": (_incidents, False),
     "incidents/unresolved": (_unresolved, False),
     "scheduled-maintenances": (_maintenances, False),
-    "scheduled-maintenances/upcoming": (_maintenances, False),
-    "scheduled-maintenances/active": (_maintenances, False),
+    "scheduled-maintenances/upcoming": (_upcoming, False),
+    "scheduled-maintenances/active": (_active, False),
 }
 
 

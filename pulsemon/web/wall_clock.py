@@ -19,6 +19,16 @@ def moment_in(instant: datetime, timezone: str) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S} {_offset(local)}"
 
 
+def span_in(start: datetime, end: datetime, timezone: str) -> str:
+    """Return a span to the minute: "2026-03-02 22:00 – 23:30 UTC-3"; the second day and offset where they differ."""
+    begun, ended = (schedule.on_the_wall(each, timezone) for each in (start, end))
+    first = f"{begun:%Y-%m-%d %H:%M}"
+    if _offset(begun) != _offset(ended):
+        first += f" {_offset(begun)}"
+    last = f"{ended:%H:%M}" if begun.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M}"
+    return f"{first} – {last} {_offset(ended)}"
+
+
 def _offset(local: datetime) -> str:
     minutes = int((local.utcoffset() or timedelta()).total_seconds() // 60)
     hours, rest = divmod(abs(minutes), 60)

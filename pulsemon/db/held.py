@@ -1,0 +1,129 @@
+"""Messages that maintenance holds back: which ones, and what becomes of them when it is over (`core.holding`).
+
+A held message's `next_attempt_at` is when somebody has to look at it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from pulsemon.core import holding
+from pulsemon.core.holding import Cancel, Present, Release, Wait
+from pulsemon.core.status import Cause, Status
+from pulsemon.db import windows
+from pulsemon.db.tables import Delivery, History, Monitor
+from pulsemon.db.windows import NO_WINDOWS, Windows
+
+# Looked at in one transaction: each locks its monitor, and pings wait for that.
+BATCH = 100
+REASON = "maintenance"
+
+
+def held_until(connection: Connection, told: Mapping[int, datetime], *, now: datetime) -> dict[int, datetime]:
+    """Return, of the monitors that have something to tell since an instant, until when each holds it back.
+
+    Held: there is maintenance now or there was at that instant, or older messages of that monitor are held.
+    """
+    if not told:
+        return {}
+    waiting = select(Delivery.monitor_id).where(Delivery.state == "held", Delivery.monitor_id.in_(told)).distinct()
+    found = dict.fromkeys(connection.scalars(waiting), now)
+    touched = windows.touching(connection, told, min([now, *told.values()]), now + holding.INSTANT)
+    if touched is NO_WINDOWS:
+        return {each: now for each in found if each is not None}
+    for monitor_id, since in told.items():
+        spans = touched.of(monitor_id)
+        if any(span.start <= each < span.end for span in spans for each in (now, since)):
+            found[monitor_id] = max([now, *(span.end for span in spans if span.start <= now)])
+    return {each: until for each, until in found.items() if each is not None}
+
+
+def next_look_at(connection: Connection) -> datetime | None:
+    """Return when a held message has to be looked at; None while none is held."""
+    return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "held"))
+
+
+def look_again(connection: Connection, *, now: datetime) -> None:
+    """Have every held message looked at: a window ends at another time than was known."""
+    connection.execute(update(Delivery).where(Delivery.state == "held").values(next_attempt_at=now))
+
+
+def judge_due(connection: Connection, *, now: datetime) -> tuple[int, int]:
+    """Judge the held messages of up to `BATCH` monitors; return how many monitors, and how many messages go out.
+
+    Monitors that somebody else has locked are left for the next look.
+    """
+    due = select(Delivery.monitor_id).where(Delivery.state == "held", Delivery.next_attempt_at <= now)
+    ids = connection.scalars(due.distinct().order_by(Delivery.monitor_id).limit(BATCH)).all()
+    if not ids:
+        return 0, 0
+    # Before the messages are read: with its row locked a monitor neither changes nor owes anything new.
+    query = (
+        select(Monitor.id, Monitor.status, Monitor.down_cause, Monitor.interval_seconds, Monitor.grace_seconds)
+        .where(Monitor.id.in_(ids))
+        .order_by(Monitor.id)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    monitors = {row.id: row for row in connection.execute(query)}
+    past = windows.touching(connection, monitors, now - holding.LONGEST_PATIENCE, now + holding.INSTANT)
+    count = 0
+    for monitor_id, messages in groupby(_held(connection, monitors), key=attrgetter("monitor_id")):
+        count += _judge_one(connection, monitors[monitor_id], list(messages), past, now)
+    return len(monitors), count
+
+
+def _held(connection: Connection, monitor_ids: Collection[int]) -> Sequence[Any]:
+    query = (
+        select(Delivery.id, Delivery.monitor_id, History.new_status)
+        .join(History, (History.monitor_id == Delivery.monitor_id) & (History.seq == Delivery.seq))
+        .where(Delivery.state == "held", Delivery.monitor_id.in_(monitor_ids))
+        .order_by(Delivery.monitor_id, Delivery.id)
+    )
+    return connection.execute(query).all()
+
+
+def _judge_one(connection: Connection, monitor: Any, messages: Sequence[Any], past: Windows, now: datetime) -> int:
+    spans = past.of(monitor.id)
+    running = [span.end for span in spans if span.start <= now < span.end]
+    ids = [each.id for each in messages]
+    if running:
+        _set(connection, ids, {"next_attempt_at": max(running)})
+        return 0
+    match holding.judge(
+        [Status(each.new_status) for each in messages],
+        _present(monitor, [span.end for span in spans]),
+        now=now,
+    ):
+        case Wait(until=until):
+            _set(connection, ids, {"next_attempt_at": until})
+        case Cancel():
+            _cancel(connection, ids, now)
+        case Release():
+            _cancel(connection, ids[:-1], now)
+            _set(connection, ids[-1:], {"state": "pending", "next_attempt_at": now, "retry_since": now})
+            return 1
+    return 0
+
+
+def _present(monitor: Any, ends: Sequence[datetime]) -> Present:
+    return Present(
+        status=Status(monitor.status),
+        has_failed=monitor.down_cause == Cause.FAILURE.value,
+        expected_every=timedelta(seconds=monitor.interval_seconds + monitor.grace_seconds),
+        over_since=max(ends, default=None),
+    )
+
+
+def _cancel(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    _set(connection, ids, {"state": "cancelled", "reason": REASON, "settled_at": now})
+
+
+def _set(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
+    if ids:
+        connection.execute(update(Delivery).where(Delivery.id.in_(ids)).values(values))

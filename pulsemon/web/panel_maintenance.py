@@ -1,0 +1,285 @@
+"""The panel's side of maintenance: list, form, and what ends, skips or removes it, each after a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon import maintenance, maintenance_views, monitors
+from pulsemon.core import schedule
+from pulsemon.core.maintenance import Plan, Repeats, read_weekly
+from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.maintenance_views import MaintenanceView, WindowView
+from pulsemon.web import maintenance_fields, panel_pages, rendering, schedule_words
+from pulsemon.web.api_maintenance import window_number
+from pulsemon.web.maintenance_fields import DAYS
+from pulsemon.web.page_fields import MAX_MONITORS
+from pulsemon.web.panel_actions import Form, read_fields
+from pulsemon.web.security import SessionRoute
+from pulsemon.web.site import site_of
+
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+Lists = dict[str, list[str]]
+# Beside the monitors that may be ticked.
+_OTHER_FIELDS = 50
+_IN_FORM = {"length_seconds": "length_minutes"}
+
+
+async def read_plan_form(request: Request) -> Lists:
+    """Return the text fields of the form with all their values. Raises HTTPException as `read_fields` does."""
+    fields = await read_fields(request, max_fields=MAX_MONITORS + _OTHER_FIELDS, max_bytes=512 * 1024)
+    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
+
+
+Filled = Annotated[Lists, Depends(read_plan_form)]
+
+
+@router.get("/maintenance")
+def list_page(request: Request) -> Response:
+    """Answer with what is running, what is coming and what is over."""
+    site, now = site_of(request), site_of(request).now()
+    views = maintenance_views.list_all(site.database, now=now)
+    running = [(view, found) for view in views if (found := view.running(now=now))]
+    coming = [(view, _coming(view, now)) for view in views if _coming(view, now)]
+    coming.sort(key=lambda each: each[1][0].starts_at)
+    return rendering.page(
+        request,
+        "maintenance.html",
+        running=running,
+        coming=coming,
+        past=maintenance_views.list_past(site.database, now=now),
+        sentences={view.id: _sentence(request, view.draft.plan) for view in views},
+        done=panel_pages.done_of(request),
+    )
+
+
+def _coming(view: MaintenanceView, now: datetime) -> list[WindowView]:
+    return [each for each in view.windows if each.starts_at > now]
+
+
+def _sentence(request: Request, plan: Plan) -> str:
+    """Return how often a plan repeats; nothing for once."""
+    if plan.schedule is None:
+        return ""
+    locale = rendering.locale_of(request)
+    weekly = read_weekly(plan.schedule)
+    if weekly is not None and len(weekly[0]) > 1:
+        names = ", ".join(schedule_words.weekday(day, locale=locale) for day in weekly[0])
+        return f"{names}, {weekly[1]:%H:%M}"
+    try:
+        return schedule_words.sentence(schedule.parse(plan.schedule, plan.timezone), locale=locale)
+    except schedule.ScheduleError:  # a zone that the system no longer knows
+        return plan.schedule
+
+
+@router.get("/maintenance/new")
+def new_page(request: Request) -> Response:
+    """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
+    slug = request.query_params.get("monitor", "")
+    chosen = {"who": ["chosen"], "monitor": [slug]} if slug else {"who": ["all"]}
+    return _form_page(request, None, _NEW | {"timezone": [site_of(request).settings.availability_timezone]} | chosen)
+
+
+_NEW: Lists = {
+    "repeats": ["once"],
+    "length_minutes": ["60"],
+    "announce_hours": ["168"],
+    "tells_subscribers": ["yes"],
+}
+
+
+# What an unticked box does not send.
+_UNTICKED: Lists = {"tells_subscribers": []}
+
+
+@router.post("/maintenance")
+def create(request: Request, filled: Filled) -> Response:
+    """Plan maintenance."""
+    site, now = site_of(request), site_of(request).now()
+    try:
+        draft = maintenance_fields.to_draft(maintenance_fields.from_form(filled, {}), None, now=now)
+        view = maintenance.create(site.database, draft, now=now)
+    except Invalid as wrong:
+        return _form_page(request, None, _UNTICKED | filled, wrong.problems)
+    site.wake()
+    return _to(view.id, "planned")
+
+
+@router.get("/maintenance/{maintenance_id}")
+def plan_page(request: Request, maintenance_id: str) -> Response:
+    """Answer with one plan: its windows and its form."""
+    view = _view(request, maintenance_id)
+    return _form_page(request, view, fields_of(view))
+
+
+@router.post("/maintenance/{maintenance_id}")
+def edit(request: Request, maintenance_id: str, filled: Filled) -> Response:
+    """Change what was changed in the form."""
+    site, now = site_of(request), site_of(request).now()
+    view = _view(request, maintenance_id)
+    shown = fields_of(view)
+    try:
+        given = maintenance_fields.from_form(filled, shown)
+        maintenance.edit(
+            site.database, view.id, lambda before: maintenance_fields.to_draft(given, before.draft, now=now), now=now
+        )
+    except Invalid as wrong:
+        return _form_page(request, view, _UNTICKED | filled, wrong.problems)
+    except Conflict as refused:
+        return _form_page(request, view, _UNTICKED | filled, (FieldProblem("", "", str(refused)),))
+    site.wake()
+    return _to(view.id, "saved")
+
+
+@router.get("/maintenance/{maintenance_id}/end")
+def confirm_end(request: Request, maintenance_id: str) -> Response:
+    """Say what is told once it has ended."""
+    view = _view(request, maintenance_id)
+    running = view.running(now=site_of(request).now())
+    if running is None:
+        raise Conflict(maintenance.NOT_RUNNING)
+    return rendering.page(request, "maintenance_question.html", question="end", view=view, window=running)
+
+
+@router.post("/maintenance/{maintenance_id}/end")
+def end(request: Request, maintenance_id: str) -> Response:
+    """End what is running."""
+    site = site_of(request)
+    maintenance.end_now(site.database, maintenance_id, now=site.now())
+    site.wake()
+    return _to(maintenance_id, "ended")
+
+
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}")
+def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -> Response:
+    """Let what is running end at another time."""
+    site, now = site_of(request), site_of(request).now()
+    view = _view(request, maintenance_id)
+    try:
+        ends_at = maintenance_fields.instant_of(
+            form.get("new_end", "").strip(), view.draft.plan.timezone, field="ends_at"
+        )
+        maintenance.set_end(site.database, view.id, window_number(str(window_id)), ends_at, now=now)
+    except Invalid as wrong:
+        problems = [FieldProblem("new_end", each.code, each.message, each.limits) for each in wrong.problems]
+        return _form_page(request, view, fields_of(view), problems, new_end=form.get("new_end", ""))
+    site.wake()
+    return _to(view.id, "saved")
+
+
+@router.get("/maintenance/{maintenance_id}/windows/{window_id:id}/skip")
+def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Response:
+    """Say which one will not take place."""
+    view = _view(request, maintenance_id)
+    window = next((each for each in view.windows if each.id == window_id), None)
+    if window is None:
+        raise NotFound("This maintenance has no such window.")
+    return rendering.page(request, "maintenance_question.html", question="skip", view=view, window=window)
+
+
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}/skip")
+def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
+    """Cancel one coming window."""
+    site = site_of(request)
+    maintenance.skip(site.database, maintenance_id, window_number(str(window_id)), now=site.now())
+    site.wake()
+    return RedirectResponse("/maintenance?done=skipped", status_code=303)
+
+
+@router.get("/maintenance/{maintenance_id}/delete")
+def confirm_removal(request: Request, maintenance_id: str) -> Response:
+    """Say what goes and what stays."""
+    view = _view(request, maintenance_id)
+    running = view.running(now=site_of(request).now())
+    return rendering.page(request, "maintenance_question.html", question="delete", view=view, window=running)
+
+
+@router.post("/maintenance/{maintenance_id}/delete")
+def remove(request: Request, maintenance_id: str) -> Response:
+    """Remove the plan."""
+    site = site_of(request)
+    maintenance.remove(site.database, maintenance_id, now=site.now())
+    site.wake()
+    return RedirectResponse("/maintenance?done=maintenance-removed", status_code=303)
+
+
+def _view(request: Request, maintenance_id: str) -> MaintenanceView:
+    site = site_of(request)
+    return maintenance_views.get(site.database, maintenance_id, now=site.now())
+
+
+def fields_of(view: MaintenanceView) -> Lists:
+    """Return a plan as the texts of its form."""
+    draft, plan = view.draft, view.draft.plan
+    weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
+    is_once = plan.repeats is Repeats.ONCE
+    minutes, seconds = divmod(int(plan.length.total_seconds()), 60)
+    return {
+        "title": [draft.title],
+        "description": [draft.description or ""],
+        "who": ["all" if draft.monitors is None else "chosen"],
+        "monitor": list(draft.monitors or ()),
+        "repeats": [plan.repeats.value],
+        "timezone": [plan.timezone],
+        "starts_at": [_local(plan.starts_at, plan.timezone) if is_once else ""],
+        "ends_at": [_local(plan.starts_at + plan.length, plan.timezone) if is_once else ""],
+        "days": [DAYS[day - 1] for day in weekly[0]] if weekly else [],
+        "time": [f"{weekly[1]:%H:%M}" if weekly else ""],
+        "schedule": [(plan.schedule or "") if plan.repeats is Repeats.CRON else ""],
+        "length_minutes": [f"{minutes + seconds / 60:g}" if seconds else str(minutes)],
+        "until": ["" if plan.last_day is None else plan.last_day.isoformat()],
+        "announce_hours": [str(draft.announce_hours)],
+        "tells_subscribers": ["yes"] if draft.tells_subscribers else [],
+    }
+
+
+def _local(instant: datetime, timezone: str) -> str:
+    """Return an instant as a field for date and time holds it."""
+    wall = schedule.on_the_wall(instant, timezone)
+    return wall.strftime("%Y-%m-%dT%H:%M:%S" if wall.second else "%Y-%m-%dT%H:%M")
+
+
+def _form_page(
+    request: Request,
+    view: MaintenanceView | None,
+    lists: Mapping[str, Sequence[str]],
+    problems: Sequence[FieldProblem] = (),
+    *,
+    new_end: str = "",
+) -> Response:
+    site, now = site_of(request), site_of(request).now()
+    typed = {name: texts[0] if texts else "" for name, texts in lists.items()}
+    renamed = [
+        FieldProblem(_IN_FORM.get(each.field, each.field), each.code, each.message, each.limits) for each in problems
+    ]
+    known, _ = monitors.list_all(site.database)
+    known.sort(key=lambda each: (each.placement.position or 0, each.id))
+    running = None if view is None else view.running(now=now)
+    if running is not None and view is not None:
+        typed["new_end"] = new_end or _local(running.ends_at, view.draft.plan.timezone)
+    is_over = view is not None and view.draft.plan.repeats is Repeats.ONCE and not view.windows
+    return rendering.page(
+        request,
+        "maintenance_plan.html",
+        status_code=422 if problems else 200,
+        view=view,
+        running=running,
+        coming=[] if view is None else _coming(view, now),
+        is_over=is_over,
+        known=known,
+        chosen=set(lists.get("monitor", ())),
+        days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
+        chosen_days=set(lists.get("days", ())),
+        done=panel_pages.done_of(request),
+        **panel_pages.form_values(request, typed, renamed),
+    )
+
+
+def _to(maintenance_id: str, done: str) -> Response:
+    return RedirectResponse(f"/maintenance/{maintenance_id}?done={done}", status_code=303)
