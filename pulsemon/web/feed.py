@@ -1,4 +1,4 @@
-"""Atom feeds of public pages: what went down, what came up again. Source: RFC 4287.
+"""Atom feeds of public pages: what went down, what came up again, what maintenance there is. Source: RFC 4287.
 
 An entry's id is made of what never changes (the slug of that day, the instant, the status) and of no number of ours;
 two pages that show the same monitor tell the same entry.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from xml.etree import ElementTree
 
 from fastapi import APIRouter
@@ -31,6 +32,7 @@ router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 MEDIA_TYPE = "application/atom+xml"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:pulsemon:feed")
 _TITLES = {Status.DOWN: N_("%(name)s is down"), Status.UP: N_("%(name)s is up")}
+_ANNOUNCED, _BEGUN = N_("Maintenance planned: %(title)s"), N_("Maintenance has begun: %(title)s")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,13 +70,15 @@ def document(page: PublicPage, changes: Sequence[Change], settings: Settings, lo
     root = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": locale})
     _add(root, "id", uuid.uuid5(_NAMESPACE, address).urn)
     _add(root, "title", title)
-    newest = [each.at for each in changes[:1]] or [each.created_at for each in page.monitors] or [_NEVER]
+    told = [*_entries(page, changes, address, locale), *_maintenance_entries(page, address, locale)]
+    told.sort(key=itemgetter(0), reverse=True)
+    newest = [at for at, _ in told[:1]] or [each.created_at for each in page.monitors] or [_NEVER]
     _add(root, "updated", instant(max(newest)) or "")
     _add(_add(root, "author"), "name", title)
     _add(root, "generator", "PulseMon")
     _add(root, "link", rel="alternate", type="text/html", href=address)
     _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(look)}")
-    for entry in _entries(page, changes, address, locale):
+    for _, entry in told:
         root.append(entry)
     return xml_text.to_bytes(root)
 
@@ -89,7 +93,9 @@ def feed_path(look: Look) -> str:
     return f"{page_path(look)}/feed.atom"
 
 
-def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: str) -> Iterator[ElementTree.Element]:
+def _entries(
+    page: PublicPage, changes: Sequence[Change], address: str, locale: str
+) -> Iterator[tuple[datetime, ElementTree.Element]]:
     names = {each.id: xml_text.clean(each.name) for each in page.monitors}
     translate = translator(locale).gettext
     words = rendering.Words(locale, page.at)
@@ -109,7 +115,26 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
         _add(entry, "link", rel="alternate", type="text/html", href=address)
         moment = wall_clock.moment_in(change.at, page.look.timezone)
         _add(entry, "summary", f"{words.status(change.status)} · {moment}")
-        yield entry
+        yield change.at, entry
+
+
+def _maintenance_entries(page: PublicPage, address: str, locale: str) -> Iterator[tuple[datetime, ElementTree.Element]]:
+    """Of each window, that it was announced and that it began."""
+    translate = translator(locale).gettext
+    for window in page.windows:
+        announced_at = window.announced_at
+        for at, template in ((announced_at, _ANNOUNCED), (window.starts_at, _BEGUN)):
+            if at is None or at > page.at or (template is _ANNOUNCED and at >= window.starts_at):
+                continue
+            entry = ElementTree.Element("entry")
+            _add(entry, "id", uuid.uuid5(_NAMESPACE, f"maintenance\n{window.id}\n{template}").urn)
+            _add(entry, "title", translate(template) % {"title": xml_text.clean(window.title)})
+            _add(entry, "updated", instant(at) or "")
+            _add(entry, "published", instant(at) or "")
+            _add(entry, "category", term="MAINTENANCE")
+            _add(entry, "link", rel="alternate", type="text/html", href=address)
+            _add(entry, "summary", wall_clock.span_in(window.starts_at, window.ends_at, page.look.timezone))
+            yield at, entry
 
 
 def _add(parent: ElementTree.Element, name: str, text: str | None = None, /, **attributes: str) -> ElementTree.Element:
