@@ -237,21 +237,25 @@ def read_facts(
     changes = _changes(connection, subjects, whole, timezone=timezone)
     unseen = _unseen_spans(connection, ids, start)
     excluded = _excluded_spans(connection, ids, start)
-    maintained = maintenance_spans(connection, ids, start, now)
+    # What lies before that is in the roll-ups, and windows may be many.
+    since = min((max(start, each.holds_until(timezone) or start) for each in subjects), default=start)
+    maintained = maintenance_spans(connection, ids, since, now)
     found = {}
     for each in subjects:
         known = changes[each.id] if each.id in changes else [Change(each.created_at, each.status)]
         found[each.id] = Facts(
             known,
             unseen.get(each.id, []) + _open_span(each, now),
-            _since(min(each.created_at, known[0].at), maintained.get(each.id, ())),
+            _since(min([each.created_at, *(one.at for one in known[:1])]), maintained.get(each.id, ())),
             excluded.get(each.id, ()),
         )
     return found
 
 
-def _since(begun: datetime, spans: Sequence[Span]) -> list[Span]:
+def _since(begun: datetime, spans: Sequence[Span]) -> Sequence[Span]:
     """Return *spans* from *begun* on: what was not there yet was not under maintenance."""
+    if all(each.start >= begun for each in spans):
+        return spans
     return [Span(max(each.start, begun), each.end) for each in spans if each.end > begun]
 
 

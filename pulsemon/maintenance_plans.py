@@ -22,6 +22,9 @@ from pulsemon.core.uptime import Span
 from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow, WindowMonitor
 from pulsemon.db.tables import Monitor
 
+# Of one plan, after PulseMon was away for long.
+MAX_MISSED = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -91,6 +94,16 @@ def wanted(plan: Stored, skipped: Collection[datetime], *, since: datetime, now:
     except maintenance.PlanError:  # a zone that the system no longer knows
         return []
     return [each for each in found if each.start not in skipped][:AHEAD]
+
+
+def missed(plan: Stored, *, since: datetime, now: datetime) -> list[Span]:
+    """Return the windows, at most `MAX_MISSED`, that began since an instant while nobody was there to make them."""
+    if since >= now:
+        return []
+    try:
+        return maintenance.windows(plan.plan, since=since, horizon=now, count=MAX_MISSED)
+    except maintenance.PlanError:
+        return []
 
 
 def add_windows(connection: Connection, plan: Stored, spans: Iterable[Span], *, now: datetime) -> None:

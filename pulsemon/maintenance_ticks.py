@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, update
 from pulsemon import maintenance_plans
 from pulsemon.announcements import Event
 from pulsemon.core.maintenance import AHEAD, Repeats, Step, due_step
+from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow
@@ -151,14 +152,18 @@ def _top_up_one(connection: Connection, plan: Stored, now: datetime) -> None:
     maintenance_plans.add_windows(connection, plan, _missing(connection, plan, now), now=now)
 
 
-def _missing(connection: Connection, plan: Stored, now: datetime) -> list[Any]:
+def _missing(connection: Connection, plan: Stored, now: datetime) -> list[Span]:
+    """Return the windows that there should be and that are not made, those that were missed meanwhile among them."""
     if plan.plan.repeats is Repeats.ONCE:
         return []
-    query = select(MaintenanceWindow.starts_at, MaintenanceWindow.ends_at).where(
-        MaintenanceWindow.maintenance_id == plan.id
-    )
+    of_plan = MaintenanceWindow.maintenance_id == plan.id
+    # Under the plan as it is now: what was edited since did not hold before.
+    newest = connection.scalar(select(func.max(MaintenanceWindow.ends_at)).where(of_plan))
+    missed = maintenance_plans.missed(plan, since=max(newest or now, plan.updated_at), now=now)
+    query = select(MaintenanceWindow.starts_at, MaintenanceWindow.ends_at).where(of_plan)
     made = {row.starts_at: row.ends_at for row in connection.execute(query.where(MaintenanceWindow.ends_at >= now))}
     skipped = {start for start, end in made.items() if start == end}
     # After what is running: its end may have been put off.
-    since = max([now, *(end for start, end in made.items() if start <= now)])
-    return [each for each in maintenance_plans.wanted(plan, skipped, since=since, now=now) if each.start not in made]
+    since = max([now, *(end for start, end in made.items() if start <= now), *(span.end for span in missed)])
+    coming = maintenance_plans.wanted(plan, skipped, since=since, now=now)
+    return missed + [each for each in coming if each.start not in made]

@@ -86,6 +86,31 @@ def test_the_next_ten_windows_are_made_and_as_time_goes_by_there_are_always_ten(
     assert len([row for row in windows(database) if row.closed_at is None]) == 10
 
 
+def test_windows_that_nobody_was_there_to_make_are_made_afterwards_and_told_to_nobody(database: Database) -> None:
+    a_subscriber(database)
+    monitor = make_up(database, last_ping=at("10:00") - DAY, **LONG)
+    hourly = Plan(Repeats.CRON, NOW, HOUR / 2, "UTC", "0 * * * *")
+    create(database, hourly, announce_hours=0)
+
+    maintenance_ticks.tick(database, now=NOW + 2 * DAY + HOUR / 4)
+
+    made = [row.starts_at for row in windows(database)]
+    assert made == [NOW + number * HOUR for number in range(59)]
+    assert [each[::2] for each in notices(database)] == []
+    assert as_kept(database, NOW + 2 * DAY, count=2)[monitor.id][-2].maintenance == us(12 * HOUR)
+
+
+def test_an_edited_plan_makes_no_windows_of_the_time_before_the_edit(database: Database) -> None:
+    view = create(database, Plan(Repeats.CRON, NOW, HOUR, "UTC", "0 10 2 3 *"))
+    tick(database, "11:00")
+    edit(database, view, schedule="0 9 3 3 *", now=NOW + 3 * DAY)
+    assert len(windows(database)) == 2
+
+    maintenance_ticks.top_up(database, now=NOW + 4 * DAY)
+
+    assert [row.starts_at.year for row in windows(database)] == [2026, 2027]
+
+
 def test_windows_that_are_rare_come_with_time(database: Database) -> None:
     yearly = Plan(Repeats.CRON, NOW, HOUR, "UTC", "0 12 1 3 *")
     view = create(database, yearly)

@@ -23,7 +23,8 @@ from pulsemon.web.status import Board
 from tests.arrange import a_ping, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, settings_for
 from tests.test_event_log import counted_queries
-from tests.test_feeds import SETTINGS, page_of
+from tests.test_feeds import SETTINGS, a_feed, page_of
+from tests.test_held import tick
 from tests.test_maintenance import DAILY, create, edit, once
 from tests.test_pages import a_monitor, a_page, seen
 from tests.test_status import Clock, a_board
@@ -307,3 +308,19 @@ def test_what_is_running_shows_at_once(client: TestClient) -> None:
     assert client.get("/api/monitors/job", headers=ADMIN).json()["under_maintenance"]
     metrics = client.get("/metrics", headers=ADMIN).text
     assert 'monitor_status{monitor_name="Job",monitor_slug="job",monitor_type="push"} 3.0' in metrics
+
+
+def test_a_feed_tells_what_was_announced_and_what_has_begun(database: Database) -> None:
+    monitor = make_up(database, "job", last_ping=at("09:59"))
+    create(database, once(at("10:30")), title="A & <b>", monitors=("job",))
+    tick(database, "10:00")
+    record(database, a_ping(monitor, at("10:10"), Signal.FAIL))
+
+    titles = {when: [each.title for each in a_feed(board_at(database, when)).entries] for when in ("10:20", "10:40")}
+
+    assert titles["10:20"] == ["Job is down", "Maintenance planned: A & <b>", "Job is up"]
+    assert titles["10:40"] == ["Maintenance has begun: A & <b>", *titles["10:20"]]
+    parsed = a_feed(board_at(database, "10:40"))
+    assert len({each.id for each in parsed.entries}) == 4
+    assert parsed.entries[0].summary == "2026-03-02 10:30 – 11:30 UTC"
+    assert parsed.feed.updated == "2026-03-02T10:30:00.000Z"

@@ -6,7 +6,9 @@ fields that are described, and nothing accepted that the description forbids. Th
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -63,6 +65,8 @@ def test_answers_are_those_that_are_described(server: Server, operation: Any) ->
     known |= {"number": 1, "tag": slug, "incident_id": open_incident(server)}
     requests.post(f"{server.url}/api/pages", json={"slug": slug}, headers=server.headers)
     known["subscriber_id"] = subscribe(server, slug)
+    if "maintenance" in operation.path:
+        known |= plan_maintenance(server, is_running=operation.method == "patch")
 
     @settings(
         derandomize=True,
@@ -114,6 +118,38 @@ def subscribe(server: Server, slug: str) -> str:
     return str(answer.json()["id"])
 
 
+def plan_maintenance(server: Server, *, is_running: bool) -> dict[str, str]:
+    """Plan maintenance of every hour, and return its id and that of the window that is running, or of the next one."""
+    began_at = datetime.fromisoformat(server.create(slug=f"m-{secrets.token_hex(4)}")["created_at"]) - timedelta(
+        hours=1
+    )
+    body = {"title": "x", "repeats": "cron", "schedule": "0 * * * *", "length_seconds": 3600}
+    body["starts_at"] = began_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = requests.post(f"{server.url}/api/maintenance", json=body, headers=server.headers, timeout=60).json()
+    return {"maintenance_id": made["id"], "window_id": str(made["windows"][not is_running]["id"])}
+
+
+# What makes a plan whole, by how often it repeats; a plan holds nothing of the others.
+PLANS: dict[str, dict[str, Any]] = {
+    "once": {"starts_at": (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%MZ"), "length_seconds": 60},  # noqa: TID251 - the server reads the real clock
+    "weekly": {"days": ["mon"], "time": "02:30", "length_seconds": 60},
+    "cron": {"schedule": "30 2 * * *", "length_seconds": 60},
+}
+WORDS = ("title", "description", "announce_hours", "tells_subscribers")
+
+
+def as_a_plan(case: Case) -> None:
+    """Keep the words of a plan, and give it times that go with each other."""
+    assert isinstance(case.body, dict)
+    if "windows" in case.path:
+        now = datetime.now(UTC)  # noqa: TID251 - the server reads the real clock
+        case.body["ends_at"] = now.replace(minute=0).strftime("%Y-%m-%dT%H:59Z")
+        return
+    repeats = case.body.get("repeats", "once")
+    kept = {name: value for name, value in case.body.items() if name in WORDS}
+    case.body = kept | ({"repeats": repeats, **PLANS[repeats]} if case.method == "POST" else {})
+
+
 def requests_of(operation: Any, known: dict[str, str]) -> st.SearchStrategy[Case]:
     """Return requests that keep the description, for what exists and for what does not, and such that break it."""
     good = operation.as_strategy(GenerationMode.POSITIVE)
@@ -159,6 +195,8 @@ def without_what_no_schema_says(case: Case) -> Case:
             for name, value in case.body.items()
             if value != "whsec_********"
         }
+        if case.path.startswith("/api/maintenance"):
+            as_a_plan(case)
         if {"started_at", "ended_at"} <= case.body.keys():
             case.body |= {name: SPAN[name] for name in ("started_at", "ended_at")}
         if "/incidents" in case.path and not case.path.endswith("{number}"):

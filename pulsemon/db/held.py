@@ -51,7 +51,9 @@ def next_look_at(connection: Connection) -> datetime | None:
 
 def look_again(connection: Connection, *, now: datetime) -> None:
     """Have every held message looked at: a window ends at another time than was known."""
-    connection.execute(update(Delivery).where(Delivery.state == "held").values(next_attempt_at=now))
+    # In the order in which `judge_due` takes them.
+    query = select(Delivery.id).where(Delivery.state == "held").order_by(Delivery.monitor_id, Delivery.id)
+    _set(connection, connection.scalars(query.with_for_update()).all(), {"next_attempt_at": now})
 
 
 def judge_due(connection: Connection, *, now: datetime) -> tuple[int, int]:
@@ -84,6 +86,7 @@ def _held(connection: Connection, monitor_ids: Collection[int]) -> Sequence[Any]
         .join(History, (History.monitor_id == Delivery.monitor_id) & (History.seq == Delivery.seq))
         .where(Delivery.state == "held", Delivery.monitor_id.in_(monitor_ids))
         .order_by(Delivery.monitor_id, Delivery.id)
+        .with_for_update(of=Delivery)
     )
     return connection.execute(query).all()
 

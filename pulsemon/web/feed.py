@@ -1,7 +1,9 @@
-"""Atom feeds of public pages: what went down, what came up again, what was said of incidents. Source: RFC 4287.
+"""Atom feeds of public pages: what went down and came up, what was said of incidents, what maintenance there is.
 
 An entry's id is made of what never changes (the slug of that day, the instant, the status) and of no number of ours;
 two pages that show the same monitor tell the same entry. That of an update is made of its incident and its number.
+
+Source: RFC 4287.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from xml.etree import ElementTree
 
 from fastapi import APIRouter
@@ -33,6 +36,7 @@ router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 MEDIA_TYPE = "application/atom+xml"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:pulsemon:feed")
 _TITLES = {Status.DOWN: N_("%(name)s is down"), Status.UP: N_("%(name)s is up")}
+_ANNOUNCED, _BEGUN = N_("Maintenance planned: %(title)s"), N_("Maintenance has begun: %(title)s")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _Entry = tuple[datetime, ElementTree.Element]
 
@@ -80,8 +84,12 @@ def document(
     root = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": locale})
     _add(root, "id", uuid.uuid5(_NAMESPACE, address).urn)
     _add(root, "title", title)
-    entries = [*_entries(page, changes, address, locale), *_said(page, incidents, settings, locale)]
-    entries.sort(key=lambda each: each[0], reverse=True)
+    entries = [
+        *_entries(page, changes, address, locale),
+        *_said(page, incidents, settings, locale),
+        *_maintenance_entries(page, address, locale),
+    ]
+    entries.sort(key=itemgetter(0), reverse=True)
     newest = [at for at, _ in entries[:1]] or [each.created_at for each in page.monitors] or [_NEVER]
     _add(root, "updated", instant(max(newest)) or "")
     _add(_add(root, "author"), "name", title)
@@ -140,6 +148,25 @@ def _said(page: PublicPage, incidents: Sequence[Incident], settings: Settings, l
             _add(entry, "link", rel="alternate", type="text/html", href=address)
             _add(entry, "content", xml_text.clean(str(markdown.to_html(words.said(update)))), type="html")
             yield update.posted_at, entry
+
+
+def _maintenance_entries(page: PublicPage, address: str, locale: str) -> Iterator[_Entry]:
+    """Of each window, that it was announced and that it began."""
+    translate = translator(locale).gettext
+    for window in page.windows:
+        announced_at = window.announced_at
+        for at, template in ((announced_at, _ANNOUNCED), (window.starts_at, _BEGUN)):
+            if at is None or at > page.at or (template is _ANNOUNCED and at >= window.starts_at):
+                continue
+            entry = ElementTree.Element("entry")
+            _add(entry, "id", uuid.uuid5(_NAMESPACE, f"maintenance\n{window.id}\n{template}").urn)
+            _add(entry, "title", translate(template) % {"title": xml_text.clean(window.title)})
+            _add(entry, "updated", instant(at) or "")
+            _add(entry, "published", instant(at) or "")
+            _add(entry, "category", term="MAINTENANCE")
+            _add(entry, "link", rel="alternate", type="text/html", href=address)
+            _add(entry, "summary", wall_clock.span_in(window.starts_at, window.ends_at, page.look.timezone))
+            yield at, entry
 
 
 def _add(parent: ElementTree.Element, name: str, text: str | None = None, /, **attributes: str) -> ElementTree.Element:
