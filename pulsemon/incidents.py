@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, select, update
 from pulsemon import incident_rows
 from pulsemon.announcements import Event
 from pulsemon.core.incidents import IncidentStatus, resolved_at
+from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
@@ -72,7 +73,7 @@ def down_since(database: Database, monitor_id: int) -> datetime | None:
     query = (
         select(History.occurred_at)
         .join(Monitor, (Monitor.id == History.monitor_id) & (Monitor.state_seq == History.seq))
-        .where(Monitor.id == monitor_id, Monitor.status == "DOWN")
+        .where(Monitor.id == monitor_id, Monitor.status == Status.DOWN.value)
     )
     with database.read() as connection:
         return connection.scalar(query)

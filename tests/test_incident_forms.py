@@ -249,6 +249,22 @@ def test_a_preview_shows_the_text_and_posts_nothing(panel: TestClient) -> None:
     assert listed(panel).json() == [made]
 
 
+def test_an_update_may_change_what_is_concerned_and_needs_no_monitor_that_is_still_there(panel: TestClient) -> None:
+    for slug in ("web", "api"):
+        a_monitor(panel, slug)
+    made = an_incident(panel, monitors=["web"])
+    said = {"status": "identified", "impact": "minor", "body": "Both.", "scope": "monitors"}
+    panel.post(f"/incidents/{made['id']}", data=said | {"monitor": ["web", "api"]})
+    assert listed(panel).json()[0]["monitors"] == ["web", "api"]
+    refused = panel.post(f"/incidents/{made['id']}", data=said)
+    assert "Choose the monitors that it concerns" in text_of(refused)
+
+    for slug in ("web", "api"):
+        panel.delete(f"/api/monitors/{slug}", headers=ADMIN)
+    panel.post(f"/incidents/{made['id']}", data=said | {"body": "They are gone."})
+    assert [each["body"] for each in listed(panel).json()[0]["updates"]][:2] == ["They are gone.", "Both."]
+
+
 def test_an_update_that_is_wrong_changes_nothing_and_keeps_the_impact_open(panel: TestClient) -> None:
     made = an_incident(panel)
     answer = panel.post(f"/incidents/{made['id']}", data={"status": "resolved", "impact": "critical", "body": ""})

@@ -225,6 +225,7 @@ def test_the_history_goes_by_month_newest_first_a_page_at_a_time(client: TestCli
     assert 'href="/status/history?page=2"' in first
     assert 'rel="prev" href="/status/history"' in older.text
     assert 'rel="next"' not in older.text
+    assert 'href="?page=2&amp;lang=pt-BR"' in older.text
     whole = client.get(f"/status/history/{made[0]['id']}", headers=EN)
     assert "<title>No 00 · Status" in whole.text
     assert (whole.headers["cache-control"], whole.headers["content-language"]) == ("no-cache", "en")
@@ -393,6 +394,20 @@ def test_a_copy_holds_the_history_and_each_incident(database: Database) -> None:
     assert b"Floods" in files["api/v2/incidents.json"]
     assert b"Floods" in files["status/feed.atom"]
     assert not [name for name in files if "locked" in name]
+
+
+def test_a_new_name_is_told_at_once_of_what_is_long_over(database: Database) -> None:
+    web = make_down(database, "web", last_ping=NOW, placement=Placement(incident_after_minutes=0))
+    automatic_incidents.keep_up(database, now=NOW)
+    record(database, a_ping(web, at("10:01")))
+    automatic_incidents.keep_up(database, now=at("10:01"))
+    board = a_board(database, clock := Clock(NOW + timedelta(days=30)))
+    assert [each.names for each in board.incidents.archive_of(page_of(board))] == [["Web"]]
+
+    monitors.edit(database, monitors.by_id(web.id), {"name": "Shop"}, now=clock.now)
+    clock.now += timedelta(seconds=1)
+
+    assert [each.names for each in board.incidents.archive_of(page_of(board))] == [["Shop"]]
 
 
 # What leaks nowhere

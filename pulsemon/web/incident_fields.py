@@ -229,7 +229,7 @@ def create_from_form(lists: Mapping[str, Sequence[str]], *, timezone: str, now: 
 def update_from_form(lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return what `incidents.post` needs. Raises Invalid."""
     values = _typed(lists, ("body", "status", "impact")) | {"tell_subscribers": _one(lists, "tell") == "yes"}
-    return _checked(UpdateCreate, values, [])
+    return _checked(UpdateCreate, values | (_scope(lists) if "scope" in lists else {}), [])
 
 
 def patch_from_form(lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:

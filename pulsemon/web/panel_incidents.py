@@ -132,7 +132,21 @@ def one_incident(request: Request, public_id: str) -> Response:
 
 def _update_typed(incident: Incident) -> Lists:
     status = incident.status if incident.is_open else IncidentStatus.RESOLVED
-    return {"status": [status.value], "impact": [incident.impact.value], "tell": ["yes"]}
+    return _scope_typed(incident) | {"status": [status.value], "impact": [incident.impact.value], "tell": ["yes"]}
+
+
+def _scope_typed(incident: Incident) -> dict[str, Sequence[str]]:
+    return {
+        "scope": ["general" if incident.is_general else "monitors"],
+        "monitor": [each.slug for each in incident.monitors],
+    }
+
+
+def _is_scope_kept(incident: Incident, form: Lists) -> bool:
+    before = _scope_typed(incident)
+    return form.get("scope", before["scope"]) == before["scope"] and set(form.get("monitor", ())) == set(
+        before["monitor"]
+    )
 
 
 @router.post("/incidents/{public_id}")
@@ -143,7 +157,10 @@ def post_update(request: Request, public_id: str, form: Form) -> Response:
     if _is_preview(form):
         return _one_page(request, incident, form, is_preview=True)
     try:
-        incidents.post(site.database, public_id, incident_fields.update_from_form(form), now=site.now())
+        values = incident_fields.update_from_form(form)
+        if _is_scope_kept(incident, form):  # its monitors may be gone, and there is still something to say
+            values = {name: value for name, value in values.items() if name not in ("general", "monitors")}
+        incidents.post(site.database, public_id, values, now=site.now())
     except Invalid as wrong:
         return _one_page(request, incident, form, wrong.problems)
     site.wake()
@@ -159,6 +176,7 @@ def _one_page(
     is_preview: bool = False,
 ) -> Response:
     values = _form_values(request, form, problems, is_preview=is_preview, incident=incident)
+    values |= _boxes(request, form) | {"is_scope_kept": _is_scope_kept(incident, form)}
     return rendering.page(
         request, "incident.html", status_code=422 if problems else 200, done=panel_pages.done_of(request), **values
     )
@@ -171,10 +189,8 @@ def edit_form(request: Request, public_id: str) -> Response:
     typed = {
         "title": [incident.title or ""],
         "impact": [incident.impact.value],
-        "scope": ["general" if incident.is_general else "monitors"],
-        "monitor": [each.slug for each in incident.monitors],
     }
-    return _edit_page(request, incident, typed)
+    return _edit_page(request, incident, typed | _scope_typed(incident))
 
 
 @router.post("/incidents/{public_id}/edit")
