@@ -226,6 +226,22 @@ def test_every_page_fits_and_axe_finds_nothing(
     assert found == []
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_names_in_the_list_have_the_room_that_there_is(
+    make_tab: Callable[..., Tab], server: Server, width: int
+) -> None:
+    """On a phone the columns of a desk stood side by side, and a name had one syllable a line."""
+    tab = make_tab(server, width=width)
+    ping(server, server.create(name="Sincronização do estoque"))
+    page = tab.log_in()
+
+    who, row = (page.locator(f".list li {part}").first.bounding_box() for part in (".who", "> a"))
+
+    assert who
+    assert row
+    assert who["width"] > row["width"] * 0.6
+
+
 def test_controls_are_large_enough_to_be_touched(make_tab: Callable[..., Tab], server: Server) -> None:
     tab = make_tab(server, width=360)
     ping(server, server.create(webhook_url="http://127.0.0.1:9/hook"), "/fail", content=b"body")
