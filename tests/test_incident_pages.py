@@ -14,7 +14,7 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from pulsemon import automatic_incidents, incidents, monitors, pages
+from pulsemon import automatic_incidents, incidents, monitors, pages, status_page
 from pulsemon.core.placement import Placement
 from pulsemon.db import Database
 from pulsemon.db.page_tables import StatusPage
@@ -478,6 +478,14 @@ def a_site() -> Any:
         settings = SETTINGS
 
     return Only()
+
+
+def test_private_monitors_are_left_out_where_the_rows_are_read(database: Database) -> None:
+    make_up(database, "known", last_ping=NOW)
+    make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
+    incidents.create(database, values(monitors=["known", "hidden"]), now=NOW)
+
+    assert [each.names for each in status_page.read_public(database, now=NOW).incidents] == [["Known"]]
 
 
 def test_an_incident_goes_from_pages_with_its_last_monitor_that_is_seen(database: Database) -> None:
