@@ -350,6 +350,7 @@ def test_a_webhook_gets_signed_json_that_the_documents_describe(site: TestClient
             "text": "Oh **no**",
             "monitors": ["Api"],
             "status": "investigating",
+            "url": f"{BASE}/status/history/abc",
         },
         "occurred_at": "2026-03-02T10:00:00Z",
     }

@@ -117,12 +117,12 @@ def _question(told: Announcement, token: str, locale: str, publisher: Publisher)
 
 def _news(told: Announcement, token: str, locale: str, publisher: Publisher) -> list[str]:
     words = translator(locale).gettext
-    text = several_lines(told.text or "", _TEXT_LENGTH)
+    text = several_lines(notices.text_of(told, locale), _TEXT_LENGTH)
     return [
         *_facts(told, locale),
         *(["", text] if text else []),
         "",
-        words(N_("The page: %(url)s")) % {"url": publisher.page_url(told)},
+        words(N_("More: %(url)s")) % {"url": publisher.url(told)},
         *(_why(told, token, locale, publisher) if token else []),
     ]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pulsemon.core import schedule
+from pulsemon.core import incidents, schedule
+from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 from pulsemon.notify.lines import one_line
@@ -58,13 +59,33 @@ class Publisher:
         path = "/status" if told.page_slug == MAIN else f"/status/{told.page_slug}"
         return f"{self.base_url}{path}" if self.base_url else None
 
+    def url(self, told: Announcement) -> str | None:
+        """Return where more is said of it: an incident has an address of its own on the page."""
+        page = self.page_url(told)
+        return f"{page}/history/{told.public_id}" if page and told.kind == "incident" else page
+
 
 NOBODY = Publisher("", "")
 
 
 def title_of(told: Announcement, locale: str) -> str:
-    """Return the title of an incident or a maintenance; one without is named after its monitors."""
-    return one_line(told.title or "", _TITLE_LENGTH) or one_line(named(told, locale), _TITLE_LENGTH)
+    """Return the title of an incident or a maintenance; an automatic one is named after its monitors."""
+    catalogue = translator(locale)
+    given = incidents.title(
+        told.title,
+        told.monitors,
+        is_over=told.status == IncidentStatus.RESOLVED,
+        translate=catalogue.gettext,
+        translate_many=catalogue.ngettext,
+    )
+    return one_line(given, _TITLE_LENGTH)
+
+
+def text_of(told: Announcement, locale: str) -> str:
+    """Return what is said: somebody's Markdown, or PulseMon's own words for an automatic update."""
+    if told.text is None and told.kind == "incident" and told.status in tuple(IncidentStatus):
+        return incidents.text(None, IncidentStatus(told.status), translate=translator(locale).gettext)
+    return told.text or ""
 
 
 def named(told: Announcement, locale: str) -> str:
@@ -107,10 +128,10 @@ def sentence(told: Announcement, *, locale: str, publisher: Publisher, neutralis
     if told.starts_at is not None and told.ends_at is not None:
         begin, end = (moment(each, told.timezone, locale) for each in (told.starts_at, told.ends_at))
         parts.append(words(N_("From %(start)s to %(end)s.")) % {"start": begin, "end": end})
-    if told.text:
-        parts.append(one_line(told.text, 300))
+    if text := text_of(told, locale):
+        parts.append(one_line(text, 300))
     told_of = neutralise(one_line(" ".join(parts), _SENTENCE_LENGTH))
-    url = publisher.page_url(told)
+    url = publisher.url(told)
     return f"{told_of} {url}" if url else told_of
 
 
@@ -118,9 +139,11 @@ def for_programs(told: Announcement, *, publisher: Publisher, locale: str) -> di
     """Return what a webhook of a subscriber gets; docs/subscribers.md describes it."""
     page = {"slug": told.page_slug, "title": publisher.page_title(told), "url": publisher.page_url(told)}
     found: dict[str, Any] = {"type": told.kind if told.kind == "test" else f"{told.kind}.{told.event}", "page": page}
-    about = {"id": told.public_id, "title": title_of(told, locale), "text": told.text, "monitors": list(told.monitors)}
+    about: dict[str, Any] = {"id": told.public_id, "title": title_of(told, locale), "text": told.text}
+    about["monitors"] = list(told.monitors)
     if told.kind == "incident":
-        found["incident"] = about | {"status": told.status}
+        about["text"] = text_of(told, locale)
+        found["incident"] = about | {"status": told.status, "url": publisher.url(told)}
     elif told.kind == "maintenance":
         found["maintenance"] = about | {"starts_at": _iso(told.starts_at), "ends_at": _iso(told.ends_at)}
     return found | {"occurred_at": _iso(told.at)}

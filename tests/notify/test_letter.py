@@ -13,6 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pulsemon.core import incidents
+from pulsemon.core.incidents import IncidentStatus
 from pulsemon.locale import LOCALES
 from pulsemon.notify import letter, notices
 from pulsemon.notify.message import Announcement
@@ -82,7 +84,7 @@ def test_an_incident_in_english_and_in_portuguese() -> None:
         "",
         "All is well **again**.",
         "",
-        "The page: https://status.example.org/status/shop",
+        "More: https://status.example.org/status/shop/history/k3Jd83kd",
         "",
         "-- ",
         "You get this because you subscribed to Shop.",
@@ -104,11 +106,16 @@ def test_maintenance_says_from_when_to_when() -> None:
     assert "Início: 02/03/2026 10:05 (America/Sao Paulo)\nFim: 02/03/2026 12:05 (America/Sao Paulo)\n" in text
 
 
-def test_an_incident_without_a_title_is_named_after_its_monitors_and_text_is_not_invented() -> None:
-    many = told(title=None, text=None, monitors=tuple(f"M{number}" for number in range(13)))
+def test_an_automatic_incident_is_told_in_the_words_of_the_public_page() -> None:
+    many = told(title=None, text=None, status="investigating", monitors=tuple(f"M{number}" for number in range(13)))
+    one = told(title=None, text=None, status="resolved", monitors=("Backup",))
 
-    assert notices.title_of(many, "en") == "M0, M1, M2, M3, M4, M5, M6, M7, M8, M9 and 3 more"
-    assert "Concerns: M0" in read(write(many)).get_content()
+    assert notices.title_of(many, "en") == "13 monitors are down"
+    assert "Concerns: M0, M1, M2, M3, M4, M5, M6, M7, M8, M9 and 3 more" in read(write(many)).get_content()
+    assert notices.heading(one, "en") == "Incident: Backup was down – Resolved"
+    assert notices.heading(one, "pt-BR") == "Incidente: Backup esteve fora do ar – Resolvido"
+    for each, status in ((many, IncidentStatus.INVESTIGATING), (one, IncidentStatus.RESOLVED)):
+        assert f"\n\n{incidents.text(None, status)}\n\n" in text_of(write(each))
 
 
 def test_the_mail_that_asks_has_a_link_to_confirm_and_nothing_of_anybody_s() -> None:
