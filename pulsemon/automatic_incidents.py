@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from pulsemon import incident_rows
 from pulsemon.announcements import Event
+from pulsemon.core import holding
 from pulsemon.core import incidents as rules
 from pulsemon.core.incidents import AUTOMATIC_IMPACT, IncidentStatus
-from pulsemon.core.status import Status
+from pulsemon.core.status import Cause, Status
+from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.notice_tables import Incident as IncidentRow
@@ -30,8 +33,6 @@ from pulsemon.db.notice_tables import IncidentMonitor
 from pulsemon.db.page_tables import PlacementRow
 from pulsemon.db.tables import History, Monitor
 from pulsemon.maintenance_spans import maintenance_spans
-
-_A_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +100,37 @@ def _due(connection: Connection, now: datetime) -> list[_Outage]:
             History.occurred_at,
             placements.IS_PUBLIC.label("is_public"),
             PlacementRow.incident_after_minutes.label("after_minutes"),
+            Monitor.status,
+            Monitor.down_cause,
+            Monitor.interval_seconds,
+            Monitor.grace_seconds,
         )
         .join(PlacementRow, placements.OF_MONITOR)
         .join(History, (History.monitor_id == Monitor.id) & (History.seq == Monitor.state_seq))
         .where(PlacementRow.incident_after_minutes.is_not(None), Monitor.status == Status.DOWN.value, ~is_told)
         .order_by(History.occurred_at, Monitor.id)
     )
-    found = [
-        _Outage(row.id, row.state_seq, row.occurred_at, bool(row.is_public))
-        for row in connection.execute(query)
-        if rules.is_due(row.occurred_at, row.after_minutes, now=now)
-    ]
-    if not found:
+    rows = [row for row in connection.execute(query) if rules.is_due(row.occurred_at, row.after_minutes, now=now)]
+    if not rows:
         return []
-    maintained = maintenance_spans(connection, [each.monitor_id for each in found], now, now + _A_MOMENT)
-    return [each for each in found if not maintained.get(each.monitor_id)]
+    since = now - holding.LONGEST_PATIENCE
+    maintained = maintenance_spans(connection, [row.id for row in rows], since, now + holding.INSTANT)
+    return [
+        _Outage(row.id, row.state_seq, row.occurred_at, bool(row.is_public))
+        for row in rows
+        if not _is_excused(row, maintained.get(row.id, ()), now)
+    ]
+
+
+def _is_excused(row: Any, maintained: Sequence[Span], now: datetime) -> bool:
+    """Maintenance holds an incident back as long as it holds the monitor's messages back: see `core.holding`."""
+    over_since = max((span.end for span in maintained), default=None)
+    if over_since is None or over_since > now:
+        return over_since is not None
+    every = timedelta(seconds=row.interval_seconds + row.grace_seconds)
+    has_failed = row.down_cause == Cause.FAILURE.value
+    until = holding.silent_until(holding.Present(Status(row.status), has_failed, every, over_since))
+    return until is not None and now < until
 
 
 def _begin(connection: Connection, due: Sequence[_Outage], now: datetime) -> bool:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
-from pulsemon import automatic_incidents, evaluator, incidents, monitors, pages
+from pulsemon import automatic_incidents, evaluator, incidents, maintenance, monitors, pages
+from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
-from pulsemon.core.uptime import Span
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import Incident, IncidentMonitor, IncidentUpdate, Subscriber
 from pulsemon.errors import Invalid, NotFound
+from pulsemon.maintenance_views import Draft
 from pulsemon.views import View
 from tests.arrange import a_ping, again, deliveries, make, make_down, make_up, record, rows, seconds
 from tests.conftest import at
@@ -376,16 +376,38 @@ def test_one_that_is_opened_again_during_the_outage_closes_with_it(database: Dat
     assert not incidents.get(database, opened.public_id).is_open
 
 
-def test_maintenance_holds_it_back(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    fail(database, watched(database, "web"), at("10:01"))
+def a_window_until(database: Database, slug: str, *, end: datetime) -> None:
+    """Plan maintenance of a monitor from NOW on."""
+    plan = Plan(Repeats.ONCE, NOW, end - NOW, "UTC")
+    maintenance.create(database, Draft("Works", plan, monitors=(slug,)), now=NOW)
 
-    def spans(_: Connection, ids: Sequence[int], start: datetime, end: datetime) -> Mapping[int, Sequence[Span]]:
-        return {each: [Span(at("10:00"), at("11:00"))] for each in ids if start < at("11:00") and end > at("10:00")}
 
-    monkeypatch.setattr(automatic_incidents, "maintenance_spans", spans)
+def test_maintenance_holds_a_failure_back_until_it_ends(database: Database) -> None:
+    monitor = watched(database, "job")
+    a_window_until(database, "job", end=at("11:00"))
+    fail(database, monitor, at("10:10"))
 
-    assert not automatic_incidents.keep_up(database, now=at("10:59"))
+    assert not automatic_incidents.keep_up(database, now=at("10:59:59"))
     assert automatic_incidents.keep_up(database, now=at("11:00"))
+
+    (opened,) = incidents.list_open(database)
+    assert opened.started_at == at("10:10")
+
+
+def test_silence_has_interval_and_grace_to_end_after_maintenance(database: Database) -> None:
+    """The job was stopped for the maintenance: an incident of the first minute after it would be a false alarm."""
+    every = {"interval_seconds": 60, "grace_seconds": 60}
+    late, back = watched(database, "late", **every), watched(database, "back", **every)
+    for monitor in (late, back):
+        a_window_until(database, monitor.slug, end=at("11:00"))
+    evaluator.expire_due(database, now=at("10:03"), recorded_at=at("10:03"))
+
+    assert not automatic_incidents.keep_up(database, now=at("11:01:59"))
+    record(database, a_ping(back, at("11:01:59")))
+    assert automatic_incidents.keep_up(database, now=at("11:02"))
+
+    (opened,) = incidents.list_open(database)
+    assert [each.name for each in opened.monitors] == [late.name]
 
 
 def test_private_and_public_ones_share_none_and_the_public_ones_decide_its_end(database: Database) -> None:

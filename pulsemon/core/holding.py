@@ -57,8 +57,13 @@ def judge(held: Sequence[Status], present: Present, *, now: datetime) -> Release
     newest = held[-1]
     if held[0] is not newest or newest is not present.status:
         return Cancel()
-    if newest is Status.DOWN and not present.has_failed and present.over_since is not None:
-        until = present.over_since + min(present.expected_every, LONGEST_PATIENCE)
-        if now < until:
-            return Wait(until)
+    if newest is Status.DOWN and (until := silent_until(present)) is not None and now < until:
+        return Wait(until)
     return Release()
+
+
+def silent_until(present: Present) -> datetime | None:
+    """Return until when a DOWN is no news yet, because its job may still come back after maintenance; None: it is."""
+    if present.has_failed or present.over_since is None:
+        return None
+    return present.over_since + min(present.expected_every, LONGEST_PATIENCE)
