@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -94,10 +95,7 @@ def score(modules: Path, url: str, path: str, cookie: str) -> bool:
         command = [str(modules / ".bin" / "lighthouse"), url + path, "--quiet", "--output=json", CHROME_FLAGS, *preset]
         command.append(f"--extra-headers={json.dumps({'Cookie': cookie})}")
         environment = os.environ | {"CHROME_PATH": chromium}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode != 0:
-            raise SystemExit(f"Lighthouse could not look at {path}:\n{done.stderr[-2_000:]}")
-        report = json.loads(done.stdout)
+        report = look(command, environment)
         scores = {name: report["categories"][name]["score"] for name in WANTED}
         is_good &= all(scores[name] >= wanted for name, wanted in WANTED.items())
         print(f"Lighthouse, {path}, {'desktop' if preset else 'phone'}: {scores}")
@@ -107,6 +105,17 @@ def score(modules: Path, url: str, path: str, cookie: str) -> bool:
                 if each["weight"] and audit["score"] is not None and audit["score"] < 1:
                     print(f"    {name}: {audit['title']} ({audit['score']})")
     return is_good
+
+
+def look(command: list[str], environment: dict[str, str]) -> Any:
+    """Return Lighthouse's report; on a busy machine it loses sight of the browser now and then and is asked again."""
+    for is_last in (False, False, True):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode == 0:
+            return json.loads(done.stdout)
+        if is_last:
+            raise SystemExit(f"Lighthouse could not look:\n{done.stderr[-2_000:]}")
+    return None
 
 
 if __name__ == "__main__":

@@ -28,9 +28,11 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pulsemon import clock, evaluator, monitors, pings  # noqa: E402 - found only after the line above
+from pulsemon import clock, evaluator, incidents, maintenance, monitors, pings  # noqa: E402 - found only after the line above
+from pulsemon.core.maintenance import Plan, Repeats  # noqa: E402
 from pulsemon.core.status import Signal  # noqa: E402
 from pulsemon.db import Database  # noqa: E402
+from pulsemon.maintenance_views import Draft  # noqa: E402
 from pulsemon.monitors import NewMonitor  # noqa: E402
 from pulsemon.pings import Ping  # noqa: E402
 from pulsemon.views import View  # noqa: E402
@@ -158,16 +160,37 @@ def seed(database_url: str, locale: str) -> None:
         now = clock.now()
         for job in JOBS:
             live(database, job, locale, now=now)
+        announce(database, locale, now=now)
     finally:
         database.close()
+
+
+INCIDENT = {
+    "en": ("Stock may be out of date", "Our supplier's server does not answer. We have **called them**."),
+    "pt-BR": ("O estoque pode estar desatualizado", "O servidor do fornecedor não responde. Já **ligamos para eles**."),
+}
+WORKS = {"en": "New server for payments", "pt-BR": "Servidor novo para os pagamentos"}
+
+
+def announce(database: Database, locale: str, *, now: datetime) -> None:
+    """Tell visitors what is wrong with the second job, and of maintenance of the fifth in two days."""
+    title, body = INCIDENT[locale]
+    told = {"title": title, "body": body, "status": "identified", "impact": "minor", "general": False}
+    told |= {"monitors": [slug_of(JOBS[1])], "started_at": None, "tell_subscribers": False}
+    incidents.create(database, told, now=now - 15 * MINUTE)
+    plan = Plan(Repeats.ONCE, (now + 2 * DAY).replace(hour=5, minute=0, second=0, microsecond=0), HOUR, "UTC")
+    maintenance.create(database, Draft(WORKS[locale], plan, monitors=(slug_of(JOBS[4]),)), now=now)
+
+
+def slug_of(job: Job) -> str:
+    """Return a job's slug: the same in both languages, as addresses of real systems often are."""
+    return job.names["en"].lower().replace(" ", "-")
 
 
 def live(database: Database, job: Job, locale: str, *, now: datetime) -> None:
     """Create one job's monitor a month ago and send its pings; silence is noticed in between."""
     name = job.names[locale]
-    # The same in both languages, as addresses of real systems often are.
-    slug = job.names["en"].lower().replace(" ", "-")
-    new = NewMonitor(name, slug, int(job.interval.total_seconds()), int(job.grace.total_seconds()))
+    new = NewMonitor(name, slug_of(job), int(job.interval.total_seconds()), int(job.grace.total_seconds()))
     view = monitors.create(database, new, now=now - 31 * DAY)
     if job.last_ping_ago is None:
         return
