@@ -28,7 +28,7 @@ from pulsemon.incident_rows import Incident
 # Nobody has more open at once; what is beyond stays in the database and is listed when others are resolved.
 MAX_OPEN = 200
 NO_SUCH_INCIDENT = "There is no such incident."
-_NO_SUCH_UPDATE = "This incident has no such update."
+NO_SUCH_UPDATE = "This incident has no such update."
 NOTHING_AFFECTED = N_("Choose the monitors that it concerns, or say that it concerns everything.")
 NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
 TITLE_NEEDED = N_("This must not be blank.")
@@ -156,7 +156,7 @@ def edit_update(database: Database, public_id: str, number: int, body: str, *, n
         incident_rows.hold(connection)
         incident = _find(connection, public_id)
         if not any(each.number == number for each in incident.updates):
-            raise NotFound(_NO_SUCH_UPDATE)
+            raise NotFound(NO_SUCH_UPDATE)
         own = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident.id).order_by(IncidentUpdate.id)
         row_id = connection.scalars(own.limit(1).offset(number - 1)).one()
         connection.execute(update(IncidentUpdate).where(IncidentUpdate.id == row_id).values(body=body))

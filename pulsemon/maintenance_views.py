@@ -20,7 +20,7 @@ from pulsemon.maintenance_plans import Stored
 
 # Windows that are over: of all plans together, and of one.
 MAX_PAST, MAX_LISTED = 100, 1_000
-_NO_PLAN, _NO_WINDOW = "There is no such maintenance.", "This maintenance has no such window."
+NO_PLAN, NO_WINDOW = "There is no such maintenance.", "This maintenance has no such window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def find(connection: Connection, public_id: str, *, is_locked: bool = False) -> 
     is_id = public_id.isascii() and public_id.isalnum()
     row = connection.execute(query.with_for_update() if is_locked else query).first() if is_id else None
     if row is None:
-        raise NotFound(_NO_PLAN)
+        raise NotFound(NO_PLAN)
     return maintenance_plans.stored(row)
 
 
@@ -142,7 +142,7 @@ def find_window(connection: Connection, plan: Stored, window_id: int) -> WindowV
     query = select_windows().where(MaintenanceWindow.maintenance_id == plan.id, MaintenanceWindow.id == window_id)
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(_NO_WINDOW)
+        raise NotFound(NO_WINDOW)
     return _window(row)
 
 

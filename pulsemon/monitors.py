@@ -124,6 +124,12 @@ def list_all(
     return views[:limit], make_cursor(views[limit - 1].id)
 
 
+def list_in_order(database: Database) -> list[View]:
+    """Return all monitors in the order that their owner gave them."""
+    views, _ = list_all(database)
+    return sorted(views, key=lambda each: (each.placement.position or 0, each.id))
+
+
 # What an INTEGER of PostgreSQL holds.
 LARGEST_POSITION = 2**31 - 1
 

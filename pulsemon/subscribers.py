@@ -39,8 +39,8 @@ ASKED_LATELY = N_("This address was asked within the last hour. It has to answer
 FULL = N_("This page has as many subscribers as it may have.")
 TOO_MANY_ASK = N_("Too many people subscribe at the moment. Try again in an hour.")
 NOT_ACTIVE = N_("Only an active subscriber can be sent a test message.")
-_NO_PAGE = "There is no such page."
-_NO_SUBSCRIBER = "This page has no such subscriber."
+NO_PAGE = "There is no such page."
+NO_SUBSCRIBER = "This page has no such subscriber."
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ def remove(database: Database, slug: str, subscriber_id: int) -> None:
     with database.write() as connection:
         this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
         if not connection.execute(delete(Subscriber).where(*this)).rowcount:
-            raise NotFound(_NO_SUBSCRIBER)
+            raise NotFound(NO_SUBSCRIBER)
         mark_changed(connection)
 
 
@@ -266,7 +266,7 @@ def _of_page(connection: Connection, slug: str, subscriber_id: int) -> Any:
     this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
     row = connection.execute(select(Subscriber.__table__).where(*this)).first()
     if row is None:
-        raise NotFound(_NO_SUBSCRIBER)
+        raise NotFound(NO_SUBSCRIBER)
     return row
 
 
@@ -284,7 +284,7 @@ def _subscription(connection: Connection, token: str) -> Subscription:
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(_NO_SUBSCRIBER)
+        raise NotFound(NO_SUBSCRIBER)
     is_confirmed = row.confirmed_at is not None and row.switched_off_at is None
     return Subscription(row.address, row.slug, row.title, is_confirmed)
 
@@ -293,7 +293,7 @@ def _page_id(connection: Connection, slug: str) -> int:
     """Return the id of a page; 0 for `/status` without a row. Raises NotFound."""
     found = connection.scalar(select(StatusPage.id).where(StatusPage.slug == slug))
     if found is None and slug != MAIN:
-        raise NotFound(_NO_PAGE)
+        raise NotFound(NO_PAGE)
     return found or 0
 
 

@@ -176,8 +176,7 @@ def choose_monitors(request: Request, slug: str) -> Response:
     """Answer with the monitors of a page: those chosen, in their order, and those that can be."""
     site = site_of(request)
     view = pages.get(site.database, slug)
-    known, _ = monitors.list_all(site.database)
-    known.sort(key=lambda each: (each.placement.position or 0, each.id))
+    known = monitors.list_in_order(site.database)
     by_slug = {each.slug: each for each in known}
     chosen = [by_slug[each] for each in view.monitors or () if each in by_slug]
     groups = placement.grouped(chosen, lambda each: each.placement.group)
@@ -207,9 +206,8 @@ def change_monitors(request: Request, slug: str, form: Form) -> Response:
 
 def _public_slugs(request: Request) -> list[str]:
     """Return what a page that showed all has shown, as the choice to begin with."""
-    known, _ = monitors.list_all(site_of(request).database)
-    public = [each for each in known if each.placement.is_public]
-    return [each.slug for each in sorted(public, key=lambda each: (each.placement.position or 0, each.id))]
+    known = monitors.list_in_order(site_of(request).database)
+    return [each.slug for each in known if each.placement.is_public]
 
 
 def _decision(form: dict[str, str]) -> Callable[[Sequence[Seat]], list[int]]:

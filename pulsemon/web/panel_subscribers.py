@@ -14,6 +14,7 @@ from pulsemon.subscribers import SubscriberView
 from pulsemon.web import panel_pages, rendering, subscriber_fields
 from pulsemon.web.api_pages import path_of
 from pulsemon.web.api_subscribers import add
+from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
@@ -73,8 +74,8 @@ def test_subscriber(request: Request, slug: str, subscriber_id: int) -> Response
 
 
 def _find(request: Request, slug: str, subscriber_id: int) -> SubscriberView:
-    if not 0 < subscriber_id <= panel_pages.LARGEST_ID:
-        raise NotFound("This page has no such subscriber.")
+    if not 0 < subscriber_id <= LARGEST_ID:
+        raise NotFound(subscribers.NO_SUBSCRIBER)
     return subscribers.get(site_of(request).database, slug, subscriber_id)
 
 
