@@ -15,10 +15,11 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from pulsemon import monitors, pages, status_page
+from pulsemon.core.shown import Shown
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
-from pulsemon.web import badge_svg, feed, statuspage_v2
+from pulsemon.web import badge_svg, badges, feed, statuspage_v2
 from pulsemon.web.badges import Wish, of_page
 from pulsemon.web.status import Board
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
@@ -352,6 +353,25 @@ def test_a_badge_of_several_says_how_many_are_down(database: Database) -> None:
     assert the_badge(board) == ("1 of 2 down", "orange")
     assert the_badge(board, locale="pt-BR")[0] == "1 de 2 fora do ar"
     assert the_badge(board, days=7) == ("50\u202f%", "red")
+
+
+def test_every_colour_of_a_badge_can_be_drawn_and_bears_white_letters() -> None:
+    """Maintenance had a colour that only shields.io knew, and its badge was an error page."""
+    colours = set(badges._COLOURS.values()) | {colour for _, colour in badges._OF_SEVERAL.values()} | {"orange"}
+    colours |= {colour for _, colour in badges._SHARES}
+
+    assert set(badges._COLOURS) == set(Shown)
+    for colour in colours:
+        fill = ElementTree.fromstring(badge_svg.draw("Backup", "Up", colour)).findall(".//{*}rect")[1].get("fill")
+        assert fill
+        assert contrast_of_white(fill) >= 4.5, colour
+
+
+def contrast_of_white(fill: str) -> float:
+    """Return how white letters stand out. Source: WCAG 2.2, contrast ratio."""
+    parts = [int(fill[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts)
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
 @pytest.mark.parametrize(

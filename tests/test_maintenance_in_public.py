@@ -275,7 +275,7 @@ def test_the_queries_of_a_page_stay_as_many_with_many_windows(database: Database
             board.rendered(board.snapshot(), "en")
         counts.append(len([each for each in statements if each.startswith("SELECT")]))
 
-    assert counts[0] == counts[1] == 11
+    assert counts[0] == counts[1] == 12
 
 
 def test_calendars_are_served_as_other_feeds_are(client: TestClient) -> None:

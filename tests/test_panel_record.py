@@ -98,7 +98,7 @@ def test_bars_of_nothing_are_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "told", "rest"), [(1, 1, ""), (6, 6, ""), (7, 5, "2 more days with an outage."), (90, 5, "85 more days")]
+    ("count", "told", "rest"), [(1, 1, ""), (5, 5, ""), (6, 4, "2 more days with an outage."), (90, 4, "86 more days")]
 )
 def test_the_last_outages_are_read_out_and_the_others_counted(count: int, told: int, rest: str) -> None:
     days = last_days(90, "UTC", now=at("12:00"))

@@ -19,6 +19,7 @@ _FILLS = {
     "yellow": "#8a6100",
     "orange": "#b54708",
     "red": "#c01c28",
+    "blue": "#0b5cad",
     "lightgrey": "#656d76",
 }
 _LABEL_FILL = "#3d444d"

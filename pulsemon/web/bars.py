@@ -37,7 +37,7 @@ _LEGEND = {
     Look.NONE: N_("No data"),
 }
 # Days with an outage that are read out.
-MAX_TOLD = 6
+MAX_TOLD = 5
 WIDTH, HEIGHT = 4, 32  # of a bar's place, in units of the drawing
 # From where to where each look reaches, from the top down.
 _REACH = {

@@ -44,6 +44,8 @@ _DAYS = {
 _TEXT = {"schema": {"type": "string"}}
 _FEED_EXAMPLE = '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="en">...</feed>'
 _BADGE_DRAWN = '<svg xmlns="http://www.w3.org/2000/svg" role="img">...</svg>'
+_CALENDAR_EXAMPLE = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n...\r\nEND:VCALENDAR\r\n"
+_CALENDAR = "text/calendar"
 _ATOM, _SVG, _JSON = "application/atom+xml", "image/svg+xml", "application/json"
 _BADGE_SCHEMA = {
     "type": "object",
@@ -88,6 +90,13 @@ def public_pages() -> dict[str, Any]:
             "Atom feed of a page",
             {_ATOM: _TEXT | {"example": _FEED_EXAMPLE}},
             [*parameters, _LANGUAGE],
+            is_closable=True,
+        )
+        paths[f"{place}/maintenance.ics"] = _read(
+            f"{name}_maintenance",
+            "Calendar of a page's maintenance",
+            {_CALENDAR: _TEXT | {"example": _CALENDAR_EXAMPLE}},
+            parameters,
             is_closable=True,
         )
         paths |= _badges(place + "/badge", name, "a page", parameters, is_closable=True)
