@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from pulsemon import incident_rows
+from pulsemon import choice, incident_rows
 from pulsemon.announcements import Event
 from pulsemon.core.incidents import IncidentStatus, resolved_at
 from pulsemon.core.status import Status
@@ -30,7 +30,6 @@ MAX_OPEN = 200
 NO_SUCH_INCIDENT = "There is no such incident."
 NO_SUCH_UPDATE = "This incident has no such update."
 NOTHING_AFFECTED = N_("Choose the monitors that it concerns, or say that it concerns everything.")
-NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
 TITLE_NEEDED = N_("This must not be blank.")
 
 
@@ -189,13 +188,10 @@ def _settled(connection: Connection, incident_id: int, event: Event | None, now:
 
 def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | None]:
     """Return the monitors of these slugs, each with the outage that it has. Raises Invalid: one is not there."""
-    wanted = set(slugs)
-    # PostgreSQL keeps no NUL, and nothing encodes half a surrogate pair: no slug holds them.
-    sought = [each for each in wanted if "\0" not in each and not any("\ud800" <= one <= "\udfff" for one in each)]
-    ids = list(connection.scalars(select(Monitor.id).where(Monitor.slug.in_(sought))))
+    ids = choice.ids_of(connection, slugs)
     outages = incident_rows.present_outages(connection, ids)
-    if len(outages) != len(wanted):
-        raise Invalid((FieldProblem("monitors", "no-such-monitor", NO_SUCH_MONITOR),))
+    if len(outages) != len(ids):  # one was deleted meanwhile
+        raise choice.not_there()
     return outages
 
 

@@ -14,6 +14,7 @@ from pulsemon.core.maintenance import Plan
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow
 from pulsemon.db.tables import Monitor
+from pulsemon.db.types import is_exactly
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import NotFound
 from pulsemon.maintenance_plans import Stored
@@ -129,9 +130,9 @@ def list_past(database: Database, *, now: datetime) -> list[PastWindow]:
 
 def find(connection: Connection, public_id: str, *, is_locked: bool = False) -> Stored:
     """Return a plan that was not removed, its row locked where that is asked for. Raises NotFound."""
-    query = maintenance_plans.select_plans().where(Maintenance.public_id == public_id, Maintenance.removed_at.is_(None))
-    is_id = public_id.isascii() and public_id.isalnum()
-    row = connection.execute(query.with_for_update() if is_locked else query).first() if is_id else None
+    this = (is_exactly(Maintenance.public_id, public_id), Maintenance.removed_at.is_(None))
+    query = maintenance_plans.select_plans().where(*this)
+    row = connection.execute(query.with_for_update() if is_locked else query).first()
     if row is None:
         raise NotFound(NO_PLAN)
     return maintenance_plans.stored(row)

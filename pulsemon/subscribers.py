@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import announcements
@@ -21,6 +21,7 @@ from pulsemon.db.marks import mark_changed
 from pulsemon.db.notice_tables import Subscriber
 from pulsemon.db.page_tables import StatusPage
 from pulsemon.db.tables import Delivery
+from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.notify import webhook
 
@@ -227,7 +228,12 @@ def confirm(database: Database, token: str, *, now: datetime) -> Subscription:
 def unsubscribe(database: Database, token: str) -> bool:
     """Forget the address that this link was mailed to, and what it is owed; return whether there was one."""
     with database.write() as connection:
-        is_gone = connection.execute(delete(Subscriber).where(_by_token(token), Subscriber.kind == EMAIL)).rowcount > 0
+        is_gone = (
+            connection.execute(
+                delete(Subscriber).where(is_exactly(Subscriber.token, token), Subscriber.kind == EMAIL)
+            ).rowcount
+            > 0
+        )
         if is_gone:
             mark_changed(connection)
         return is_gone
@@ -270,17 +276,12 @@ def _of_page(connection: Connection, slug: str, subscriber_id: int) -> Any:
     return row
 
 
-def _by_token(token: str) -> ColumnElement[bool]:
-    is_text = token.isascii() and token.isprintable()
-    return Subscriber.token == token if is_text else Subscriber.id == 0
-
-
 def _subscription(connection: Connection, token: str) -> Subscription:
     query = (
         select(Subscriber.address, Subscriber.confirmed_at, Subscriber.switched_off_at)
         .add_columns(StatusPage.slug, StatusPage.title)
         .join(StatusPage, StatusPage.id == Subscriber.page_id)
-        .where(_by_token(token), Subscriber.kind == EMAIL)
+        .where(is_exactly(Subscriber.token, token), Subscriber.kind == EMAIL)
     )
     row = connection.execute(query).first()
     if row is None:
@@ -291,7 +292,7 @@ def _subscription(connection: Connection, token: str) -> Subscription:
 
 def _page_id(connection: Connection, slug: str) -> int:
     """Return the id of a page; 0 for `/status` without a row. Raises NotFound."""
-    found = connection.scalar(select(StatusPage.id).where(StatusPage.slug == slug))
+    found = connection.scalar(select(StatusPage.id).where(is_exactly(StatusPage.slug, slug)))
     if found is None and slug != MAIN:
         raise NotFound(NO_PAGE)
     return found or 0

@@ -35,12 +35,9 @@ MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 4, 200
 _SLUG = r"[a-z0-9](-?[a-z0-9]){0,59}"
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"{_LABEL}(\.{_LABEL}){{0,7}}"
-# What stands below /status beside the pages.
-RESERVED = frozenset({"subscribe"})
 _ACCENT = r"#[0-9a-fA-F]{6}"
 
 PROBLEMS: dict[str, str] = {
-    "reserved-slug": N_("This word stands for something else in addresses. Choose another one."),
     "page-slug": N_("This must hold lower-case letters and digits, with single hyphens between them; at most 60."),
     "accent": N_("This must be a colour such as #3b4fc4: # and six hexadecimal digits."),
     "host": N_("This must be a host name such as status.example.org, in lower case, without a scheme or a port."),
@@ -70,12 +67,6 @@ def _matching(pattern: str, code: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _free(slug: str) -> str:
-    if slug in RESERVED:
-        raise PydanticCustomError("reserved-slug", "")
-    return slug
-
-
 def _password(text: str) -> str:
     if not MIN_PASSWORD_LENGTH <= len(text) <= MAX_PASSWORD_LENGTH or UNPRINTABLE_IN_LINES.search(text):
         raise PydanticCustomError("password", "")
@@ -92,7 +83,6 @@ _Slug = Annotated[
     str,
     Field(description="Its part of the address `/status/{slug}`. Unique; `status` is the page at `/status`."),
     _matching(_SLUG, "page-slug"),
-    AfterValidator(_free),
     documented(pattern=f"^{_SLUG}$"),
 ]
 _Title = Annotated[Title, Field(description="Null: PUBLIC_STATUS_TITLE.")]
