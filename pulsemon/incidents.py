@@ -29,7 +29,7 @@ from pulsemon.incident_rows import Incident
 MAX_OPEN = 200
 NO_SUCH_INCIDENT = "There is no such incident."
 NO_SUCH_UPDATE = "This incident has no such update."
-NOTHING_AFFECTED = N_("Choose the monitors that it concerns, or say that it concerns everything.")
+NOTHING_AFFECTED = N_("Choose the monitors that it affects, or say that it affects everything.")
 TITLE_NEEDED = N_("This must not be blank.")
 
 

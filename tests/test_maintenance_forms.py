@@ -209,7 +209,7 @@ FORM = {
     "starts_at": later(),
     "ends_at": later(2),
     "timezone": "America/Sao_Paulo",
-    "who": "all",
+    "scope": "all",
     "length_minutes": "60",
     "time": "",
     "schedule": "",
@@ -232,7 +232,7 @@ def test_maintenance_is_planned_edited_and_removed_with_plain_forms(panel: TestC
     for slug in ("a", "b", "c"):
         a_monitor(panel, slug)
     assert "Nothing is planned." in text_of(panel.get("/maintenance"))
-    answer = submit(panel, who="chosen", monitor=["a", "c"])
+    answer = submit(panel, scope="chosen", monitor=["a", "c"])
     assert answer.status_code == 303
     made = only(panel)
     assert (made["monitors"], made["length_seconds"], made["tell_subscribers"]) == (["a", "c"], 7_200, True)
@@ -241,7 +241,7 @@ def test_maintenance_is_planned_edited_and_removed_with_plain_forms(panel: TestC
     assert f'value="{later()}"' in page.text
 
     path = f"/maintenance/{made['id']}"
-    edited = submit(panel, path, who="chosen", monitor=["a", "c"], title="Other", tell_subscribers=None)
+    edited = submit(panel, path, scope="chosen", monitor=["a", "c"], title="Other", tell_subscribers=None)
     assert edited.status_code == 303
     after = only(panel)
     assert (after["title"], after["starts_at"], after["tell_subscribers"]) == ("Other", made["starts_at"], False)
@@ -342,7 +342,7 @@ def test_the_end_of_a_running_window_of_many_is_changed_in_the_panel(panel: Test
         ({"ends_at": later(-5)}, "e-ends_at"),
         ({"ends_at": "<script>alert(1)</script>"}, "e-ends_at"),
         ({"timezone": "<b>"}, "e-timezone"),
-        ({"who": "chosen"}, "e-monitors"),
+        ({"scope": "chosen"}, "e-monitors"),
         ({"repeats": "weekly", "time": "02:30"}, "e-days"),
         ({"repeats": "weekly", "days": "mon", "time": ""}, "e-time"),
         ({"repeats": "cron", "schedule": "0 0 30 2 *"}, "e-schedule"),

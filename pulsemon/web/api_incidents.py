@@ -45,8 +45,8 @@ class IncidentAnswer(BaseModel):
     title: str | None = Field(description="Null: an automatic one, named after its monitors.")
     status: StatusName
     impact: Literal["none", "minor", "major", "critical"]
-    general: bool = Field(description="It concerns every page.")
-    monitors: list[str] = Field(description="Slugs of the monitors that it concerns.")
+    general: bool = Field(description="It affects every page.")
+    monitors: list[str] = Field(description="Slugs of the monitors that it affects.")
     automatic: bool = Field(description="It opened by itself, and closes by itself.")
     started_at: AwareDatetime
     resolved_at: AwareDatetime | None

@@ -27,7 +27,7 @@ router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 MEDIA_TYPE = "text/calendar"
 _SECOND = timedelta(seconds=1)
 _AFFECTS = N_("Affects: %(names)s")
-ALL_SYSTEMS = N_("All systems")
+_AFFECTS_EVERYTHING = N_("Affects everything")
 
 
 @router.api_route("/status/maintenance.ics", methods=["GET", "HEAD"])
@@ -68,8 +68,8 @@ def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
 def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
     translate = translator(page.look.language or settings.default_locale.value).gettext
     names = [each.name for each in page.monitors if each.id in window.monitor_ids]
-    concerned = translate(ALL_SYSTEMS) if window.is_general else ", ".join(names)
-    said = [window.description, translate(_AFFECTS) % {"names": concerned}]
+    affects = translate(_AFFECTS_EVERYTHING) if window.is_general else translate(_AFFECTS) % {"names": ", ".join(names)}
+    said = [window.description, affects]
     ends_at = max(window.ends_at, window.starts_at + _SECOND)  # one that was ended at once is still an event
     yield "BEGIN", "VEVENT"
     yield "UID", f"{window.id}@pulsemon"

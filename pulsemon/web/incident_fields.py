@@ -188,7 +188,7 @@ def create_from_form(lists: Lists, *, timezone: str, now: datetime) -> dict[str,
     """Return the same of the panel's form, whose start is told in *timezone*. Raises Invalid."""
     typed = _typed(lists, ("title", "body", "status", "impact"))
     start = first_of(lists, "started_at").strip()
-    values = typed | _scope(lists) | {"tell_subscribers": first_of(lists, "tell") == "yes"}
+    values = typed | _scope(lists) | {"tell_subscribers": first_of(lists, "tell_subscribers") == "yes"}
     problems: list[FieldProblem] = []
     try:
         values = RULES.check(IncidentCreate, values)
@@ -205,7 +205,7 @@ def create_from_form(lists: Lists, *, timezone: str, now: datetime) -> dict[str,
 
 def update_from_form(lists: Lists) -> dict[str, Any]:
     """Return what `incidents.post` needs. Raises Invalid."""
-    values = _typed(lists, ("body", "status", "impact")) | {"tell_subscribers": first_of(lists, "tell") == "yes"}
+    values = _typed(lists, ("body", "status", "impact")) | {"tell_subscribers": first_of(lists, "tell_subscribers") == "yes"}
     return RULES.check(UpdateCreate, values | (_scope(lists) if "scope" in lists else {}))
 
 
@@ -226,7 +226,7 @@ def _typed(lists: Lists, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _scope(lists: Lists) -> dict[str, Any]:
-    return {"general": first_of(lists, "scope") == "general", "monitors": list(lists.get("monitor", ()))}
+    return {"general": first_of(lists, "scope") == "all", "monitors": list(lists.get("monitor", ()))}
 
 
 def _start(text: str | None, timezone: str | None, now: datetime) -> datetime | None:

@@ -136,7 +136,7 @@ class MaintenanceCreate(BaseModel):
 
     title: Title
     description: _Description | None = Field(None, description="Markdown without HTML and pictures.")
-    monitors: _Monitors | None = Field(None, description="Slugs of the monitors concerned. Null: all of them.")
+    monitors: _Monitors | None = Field(None, description="Slugs of the monitors that it affects. Null: all of them.")
     repeats: Literal["once", "weekly", "cron"] = "once"
     timezone: Timezone = Field("UTC", description="The IANA name of the time zone of its times.")
     starts_at: _Moment = Field(
@@ -198,8 +198,8 @@ def from_form(lists: Lists, before: Lists) -> dict[str, Any]:
     for name in (*_ALWAYS, *_OF_REPEATS.get(repeats, ())):
         if differs(name, *_BELONGS_TO.get(name, ())):
             _read_field(values, name, typed.get(name, []))
-    if differs("who", "monitor"):
-        is_chosen = typed.get("who") == ["chosen"]
+    if differs("scope", "monitor"):
+        is_chosen = typed.get("scope") == ["chosen"]
         values["monitors"] = typed.get("monitor", []) if is_chosen else None
     return RULES.check(MaintenancePatch if before else MaintenanceCreate, values)
 

@@ -23,8 +23,6 @@ from pulsemon.web.site import site_of
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 PAGE_SIZE = 50
-_STATUSES = [(status.value, words) for status, words in STATUS_WORDS.items()]
-_IMPACTS = [(impact.value, words) for impact, words in IMPACT_WORDS.items()]
 
 
 @router.get("/incidents")
@@ -64,10 +62,10 @@ def new_incident(request: Request) -> Response:
         "title": [words.translate(rules.ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
         "status": ["investigating"],
         "impact": ["major" if started_at else "minor"],
-        "scope": ["monitors"],
+        "scope": ["chosen"],
         "monitor": [about.slug] if about else [],
         "started_at": [wall_clock.field_in(started_at, zone) if started_at else ""],
-        "tell": ["yes"],
+        "tell_subscribers": ["yes"],
     }
     others = incidents.open_of(site.database, monitor_id) if about else []
     return _new_page(request, typed, others=others)
@@ -109,12 +107,12 @@ def one_incident(request: Request, public_id: str) -> Response:
 
 def _update_typed(incident: Incident) -> Lists:
     status = incident.status if incident.is_open else IncidentStatus.RESOLVED
-    return _scope_typed(incident) | {"status": [status.value], "impact": [incident.impact.value], "tell": ["yes"]}
+    return _scope_typed(incident) | {"status": [status.value], "impact": [incident.impact.value], "tell_subscribers": ["yes"]}
 
 
 def _scope_typed(incident: Incident) -> dict[str, Sequence[str]]:
     return {
-        "scope": ["general" if incident.is_general else "monitors"],
+        "scope": ["all" if incident.is_general else "chosen"],
         "monitor": [each.slug for each in incident.monitors],
     }
 
@@ -254,11 +252,12 @@ def _form_values(
 ) -> dict[str, Any]:
     """Return what the forms of incidents have in common."""
     site = site_of(request)
+    words = rendering.Words(rendering.locale_of(request), site.now())
     typed = {name: values[0] if values else "" for name, values in form.items()}
     return panel_pages.form_values(request, typed, problems) | {
         "incident": incident,
-        "statuses": _STATUSES,
-        "impacts": _IMPACTS,
+        "statuses": [(status.value, words.translate(each)) for status, each in STATUS_WORDS.items()],
+        "impacts": [(impact.value, words.translate(each)) for impact, each in IMPACT_WORDS.items()],
         "preview": typed.get("body", "").strip() if is_preview else "",
         "timezone": site.settings.availability_timezone,
     }

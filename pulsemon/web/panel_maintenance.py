@@ -70,7 +70,7 @@ def _sentence(request: Request, plan: Plan) -> str:
 def new_page(request: Request) -> Response:
     """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
     slug = request.query_params.get("monitor", "")
-    chosen = {"who": ["chosen"], "monitor": [slug]} if slug else {"who": ["all"]}
+    chosen = {"scope": ["chosen"], "monitor": [slug]} if slug else {"scope": ["all"]}
     return _form_page(request, None, _NEW | {"timezone": [site_of(request).settings.availability_timezone]} | chosen)
 
 
@@ -211,7 +211,7 @@ def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
     return {
         "title": [draft.title],
         "description": [draft.description or ""],
-        "who": ["all" if draft.monitors is None else "chosen"],
+        "scope": ["all" if draft.monitors is None else "chosen"],
         "monitor": list(draft.monitors or ()),
         "repeats": [plan.repeats.value],
         "timezone": [plan.timezone],

@@ -61,7 +61,7 @@ DONE = {
     "untold": N_("The subscriber is off the list."),
     "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
     "arranged": N_("The order is saved."),
-    "incident-opened": N_("The incident is on the pages that it concerns."),
+    "incident-opened": N_("The incident is on the pages that it affects."),
     "update-posted": N_("The update is posted."),
     "incident-deleted": N_("The incident is deleted."),
     "planned": N_("The maintenance is planned. Nothing is told while it runs."),
