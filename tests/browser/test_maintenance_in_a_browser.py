@@ -113,13 +113,13 @@ def test_fields_follow_the_choice_and_all_works_without_scripts(make_tab: Callab
     page.check("text=Sunday")
     page.fill("#f-time", "02:30")
     page.click("text=Plan it")
-    expect(page.locator(".seats li")).to_have_count(10)
+    expect(page.locator(".rows li")).to_have_count(10)
 
     page.locator("text=Skip…").first.click()
     page.click("text=Skip it")
     expect(page.locator(".done")).to_contain_text("will not take place")
     page.click("text=Updates")
-    expect(page.locator(".seats li")).to_have_count(9)
+    expect(page.locator(".rows li")).to_have_count(9)
     page.click("text=Remove…")
     page.click("text=Remove it")
 
