@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pulsemon import choice
 from pulsemon.core import images, passwords
+from pulsemon.core.addresses import MAIN
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
@@ -28,8 +29,6 @@ from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 
-# The page at `/status`: it always exists, and can neither be deleted nor get another slug.
-MAIN = "status"
 SLUG_TAKEN = N_("Another page has this slug. Choose one that is free.")
 # Addresses below `/status`; a page that was called so before goes on.
 RESERVED = frozenset({"history", "subscribe"})

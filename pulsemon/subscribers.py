@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import announcements
+from pulsemon.core.addresses import MAIN
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
@@ -25,7 +26,6 @@ from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.notify import webhook
 
-MAIN = "status"
 EMAIL, WEBHOOK = "email", "webhook"
 # One mail that asks, to one address on whatever pages; a second page's waits until the hour is over.
 ASK_AGAIN_AFTER = timedelta(hours=1)

@@ -12,13 +12,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 from pulsemon.public_windows import PublicWindow
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN, Look, PublicPage
+from pulsemon.status_page import PublicPage
 from pulsemon.web import ics
-from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
 from pulsemon.web.site import site_of
 
@@ -46,11 +46,6 @@ def calendar_of(request: Request, slug: str) -> Response:
 def document(page: PublicPage, settings: Settings) -> bytes:
     """Return the calendar of *page*."""
     return ics.document(_lines(page, settings))
-
-
-def calendar_path(look: Look) -> str:
-    """Return the path of a page's calendar."""
-    return f"{page_path(look)}/maintenance.ics"
 
 
 def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
@@ -82,5 +77,5 @@ def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterat
     yield "DESCRIPTION", ics.text("\n\n".join(each for each in said if each))
     yield "TRANSP", "TRANSPARENT"
     if settings.base_url:
-        yield "URL", f"{settings.base_url}{page_path(page.look)}"
+        yield "URL", f"{settings.base_url}{page_path(page.look.slug)}"
     yield "END", "VEVENT"

@@ -205,7 +205,9 @@ def create_from_form(lists: Lists, *, timezone: str, now: datetime) -> dict[str,
 
 def update_from_form(lists: Lists) -> dict[str, Any]:
     """Return what `incidents.post` needs. Raises Invalid."""
-    values = _typed(lists, ("body", "status", "impact")) | {"tell_subscribers": first_of(lists, "tell_subscribers") == "yes"}
+    values = _typed(lists, ("body", "status", "impact")) | {
+        "tell_subscribers": first_of(lists, "tell_subscribers") == "yes"
+    }
     return RULES.check(UpdateCreate, values | (_scope(lists) if "scope" in lists else {}))
 
 

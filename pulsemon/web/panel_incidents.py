@@ -107,7 +107,11 @@ def one_incident(request: Request, public_id: str) -> Response:
 
 def _update_typed(incident: Incident) -> Lists:
     status = incident.status if incident.is_open else IncidentStatus.RESOLVED
-    return _scope_typed(incident) | {"status": [status.value], "impact": [incident.impact.value], "tell_subscribers": ["yes"]}
+    return _scope_typed(incident) | {
+        "status": [status.value],
+        "impact": [incident.impact.value],
+        "tell_subscribers": ["yes"],
+    }
 
 
 def _scope_typed(incident: Incident) -> dict[str, Sequence[str]]:
