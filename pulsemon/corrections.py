@@ -16,6 +16,7 @@ from pulsemon.db.tables import Correction, Monitor
 from pulsemon.errors import Conflict, NotFound
 
 MAX_REASON_LENGTH = 500
+NO_CORRECTION = "This monitor has no such correction."
 # A row each; nobody corrects by hand more often than that, and each is read with every page.
 MAX_CORRECTIONS = 1_000
 
@@ -65,7 +66,7 @@ def withdraw(database: Database, monitor_id: int, correction_id: int, *, now: da
         _hold(connection, monitor_id)
         found = _find(connection, monitor_id, correction_id)
         if found is None:
-            raise NotFound("This monitor has no such correction.")
+            raise NotFound(NO_CORRECTION)
         if found.withdrawn_at is not None:
             connection.rollback()
             return found

@@ -26,6 +26,7 @@ from pulsemon.ping_chain import EVERYTHING, LARGEST_ID, Filter, Part, PingEvent,
 PAGE_SIZE = 40
 # Messages that a search for a text looks at; each brings its attempts.
 _MAX_MESSAGES = 500
+NO_BODY = "There is no such ping, or it brought no body."
 
 
 class Kind(StrEnum):
@@ -377,7 +378,7 @@ def ping_body(database: Database, monitor_id: int, ping_id: int) -> bytes:
     with database.read() as connection:
         body = connection.scalar(query) if ping_id <= LARGEST_ID else None
     if body is None:
-        raise NotFound("There is no such ping, or it brought no body.")
+        raise NotFound(NO_BODY)
     return bytes(body)
 
 

@@ -7,7 +7,6 @@ which somebody has dealt with from being opened anew by itself.
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +20,16 @@ from pulsemon.core.incidents import Impact, IncidentStatus
 from pulsemon.core.status import Status
 from pulsemon.db import placements
 from pulsemon.db.notice_tables import Incident as IncidentRow
-from pulsemon.db.notice_tables import IncidentMonitor, IncidentUpdate
+from pulsemon.db.notice_tables import IncidentMonitor, IncidentUpdate, new_public_id
 from pulsemon.db.page_tables import PlacementRow
 from pulsemon.db.tables import Meta, Monitor
+from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 
 # Of one incident; what was said before is kept and shown by nobody.
 MAX_UPDATES = 100
 _MARK = "incidents"
 _LET_GO = "let-go"
-_PUBLIC_ID_BYTES = 8
-_PUBLIC_ID = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,8 @@ def concerns(monitor_ids: Sequence[int]) -> ColumnElement[bool]:
 
 
 def has_public_id(public_id: str) -> ColumnElement[bool]:
-    """Return the condition that names an incident by what strangers see of it. What none can be matches nothing."""
-    return IncidentRow.public_id == public_id if _PUBLIC_ID.fullmatch(public_id) else IncidentRow.id == 0
+    """Return the condition that names an incident by what strangers see of it."""
+    return is_exactly(IncidentRow.public_id, public_id)
 
 
 def has_row_id_below(row_id: int) -> ColumnElement[bool]:
@@ -211,7 +209,7 @@ def hold(connection: Connection) -> None:
 
 def insert_incident(connection: Connection, values: Mapping[str, Any], outages: Mapping[int, int | None]) -> int:
     """Make an incident of these columns that concerns the keys of *outages*; return its id."""
-    row = {"public_id": secrets.token_hex(_PUBLIC_ID_BYTES)} | dict(values)
+    row = {"public_id": new_public_id()} | dict(values)
     incident_id: int = connection.execute(insert(IncidentRow).values(row).returning(IncidentRow.id)).scalar_one()
     add_monitors(connection, incident_id, outages)
     return incident_id

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from pulsemon import incident_rows
+from pulsemon import choice, incident_rows
 from pulsemon.announcements import Event
 from pulsemon.core.incidents import IncidentStatus, resolved_at
 from pulsemon.core.status import Status
@@ -28,9 +28,8 @@ from pulsemon.incident_rows import Incident
 # Nobody has more open at once; what is beyond stays in the database and is listed when others are resolved.
 MAX_OPEN = 200
 NO_SUCH_INCIDENT = "There is no such incident."
-_NO_SUCH_UPDATE = "This incident has no such update."
-NOTHING_AFFECTED = N_("Choose the monitors that it concerns, or say that it concerns everything.")
-NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
+NO_SUCH_UPDATE = "This incident has no such update."
+NOTHING_AFFECTED = N_("Choose the monitors that it affects, or say that it affects everything.")
 TITLE_NEEDED = N_("This must not be blank.")
 
 
@@ -156,7 +155,7 @@ def edit_update(database: Database, public_id: str, number: int, body: str, *, n
         incident_rows.hold(connection)
         incident = _find(connection, public_id)
         if not any(each.number == number for each in incident.updates):
-            raise NotFound(_NO_SUCH_UPDATE)
+            raise NotFound(NO_SUCH_UPDATE)
         own = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident.id).order_by(IncidentUpdate.id)
         row_id = connection.scalars(own.limit(1).offset(number - 1)).one()
         connection.execute(update(IncidentUpdate).where(IncidentUpdate.id == row_id).values(body=body))
@@ -189,13 +188,10 @@ def _settled(connection: Connection, incident_id: int, event: Event | None, now:
 
 def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | None]:
     """Return the monitors of these slugs, each with the outage that it has. Raises Invalid: one is not there."""
-    wanted = set(slugs)
-    # PostgreSQL keeps no NUL, and nothing encodes half a surrogate pair: no slug holds them.
-    sought = [each for each in wanted if "\0" not in each and not any("\ud800" <= one <= "\udfff" for one in each)]
-    ids = list(connection.scalars(select(Monitor.id).where(Monitor.slug.in_(sought))))
+    ids = choice.ids_of(connection, slugs)
     outages = incident_rows.present_outages(connection, ids)
-    if len(outages) != len(wanted):
-        raise Invalid((FieldProblem("monitors", "no-such-monitor", NO_SUCH_MONITOR),))
+    if len(outages) != len(ids):  # one was deleted meanwhile
+        raise choice.not_there()
     return outages
 
 

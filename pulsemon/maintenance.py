@@ -6,14 +6,13 @@ is one transaction. What time does to a window is `maintenance_ticks`' business.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from pulsemon import maintenance_plans, maintenance_views
+from pulsemon import choice, maintenance_plans, maintenance_views
 from pulsemon.announcements import Event
 from pulsemon.core import maintenance, schedule
 from pulsemon.core.maintenance import Plan, PlanError, Repeats
@@ -21,15 +20,13 @@ from pulsemon.core.texts import N_
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow
-from pulsemon.db.tables import Monitor
+from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow, new_public_id
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.maintenance_plans import Stored
 from pulsemon.maintenance_views import Draft, MaintenanceView, WindowView
 
 MAX_PLANS = 1_000
-NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
 TOO_MANY = N_("There are a thousand plans of maintenance already. Remove some first.")
 HAS_BEGUN = N_("This maintenance has begun: its beginning and its monitors stay. Its end can be changed.")
 IS_OVER = N_("This maintenance is over and stays as it was.")
@@ -50,9 +47,9 @@ def create(database: Database, draft: Draft, *, now: datetime) -> MaintenanceVie
         count = connection.scalar(select(func.count()).where(Maintenance.removed_at.is_(None)))
         if count is not None and count >= MAX_PLANS:
             raise Conflict(TOO_MANY)
-        values = _columns(draft) | {"public_id": secrets.token_hex(8), "created_at": now, "updated_at": now}
+        values = _columns(draft) | {"public_id": new_public_id(), "created_at": now, "updated_at": now}
         plan_id = connection.execute(insert(Maintenance).values(values).returning(Maintenance.id)).scalar_one()
-        _choose(connection, plan_id, _ids(connection, draft.monitors))
+        _choose(connection, plan_id, choice.ids_of(connection, draft.monitors or ()))
         plan = maintenance_views.find(connection, str(values["public_id"]))
         spans = maintenance_plans.wanted(plan, (), since=plan.plan.starts_at, now=now)
         maintenance_plans.add_windows(connection, plan, spans, now=now)
@@ -82,7 +79,7 @@ def edit(
         values = _columns(draft) | {"updated_at": now}
         connection.execute(update(Maintenance).where(Maintenance.id == before.id).values(values))
         if has_other_monitors:
-            _choose(connection, before.id, _ids(connection, draft.monitors))
+            _choose(connection, before.id, choice.ids_of(connection, draft.monitors or ()))
         after = maintenance_views.find(connection, public_id)
         if before.plan.repeats is Repeats.ONCE and running is not None:
             _move_end(connection, after, running, after.plan.starts_at + after.plan.length, now)
@@ -337,15 +334,6 @@ def _columns(draft: Draft) -> dict[str, Any]:
         "announce_hours": draft.announce_hours,
         "tells_subscribers": draft.tells_subscribers,
     }
-
-
-def _ids(connection: Connection, slugs: Sequence[str] | None) -> list[int]:
-    if slugs is None:
-        return []
-    known = {row.slug: row.id for row in connection.execute(select(Monitor.slug, Monitor.id))}
-    if any(slug not in known for slug in slugs):
-        raise Invalid((FieldProblem("monitors", "no-such-monitor", NO_SUCH_MONITOR),))
-    return [known[slug] for slug in dict.fromkeys(slugs)]
 
 
 def _choose(connection: Connection, plan_id: int, ids: Sequence[int]) -> None:

@@ -14,13 +14,14 @@ from pulsemon.core.maintenance import Plan
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow
 from pulsemon.db.tables import Monitor
+from pulsemon.db.types import is_exactly
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import NotFound
 from pulsemon.maintenance_plans import Stored
 
 # Windows that are over: of all plans together, and of one.
 MAX_PAST, MAX_LISTED = 100, 1_000
-_NO_PLAN, _NO_WINDOW = "There is no such maintenance.", "This maintenance has no such window."
+NO_PLAN, NO_WINDOW = "There is no such maintenance.", "This maintenance has no such window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,11 @@ def list_past(database: Database, *, now: datetime) -> list[PastWindow]:
 
 def find(connection: Connection, public_id: str, *, is_locked: bool = False) -> Stored:
     """Return a plan that was not removed, its row locked where that is asked for. Raises NotFound."""
-    query = maintenance_plans.select_plans().where(Maintenance.public_id == public_id, Maintenance.removed_at.is_(None))
-    is_id = public_id.isascii() and public_id.isalnum()
-    row = connection.execute(query.with_for_update() if is_locked else query).first() if is_id else None
+    this = (is_exactly(Maintenance.public_id, public_id), Maintenance.removed_at.is_(None))
+    query = maintenance_plans.select_plans().where(*this)
+    row = connection.execute(query.with_for_update() if is_locked else query).first()
     if row is None:
-        raise NotFound(_NO_PLAN)
+        raise NotFound(NO_PLAN)
     return maintenance_plans.stored(row)
 
 
@@ -142,7 +143,7 @@ def find_window(connection: Connection, plan: Stored, window_id: int) -> WindowV
     query = select_windows().where(MaintenanceWindow.maintenance_id == plan.id, MaintenanceWindow.id == window_id)
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(_NO_WINDOW)
+        raise NotFound(NO_WINDOW)
     return _window(row)
 
 

@@ -28,6 +28,7 @@ from pulsemon.db.marks import mark_changed
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables import Delivery, DoomedPings, History, Meta, Monitor, Webhook
+from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.notify import webhook
@@ -84,8 +85,7 @@ def ping_path(slug: str, token: str) -> str:
 
 def by_slug(slug: str) -> ColumnElement[bool]:
     """Return the condition that names a monitor by its slug, compared exactly. What no slug can be matches nothing."""
-    is_text = "\0" not in slug and not any("\ud800" <= each <= "\udfff" for each in slug)
-    return Monitor.slug == slug if is_text else Monitor.id == 0
+    return is_exactly(Monitor.slug, slug)
 
 
 def by_id(monitor_id: int) -> ColumnElement[bool]:
@@ -122,6 +122,12 @@ def list_all(
     if limit is None or len(views) <= limit:
         return views, None
     return views[:limit], make_cursor(views[limit - 1].id)
+
+
+def list_in_order(database: Database) -> list[View]:
+    """Return all monitors in the order that their owner gave them."""
+    views, _ = list_all(database)
+    return sorted(views, key=lambda each: (each.placement.position or 0, each.id))
 
 
 # What an INTEGER of PostgreSQL holds.

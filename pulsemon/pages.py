@@ -16,25 +16,25 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pulsemon import choice
 from pulsemon.core import images, passwords
+from pulsemon.core.addresses import MAIN
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.page_tables import PageLogo, PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import Monitor
+from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 
-# The page at `/status`: it always exists, and can neither be deleted nor get another slug.
-MAIN = "status"
 SLUG_TAKEN = N_("Another page has this slug. Choose one that is free.")
 # Addresses below `/status`; a page that was called so before goes on.
 RESERVED = frozenset({"history", "subscribe"})
 SLUG_RESERVED = N_("This address is kept for PulseMon's own pages. Choose another slug.")
 HOST_TAKEN = N_("Another page has this host name.")
 MAIN_STAYS = N_("The page at /status can be edited, but neither deleted nor moved.")
-NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
 LOGO_TOO_LARGE = N_("A logo may have at most 256 kB.")
 LOGO_UNKNOWN = N_("This is no PNG, JPEG or WebP picture. SVG is not taken, because it can hold scripts.")
 _NO_PAGE = "There is no such page."
@@ -78,7 +78,7 @@ def get(database: Database, slug: str) -> PageView:
 
 
 def _find(connection: Connection, slug: str) -> PageView:
-    row = connection.execute(select(StatusPage.__table__).where(StatusPage.slug == slug)).first()
+    row = connection.execute(select(StatusPage.__table__).where(is_exactly(StatusPage.slug, slug))).first()
     if row is not None:
         return _view(row, _chosen(connection))
     if slug == MAIN:
@@ -162,7 +162,7 @@ def _must_not_be_reserved(slug: str) -> None:
 def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: datetime) -> PageView:
     columns = {"timezone": "UTC", "is_chosen": False, "created_at": now} | _columns(values, now) | {"slug": slug}
     _store(connection, insert(StatusPage), columns, own=0)
-    page_id = connection.execute(select(StatusPage.id).where(StatusPage.slug == slug)).scalar_one()
+    page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, slug))).scalar_one()
     return _settled(connection, page_id, slug, values)
 
 
@@ -191,18 +191,11 @@ def _store(connection: Connection, statement: Any, columns: Mapping[str, Any], *
 
 def _settled(connection: Connection, page_id: int, slug: str, values: Mapping[str, Any]) -> PageView:
     if values.get("monitors") is not None:
-        _choose(connection, page_id, _ids(connection, values["monitors"]))
+        _choose(connection, page_id, choice.ids_of(connection, values["monitors"]))
     elif "monitors" in values:
         _choose(connection, page_id, [])
     mark_changed(connection)
     return _find(connection, slug)
-
-
-def _ids(connection: Connection, slugs: Sequence[str]) -> list[int]:
-    known = {row.slug: row.id for row in connection.execute(select(Monitor.slug, Monitor.id))}
-    if any(slug not in known for slug in slugs):
-        raise Invalid((FieldProblem("monitors", "no-such-monitor", NO_SUCH_MONITOR),))
-    return [known[slug] for slug in dict.fromkeys(slugs)]
 
 
 def _choose(connection: Connection, page_id: int, ids: Sequence[int]) -> None:
@@ -270,7 +263,7 @@ def save_logo(database: Database, slug: str, content: bytes | None, *, now: date
 
 def logo(database: Database, slug: str) -> tuple[str, bytes]:
     """Return the media type and the bytes of a page's logo. Raises NotFound: no such page, or it has none."""
-    query = select(PageLogo.media_type, PageLogo.content).join(StatusPage).where(StatusPage.slug == slug)
+    query = select(PageLogo.media_type, PageLogo.content).join(StatusPage).where(is_exactly(StatusPage.slug, slug))
     with database.read() as connection:
         row = connection.execute(query).first()
     if row is None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from pulsemon import incident_rows
 from pulsemon.availability import DayTable, read_last_days
+from pulsemon.core.addresses import MAIN
 from pulsemon.core.incidents import is_shown
 from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
@@ -27,8 +28,6 @@ from pulsemon.errors import NotFound
 from pulsemon.incident_rows import Incident
 from pulsemon.public_windows import PublicWindow, read_windows
 
-# The page at `/status`, which is there without a row too.
-MAIN = "status"
 # How long a page still shows an incident that is over, and how many at most, open ones first.
 RECENT = timedelta(days=7)
 MAX_INCIDENTS = 50

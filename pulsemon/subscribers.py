@@ -11,20 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import announcements
+from pulsemon.core.addresses import MAIN
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.notice_tables import Subscriber
 from pulsemon.db.page_tables import StatusPage
 from pulsemon.db.tables import Delivery
+from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.notify import webhook
 
-MAIN = "status"
 EMAIL, WEBHOOK = "email", "webhook"
 # One mail that asks, to one address on whatever pages; a second page's waits until the hour is over.
 ASK_AGAIN_AFTER = timedelta(hours=1)
@@ -39,8 +40,8 @@ ASKED_LATELY = N_("This address was asked within the last hour. It has to answer
 FULL = N_("This page has as many subscribers as it may have.")
 TOO_MANY_ASK = N_("Too many people subscribe at the moment. Try again in an hour.")
 NOT_ACTIVE = N_("Only an active subscriber can be sent a test message.")
-_NO_PAGE = "There is no such page."
-_NO_SUBSCRIBER = "This page has no such subscriber."
+NO_PAGE = "There is no such page."
+NO_SUBSCRIBER = "This page has no such subscriber."
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,12 @@ def confirm(database: Database, token: str, *, now: datetime) -> Subscription:
 def unsubscribe(database: Database, token: str) -> bool:
     """Forget the address that this link was mailed to, and what it is owed; return whether there was one."""
     with database.write() as connection:
-        is_gone = connection.execute(delete(Subscriber).where(_by_token(token), Subscriber.kind == EMAIL)).rowcount > 0
+        is_gone = (
+            connection.execute(
+                delete(Subscriber).where(is_exactly(Subscriber.token, token), Subscriber.kind == EMAIL)
+            ).rowcount
+            > 0
+        )
         if is_gone:
             mark_changed(connection)
         return is_gone
@@ -238,7 +244,7 @@ def remove(database: Database, slug: str, subscriber_id: int) -> None:
     with database.write() as connection:
         this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
         if not connection.execute(delete(Subscriber).where(*this)).rowcount:
-            raise NotFound(_NO_SUBSCRIBER)
+            raise NotFound(NO_SUBSCRIBER)
         mark_changed(connection)
 
 
@@ -266,13 +272,8 @@ def _of_page(connection: Connection, slug: str, subscriber_id: int) -> Any:
     this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
     row = connection.execute(select(Subscriber.__table__).where(*this)).first()
     if row is None:
-        raise NotFound(_NO_SUBSCRIBER)
+        raise NotFound(NO_SUBSCRIBER)
     return row
-
-
-def _by_token(token: str) -> ColumnElement[bool]:
-    is_text = token.isascii() and token.isprintable()
-    return Subscriber.token == token if is_text else Subscriber.id == 0
 
 
 def _subscription(connection: Connection, token: str) -> Subscription:
@@ -280,20 +281,20 @@ def _subscription(connection: Connection, token: str) -> Subscription:
         select(Subscriber.address, Subscriber.confirmed_at, Subscriber.switched_off_at)
         .add_columns(StatusPage.slug, StatusPage.title)
         .join(StatusPage, StatusPage.id == Subscriber.page_id)
-        .where(_by_token(token), Subscriber.kind == EMAIL)
+        .where(is_exactly(Subscriber.token, token), Subscriber.kind == EMAIL)
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(_NO_SUBSCRIBER)
+        raise NotFound(NO_SUBSCRIBER)
     is_confirmed = row.confirmed_at is not None and row.switched_off_at is None
     return Subscription(row.address, row.slug, row.title, is_confirmed)
 
 
 def _page_id(connection: Connection, slug: str) -> int:
     """Return the id of a page; 0 for `/status` without a row. Raises NotFound."""
-    found = connection.scalar(select(StatusPage.id).where(StatusPage.slug == slug))
+    found = connection.scalar(select(StatusPage.id).where(is_exactly(StatusPage.slug, slug)))
     if found is None and slug != MAIN:
-        raise NotFound(_NO_PAGE)
+        raise NotFound(NO_PAGE)
     return found or 0
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pulsemon.core import schedule
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import NewMonitor
-from pulsemon.web import fields, forms
+from pulsemon.web import checks, fields, forms
 
 GOOD = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -277,12 +277,13 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         GOOD | {"success_keywords": [""]},
         GOOD | {"tags": ["a,b"]},
     ]
+    templates = checks.MESSAGES | fields.MESSAGES
     for data in bad:
         for problem in problems(forms.create_from_json, data):
-            assert problem.message == fields.MESSAGES[problem.code] % dict(problem.limits)
+            assert problem.message == templates[problem.code] % dict(problem.limits)
             seen.add(problem.code)
-    # Those of schedules: tests/core/test_schedule.py and tests/test_schedule_words.py.
-    assert seen == set(fields.MESSAGES) - set(schedule.MESSAGES)
+    # Those of schedules: tests/core/test_schedule.py and tests/test_schedule_words.py; no monitor has the other three.
+    assert seen == templates.keys() - schedule.MESSAGES.keys() - {"long-text", "monitors", "language"}
 
 
 JSON = st.recursive(

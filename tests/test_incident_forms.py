@@ -17,7 +17,7 @@ from tests.test_pages import ADMIN, a_monitor
 from tests.test_panel import PAGE, log_in, text_of
 
 GOOD = {"title": "The shop is slow", "body": "We look into it.", "general": True}
-FORM = {"title": "Floods", "body": "Water **everywhere**.", "status": "identified", "impact": "major", "tell": "yes"}
+FORM = {"title": "Floods", "body": "Water **everywhere**.", "status": "identified", "impact": "major", "tell_subscribers": "yes"}
 
 
 @pytest.fixture
@@ -184,16 +184,16 @@ def test_an_incident_opens_and_closes_by_itself_on_a_running_server(client: Test
 def test_an_incident_is_opened_told_corrected_edited_and_deleted_with_plain_forms(panel: TestClient) -> None:
     a_monitor(panel, "web")
     assert "None is open." in text_of(panel.get("/incidents"))
-    made = panel.post("/incidents", data=FORM | {"scope": "monitors", "monitor": ["web"]})
+    made = panel.post("/incidents", data=FORM | {"scope": "chosen", "monitor": ["web"]})
     assert "The incident is on the pages that it concerns." in text_of(made)
     (stored,) = listed(panel).json()
     assert (stored["title"], stored["status"], stored["monitors"]) == ("Floods", "identified", ["web"])
     own = f"/incidents/{stored['id']}"
     assert "<strong>everywhere</strong>" in panel.get(own).text
 
-    panel.post(own, data={"status": "resolved", "impact": "minor", "body": "Dry.", "tell": "yes"})
+    panel.post(own, data={"status": "resolved", "impact": "minor", "body": "Dry.", "tell_subscribers": "yes"})
     panel.post(f"{own}/updates/2", data={"body": "Dry\r\nagain."})
-    panel.post(f"{own}/edit", data={"title": "Water", "impact": "none", "scope": "general"})
+    panel.post(f"{own}/edit", data={"title": "Water", "impact": "none", "scope": "all"})
     (after,) = listed(panel).json()
     assert [each["body"] for each in after["updates"]] == ["Dry\nagain.", "Water **everywhere**."]
     assert (after["title"], after["impact"], after["general"], after["monitors"]) == ("Water", "none", True, [])
@@ -210,9 +210,9 @@ def test_an_incident_is_opened_told_corrected_edited_and_deleted_with_plain_form
         ({"title": ""}, "This must not be blank."),
         ({"title": "x" * 201}, "This may hold at most 200 characters."),
         ({"body": " "}, "This must not be blank."),
-        ({"body": "ä" * 10_001}, "This may hold at most 10,000 characters"),
-        ({"scope": "monitors"}, "Choose the monitors that it concerns"),
-        ({"scope": "monitors", "monitor": ["nobody"]}, "There is no monitor with one of these slugs."),
+        ({"body": "ä" * 10_001}, "This may hold at most 10000 characters"),
+        ({"scope": "chosen"}, "Choose the monitors that it affects"),
+        ({"scope": "chosen", "monitor": ["nobody"]}, "There is no monitor with one of these slugs."),
         ({"started_at": "2199-01-01T00:00"}, "This lies in the future."),
         ({"started_at": "yesterday"}, "This must be an instant"),
         ({"status": "x"}, "This must be investigating, identified, monitoring or resolved."),
@@ -222,7 +222,7 @@ def test_an_incident_is_opened_told_corrected_edited_and_deleted_with_plain_form
 def test_what_is_wrong_is_told_at_its_field_and_what_was_typed_is_kept(
     panel: TestClient, typed: dict[str, Any], sentence: str
 ) -> None:
-    sent = FORM | {"scope": "general", "started_at": "2026-01-02T03:04:05"} | typed
+    sent = FORM | {"scope": "all", "started_at": "2026-01-02T03:04:05"} | typed
     answer = panel.post("/incidents", data=sent)
 
     assert answer.status_code == 422
@@ -235,7 +235,7 @@ def test_what_is_wrong_is_told_at_its_field_and_what_was_typed_is_kept(
 
 
 def test_a_preview_shows_the_text_and_posts_nothing(panel: TestClient) -> None:
-    answer = panel.post("/incidents", data=FORM | {"scope": "general", "preview": "yes"})
+    answer = panel.post("/incidents", data=FORM | {"scope": "all", "preview": "yes"})
     assert (answer.status_code, "<strong>everywhere</strong>" in answer.text) == (200, True)
     assert 'value="Floods"' in answer.text
     assert listed(panel).json() == []
@@ -253,11 +253,11 @@ def test_an_update_may_change_what_is_concerned_and_needs_no_monitor_that_is_sti
     for slug in ("web", "api"):
         a_monitor(panel, slug)
     made = an_incident(panel, monitors=["web"])
-    said = {"status": "identified", "impact": "minor", "body": "Both.", "scope": "monitors"}
+    said = {"status": "identified", "impact": "minor", "body": "Both.", "scope": "chosen"}
     panel.post(f"/incidents/{made['id']}", data=said | {"monitor": ["web", "api"]})
     assert listed(panel).json()[0]["monitors"] == ["web", "api"]
     refused = panel.post(f"/incidents/{made['id']}", data=said)
-    assert "Choose the monitors that it concerns" in text_of(refused)
+    assert "Choose the monitors that it affects" in text_of(refused)
 
     for slug in ("web", "api"):
         panel.delete(f"/api/monitors/{slug}", headers=ADMIN)
@@ -275,7 +275,7 @@ def test_an_update_that_is_wrong_changes_nothing_and_keeps_the_impact_open(panel
     wrong = panel.post(f"/incidents/{made['id']}/updates/1", data={"body": "x" * 10_001})
     assert wrong.status_code == 422
     assert panel.get(f"/incidents/{made['id']}/updates/2").status_code == 404
-    assert panel.post(f"/incidents/{made['id']}/edit", data={"title": "", "scope": "general"}).status_code == 422
+    assert panel.post(f"/incidents/{made['id']}/edit", data={"title": "", "scope": "all"}).status_code == 422
 
 
 def test_a_monitor_that_is_down_leads_to_a_form_that_knows_it(panel: TestClient) -> None:
@@ -303,7 +303,7 @@ def test_the_start_is_told_by_the_clock_of_the_owners_zone(
     log_in(client)
     assert "By the clock of America/Sao_Paulo." in text_of(client.get("/incidents/new"))
 
-    client.post("/incidents", data=FORM | {"scope": "general", "started_at": "2026-01-02T03:04"})
+    client.post("/incidents", data=FORM | {"scope": "all", "started_at": "2026-01-02T03:04"})
 
     assert listed(client).json()[0]["started_at"] == "2026-01-02T06:04:00.000Z"
 

@@ -55,7 +55,7 @@ def panel(client: TestClient) -> TestClient:
 
 def test_a_plan_is_made_read_edited_ended_and_removed(client: TestClient) -> None:
     a_monitor(client, "job")
-    made = plan(client, monitors=["job"], description="**x**", timezone="America/Sao_Paulo", tells_subscribers=False)
+    made = plan(client, monitors=["job"], description="**x**", timezone="America/Sao_Paulo", tell_subscribers=False)
     path = f"/api/maintenance/{made['id']}"
 
     assert client.get(path, headers=ADMIN).json() == made
@@ -131,8 +131,8 @@ def test_a_time_without_an_offset_is_of_the_plans_zone(one: TestClient) -> None:
         ({"title": "x" * 201}, "title", "too-long"),
         ({"title": "a\0b"}, "title", "characters"),
         ({"title": 7}, "title", "not-text"),
-        ({"description": "x" * 5_001}, "description", "page-text"),
-        ({"description": "\0"}, "description", "page-text"),
+        ({"description": "x" * 5_001}, "description", "long-text"),
+        ({"description": "\0"}, "description", "long-text"),
         ({"monitors": []}, "monitors", "no-monitors"),
         ({"monitors": ["nobody"]}, "monitors", "no-such-monitor"),
         ({"monitors": "job"}, "monitors", "monitors"),
@@ -174,7 +174,7 @@ def test_a_time_without_an_offset_is_of_the_plans_zone(one: TestClient) -> None:
         ({"days": ["mon"]}, "days", "not-here"),
         ({"announce_hours": -1}, "announce_hours", "range"),
         ({"announce_hours": 721}, "announce_hours", "range"),
-        ({"tells_subscribers": "yes"}, "tells_subscribers", "not-bool"),
+        ({"tell_subscribers": "yes"}, "tell_subscribers", "not-bool"),
         ({"nonsense": 1}, "nonsense", "unknown-field"),
     ],
 )
@@ -209,13 +209,13 @@ FORM = {
     "starts_at": later(),
     "ends_at": later(2),
     "timezone": "America/Sao_Paulo",
-    "who": "all",
+    "scope": "all",
     "length_minutes": "60",
     "time": "",
     "schedule": "",
     "until": "",
     "announce_hours": "168",
-    "tells_subscribers": "yes",
+    "tell_subscribers": "yes",
 }
 
 
@@ -232,19 +232,19 @@ def test_maintenance_is_planned_edited_and_removed_with_plain_forms(panel: TestC
     for slug in ("a", "b", "c"):
         a_monitor(panel, slug)
     assert "Nothing is planned." in text_of(panel.get("/maintenance"))
-    answer = submit(panel, who="chosen", monitor=["a", "c"])
+    answer = submit(panel, scope="chosen", monitor=["a", "c"])
     assert answer.status_code == 303
     made = only(panel)
-    assert (made["monitors"], made["length_seconds"], made["tells_subscribers"]) == (["a", "c"], 7_200, True)
+    assert (made["monitors"], made["length_seconds"], made["tell_subscribers"]) == (["a", "c"], 7_200, True)
     page = panel.get(answer.headers["location"])
     assert "The maintenance is planned." in text_of(page)
     assert f'value="{later()}"' in page.text
 
     path = f"/maintenance/{made['id']}"
-    edited = submit(panel, path, who="chosen", monitor=["a", "c"], title="Other", tells_subscribers=None)
+    edited = submit(panel, path, scope="chosen", monitor=["a", "c"], title="Other", tell_subscribers=None)
     assert edited.status_code == 303
     after = only(panel)
-    assert (after["title"], after["starts_at"], after["tells_subscribers"]) == ("Other", made["starts_at"], False)
+    assert (after["title"], after["starts_at"], after["tell_subscribers"]) == ("Other", made["starts_at"], False)
     assert "Other" in text_of(panel.get("/maintenance"))
     assert "Remove this maintenance?" in text_of(panel.get(f"{path}/delete"))
     assert panel.post(f"{path}/delete", follow_redirects=False).status_code == 303
@@ -342,7 +342,7 @@ def test_the_end_of_a_running_window_of_many_is_changed_in_the_panel(panel: Test
         ({"ends_at": later(-5)}, "e-ends_at"),
         ({"ends_at": "<script>alert(1)</script>"}, "e-ends_at"),
         ({"timezone": "<b>"}, "e-timezone"),
-        ({"who": "chosen"}, "e-monitors"),
+        ({"scope": "chosen"}, "e-monitors"),
         ({"repeats": "weekly", "time": "02:30"}, "e-days"),
         ({"repeats": "weekly", "days": "mon", "time": ""}, "e-time"),
         ({"repeats": "cron", "schedule": "0 0 30 2 *"}, "e-schedule"),

@@ -87,7 +87,7 @@ def test_coming_maintenance_stands_on_the_page_from_its_announcement_to_its_end(
     create(database, once(at("15:00")), title="New disks", announce_hours=3)
 
     assert "New disks" not in text(database, "11:59")
-    assert "New disks Planned · 2026-03-02 15:00 – 16:00 UTC Affects: All systems" in text(database, "12:00")
+    assert "New disks Planned · 2026-03-02 15:00 – 16:00 UTC Affects everything" in text(database, "12:00")
     assert "New disks In progress" in text(database, "15:00")
     assert "New disks" not in text(database, "16:00")
 

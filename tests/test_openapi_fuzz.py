@@ -135,7 +135,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "weekly": {"days": ["mon"], "time": "02:30", "length_seconds": 60},
     "cron": {"schedule": "30 2 * * *", "length_seconds": 60},
 }
-WORDS = ("title", "description", "announce_hours", "tells_subscribers")
+WORDS = ("title", "description", "announce_hours", "tell_subscribers")
 
 
 def as_a_plan(case: Case) -> None:

@@ -291,7 +291,7 @@ def test_without_a_mail_server_nothing_offers_mail(make_client: Callable[..., Te
 def test_a_page_named_subscribe_cannot_be(one: TestClient) -> None:
     answer = one.post("/api/pages", json={"slug": "subscribe"}, headers=ADMIN)
 
-    assert (answer.status_code, answer.json()["detail"][0]["type"]) == (422, "reserved-slug")
+    assert (answer.status_code, answer.json()["detail"][0]["type"]) == (422, "slug-reserved")
 
 
 def test_no_link_is_in_a_copy_as_files(one: TestClient, sink: MailSink) -> None:

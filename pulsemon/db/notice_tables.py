@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 
 from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
@@ -12,6 +13,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from pulsemon.db.tables import Base
 from pulsemon.db.types import UtcDateTime
+
+
+def new_public_id() -> str:
+    """Make the public id of a row: 64 random bits."""
+    return secrets.token_hex(8)
 
 
 class Incident(Base):

@@ -1,11 +1,12 @@
-"""Column types: instants that are always aware and in UTC."""
+"""What columns hold: instants that are always aware and in UTC, and texts that a database can keep."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, String
+from sqlalchemy import ColumnElement, DateTime, Dialect, String, false
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _FULL_LENGTH = len("2025-09-18 16:42:10.000001+00:00")
@@ -54,3 +55,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return from_text(value) if isinstance(value, str) else value.astimezone(UTC)
+
+
+def is_storable(text: str) -> bool:
+    """Return whether a database can hold *text*: PostgreSQL keeps no NUL, and nothing encodes half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def is_exactly(column: InstrumentedAttribute[Any], text: str) -> ColumnElement[bool]:
+    """Return the condition that *column* holds this text, compared exactly. What nothing can hold matches nothing."""
+    return column == text if is_storable(text) else false()

@@ -149,5 +149,5 @@ def _facts(told: Announcement, locale: str) -> list[str]:
     if told.kind != "maintenance":
         lines.append(words(N_("Time: %(time)s")) % {"time": notices.moment(told.at, told.timezone, locale)})
     if told.monitors:
-        lines.append(words(N_("Concerns: %(names)s")) % {"names": notices.named(told, locale)})
+        lines.append(words(N_("Affects: %(names)s")) % {"names": notices.named(told, locale)})
     return lines

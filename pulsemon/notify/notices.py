@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from pulsemon.core import incidents, schedule
+from pulsemon.core.addresses import incident_path, page_path
 from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 from pulsemon.notify.lines import one_line
 from pulsemon.notify.message import Announcement
 
-MAIN = "status"
 MAX_NAMED = 10
 _TITLE_LENGTH = 150
 _NAME_LENGTH = 80
@@ -56,13 +56,13 @@ class Publisher:
 
     def page_url(self, told: Announcement) -> str | None:
         """Return where the page stands."""
-        path = "/status" if told.page_slug == MAIN else f"/status/{told.page_slug}"
-        return f"{self.base_url}{path}" if self.base_url else None
+        return f"{self.base_url}{page_path(told.page_slug)}" if self.base_url else None
 
     def url(self, told: Announcement) -> str | None:
         """Return where more is said of it: an incident has an address of its own on the page."""
-        page = self.page_url(told)
-        return f"{page}/history/{told.public_id}" if page and told.kind == "incident" else page
+        if self.base_url and told.kind == "incident":
+            return f"{self.base_url}{incident_path(told.page_slug, told.public_id)}"
+        return self.page_url(told)
 
 
 NOBODY = Publisher("", "")

@@ -25,6 +25,7 @@ from pulsemon.history import Entry, history
 from pulsemon.monitors import GENERATE
 from pulsemon.views import View
 from pulsemon.web import fields, forms, openapi
+from pulsemon.web.checks import whole_number
 from pulsemon.web.fields import SECRET_MASK, MonitorCreate, MonitorPatch
 from pulsemon.web.paging import MAX_PAGE, Page, link, read_page
 from pulsemon.web.security import AdminRoute
@@ -149,7 +150,7 @@ def _too_large() -> HTTPException:
 def _decode(received: bytes) -> object:
     try:
         # A number of thousands of digits is a number out of every range, not a fault of the JSON.
-        decoded: object = json.loads(received.decode(), parse_int=forms.whole_number)
+        decoded: object = json.loads(received.decode(), parse_int=whole_number)
     except UnicodeDecodeError:
         raise HTTPException(400, "The body is not UTF-8.") from None
     except RecursionError:

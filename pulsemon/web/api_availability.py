@@ -19,10 +19,10 @@ from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability
 from pulsemon.corrections import MAX_REASON_LENGTH, Corrected
-from pulsemon.errors import NotFound
 from pulsemon.track_record import WINDOWS, Outage
 from pulsemon.web import correction_fields, openapi
 from pulsemon.web.api import Body, Paging, instant
+from pulsemon.web.checks import id_in
 from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
@@ -31,7 +31,6 @@ router = APIRouter(route_class=AdminRoute)
 
 _HEADERS = {"cache-control": "no-store"}
 _DAYS = "This must be 1, 7, 30, 90 or 365."
-_LARGEST_ID = 2**31 - 1
 
 
 class SecondsAnswer(BaseModel):
@@ -312,10 +311,8 @@ def withdraw_correction(request: Request, slug: str, correction_id: str) -> Resp
     """Take a correction back. It stays in the list. May be repeated."""
     site = site_of(request)
     view = monitors.get(site.database, monitors.by_slug(slug))
-    is_id = correction_id.isascii() and correction_id.isdigit() and len(correction_id) <= 10
-    if not is_id or int(correction_id) > _LARGEST_ID:
-        raise NotFound("This monitor has no such correction.")
-    taken_back = corrections.withdraw(site.database, view.id, int(correction_id), now=site.now())
+    wanted = id_in(correction_id, otherwise=corrections.NO_CORRECTION)
+    taken_back = corrections.withdraw(site.database, view.id, wanted, now=site.now())
     site.wake()
     return JSONResponse(_correction_answer(taken_back), headers=_HEADERS)
 

@@ -16,6 +16,7 @@ from pulsemon import incidents, monitors
 from pulsemon.incident_rows import Incident, Update
 from pulsemon.web import incident_fields, openapi
 from pulsemon.web.api import Body, Paging, instant
+from pulsemon.web.checks import id_in
 from pulsemon.web.incident_fields import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
@@ -44,8 +45,8 @@ class IncidentAnswer(BaseModel):
     title: str | None = Field(description="Null: an automatic one, named after its monitors.")
     status: StatusName
     impact: Literal["none", "minor", "major", "critical"]
-    general: bool = Field(description="It concerns every page.")
-    monitors: list[str] = Field(description="Slugs of the monitors that it concerns.")
+    general: bool = Field(description="It affects every page.")
+    monitors: list[str] = Field(description="Slugs of the monitors that it affects.")
     automatic: bool = Field(description="It opened by itself, and closes by itself.")
     started_at: AwareDatetime
     resolved_at: AwareDatetime | None
@@ -237,7 +238,7 @@ def post_update(request: Request, incident_id: str, data: Body) -> Response:
 def edit_update(request: Request, incident_id: str, number: str, data: Body) -> Response:
     """Change what was posted. Its time stays, and subscribers are not told."""
     site, body = site_of(request), incident_fields.text_from_json(data)
-    wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+    wanted = id_in(number, otherwise=incidents.NO_SUCH_UPDATE)
     edited = incidents.edit_update(site.database, incident_id, wanted, body, now=site.now())
     site.wake()
     return _one(edited)

@@ -18,10 +18,10 @@ from starlette.responses import JSONResponse, Response
 from pulsemon import event_log, monitors
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
-from pulsemon.errors import NotFound
 from pulsemon.ping_chain import LARGEST_ID, Filter, PingEvent, Stop
 from pulsemon.web import log_query, openapi
 from pulsemon.web.api import instant
+from pulsemon.web.checks import id_in
 from pulsemon.web.paging import Page, link, read_ping_page
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
@@ -30,7 +30,6 @@ router = APIRouter(route_class=AdminRoute)
 
 DEFAULT_LIMIT = 100
 _HEADERS = {"cache-control": "no-store"}
-_LARGEST_NUMBER = 2**31 - 1
 
 SignalName = Literal["success", "start", "fail", "log"]
 
@@ -179,18 +178,14 @@ def list_pings(request: Request, slug: str, page: Paging) -> Response:
     operation_id="read_ping_body",
     responses=_BODY
     | openapi.UNAUTHORIZED
-    | openapi.error(
-        404, "There is no such monitor or ping, or it brought nothing.", "There is no such ping, or it brought no body."
-    )
+    | openapi.error(404, "There is no such monitor or ping, or it brought nothing.", event_log.NO_BODY)
     | openapi.UNAVAILABLE,
 )
 def read_ping_body(request: Request, slug: str, number: str) -> Response:
     """Return the body of one ping, by its number, as a file: whatever it holds, no browser shows it as a page."""
     database = site_of(request).database
     view = monitors.get(database, monitors.by_slug(slug))
-    if not (number.isascii() and number.isdigit() and len(number) <= len(str(_LARGEST_NUMBER))):
-        raise NotFound("There is no such ping, or it brought no body.")
-    body = event_log.body_of_number(database, view.id, int(number))
+    body = event_log.body_of_number(database, view.id, id_in(number, otherwise=event_log.NO_BODY))
     headers = _HEADERS | {
         "content-disposition": f'attachment; filename="ping-{int(number)}.txt"',
         "x-content-type-options": "nosniff",

@@ -9,24 +9,23 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import maintenance, maintenance_views
 from pulsemon.core.maintenance import Plan, read_weekly
-from pulsemon.errors import Invalid, NotFound
-from pulsemon.maintenance_views import MaintenanceView, WindowView
+from pulsemon.maintenance_views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
 from pulsemon.web import maintenance_fields, openapi
 from pulsemon.web.api import Body, instant
-from pulsemon.web.maintenance_fields import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch
+from pulsemon.web.checks import id_in
+from pulsemon.web.maintenance_fields import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=AdminRoute)
 
 _HEADERS = {"cache-control": "no-store"}
-_LARGEST_ID = 2**31 - 1
 
 
 class WindowAnswer(BaseModel):
@@ -55,18 +54,10 @@ class MaintenanceAnswer(BaseModel):
     schedule: str | None = Field(description="The expression that says when; null: once.")
     until: str | None = Field(description="Its last day; null: for ever.")
     announce_hours: int
-    tells_subscribers: bool
+    tell_subscribers: bool
     windows: list[WindowAnswer] = Field(description="What is running and what is coming, at most ten of it.")
     created_at: AwareDatetime
     updated_at: AwareDatetime
-
-
-class WindowPatch(BaseModel):
-    """The body of a request that lets the running window end at another time."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    ends_at: maintenance_fields.Moment
 
 
 EXAMPLE_CREATE = {
@@ -98,12 +89,12 @@ EXAMPLE_MAINTENANCE = {
     "schedule": None,
     "until": None,
     "announce_hours": 168,
-    "tells_subscribers": True,
+    "tell_subscribers": True,
     "windows": [EXAMPLE_WINDOW],
     "created_at": "2026-11-26T12:00:00.000Z",
     "updated_at": "2026-11-26T12:00:00.000Z",
 }
-_NOT_FOUND = openapi.error(404, "There is no such maintenance.", "There is no such maintenance.")
+_NOT_FOUND = openapi.error(404, "There is no such maintenance.", NO_PLAN)
 _CONFLICT = openapi.error(409, "It has begun, is over, or is not running.", maintenance.HAS_BEGUN)
 _BAD_BODY = openapi.invalid("body", "starts_at", msg=PROBLEMS["skipped-time"], rule="skipped-time")
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
@@ -135,7 +126,7 @@ def maintenance_answer(view: MaintenanceView, *, now: datetime) -> dict[str, Any
         "schedule": plan.schedule,
         "until": _date(plan),
         "announce_hours": draft.announce_hours,
-        "tells_subscribers": draft.tells_subscribers,
+        "tell_subscribers": draft.tells_subscribers,
         "windows": [window_answer(each, now=now) for each in view.windows],
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
@@ -304,7 +295,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
     """Put the end of what is running off, or say that it ended earlier; 409 where it is not running."""
     site, now = site_of(request), site_of(request).now()
     view = maintenance_views.get(site.database, maintenance_id, now=now)
-    ends_at = read_end(data, view.draft.plan.timezone)
+    ends_at = maintenance_fields.end_from_json(data, view.draft.plan.timezone)
     view = maintenance.set_end(site.database, view.id, window_number(window_id), ends_at, now=now)
     site.wake()
     return _answer(view, now)
@@ -329,21 +320,7 @@ def skip_window(request: Request, maintenance_id: str, window_id: _WindowId) -> 
 
 def window_number(text: str) -> int:
     """Return the id of a window that an address names. Raises NotFound."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 0 < int(text) <= _LARGEST_ID):
-        raise NotFound("This maintenance has no such window.")
-    return int(text)
-
-
-def read_end(data: object, timezone: str) -> datetime:
-    """Return the instant that a body with `ends_at` names. Raises Invalid."""
-    if not isinstance(data, dict):
-        raise Invalid((maintenance_fields.problem("", "not-object"),))
-    if set(data) - {"ends_at"}:
-        raise Invalid((maintenance_fields.problem("", "unknown-field", (("fields", "ends_at"),)),))
-    text = data.get("ends_at")
-    if not isinstance(text, str):
-        raise Invalid((maintenance_fields.problem("ends_at", "moment"),))
-    return maintenance_fields.instant_of(text, timezone, field="ends_at")
+    return id_in(text, otherwise=NO_WINDOW)
 
 
 def _answer(view: MaintenanceView, now: datetime) -> Response:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import pages
+from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.pages import PageView
 from pulsemon.web import openapi, page_fields
@@ -84,7 +85,7 @@ def page_answer(view: PageView) -> dict[str, Any]:
     """Return a page as the API shows it."""
     return {
         "slug": view.slug,
-        "path": path_of(view),
+        "path": page_path(view.slug),
         "title": view.title,
         "description": view.description,
         "footer": view.footer,
@@ -98,11 +99,6 @@ def page_answer(view: PageView) -> dict[str, Any]:
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
     }
-
-
-def path_of(view: PageView) -> str:
-    """Return where a page stands."""
-    return "/status" if view.slug == pages.MAIN else f"/status/{view.slug}"
 
 
 @router.post(

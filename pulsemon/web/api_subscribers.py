@@ -11,10 +11,11 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon import subscribers
 from pulsemon.core.texts import N_
-from pulsemon.errors import Conflict, NotFound
+from pulsemon.errors import Conflict
 from pulsemon.subscribers import SubscriberView
 from pulsemon.web import openapi, subscriber_fields
 from pulsemon.web.api import Body, instant
+from pulsemon.web.checks import id_in
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
@@ -24,8 +25,6 @@ router = APIRouter(route_class=AdminRoute)
 
 NO_MAIL = N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed.")
 _HEADERS = {"cache-control": "no-store"}
-# Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
-_LARGEST_ID = 2**31 - 1
 
 
 class SubscriberAnswer(BaseModel):
@@ -54,8 +53,8 @@ EXAMPLE_SUBSCRIBER = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "confirmed_at": "2026-03-01T12:00:00.000Z",
 }
-_NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
-_NOT_ON_IT = openapi.error(404, "There is no such page, or no such subscriber.", "This page has no such subscriber.")
+_NOT_FOUND = openapi.error(404, "There is no such page.", subscribers.NO_PAGE)
+_NOT_ON_IT = openapi.error(404, "There is no such page, or no such subscriber.", subscribers.NO_SUBSCRIBER)
 _CONFLICT = openapi.error(409, "It is on the list, was asked within the hour, or no mail is sent.", subscribers.KNOWN)
 _BAD_BODY = openapi.invalid("body", "address", msg=subscriber_fields.PROBLEMS["email"], rule="email")
 _ONE = openapi.UNAUTHORIZED | openapi.UNAVAILABLE
@@ -139,10 +138,7 @@ def list_subscribers(request: Request, slug: str) -> Response:
 def remove_subscriber(request: Request, slug: str, subscriber_id: str) -> Response:
     """Take a subscriber off the list. An e-mail address is forgotten."""
     site = site_of(request)
-    is_number = subscriber_id.isascii() and subscriber_id.isdigit() and len(subscriber_id) < 11
-    number = int(subscriber_id) if is_number else 0
-    if not 0 < number <= _LARGEST_ID:
-        raise NotFound("This page has no such subscriber.")
+    number = id_in(subscriber_id, otherwise=subscribers.NO_SUBSCRIBER)
     subscribers.remove(site.database, slug, number)
     site.wake()
     return Response(status_code=204, headers=_HEADERS)

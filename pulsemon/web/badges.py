@@ -15,13 +15,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.addresses import MAIN
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.core.uptime import total
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.locale import LOCALES
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN, MAIN_LOOK, PublicMonitor, PublicPage
+from pulsemon.status_page import MAIN_LOOK, PublicMonitor, PublicPage
 from pulsemon.web import badge_svg
 from pulsemon.web.public_answer import (
     NOTHING_HERE,

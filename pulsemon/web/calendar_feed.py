@@ -12,13 +12,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 from pulsemon.public_windows import PublicWindow
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN, Look, PublicPage
+from pulsemon.status_page import PublicPage
 from pulsemon.web import ics
-from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
 from pulsemon.web.site import site_of
 
@@ -27,7 +27,7 @@ router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 MEDIA_TYPE = "text/calendar"
 _SECOND = timedelta(seconds=1)
 _AFFECTS = N_("Affects: %(names)s")
-ALL_SYSTEMS = N_("All systems")
+_AFFECTS_EVERYTHING = N_("Affects everything")
 
 
 @router.api_route("/status/maintenance.ics", methods=["GET", "HEAD"])
@@ -48,11 +48,6 @@ def document(page: PublicPage, settings: Settings) -> bytes:
     return ics.document(_lines(page, settings))
 
 
-def calendar_path(look: Look) -> str:
-    """Return the path of a page's calendar."""
-    return f"{page_path(look)}/maintenance.ics"
-
-
 def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
     yield "BEGIN", "VCALENDAR"
     yield "VERSION", "2.0"
@@ -68,8 +63,8 @@ def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
 def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
     translate = translator(page.look.language or settings.default_locale.value).gettext
     names = [each.name for each in page.monitors if each.id in window.monitor_ids]
-    concerned = translate(ALL_SYSTEMS) if window.is_general else ", ".join(names)
-    said = [window.description, translate(_AFFECTS) % {"names": concerned}]
+    affects = translate(_AFFECTS_EVERYTHING) if window.is_general else translate(_AFFECTS) % {"names": ", ".join(names)}
+    said = [window.description, affects]
     ends_at = max(window.ends_at, window.starts_at + _SECOND)  # one that was ended at once is still an event
     yield "BEGIN", "VEVENT"
     yield "UID", f"{window.id}@pulsemon"
@@ -82,5 +77,5 @@ def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterat
     yield "DESCRIPTION", ics.text("\n\n".join(each for each in said if each))
     yield "TRANSP", "TRANSPARENT"
     if settings.base_url:
-        yield "URL", f"{settings.base_url}{page_path(page.look)}"
+        yield "URL", f"{settings.base_url}{page_path(page.look.slug)}"
     yield "END", "VEVENT"

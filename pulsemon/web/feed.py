@@ -18,13 +18,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.addresses import MAIN, feed_path, incident_path, page_path
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.incident_rows import Incident
 from pulsemon.locale import translator
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN, Change, Look, PublicPage
-from pulsemon.web import markdown, public_incidents, rendering, wall_clock, xml_text
+from pulsemon.status_page import Change, PublicPage
+from pulsemon.web import markdown, rendering, wall_clock, xml_text
 from pulsemon.web.api import instant
 from pulsemon.web.public_answer import MachineRoute, answer_of_page, snapshot_of
 from pulsemon.web.public_changes import COUNT
@@ -79,7 +80,7 @@ def document(
 ) -> bytes:
     """Return the feed of *page*: one entry for each of *changes* and for each update of *incidents*, newest first."""
     look = page.look
-    address = settings.base_url + page_path(look)
+    address = settings.base_url + page_path(look.slug)
     title = xml_text.clean(look.title or settings.public_status_title)
     root = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": locale})
     _add(root, "id", uuid.uuid5(_NAMESPACE, address).urn)
@@ -95,19 +96,9 @@ def document(
     _add(_add(root, "author"), "name", title)
     _add(root, "generator", "PulseMon")
     _add(root, "link", rel="alternate", type="text/html", href=address)
-    _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(look)}")
+    _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(look.slug)}")
     root.extend(entry for _, entry in entries[:COUNT])
     return xml_text.to_bytes(root)
-
-
-def page_path(look: Look) -> str:
-    """Return a page's path under the server's own host name."""
-    return "/status" if look.slug == MAIN else f"/status/{look.slug}"
-
-
-def feed_path(look: Look) -> str:
-    """Return the path of a page's feed."""
-    return f"{page_path(look)}/feed.atom"
 
 
 def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: str) -> Iterator[_Entry]:
@@ -136,7 +127,7 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
 def _said(page: PublicPage, incidents: Sequence[Incident], settings: Settings, locale: str) -> Iterator[_Entry]:
     words = rendering.Words(locale, page.at)
     for incident in incidents:
-        address = settings.base_url + public_incidents.incident_path(page.look, incident)
+        address = settings.base_url + incident_path(page.look.slug, incident.public_id)
         title = xml_text.clean(words.incident(incident))
         for update in incident.updates[:COUNT]:
             entry = ElementTree.Element("entry")

@@ -12,29 +12,24 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel
 
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors import NewMonitor
+from pulsemon.web.checks import is_whole, whole_number
 from pulsemon.web.fields import (
     FIELDS,
     KEYWORDS,
-    LIMITS,
     MAX_SLUG_LENGTH,
+    RULES,
     SECRET_MASK,
     MonitorCreate,
     MonitorPatch,
     problem,
 )
 
-_WHOLE = re.compile(r"-?[0-9]+")
-_SHOWABLE_NAME = re.compile(r"[a-z_]{1,40}")
-# Longer ones are outside every limit, and int() takes seconds for a number of a million digits.
-_MAX_DIGITS = 18
-_BEYOND_LIMITS: int = 10**_MAX_DIGITS
 _NUMBERS = (
     "interval_seconds",
     "grace_seconds",
@@ -64,18 +59,6 @@ _EMPTIED: dict[str, Any] = {
     "public": True,
     "incident_after_minutes": None,
 } | {name: [] for name in KEYWORDS}
-# Pydantic's names for the rules that it checks itself; ours have the names of MESSAGES.
-CODES = {
-    "missing": "missing",
-    "string_type": "not-text",
-    "string_unicode": "characters",
-    "string_too_long": "too-long",
-    "int_type": "not-whole",
-    "bool_type": "not-bool",
-    "list_type": "not-list",
-    "greater_than_equal": "range",
-    "less_than_equal": "range",
-}
 
 
 def create_from_json(data: object) -> NewMonitor:
@@ -132,19 +115,12 @@ def _typed(name: str, text: str) -> Any:
         return [tag.strip() for tag in text.split(",") if tag.strip()]
     if name in ("post_only", "public"):
         return {"yes": True, "no": False}.get(text, text)
-    return whole_number(text) if name in _NUMBERS and _WHOLE.fullmatch(text) else text
-
-
-def whole_number(digits: str) -> int:
-    """Return the number that *digits* (and a minus) write; one too long for any limit of ours is cut down to 10^18."""
-    if len(digits) <= _MAX_DIGITS:
-        return int(digits)
-    return -_BEYOND_LIMITS if digits.startswith("-") else _BEYOND_LIMITS
+    return whole_number(text) if name in _NUMBERS and is_whole(text) else text
 
 
 def _new_monitor(values: dict[str, Any]) -> NewMonitor:
     if values.get("webhook_secret") == SECRET_MASK:  # there is no secret yet that could stay as it is
-        raise Invalid((problem("webhook_secret", "secret", LIMITS["webhook_secret", "secret"]),))
+        raise Invalid((problem("webhook_secret", "secret"),))
     changes = _with_placement(_with_rules(values))
     rules, placement = Rules(**changes.pop("rules", {})), Placement(**changes.pop("placement", {}))
     return NewMonitor(**changes, rules=rules, placement=placement)
@@ -188,36 +164,12 @@ def _with_placement(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_json(model: type[BaseModel], data: object) -> dict[str, Any]:
-    if not isinstance(data, dict):
-        raise Invalid((problem("", "not-object"),))
-    fields = (("fields", ", ".join(FIELDS)),)
-    unknown = [problem(showable(name), "unknown-field", fields) for name in data if name not in FIELDS]
-    return _validate(model, {name: value for name, value in data.items() if name in FIELDS}, also=unknown[:10])
-
-
-def showable(name: str) -> str:
-    """Return the name of an unknown field if it looks like one; anything else could be data, and is not repeated."""
-    return name if _SHOWABLE_NAME.fullmatch(name) else ""
+    known, unknown = RULES.known_of(data, FIELDS)
+    return _validate(model, known, also=unknown)
 
 
 def _validate(model: type[BaseModel], values: dict[str, Any], *, also: Iterable[FieldProblem] = ()) -> dict[str, Any]:
-    """Return the values that were given, checked."""
-    found: list[FieldProblem] = []
-    try:
-        checked = model.model_validate(values).model_dump(exclude_unset=True)
-    except ValidationError as wrong:
-        found = [_problem(error) for error in wrong.errors(include_url=False, include_input=False)]
-    found += [*_expectation(model, values), *also]
-    if found:
-        raise Invalid(tuple(found))
-    return checked
-
-
-def _problem(error: ErrorDetails) -> FieldProblem:
-    field, code = str(error["loc"][0]), CODES.get(error["type"], error["type"])
-    if code == "not-text" and len(error["loc"]) > 1:
-        code = "not-list"  # the list is one, and what it holds is no text
-    return problem(field, code, LIMITS.get((field, code), ()))
+    return RULES.check(model, values, also=[*_expectation(model, values), *also])
 
 
 # Letters that Unicode does not take apart into a letter and an accent.

@@ -11,23 +11,37 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from pulsemon.core import maintenance, schedule
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.texts import N_
-from pulsemon.errors import FieldProblem, Invalid
+from pulsemon.errors import Invalid
 from pulsemon.maintenance_views import Draft
-from pulsemon.web import forms
-from pulsemon.web.fields import MAX_NAME_LENGTH, MESSAGES, VISIBLE_TEXT, not_blank, printable
-from pulsemon.web.page_fields import MAX_MONITORS, MAX_TEXT_LENGTH
+from pulsemon.web.checks import (
+    MAX_MONITORS,
+    MAX_NAME_LENGTH,
+    PRINTABLE_LINES,
+    FieldRules,
+    Lists,
+    Slugs,
+    Timezone,
+    Title,
+    documented,
+    is_whole,
+    lines_up_to,
+    printable,
+    text_of,
+    whole_number,
+    without_defaults,
+)
+from pulsemon.web.page_fields import MAX_TEXT_LENGTH
 
 MAX_ANNOUNCE_HOURS = 30 * 24
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 _YEARS = range(1970, 2200)
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 PROBLEMS: dict[str, str] = {
     "moment": N_("This must be a date and a time, such as 2026-11-23T20:00."),
@@ -39,27 +53,22 @@ PROBLEMS: dict[str, str] = {
     "end-or-length": N_("Say when it ends, or how long it lasts: one of the two."),
     "not-here": N_("This does not go with how often the maintenance repeats."),
     "no-monitors": N_("Choose at least one monitor, or all of them."),
-    "monitors": N_("This must be a list of slugs of monitors, at most 1000."),
-    "page-text": N_("This may hold at most 5000 characters, and no control characters."),
 }
-_CODES = {
-    ("repeats", "literal_error"): "repeats",
-    ("days", "literal_error"): "days",
-    ("days", "list_type"): "days",
-    ("monitors", "list_type"): "monitors",
-}
-
-
-def _text(text: str) -> str:
-    if len(text) > MAX_TEXT_LENGTH or _UNPRINTABLE.search(text):
-        raise PydanticCustomError("page-text", "")
-    return text
-
-
-def _timezone(name: str) -> str:
-    if name not in schedule.zone_names():
-        raise PydanticCustomError("timezone", "")
-    return name
+RULES = FieldRules(
+    maintenance.MESSAGES | PROBLEMS,
+    codes={
+        ("repeats", "literal_error"): "repeats",
+        ("days", "literal_error"): "days",
+        ("days", "list_type"): "days",
+        ("monitors", "list_type"): "monitors",
+    },
+    limits={
+        ("title", "too-long"): (("max", MAX_NAME_LENGTH),),
+        ("description", "long-text"): (("max", MAX_TEXT_LENGTH),),
+        ("monitors", "monitors"): (("max", MAX_MONITORS),),
+        ("announce_hours", "range"): (("min", 0), ("max", MAX_ANNOUNCE_HOURS)),
+    },
+)
 
 
 def _moment(text: str) -> str:
@@ -101,35 +110,22 @@ def _some(names: list[str]) -> list[str]:
     return names
 
 
-def _slugs(slugs: list[str]) -> list[str]:
-    if len(slugs) > MAX_MONITORS:
-        raise PydanticCustomError("monitors", "")
+def _any(slugs: list[str]) -> list[str]:
     if not slugs:
         raise PydanticCustomError("no-monitors", "")
     return slugs
 
 
-def _documented(**schema: Any) -> Any:
-    return Field(json_schema_extra=schema)
-
-
-_PRINTABLE = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
-_Title = Annotated[
-    str,
-    Field(max_length=MAX_NAME_LENGTH),
-    AfterValidator(printable),
-    AfterValidator(not_blank),
-    _documented(minLength=1, pattern=VISIBLE_TEXT),
-]
-_Text = Annotated[str, AfterValidator(_text), _documented(maxLength=MAX_TEXT_LENGTH, pattern=_PRINTABLE)]
-_Zone = Annotated[str, AfterValidator(_timezone)]
-Moment = Annotated[str, AfterValidator(_moment), _documented(pattern=f"^{_MOMENT}$")]
-_Date = Annotated[str, AfterValidator(_date), _documented(format="date")]
-_Time = Annotated[str, AfterValidator(_time), _documented(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+_Moment = Annotated[str, AfterValidator(_moment), documented(pattern=f"^{_MOMENT}$")]
+_Date = Annotated[str, AfterValidator(_date), documented(format="date")]
+_Time = Annotated[str, AfterValidator(_time), documented(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 _Days = Annotated[
-    list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], AfterValidator(_some), _documented(minItems=1)
+    list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], AfterValidator(_some), documented(minItems=1)
 ]
-_Monitors = Annotated[list[str], AfterValidator(_slugs), _documented(minItems=1, maxItems=MAX_MONITORS)]
+_Monitors = Annotated[Slugs, AfterValidator(_any), documented(minItems=1)]
+_Description = Annotated[
+    str, lines_up_to(MAX_TEXT_LENGTH), documented(maxLength=MAX_TEXT_LENGTH, pattern=PRINTABLE_LINES)
+]
 _Expression = Annotated[str, AfterValidator(printable)]
 
 
@@ -138,17 +134,17 @@ class MaintenanceCreate(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    title: _Title
-    description: _Text | None = Field(None, description="Markdown without HTML and pictures.")
-    monitors: _Monitors | None = Field(None, description="Slugs of the monitors concerned. Null: all of them.")
+    title: Title
+    description: _Description | None = Field(None, description="Markdown without HTML and pictures.")
+    monitors: _Monitors | None = Field(None, description="Slugs of the monitors that it affects. Null: all of them.")
     repeats: Literal["once", "weekly", "cron"] = "once"
-    timezone: _Zone = Field("UTC", description="The IANA name of the time zone of its times.")
-    starts_at: Moment = Field(
+    timezone: Timezone = Field("UTC", description="The IANA name of the time zone of its times.")
+    starts_at: _Moment = Field(
         "",
         description="With an offset, or a time on the wall of `timezone`. At most a day ago. Of what repeats: not "
         "before; left out: now.",
     )
-    ends_at: Moment = Field("", description="Of what happens once, in place of `length_seconds`.")
+    ends_at: _Moment = Field("", description="Of what happens once, in place of `length_seconds`.")
     length_seconds: int = Field(0, description="How long it lasts, 1 to 2592000 (30 days).")
     days: _Days = Field([], description="Of `weekly`.")
     time: _Time = Field("", description="Of `weekly`: when it begins on these days.")
@@ -157,69 +153,42 @@ class MaintenanceCreate(BaseModel):
     announce_hours: int = Field(
         168, ge=0, le=MAX_ANNOUNCE_HOURS, description="So long before it begins public pages show it."
     )
-    tells_subscribers: bool = True
-
-
-def _without_defaults(schema: dict[str, Any]) -> None:
-    for field in schema["properties"].values():
-        field.pop("default", None)
+    tell_subscribers: bool = Field(True, description="Whether subscribers of the pages that show it are told.")
 
 
 class MaintenancePatch(MaintenanceCreate):
     """The body of a request that edits a plan: any of the fields; what is left out stays as it is."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=_without_defaults)
+    model_config = ConfigDict(strict=True, extra="forbid", json_schema_extra=without_defaults)
 
-    title: _Title = ""
+    title: Title = ""
 
 
-FIELDS = tuple(MaintenanceCreate.model_fields)
+class WindowPatch(BaseModel):
+    """The body of a request that lets the running window end at another time."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    ends_at: _Moment
 
 
 def from_json(model: type[BaseModel], data: object) -> dict[str, Any]:
     """Return the fields that the decoded JSON sets. Raises Invalid."""
-    if not isinstance(data, dict):
-        raise Invalid((problem("", "not-object"),))
-    fields = (("fields", ", ".join(FIELDS)),)
-    unknown = [name for name in data if name not in FIELDS]
-    found = [problem(forms.showable(name), "unknown-field", fields) for name in unknown[:10]]
-    return _checked(model, {name: value for name, value in data.items() if name in FIELDS}, found)
+    return RULES.read(model, data)
 
 
-def _checked(model: type[BaseModel], values: dict[str, Any], found: list[FieldProblem]) -> dict[str, Any]:
-    try:
-        checked = model.model_validate(values).model_dump(exclude_unset=True)
-    except ValidationError as wrong:
-        found = [_problem(error) for error in wrong.errors(include_url=False, include_input=False)] + found
-    if found:
-        raise Invalid(tuple(found))
-    return checked
+def end_from_json(data: object, timezone: str) -> datetime:
+    """Return when the running window is to end. Raises Invalid."""
+    return instant_of(RULES.read(WindowPatch, data)["ends_at"], timezone, field="ends_at")
 
 
-def _problem(error: ErrorDetails) -> FieldProblem:
-    field, kind = str(error["loc"][0]), error["type"]
-    code = _CODES.get((field, kind)) or forms.CODES.get(kind, kind)
-    limits: tuple[tuple[str, object], ...] = ()
-    if code == "too-long":
-        limits = (("max", MAX_NAME_LENGTH),)
-    elif code == "range":
-        limits = (("min", 0), ("max", MAX_ANNOUNCE_HOURS))
-    return problem(field, code, limits)
-
-
-def problem(field: str, code: str, limits: tuple[tuple[str, object], ...] = ()) -> FieldProblem:
-    """Return what is wrong with *field* of a plan."""
-    message = PROBLEMS.get(code) or maintenance.MESSAGES.get(code) or MESSAGES[code]
-    return FieldProblem(field, code, message % dict(limits), limits)
-
-
-def from_form(lists: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def from_form(lists: Lists, before: Lists) -> dict[str, Any]:
     """Return the fields that the panel's form sets, of an edited plan those that differ from *before*. Raises Invalid.
 
     Fields that do not go with how often it repeats are passed over: without scripts they stand in the form too. A time
     that nobody touched is not read again: of one that a clock shows twice the form cannot say which it is.
     """
-    typed = {name: [text.replace("\r\n", "\n").strip() for text in texts] for name, texts in lists.items()}
+    typed = {name: [text_of(text) for text in texts] for name, texts in lists.items()}
     repeats = (typed.get("repeats") or [Repeats.ONCE.value])[0]
 
     def differs(*names: str) -> bool:
@@ -229,13 +198,13 @@ def from_form(lists: Mapping[str, Sequence[str]], before: Mapping[str, Sequence[
     for name in (*_ALWAYS, *_OF_REPEATS.get(repeats, ())):
         if differs(name, *_BELONGS_TO.get(name, ())):
             _read_field(values, name, typed.get(name, []))
-    if differs("who", "monitor"):
-        is_chosen = typed.get("who") == ["chosen"]
+    if differs("scope", "monitor"):
+        is_chosen = typed.get("scope") == ["chosen"]
         values["monitors"] = typed.get("monitor", []) if is_chosen else None
-    return _checked(MaintenancePatch if before else MaintenanceCreate, values, [])
+    return RULES.check(MaintenancePatch if before else MaintenanceCreate, values)
 
 
-_ALWAYS = ("title", "description", "repeats", "timezone", "announce_hours", "tells_subscribers")
+_ALWAYS = ("title", "description", "repeats", "timezone", "announce_hours", "tell_subscribers")
 _OF_REPEATS: dict[str, tuple[str, ...]] = {
     "once": ("starts_at", "ends_at"),
     "weekly": ("days", "time", "length_minutes", "until"),
@@ -255,11 +224,11 @@ def _read_field(values: dict[str, Any], name: str, texts: Sequence[str]) -> None
         case "days":
             values[name] = list(texts)
         case "length_minutes":
-            minutes = forms.whole_number(text) if re.fullmatch(r"-?[0-9]+", text) else None
+            minutes = whole_number(text) if is_whole(text) else None
             values["length_seconds"] = text if minutes is None else minutes * 60
         case "announce_hours":
-            values[name] = forms.whole_number(text) if re.fullmatch(r"-?[0-9]+", text) else text
-        case "tells_subscribers":
+            values[name] = whole_number(text) if is_whole(text) else text
+        case "tell_subscribers":
             values[name] = text == "yes"
         case "description" | "until":
             values[name] = text or None
@@ -279,7 +248,7 @@ def to_draft(given: Mapping[str, Any], before: Draft | None, *, now: datetime) -
         description=given.get("description", old.description),
         monitors=_tuple(given["monitors"]) if "monitors" in given else old.monitors,
         announce_hours=given.get("announce_hours", old.announce_hours),
-        tells_subscribers=given.get("tells_subscribers", old.tells_subscribers),
+        tells_subscribers=given.get("tell_subscribers", old.tells_subscribers),
     )
 
 
@@ -300,7 +269,7 @@ def _plan(given: Mapping[str, Any], before: Plan | None, now: datetime) -> Plan:
     repeats = Repeats(given.get("repeats", before.repeats if before else Repeats.ONCE))
     for name, kinds in _ONLY_OF.items():
         if given.get(name) is not None and repeats not in kinds:
-            raise Invalid((problem(name, "not-here"),))
+            raise Invalid((RULES.problem(name, "not-here"),))
     timezone = given.get("timezone", before.timezone if before else "UTC")
     starts_at = _starts_at(given, before, repeats, timezone, now)
     return Plan(
@@ -321,7 +290,7 @@ def _starts_at(
     if before is not None and (before.repeats is repeats or repeats is not Repeats.ONCE):
         return before.starts_at
     if repeats is Repeats.ONCE:
-        raise Invalid((problem("starts_at", "missing"),))
+        raise Invalid((RULES.problem("starts_at", "missing"),))
     return now.replace(microsecond=0)
 
 
@@ -329,30 +298,30 @@ def instant_of(text: str, timezone: str, *, field: str) -> datetime:
     """Return the instant that a checked text names in a zone. Raises Invalid: the clock skips it there."""
     found = read_moment(text)
     if found is None:
-        raise Invalid((problem(field, "moment"),))
+        raise Invalid((RULES.problem(field, "moment"),))
     at = found.astimezone(UTC) if found.tzinfo is not None else schedule.instant_of(found, timezone)
     if at is None:
-        raise Invalid((problem(field, "skipped-time"),))
+        raise Invalid((RULES.problem(field, "skipped-time"),))
     return at
 
 
 def _length(given: Mapping[str, Any], before: Plan | None, starts_at: datetime, timezone: str) -> timedelta:
     if "ends_at" in given and "length_seconds" in given:
-        raise Invalid((problem("ends_at", "end-or-length"),))
+        raise Invalid((RULES.problem("ends_at", "end-or-length"),))
     if "ends_at" in given:
         length = instant_of(given["ends_at"], timezone, field="ends_at") - starts_at
         if length <= timedelta():
-            raise Invalid((problem("ends_at", "ends-before"),))
+            raise Invalid((RULES.problem("ends_at", "ends-before"),))
         if length > maintenance.MAX_LENGTH:
-            raise Invalid((problem("ends_at", "length"),))
+            raise Invalid((RULES.problem("ends_at", "length"),))
         return length
     if "length_seconds" in given:
         seconds = given["length_seconds"]
         if not 0 < seconds <= maintenance.MAX_LENGTH.total_seconds():
-            raise Invalid((problem("length_seconds", "length"),))
+            raise Invalid((RULES.problem("length_seconds", "length"),))
         return timedelta(seconds=seconds)
     if before is None:
-        raise Invalid((problem("length_seconds", "end-or-length"),))
+        raise Invalid((RULES.problem("length_seconds", "end-or-length"),))
     return before.length
 
 
@@ -363,15 +332,15 @@ def _expression(given: Mapping[str, Any], before: Plan | None, repeats: Repeats)
     if repeats is Repeats.CRON:
         found = given.get("schedule", old)
         if not found:
-            raise Invalid((problem("schedule", "missing"),))
+            raise Invalid((RULES.problem("schedule", "missing"),))
         return " ".join(str(found).split())
     old_days, old_time = maintenance.read_weekly(old) or ((), None)
     days = [DAYS.index(each) + 1 for each in given["days"]] if "days" in given else list(old_days)
     at = time.fromisoformat(given["time"]) if "time" in given else old_time
     if not days:
-        raise Invalid((problem("days", "days"),))
+        raise Invalid((RULES.problem("days", "days"),))
     if at is None:
-        raise Invalid((problem("time", "missing"),))
+        raise Invalid((RULES.problem("time", "missing"),))
     return maintenance.weekly(days, at)
 
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.core import passwords
-from pulsemon.status_page import MAIN, Look
+from pulsemon.core.addresses import page_path
+from pulsemon.status_page import Look
 from pulsemon.web import page_look, rendering
 from pulsemon.web.site import Site, site_of
 
@@ -56,7 +57,7 @@ def question(request: Request, look: Look, *, status_code: int = 200, wait_sec: 
         "password.html",
         status_code=status_code,
         style=style,
-        action="/status" if look.slug == MAIN else f"/status/{look.slug}",
+        action=page_path(look.slug),
         is_wrong=status_code == 401,
         wait_sec=wait_sec,
     )

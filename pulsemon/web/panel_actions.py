@@ -19,6 +19,7 @@ from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailab
 from pulsemon.pings import Answer, Ping
 from pulsemon.views import View
 from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.web.checks import MAX_MONITORS
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
 
@@ -26,6 +27,8 @@ router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 MAX_FORM_BYTES = 65_536
 MAX_FIELDS = 50
+# A text of 10,000 characters may be 90,000 bytes of a form, and the slugs of a thousand monitors 150,000.
+MAX_LISTS_BYTES = 512 * 1024
 _LARGEST_DELIVERY_ID = 2**63 - 1
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
 
@@ -58,7 +61,17 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
+async def read_lists(request: Request) -> dict[str, list[str]]:
+    """Return the text fields of a form, each with all its values: a box for each of many monitors, and long texts.
+
+    Raises HTTPException as `read_fields` does.
+    """
+    fields = await read_fields(request, max_fields=MAX_MONITORS + MAX_FIELDS, max_bytes=MAX_LISTS_BYTES)
+    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
+
+
 Form = Annotated[dict[str, str], Depends(read_form)]
+FormLists = Annotated[dict[str, list[str]], Depends(read_lists)]
 
 
 @router.post("/monitors")

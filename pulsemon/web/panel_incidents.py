@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -16,30 +14,15 @@ from pulsemon.core import incidents as rules
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incident_rows import Incident
-from pulsemon.web import incident_fields, panel_pages, panel_several, rendering
-from pulsemon.web.panel_actions import read_fields
+from pulsemon.web import incident_fields, panel_pages, panel_several, rendering, wall_clock
+from pulsemon.web.checks import LARGEST_ID, Lists
+from pulsemon.web.panel_actions import FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 PAGE_SIZE = 50
-# A text of 10,000 characters may be 90,000 bytes of a form; and there may be a box for each of many monitors.
-_MAX_BYTES, _MAX_FIELDS = 1_000_000, 20_000
-_STATUSES = [(status.value, words) for status, words in STATUS_WORDS.items()]
-_IMPACTS = [(impact.value, words) for impact, words in IMPACT_WORDS.items()]
-_LARGEST = 2**31 - 1
-
-Lists = Mapping[str, Sequence[str]]
-
-
-async def read_lists(request: Request) -> dict[str, list[str]]:
-    """Return the text fields of a form, each with all its values. Raises HTTPException as `read_fields` does."""
-    fields = await read_fields(request, max_fields=_MAX_FIELDS, max_bytes=_MAX_BYTES)
-    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
-
-
-Form = Annotated[dict[str, list[str]], Depends(read_lists)]
 
 
 @router.get("/incidents")
@@ -61,7 +44,7 @@ def list_incidents(request: Request) -> Response:
 
 def _before(request: Request) -> int | None:
     asked = request.query_params.get("before", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 11 and int(asked) <= _LARGEST else None
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 11 and int(asked) <= LARGEST_ID else None
 
 
 @router.get("/incidents/new")
@@ -74,30 +57,22 @@ def new_incident(request: Request) -> Response:
     except NotFound:
         about = None
     started_at = incidents.down_since(site.database, monitor_id) if about else None
-    words = rendering.Words(rendering.locale_of(request), site.now())
+    words, zone = rendering.Words(rendering.locale_of(request), site.now()), site.settings.availability_timezone
     typed = {
         "title": [words.translate(rules.ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
         "status": ["investigating"],
         "impact": ["major" if started_at else "minor"],
-        "scope": ["monitors"],
+        "scope": ["chosen"],
         "monitor": [about.slug] if about else [],
-        "started_at": [_local(request, started_at)],
-        "tell": ["yes"],
+        "started_at": [wall_clock.field_in(started_at, zone) if started_at else ""],
+        "tell_subscribers": ["yes"],
     }
     others = incidents.open_of(site.database, monitor_id) if about else []
     return _new_page(request, typed, others=others)
 
 
-def _local(request: Request, instant: datetime | None) -> str:
-    """Return an instant as a form's field holds it, in the zone that the form names."""
-    if instant is None:
-        return ""
-    zone = ZoneInfo(site_of(request).settings.availability_timezone)
-    return instant.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S")
-
-
 @router.post("/incidents")
-def create_incident(request: Request, form: Form) -> Response:
+def create_incident(request: Request, form: FormLists) -> Response:
     """Open an incident, or show how its text will look."""
     site, now = site_of(request), site_of(request).now()
     if _is_preview(form):
@@ -132,12 +107,16 @@ def one_incident(request: Request, public_id: str) -> Response:
 
 def _update_typed(incident: Incident) -> Lists:
     status = incident.status if incident.is_open else IncidentStatus.RESOLVED
-    return _scope_typed(incident) | {"status": [status.value], "impact": [incident.impact.value], "tell": ["yes"]}
+    return _scope_typed(incident) | {
+        "status": [status.value],
+        "impact": [incident.impact.value],
+        "tell_subscribers": ["yes"],
+    }
 
 
 def _scope_typed(incident: Incident) -> dict[str, Sequence[str]]:
     return {
-        "scope": ["general" if incident.is_general else "monitors"],
+        "scope": ["all" if incident.is_general else "chosen"],
         "monitor": [each.slug for each in incident.monitors],
     }
 
@@ -150,7 +129,7 @@ def _is_scope_kept(incident: Incident, form: Lists) -> bool:
 
 
 @router.post("/incidents/{public_id}")
-def post_update(request: Request, public_id: str, form: Form) -> Response:
+def post_update(request: Request, public_id: str, form: FormLists) -> Response:
     """Post an update, or show how its text will look."""
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
@@ -194,7 +173,7 @@ def edit_form(request: Request, public_id: str) -> Response:
 
 
 @router.post("/incidents/{public_id}/edit")
-def edit(request: Request, public_id: str, form: Form) -> Response:
+def edit(request: Request, public_id: str, form: FormLists) -> Response:
     """Change title, impact and monitors."""
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
@@ -220,7 +199,7 @@ def update_form(request: Request, public_id: str, number: int) -> Response:
 
 
 @router.post("/incidents/{public_id}/updates/{number:id}")
-def edit_update(request: Request, public_id: str, number: int, form: Form) -> Response:
+def edit_update(request: Request, public_id: str, number: int, form: FormLists) -> Response:
     """Change the text of an update."""
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
@@ -242,7 +221,7 @@ def _update_page(
 ) -> Response:
     said = next((each for each in incident.updates if each.number == number), None)
     if said is None:
-        raise NotFound("This incident has no such update.")
+        raise NotFound(incidents.NO_SUCH_UPDATE)
     values = _form_values(request, fill(said), problems, incident=incident) | {"update": said}
     return rendering.page(request, "incident_update.html", status_code=422 if problems else 200, **values)
 
@@ -277,11 +256,12 @@ def _form_values(
 ) -> dict[str, Any]:
     """Return what the forms of incidents have in common."""
     site = site_of(request)
+    words = rendering.Words(rendering.locale_of(request), site.now())
     typed = {name: values[0] if values else "" for name, values in form.items()}
     return panel_pages.form_values(request, typed, problems) | {
         "incident": incident,
-        "statuses": _STATUSES,
-        "impacts": _IMPACTS,
+        "statuses": [(status.value, words.translate(each)) for status, each in STATUS_WORDS.items()],
+        "impacts": [(impact.value, words.translate(each)) for impact, each in IMPACT_WORDS.items()],
         "preview": typed.get("body", "").strip() if is_preview else "",
         "timezone": site.settings.availability_timezone,
     }
@@ -289,8 +269,7 @@ def _form_values(
 
 def _boxes(request: Request, form: Lists) -> dict[str, Any]:
     """Return what the choice of monitors shows."""
-    known, _ = monitors.list_all(site_of(request).database)
-    known.sort(key=lambda each: (each.placement.position or 0, each.id))
+    known = monitors.list_in_order(site_of(request).database)
     return {"known": known, "chosen": frozenset(form.get("monitor", ()))}
 
 

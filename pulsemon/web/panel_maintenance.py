@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -15,29 +14,18 @@ from pulsemon.core import schedule
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.maintenance_views import MaintenanceView, WindowView
-from pulsemon.web import maintenance_fields, panel_pages, rendering, schedule_words
+from pulsemon.web import maintenance_fields, panel_pages, rendering, schedule_words, wall_clock
 from pulsemon.web.api_maintenance import window_number
+from pulsemon.web.checks import Lists
 from pulsemon.web.maintenance_fields import DAYS
-from pulsemon.web.page_fields import MAX_MONITORS
-from pulsemon.web.panel_actions import Form, read_fields
+from pulsemon.web.panel_actions import Form, FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
-Lists = dict[str, list[str]]
-# Beside the monitors that may be ticked.
-_OTHER_FIELDS = 50
+# The form counts in minutes what the API counts in seconds.
 _IN_FORM = {"length_seconds": "length_minutes"}
-
-
-async def read_plan_form(request: Request) -> Lists:
-    """Return the text fields of the form with all their values. Raises HTTPException as `read_fields` does."""
-    fields = await read_fields(request, max_fields=MAX_MONITORS + _OTHER_FIELDS, max_bytes=512 * 1024)
-    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
-
-
-Filled = Annotated[Lists, Depends(read_plan_form)]
 
 
 @router.get("/maintenance")
@@ -82,24 +70,24 @@ def _sentence(request: Request, plan: Plan) -> str:
 def new_page(request: Request) -> Response:
     """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
     slug = request.query_params.get("monitor", "")
-    chosen = {"who": ["chosen"], "monitor": [slug]} if slug else {"who": ["all"]}
+    chosen = {"scope": ["chosen"], "monitor": [slug]} if slug else {"scope": ["all"]}
     return _form_page(request, None, _NEW | {"timezone": [site_of(request).settings.availability_timezone]} | chosen)
 
 
-_NEW: Lists = {
+_NEW: dict[str, list[str]] = {
     "repeats": ["once"],
     "length_minutes": ["60"],
     "announce_hours": ["168"],
-    "tells_subscribers": ["yes"],
+    "tell_subscribers": ["yes"],
 }
 
 
 # What an unticked box does not send.
-_UNTICKED: Lists = {"tells_subscribers": []}
+_UNTICKED: dict[str, list[str]] = {"tell_subscribers": []}
 
 
 @router.post("/maintenance")
-def create(request: Request, filled: Filled) -> Response:
+def create(request: Request, filled: FormLists) -> Response:
     """Plan maintenance."""
     site, now = site_of(request), site_of(request).now()
     try:
@@ -119,7 +107,7 @@ def plan_page(request: Request, maintenance_id: str) -> Response:
 
 
 @router.post("/maintenance/{maintenance_id}")
-def edit(request: Request, maintenance_id: str, filled: Filled) -> Response:
+def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     """Change what was changed in the form."""
     site, now = site_of(request), site_of(request).now()
     view = _view(request, maintenance_id)
@@ -179,7 +167,7 @@ def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Respo
     view = _view(request, maintenance_id)
     window = next((each for each in view.windows if each.id == window_id), None)
     if window is None:
-        raise NotFound("This maintenance has no such window.")
+        raise NotFound(maintenance_views.NO_WINDOW)
     return rendering.page(request, "maintenance_question.html", question="skip", view=view, window=window)
 
 
@@ -214,7 +202,7 @@ def _view(request: Request, maintenance_id: str) -> MaintenanceView:
     return maintenance_views.get(site.database, maintenance_id, now=site.now())
 
 
-def fields_of(view: MaintenanceView) -> Lists:
+def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
     """Return a plan as the texts of its form."""
     draft, plan = view.draft, view.draft.plan
     weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
@@ -223,32 +211,26 @@ def fields_of(view: MaintenanceView) -> Lists:
     return {
         "title": [draft.title],
         "description": [draft.description or ""],
-        "who": ["all" if draft.monitors is None else "chosen"],
+        "scope": ["all" if draft.monitors is None else "chosen"],
         "monitor": list(draft.monitors or ()),
         "repeats": [plan.repeats.value],
         "timezone": [plan.timezone],
-        "starts_at": [_local(plan.starts_at, plan.timezone) if is_once else ""],
-        "ends_at": [_local(plan.starts_at + plan.length, plan.timezone) if is_once else ""],
+        "starts_at": [wall_clock.field_in(plan.starts_at, plan.timezone) if is_once else ""],
+        "ends_at": [wall_clock.field_in(plan.starts_at + plan.length, plan.timezone) if is_once else ""],
         "days": [DAYS[day - 1] for day in weekly[0]] if weekly else [],
         "time": [f"{weekly[1]:%H:%M}" if weekly else ""],
         "schedule": [(plan.schedule or "") if plan.repeats is Repeats.CRON else ""],
         "length_minutes": [f"{minutes + seconds / 60:g}" if seconds else str(minutes)],
         "until": ["" if plan.last_day is None else plan.last_day.isoformat()],
         "announce_hours": [str(draft.announce_hours)],
-        "tells_subscribers": ["yes"] if draft.tells_subscribers else [],
+        "tell_subscribers": ["yes"] if draft.tells_subscribers else [],
     }
-
-
-def _local(instant: datetime, timezone: str) -> str:
-    """Return an instant as a field for date and time holds it."""
-    wall = schedule.on_the_wall(instant, timezone)
-    return wall.strftime("%Y-%m-%dT%H:%M:%S" if wall.second else "%Y-%m-%dT%H:%M")
 
 
 def _form_page(
     request: Request,
     view: MaintenanceView | None,
-    lists: Mapping[str, Sequence[str]],
+    lists: Lists,
     problems: Sequence[FieldProblem] = (),
     *,
     new_end: str = "",
@@ -258,11 +240,9 @@ def _form_page(
     renamed = [
         FieldProblem(_IN_FORM.get(each.field, each.field), each.code, each.message, each.limits) for each in problems
     ]
-    known, _ = monitors.list_all(site.database)
-    known.sort(key=lambda each: (each.placement.position or 0, each.id))
     running = None if view is None else view.running(now=now)
     if running is not None and view is not None:
-        typed["new_end"] = new_end or _local(running.ends_at, view.draft.plan.timezone)
+        typed["new_end"] = new_end or wall_clock.field_in(running.ends_at, view.draft.plan.timezone)
     is_over = view is not None and view.draft.plan.repeats is Repeats.ONCE and not view.windows
     return rendering.page(
         request,
@@ -272,7 +252,7 @@ def _form_page(
         running=running,
         coming=[] if view is None else _coming(view, now),
         is_over=is_over,
-        known=known,
+        known=monitors.list_in_order(site.database),
         chosen=set(lists.get("monitor", ())),
         days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
         chosen_days=set(lists.get("days", ())),

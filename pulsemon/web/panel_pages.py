@@ -26,13 +26,13 @@ from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.views import View
 from pulsemon.web import bars, connect, panel_log, rendering, schedule_words
 from pulsemon.web.bars import Bars
+from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
 PAGE_SIZE = 100
 STRIP_DAYS = 30
 # Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
-LARGEST_ID = 2**31 - 1
 NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
 # The seconds behind the buttons beside the interval's field.
 PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
@@ -61,7 +61,7 @@ DONE = {
     "untold": N_("The subscriber is off the list."),
     "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
     "arranged": N_("The order is saved."),
-    "incident-opened": N_("The incident is on the pages that it concerns."),
+    "incident-opened": N_("The incident is on the pages that it affects."),
     "update-posted": N_("The update is posted."),
     "incident-deleted": N_("The incident is deleted."),
     "planned": N_("The maintenance is planned. Nothing is told while it runs."),

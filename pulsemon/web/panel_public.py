@@ -13,11 +13,11 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon import monitors, pages, subscribers
 from pulsemon.core import placement
+from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.pages import PageView
 from pulsemon.web import page_fields, panel_pages, panel_several, rendering
-from pulsemon.web.api_pages import path_of
 from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.panel_actions import Form, read_fields
 from pulsemon.web.security import SessionRoute
@@ -54,7 +54,7 @@ Filled = Annotated[PageForm, Depends(read_page_form)]
 def list_pages(request: Request) -> Response:
     """Answer with all pages."""
     database = site_of(request).database
-    views = [(view, path_of(view)) for view in pages.list_all(database)]
+    views = [(view, page_path(view.slug)) for view in pages.list_all(database)]
     counts = subscribers.counts(database)
     return rendering.page(request, "pages.html", pages=views, subscriber_counts=counts, done=_done(request))
 
@@ -142,8 +142,8 @@ def _form_page(
         "page.html",
         status_code=422 if problems else 200,
         view=view,
-        path=None if view is None else path_of(view),
-        main=pages.MAIN,
+        path=None if view is None else page_path(view.slug),
+        main=MAIN,
         done=_done(request),
         **values,
     )
@@ -157,9 +157,9 @@ def _done(request: Request) -> str:
 def confirm_deletion(request: Request, slug: str) -> Response:
     """Say what is lost."""
     view = pages.get(site_of(request).database, slug)
-    if view.slug == pages.MAIN:
+    if view.slug == MAIN:
         raise Conflict(pages.MAIN_STAYS)
-    return rendering.page(request, "page_delete.html", view=view, path=path_of(view))
+    return rendering.page(request, "page_delete.html", view=view, path=page_path(view.slug))
 
 
 @router.post("/pages/{slug}/delete")
@@ -176,15 +176,14 @@ def choose_monitors(request: Request, slug: str) -> Response:
     """Answer with the monitors of a page: those chosen, in their order, and those that can be."""
     site = site_of(request)
     view = pages.get(site.database, slug)
-    known, _ = monitors.list_all(site.database)
-    known.sort(key=lambda each: (each.placement.position or 0, each.id))
+    known = monitors.list_in_order(site.database)
     by_slug = {each.slug: each for each in known}
     chosen = [by_slug[each] for each in view.monitors or () if each in by_slug]
     groups = placement.grouped(chosen, lambda each: each.placement.group)
     others = [each for each in known if each not in chosen]
     values: dict[str, Any] = {
         "view": view,
-        "path": path_of(view),
+        "path": page_path(view.slug),
         "groups": groups,
         "others": others,
         "done": _done(request),
@@ -207,9 +206,8 @@ def change_monitors(request: Request, slug: str, form: Form) -> Response:
 
 def _public_slugs(request: Request) -> list[str]:
     """Return what a page that showed all has shown, as the choice to begin with."""
-    known, _ = monitors.list_all(site_of(request).database)
-    public = [each for each in known if each.placement.is_public]
-    return [each.slug for each in sorted(public, key=lambda each: (each.placement.position or 0, each.id))]
+    known = monitors.list_in_order(site_of(request).database)
+    return [each.slug for each in known if each.placement.is_public]
 
 
 def _decision(form: dict[str, str]) -> Callable[[Sequence[Seat]], list[int]]:

@@ -22,6 +22,7 @@ from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.track_record import Outage, Report
 from pulsemon.views import View
 from pulsemon.web import bars, correction_fields, panel_pages, rendering
+from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
@@ -29,7 +30,6 @@ from pulsemon.web.site import Site, site_of
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 _MONTH = re.compile(r"(20[0-9]{2}|19[7-9][0-9])-(0[1-9]|1[0-2])")
-_LARGEST_ID = 2**31 - 1
 # What spreadsheets take for the beginning of a formula, the full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -207,7 +207,7 @@ def exclude(request: Request, monitor_id: int, seq: int, form: Form) -> Response
 
 
 def _find_outage(site: Site, view: View, seq: int) -> Outage:
-    if seq > _LARGEST_ID:
+    if seq > LARGEST_ID:
         raise NotFound("This monitor has no such outage.")
     return track_record.read_outage(site.database, view.id, seq, now=site.now())
 
@@ -232,8 +232,8 @@ def withdraw(request: Request, monitor_id: int, correction_id: int) -> Response:
     """Count the span of a correction again."""
     site = site_of(request)
     view = panel_pages.find(site, monitor_id)
-    if correction_id > _LARGEST_ID:
-        raise NotFound("This monitor has no such correction.")
+    if correction_id > LARGEST_ID:
+        raise NotFound(corrections.NO_CORRECTION)
     corrections.withdraw(site.database, view.id, correction_id, now=site.now())
     site.wake()
     return RedirectResponse(f"/monitors/{view.id}?done=counted", status_code=303)

@@ -17,6 +17,7 @@ from pulsemon.core import placement
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.panel_actions import Form, read_fields
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
@@ -68,7 +69,7 @@ def change_selected(request: Request, lists: Lists) -> Response:
 def ids_of(texts: Sequence[str]) -> list[int]:
     """Return the ids among *texts*, each once."""
     numbers = [int(each) for each in texts if each.isascii() and each.isdigit() and len(each) <= 10]
-    return list(dict.fromkeys(each for each in numbers if 0 < each <= panel_pages.LARGEST_ID))
+    return list(dict.fromkeys(each for each in numbers if 0 < each <= LARGEST_ID))
 
 
 def _each(ids: Sequence[int], change: Callable[[int], object]) -> None:
@@ -112,8 +113,7 @@ def _to_list(lists: dict[str, list[str]], done: str) -> Response:
 @router.get("/monitors/arrange")
 def arrange_page(request: Request) -> Response:
     """Answer with all monitors in their order, by group."""
-    views, _ = monitors.list_all(site_of(request).database)
-    views.sort(key=lambda view: (view.placement.position or 0, view.id))
+    views = monitors.list_in_order(site_of(request).database)
     groups = placement.grouped(views, lambda view: view.placement.group)
     return rendering.page(request, "arrange.html", groups=groups, done=panel_pages.done_of(request))
 

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon import pages, subscribers
+from pulsemon.core.addresses import page_path
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.subscribers import SubscriberView
 from pulsemon.web import panel_pages, rendering, subscriber_fields
-from pulsemon.web.api_pages import path_of
 from pulsemon.web.api_subscribers import add
+from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
@@ -73,8 +74,8 @@ def test_subscriber(request: Request, slug: str, subscriber_id: int) -> Response
 
 
 def _find(request: Request, slug: str, subscriber_id: int) -> SubscriberView:
-    if not 0 < subscriber_id <= panel_pages.LARGEST_ID:
-        raise NotFound("This page has no such subscriber.")
+    if not 0 < subscriber_id <= LARGEST_ID:
+        raise NotFound(subscribers.NO_SUBSCRIBER)
     return subscribers.get(site_of(request).database, slug, subscriber_id)
 
 
@@ -97,7 +98,7 @@ def _list_page(
         "subscribers.html",
         status_code=422 if problems else 200,
         view=view,
-        path=path_of(view),
+        path=page_path(view.slug),
         subscribers=found[:MAX_SHOWN],
         is_more=len(found) > MAX_SHOWN,
         q=wanted,

@@ -22,7 +22,7 @@ from pulsemon.core.incidents import Impact, worst
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.incident_rows import Incident
-from pulsemon.status_page import MAIN, Look, PublicPage
+from pulsemon.status_page import PublicPage
 
 # What Statuspage's format and a feed tell, and what stands on one page of the history.
 ARCHIVE_COUNT = 50
@@ -89,16 +89,6 @@ def headline(page: PublicPage | None, overall: str) -> str:
 
 def _impact(page: PublicPage) -> Impact:
     return worst(each.impact for each in page.open_incidents)
-
-
-def history_path(look: Look) -> str:
-    """Return where a page's incidents stand."""
-    return "/status/history" if look.slug == MAIN else f"/status/{look.slug}/history"
-
-
-def incident_path(look: Look, incident: Incident) -> str:
-    """Return the permanent address of one of them."""
-    return f"{history_path(look)}/{incident.public_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,7 @@ from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.pages import MAIN_STAYS
 from pulsemon.subscribers import NOT_ACTIVE
 from pulsemon.track_record import Outage
-from pulsemon.web import markdown, public_incidents, schedule_words, wall_clock
-from pulsemon.web.fields import MESSAGES
+from pulsemon.web import checks, fields, markdown, public_incidents, schedule_words, wall_clock
 from pulsemon.web.site import site_of
 
 _FOLDER = Path(__file__).parent
@@ -125,6 +124,8 @@ _TABLES = {
     "incident": {status.value: words for status, words in incidents.STATUS_WORDS.items()},
     "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
+# Words with room for limits; what others say of a field is whole.
+_TEMPLATES = checks.MESSAGES | fields.MESSAGES
 # What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
 _REFUSALS = (
     N_("This message is still being tried."),
@@ -290,7 +291,7 @@ class Words:
 
     def problem(self, problem: FieldProblem) -> str:
         """Return what is wrong with a field and what to write instead."""
-        template = MESSAGES.get(problem.code)
+        template = _TEMPLATES.get(problem.code)
         return self._(template) % dict(problem.limits) if template else self._(problem.message)
 
 

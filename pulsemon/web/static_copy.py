@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pulsemon import evaluator, pages
+from pulsemon.core.addresses import MAIN, history_path, page_path
 from pulsemon.core.blindness import NODE_IS_LOST
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.incident_rows import Incident
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN, PublicPage
+from pulsemon.status_page import PublicPage
 from pulsemon.web import badges, calendar_feed, feed, public_incidents, rendering, status_history, statuspage_v2
-from pulsemon.web.feed import page_path
 from pulsemon.web.live import Live
 from pulsemon.web.status import Board, Snapshot, as_copy
 
@@ -65,7 +65,7 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
 def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage) -> dict[str, bytes]:
     settings, look = source.settings, page.look
     locale = look.language or settings.default_locale.value
-    folder = page_path(look).removeprefix("/")
+    folder = page_path(look.slug).removeprefix("/")
     archive, changes = board.incidents.archive_of(page), board.changes.changes_of(page)
     files = {
         f"{folder}/index.html": as_copy(source, snapshot, page, locale),
@@ -85,7 +85,7 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
 
 def _history(source: _Source, page: PublicPage, archive: Sequence[Incident], locale: str) -> dict[str, bytes]:
     """All on one page, because files cannot be asked for the next one; and each at its own address."""
-    folder = public_incidents.history_path(page.look).removeprefix("/")
+    folder = history_path(page.look.slug).removeprefix("/")
     whole = public_incidents.Part(1, tuple(archive), has_more=False)
     files = {f"{folder}/index.html": status_history.as_copy(source, page, locale, part=whole)}
     for each in archive:

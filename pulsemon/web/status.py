@@ -19,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon import pages, status_page
+from pulsemon.core.addresses import MAIN, calendar_path, feed_path, history_path, page_path
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.public_windows import PublicWindow
-from pulsemon.status_page import MAIN, MAIN_LOOK, Look, Public, PublicPage
+from pulsemon.status_page import MAIN_LOOK, Look, Public, PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
 from pulsemon.web.public_changes import ChangeKeeper
 from pulsemon.web.public_days import MAX_DRAWN, DayKeeper, Days
@@ -194,13 +195,13 @@ def _render(
         is_old=is_old,
         is_copy=is_copy,
         can_subscribe=not is_copy and site.settings.mail_server is not None,
-        path="/status" if look.slug == MAIN else f"/status/{look.slug}",
-        feed="/status/feed.atom" if look.slug == MAIN else f"/status/{look.slug}/feed.atom",
-        history=public_incidents.history_path(look),
+        path=page_path(look.slug),
+        feed=feed_path(look.slug),
+        history=history_path(look.slug),
         max_in_full=public_incidents.MAX_IN_FULL,
         max_updates=public_incidents.MAX_UPDATES_SHOWN,
         max_past=public_incidents.MAX_PAST,
-        calendar="/status/maintenance.ics" if look.slug == MAIN else f"/status/{look.slug}/maintenance.ics",
+        calendar=calendar_path(look.slug),
         works=[] if page is None else _works(page),
     )
     return pack(html.encode(), page_look.policy_of(style))
@@ -319,7 +320,7 @@ def _path(request: Request, look: Look) -> str:
     """Return where the page stands for this reader: `/` under its own host name."""
     if look.host is not None and look.host == host_of(request):
         return "/"
-    return "/status" if look.slug == MAIN else f"/status/{look.slug}"
+    return page_path(look.slug)
 
 
 def slug_of_host(request: Request) -> str | None:

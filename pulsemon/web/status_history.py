@@ -14,13 +14,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.addresses import MAIN, feed_path, history_path, page_path
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.incident_rows import Incident
-from pulsemon.status_page import MAIN, PublicPage
+from pulsemon.status_page import PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
-from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import made
-from pulsemon.web.public_incidents import MAX_PART, Part, history_path
+from pulsemon.web.public_incidents import MAX_PART, Part
 from pulsemon.web.security import PublicRoute
 from pulsemon.web.site import Source, site_of
 from pulsemon.web.status import answer, board_of, send
@@ -124,9 +124,9 @@ def _render(
         at=page.at,
         age_sec=age_sec,
         is_old=age_sec > 2,
-        feed=f"{page_path(look)}/feed.atom",
-        path=page_path(look),
-        history=history_path(look),
+        feed=feed_path(look.slug),
+        path=page_path(look.slug),
+        history=history_path(look.slug),
         numbers={},
         incident=incident,
         part=part,

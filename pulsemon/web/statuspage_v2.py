@@ -17,16 +17,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.core.addresses import MAIN, incident_path, page_path
 from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.shown import Shown
 from pulsemon.incident_rows import Incident, Update
 from pulsemon.locale import translator
 from pulsemon.public_windows import PublicWindow
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN, PublicMonitor, PublicPage
+from pulsemon.status_page import PublicMonitor, PublicPage
 from pulsemon.web import public_incidents, v2_maintenance
 from pulsemon.web.api import instant
-from pulsemon.web.feed import page_path
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
 from pulsemon.web.rendering import Words
 from pulsemon.web.site import site_of
@@ -146,7 +146,7 @@ def _page(page: PublicPage, settings: Settings) -> dict[str, Any]:
     return {
         "id": _id("page", page.look.slug),
         "name": page.look.title or settings.public_status_title,
-        "url": settings.base_url + page_path(page.look),
+        "url": settings.base_url + page_path(page.look.slug),
         "time_zone": page.look.timezone,
         "updated_at": instant(max(changed, default=_NEVER)),
     }
@@ -209,7 +209,7 @@ def _incident(incident: Incident, told: _Told, known: Mapping[int, dict[str, Any
         "monitoring_at": instant(first_watched[0]) if first_watched else None,
         "resolved_at": instant(incident.resolved_at),
         "started_at": instant(incident.started_at),
-        "shortlink": told.settings.base_url + public_incidents.incident_path(page.look, incident),
+        "shortlink": told.settings.base_url + incident_path(page.look.slug, incident.public_id),
         "page_id": _id("page", page.look.slug),
         "incident_updates": [_update(each, incident, concerned, words) for each in incident.updates],
         "components": concerned,

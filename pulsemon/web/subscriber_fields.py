@@ -5,7 +5,6 @@ Whether a subscriber is on the list already is for the database to say.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -17,11 +16,10 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.locale import LOCALES
 from pulsemon.notify import mailbox
-from pulsemon.web import forms
+from pulsemon.web.checks import UNPRINTABLE, FieldRules
 from pulsemon.web.fields import MAX_URL_LENGTH
 
 GENERATE = "generate"
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 FIELDS = ("kind", "address", "secret", "locale")
 PROBLEMS = {
     "kind": N_("This must be email or webhook."),
@@ -29,11 +27,8 @@ PROBLEMS = {
     "webhook": N_("This must be an http or https URL with a host, at most 2000 characters long."),
     "subscriber-secret": N_("This must be whsec_ with the base64 of 24 to 64 bytes, the word generate, or null."),
     "email-secret": N_("Only a webhook has a secret."),
-    "language": N_("This must be en or pt-BR."),
-    "subscriber-object": N_("The body must be an object with kind, address, secret and locale."),
-    "subscriber-field": N_("There is no such field. There are kind, address, secret and locale."),
 }
-
+RULES = FieldRules(PROBLEMS)
 
 _LOCALE = "The language of what it is told. Null: DEFAULT_LOCALE."
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
@@ -88,17 +83,10 @@ class NewSubscriber:
     locale: str | None = None
 
 
-def problem(field: str, code: str) -> FieldProblem:
-    """Return what is wrong with *field* of a subscriber."""
-    return FieldProblem(field, code, PROBLEMS[code])
-
-
 def from_json(data: object) -> NewSubscriber:
     """Read the decoded JSON of a request that adds one. Raises Invalid, with one problem a field."""
-    if not isinstance(data, dict):
-        raise Invalid((problem("", "subscriber-object"),))
-    unknown = [problem(forms.showable(name), "subscriber-field") for name in data if name not in FIELDS][:10]
-    return _checked(data, unknown)
+    known, unknown = RULES.known_of(data, FIELDS)
+    return _checked(known, unknown)
 
 
 def from_form(typed: Mapping[str, str], *, kind: str) -> NewSubscriber:
@@ -112,14 +100,14 @@ def read_email(text: object) -> str:
     """Return an e-mail address as it is kept. Raises Invalid with the field `address`."""
     address = mailbox.read_address(text) if isinstance(text, str) else None
     if address is None:
-        raise Invalid((problem("address", "email"),))
+        raise Invalid((RULES.problem("address", "email"),))
     return address
 
 
 def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscriber:
     kind, address, secret, locale = (values.get(name) for name in FIELDS)
     if kind not in ("email", "webhook"):
-        raise Invalid((problem("kind", "kind"), *found))
+        raise Invalid((RULES.problem("kind", "kind"), *found))
     kept = ""
     if kind == "email":
         try:
@@ -129,13 +117,13 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
     elif isinstance(address, str) and is_url(address):
         kept = address
     else:
-        found = [problem("address", "webhook"), *found]
+        found = [RULES.problem("address", "webhook"), *found]
     if kind == "email" and secret is not None:
-        found.append(problem("secret", "email-secret"))
+        found.append(RULES.problem("secret", "email-secret"))
     elif secret not in (None, GENERATE) and not (isinstance(secret, str) and monitors.is_webhook_secret(secret)):
-        found.append(problem("secret", "subscriber-secret"))
+        found.append(RULES.problem("secret", "subscriber-secret"))
     if locale is not None and locale not in LOCALES:
-        found.append(problem("locale", "language"))
+        found.append(RULES.problem("locale", "language"))
     if found:
         raise Invalid(tuple(found))
     return NewSubscriber(kind, kept, secret, locale)
@@ -143,5 +131,5 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
 
 def is_url(text: str) -> bool:
     """Return whether messages can be sent to *text*: without spaces and controls, an http or https URL with a host."""
-    has_space = any(each.isspace() for each in text) or _UNPRINTABLE.search(text)
+    has_space = any(each.isspace() for each in text) or UNPRINTABLE.search(text)
     return len(text) <= MAX_URL_LENGTH and not has_space and monitors.is_webhook_url(text)

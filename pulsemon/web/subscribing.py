@@ -14,9 +14,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pulsemon import log, subscribers
+from pulsemon.core.addresses import MAIN, page_path, subscribe_path
 from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.notify import mailbox
-from pulsemon.status_page import MAIN, MAIN_LOOK, Look
+from pulsemon.status_page import MAIN_LOOK, Look
 from pulsemon.subscribers import TOO_MANY_ASK, Subscription
 from pulsemon.web import page_lock, page_look, rendering, subscriber_fields
 from pulsemon.web.security import LinkRoute, PublicRoute
@@ -120,14 +121,14 @@ def _form_page(
     wait_sec: int = 0,
     asked: str = "",
 ) -> Response:
-    path = "/status" if look.slug == MAIN else f"/status/{look.slug}"
+    path = page_path(look.slug)
     return _page(
         request,
         look,
         "subscribe.html",
         status_code=status_code,
         page_path=path,
-        action=f"{path}/subscribe",
+        action=subscribe_path(look.slug),
         given=given,
         problem=problem,
         wait_sec=wait_sec,
@@ -184,7 +185,7 @@ def _link_page(request: Request, found: Subscription | None, what: str, *, statu
         what=what,
         address="" if found is None else mailbox.masked(found.address),
         page_title="" if found is None else found.page_title or site.settings.public_status_title,
-        page_path="/status" if slug == MAIN else f"/status/{slug}",
+        page_path=page_path(slug),
     )
 
 

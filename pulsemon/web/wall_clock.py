@@ -1,4 +1,4 @@
-"""Times as a public page says them: in the zone that its owner chose, with that zone's distance from UTC."""
+"""Times by the clock of a zone that an owner chose: as pages say them, and as a form's field holds them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def span_in(start: datetime, end: datetime, timezone: str) -> str:
         first += f" {_offset(begun)}"
     last = f"{ended:%H:%M}" if begun.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M}"
     return f"{first} – {last} {_offset(ended)}"
+
+
+def field_in(instant: datetime, timezone: str) -> str:
+    """Return an instant as a field for date and time holds it; seconds only where there are some."""
+    local = schedule.on_the_wall(instant, timezone)
+    return local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
 
 
 def _offset(local: datetime) -> str:

@@ -75,7 +75,7 @@ def test_who_never_read_the_documents_sets_up_a_window(tab: Tab) -> None:
     page.click("nav >> text=Maintenance")
     page.click("text=Plan maintenance")
     expect(page.locator("#f-time")).to_be_hidden()
-    expect(page.locator(".several")).to_be_hidden()
+    expect(page.locator(".boxes")).to_be_hidden()
     page.fill("#f-title", "New disks")
     page.fill("#f-starts_at", wall(monitor, -1))
     page.click("text=Plan it")
@@ -83,7 +83,7 @@ def test_who_never_read_the_documents_sets_up_a_window(tab: Tab) -> None:
     expect(page.locator("#f-title")).to_have_value("New disks")
     page.fill("#f-ends_at", wall(monitor, 3))
     page.click("text=Only these")
-    page.check(".several >> text=Web")
+    page.check(".boxes >> text=Web")
     page.click("text=Plan it")
 
     expect(page.locator(".done")).to_contain_text("The maintenance is planned.")
@@ -113,13 +113,13 @@ def test_fields_follow_the_choice_and_all_works_without_scripts(make_tab: Callab
     page.check("text=Sunday")
     page.fill("#f-time", "02:30")
     page.click("text=Plan it")
-    expect(page.locator(".seats li")).to_have_count(10)
+    expect(page.locator(".rows li")).to_have_count(10)
 
     page.locator("text=Skip…").first.click()
     page.click("text=Skip it")
     expect(page.locator(".done")).to_contain_text("will not take place")
     page.click("text=Updates")
-    expect(page.locator(".seats li")).to_have_count(9)
+    expect(page.locator(".rows li")).to_have_count(9)
     page.click("text=Remove…")
     page.click("text=Remove it")
 

@@ -80,7 +80,7 @@ def test_an_incident_in_english_and_in_portuguese() -> None:
         "Incident: Slow checkout – Resolved",
         "",
         "Time: 2026-03-02 10:05 (America/Sao Paulo)",
-        "Concerns: API, Web",
+        "Affects: API, Web",
         "",
         "All is well **again**.",
         "",
@@ -111,7 +111,7 @@ def test_an_automatic_incident_is_told_in_the_words_of_the_public_page() -> None
     one = told(title=None, text=None, status="resolved", monitors=("Backup",))
 
     assert notices.title_of(many, "en") == "13 monitors are down"
-    assert "Concerns: M0, M1, M2, M3, M4, M5, M6, M7, M8, M9 and 3 more" in read(write(many)).get_content()
+    assert "Affects: M0, M1, M2, M3, M4, M5, M6, M7, M8, M9 and 3 more" in read(write(many)).get_content()
     assert notices.heading(one, "en") == "Incident: Backup was down – Resolved"
     assert notices.heading(one, "pt-BR") == "Incidente: Backup esteve fora do ar – Resolvido"
     for each, status in ((many, IncidentStatus.INVESTIGATING), (one, IncidentStatus.RESOLVED)):
