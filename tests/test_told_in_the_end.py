@@ -7,6 +7,7 @@ mostly a round of the loops (deadlines, windows, messages), which may come late,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables import Delivery
-from pulsemon.errors import Conflict
+from pulsemon.errors import NotFound
 from pulsemon.maintenance_views import Draft
 from pulsemon.notify.message import Delivered
 from pulsemon.views import View
@@ -73,7 +74,7 @@ class Life:
 
     def live(self, steps: Sequence[Any]) -> None:
         for jump, (deed, *details), is_awake in steps:
-            self.now += seconds(jump)
+            self.now += seconds(jump) + timedelta(milliseconds=1)  # nothing happens at the same instant
             if is_awake:
                 self.loops()
             getattr(self, deed)(*details)
@@ -199,6 +200,19 @@ def numbers() -> Iterator[int]:
     return iter(range(10**9))
 
 
+def see_to_the_end(life: Life, steps: Sequence[Any]) -> None:
+    try:
+        life.live(steps)
+        life.come_to_an_end()
+        check(life)
+    finally:
+        monitors.remove(life.database, life.which)
+        life.works = [each for each in life.works if each.end > each.start]
+        for each in life.works:
+            with suppress(NotFound):
+                maintenance.remove(life.database, each.plan_id, now=START - timedelta(days=1))
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lives)
 def test_whatever_happens_the_receiver_knows_the_truth_in_the_end(
@@ -207,15 +221,24 @@ def test_whatever_happens_the_receiver_knows_the_truth_in_the_end(
     monitor = make(
         database, f"job-{next(numbers)}", interval_seconds=INTERVAL, grace_seconds=GRACE, webhook_url=HOOK
     )
-    life = Life(database, monitor)
-    try:
-        life.live(steps)
-        life.come_to_an_end()
-        check(life)
-    finally:
-        monitors.remove(database, monitors.by_id(monitor.id))
-        for each in life.works:
-            try:
-                maintenance.remove(database, each.plan_id, now=START - timedelta(days=1))
-            except Exception:
-                pass
+    see_to_the_end(Life(database, monitor), steps)
+
+
+FAIL, SUCCESS = ("ping", [Signal.FAIL]), ("ping", [Signal.SUCCESS])
+
+
+@pytest.mark.parametrize(
+    "deeds",
+    [
+        # What it was told before the pause is not so any more, and its first success after one is told to nobody.
+        [FAIL, ("pause", 0), ("resume", 0), SUCCESS, ("plan", 0, 200, False), FAIL, SUCCESS],
+        [FAIL, ("plan", 0, 200, False), ("pause", 0), ("resume", 0), SUCCESS, FAIL, SUCCESS],
+        [FAIL, ("plan", 0, 200, True), SUCCESS, ("pause", 0), ("resume", 0), SUCCESS, FAIL, SUCCESS],
+        [FAIL, ("plan", 0, 200, True), SUCCESS, ("pause", 0), ("resume", 0), FAIL],
+        [FAIL, ("pause", 0), ("resume", 0), ("plan", 0, 200, True), FAIL, SUCCESS, FAIL],
+    ],
+)
+def test_a_pause_does_not_leave_the_receiver_with_an_old_alarm(database: Database, deeds: Sequence[Any]) -> None:
+    monitor = make(database, interval_seconds=100_000, grace_seconds=GRACE, webhook_url=HOOK)
+
+    see_to_the_end(Life(database, monitor), [(1, deed, True) for deed in deeds])

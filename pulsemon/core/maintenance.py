@@ -67,11 +67,11 @@ class Plan:
 
 
 class PlanError(ValueError):
-    """A plan that cannot be. `code` is a key of MESSAGES, or of those of `core.schedule`."""
+    """A plan that cannot be. `code` is a key of MESSAGES, or of those of `core.schedule`; `limits` fills it in."""
 
-    def __init__(self, field: str, code: str) -> None:
-        self.field, self.code = field, code
-        super().__init__(MESSAGES.get(code) or schedule.MESSAGES[code])
+    def __init__(self, field: str, code: str, limits: tuple[tuple[str, object], ...] = ()) -> None:
+        self.field, self.code, self.limits = field, code, limits
+        super().__init__((MESSAGES.get(code) or schedule.MESSAGES[code]) % dict(limits))
 
 
 def day_of(until: datetime | None, timezone: str) -> date | None:
@@ -121,7 +121,7 @@ def _calendar(plan: Plan) -> Calendar:
     try:
         return schedule.parse(plan.schedule or "", plan.timezone)
     except ScheduleError as wrong:
-        raise PlanError(wrong.field, wrong.code) from None
+        raise PlanError(wrong.field, wrong.code, wrong.limits) from None
 
 
 def shortest_gap(calendar: Calendar, first: datetime, *, until: datetime | None) -> timedelta | None:
