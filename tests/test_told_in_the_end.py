@@ -74,12 +74,16 @@ class Life:
 
     def live(self, steps: Sequence[Any]) -> None:
         for jump, (deed, *details), is_awake in steps:
-            self.now += seconds(jump) + timedelta(milliseconds=1)  # nothing happens at the same instant
-            if is_awake:
-                self.loops()
+            self.pass_by(seconds(jump), is_awake=is_awake)
             getattr(self, deed)(*details)
-            if is_awake:
-                self.loops()
+            self.pass_by(seconds(0), is_awake=is_awake)
+
+    def pass_by(self, time: timedelta, *, is_awake: bool) -> None:
+        """Let time pass, and a little more: no two things happen at the same instant."""
+        self.now += time + timedelta(milliseconds=1)
+        if is_awake:
+            self.loops()
+            self.now += timedelta(milliseconds=1)
 
     def loops(self) -> None:
         evaluator.expire_due(self.database, now=self.now, recorded_at=self.now)
