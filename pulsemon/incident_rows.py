@@ -103,6 +103,17 @@ def concerns(monitor_ids: Sequence[int]) -> ColumnElement[bool]:
     )
 
 
+def is_on_some_page() -> ColumnElement[bool]:
+    """Return the condition that an incident is general, or concerns a monitor that is not private."""
+    public = (
+        select(IncidentMonitor.incident_id)
+        .join(Monitor, Monitor.id == IncidentMonitor.monitor_id)
+        .outerjoin(PlacementRow, placements.OF_MONITOR)
+        .where(IncidentMonitor.incident_id == IncidentRow.id, placements.IS_PUBLIC)
+    )
+    return IncidentRow.is_general | public.exists()
+
+
 def has_public_id(public_id: str) -> ColumnElement[bool]:
     """Return the condition that names an incident by what strangers see of it."""
     return is_exactly(IncidentRow.public_id, public_id)

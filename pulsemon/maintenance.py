@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pulsemon import choice, maintenance_plans, maintenance_views
 from pulsemon.announcements import Event
-from pulsemon.core import maintenance, schedule
+from pulsemon.core import maintenance
 from pulsemon.core.maintenance import Plan, PlanError, Repeats
 from pulsemon.core.texts import N_
 from pulsemon.core.uptime import Span
@@ -311,12 +311,11 @@ def _check(plan: Plan, *, now: datetime, kept_start: datetime | None = None) -> 
     try:
         maintenance.check(plan, now=now, kept_start=kept_start)
     except PlanError as wrong:
-        raise _invalid(wrong.field, wrong.code) from None
+        raise Invalid((FieldProblem(wrong.field, wrong.code, str(wrong), wrong.limits),)) from None
 
 
 def _invalid(field: str, code: str) -> Invalid:
-    message = maintenance.MESSAGES.get(code) or schedule.MESSAGES[code]
-    return Invalid((FieldProblem(field, code, message),))
+    return Invalid((FieldProblem(field, code, maintenance.MESSAGES[code]),))
 
 
 def _columns(draft: Draft) -> dict[str, Any]:

@@ -103,6 +103,8 @@ def _take(connection: Connection, plan: Stored, window: Any, step: Step, now: da
     marks: dict[str, datetime] = {}
     if step is Step.CLOSE:
         marks["closed_at"] = now
+        # Whoever stored a message while somebody moved this end may have read the old one.
+        held.look_again(connection, now=now)
     else:
         marks["announced_at"] = window.announced_at or now
         if step is Step.OPEN:

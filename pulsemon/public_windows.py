@@ -12,7 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from pulsemon.core.maintenance import Repeats
+from pulsemon.db import placements
 from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow, WindowMonitor
+from pulsemon.db.page_tables import PlacementRow
+from pulsemon.db.tables import Monitor
 from pulsemon.db.windows import IS_REAL
 
 # What is over stays in calendars so long, and at most so much of it.
@@ -47,9 +50,18 @@ class PublicWindow:
 
 def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow, ...]:
     """Return the windows that may be shown at *now*, in the order of their beginnings."""
+    is_public = (
+        select(WindowMonitor.window_id)
+        .join(Monitor, Monitor.id == WindowMonitor.monitor_id)
+        .outerjoin(PlacementRow, placements.OF_MONITOR)
+        .where(WindowMonitor.window_id == MaintenanceWindow.id, placements.IS_PUBLIC)
+        .exists()
+    )
     past = (
         select(MaintenanceWindow.id)
         .where(MaintenanceWindow.ends_at > now - KEPT, MaintenanceWindow.ends_at <= now, IS_REAL)
+        # That of private monitors crowds nothing out.
+        .where(MaintenanceWindow.is_general | is_public)
         .order_by(MaintenanceWindow.ends_at.desc(), MaintenanceWindow.id.desc())
         .limit(MAX_PAST)
     )

@@ -217,7 +217,12 @@ def _recent_incidents(connection: Connection, now: datetime) -> tuple[Incident, 
     is_recent = incident_rows.IS_OPEN | incident_rows.resolved_since(now - RECENT)
     return tuple(
         incident_rows.read_incidents(
-            connection, is_recent, limit=MAX_INCIDENTS, order=incident_rows.OPEN_FIRST, is_public=True
+            connection,
+            is_recent,
+            incident_rows.is_on_some_page(),  # those of private monitors crowd nothing out
+            limit=MAX_INCIDENTS,
+            order=incident_rows.OPEN_FIRST,
+            is_public=True,
         )
     )
 

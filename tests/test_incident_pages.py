@@ -488,6 +488,21 @@ def test_private_monitors_are_left_out_where_the_rows_are_read(database: Databas
     assert [each.names for each in status_page.read_public(database, now=NOW).incidents] == [["Known"]]
 
 
+def test_incidents_of_private_monitors_crowd_none_out_that_a_page_shows(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_page, "MAX_INCIDENTS", 2)
+    make_up(database, "known", last_ping=NOW)
+    make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
+    shown = incidents.create(database, values(monitors=["known"]), now=NOW)
+    for number in range(3):
+        incidents.create(database, values(monitors=["hidden"]), now=NOW + seconds(number))
+
+    (found,) = status_page.read_public(database, now=NOW + seconds(9)).incidents
+
+    assert found.public_id == shown.public_id
+
+
 def test_an_incident_goes_from_pages_with_its_last_monitor_that_is_seen(database: Database) -> None:
     web = make_up(database, "web", last_ping=NOW)
     made = incidents.create(database, values(monitors=["web"]), now=NOW)

@@ -346,6 +346,7 @@ def test_the_end_of_a_running_window_of_many_is_changed_in_the_panel(panel: Test
         ({"repeats": "weekly", "time": "02:30"}, "e-days"),
         ({"repeats": "weekly", "days": "mon", "time": ""}, "e-time"),
         ({"repeats": "cron", "schedule": "0 0 30 2 *"}, "e-schedule"),
+        ({"repeats": "cron", "schedule": "1" * 300}, "e-schedule"),
         ({"repeats": "cron", "schedule": "*/5 * * * *"}, "e-length_minutes"),
         ({"repeats": "cron", "schedule": "@daily", "length_minutes": "1.5"}, "e-length_minutes"),
         ({"repeats": "cron", "schedule": "@daily", "until": "x"}, "e-until"),
@@ -365,6 +366,13 @@ def test_a_form_that_failed_says_what_is_wrong_at_the_field_and_keeps_what_was_t
     assert "<script>alert" not in answer.text
     assert fields.get("title") == "" or "Ümlaut &amp; &lt;b&gt;" in answer.text
     assert panel.get("/api/maintenance", headers=ADMIN).json() == []
+
+
+def test_a_schedule_that_is_too_long_is_told_how_long_it_may_be(one: TestClient) -> None:
+    answer = post(one, repeats="cron", schedule="1" * 300)
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["msg"] == "A schedule may hold at most 200 characters."
 
 
 def test_the_form_of_a_monitor_s_page_has_it_chosen(panel: TestClient) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from pulsemon import maintenance, monitors, pages
+from pulsemon import maintenance, monitors, pages, public_windows
 from pulsemon.core.maintenance import Plan, Repeats
+from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.web import badges, calendar_feed, ics, statuspage_v2
@@ -261,6 +262,20 @@ def test_a_private_monitor_s_maintenance_leaves_no_trace(database: Database) -> 
     told = repr(everything()) + markup(database, "10:30") + markup(database, "10:30", "shop")
     assert "Both" in told
     assert not re.search("xylophone|quagmire|zeppelin", told, re.IGNORECASE)
+
+
+def test_maintenance_of_private_monitors_crowds_none_out_of_a_calendar(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_windows, "MAX_PAST", 2)
+    make_up(database, "known")
+    make_up(database, "hidden", placement=Placement(is_public=False))
+    create(database, once(NOW), monitors=("known",), title="Seen")
+    for number in range(1, 4):
+        create(database, once(NOW + timedelta(minutes=number)), monitors=("hidden",))
+    tick(database, "12:00")
+
+    assert [str(each["SUMMARY"]) for each in events(database, "12:00")] == ["Seen"]
 
 
 def test_the_queries_of_a_page_stay_as_many_with_many_windows(database: Database) -> None:

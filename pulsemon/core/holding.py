@@ -22,13 +22,15 @@ INSTANT = timedelta(microseconds=1)
 class Present:
     """The monitor now. `has_failed`: it said so itself; a DOWN without that is silence.
 
-    `over_since`: when its last maintenance ended; None: too long ago to matter, or there was none.
+    `over_since`: when its last maintenance ended; None: too long ago to matter, or there was none. `told_before`: what
+    was told last before the messages that are held; None: nothing that is still known.
     """
 
     status: Status
     has_failed: bool
     expected_every: timedelta  # interval and grace
     over_since: datetime | None
+    told_before: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,11 @@ def judge(held: Sequence[Status], present: Present, *, now: datetime) -> Release
     """Return what becomes of the messages of one monitor, oldest first, that no maintenance holds any more.
 
     The first one says the opposite of what was told before it: so the receiver knows the newest one's status already
-    unless the two say the same.
+    unless the two say the same. A pause breaks that row: what is told before and after it may be the same.
     """
     newest = held[-1]
-    if held[0] is not newest or newest is not present.status:
+    is_known = held[0] is not newest and present.told_before in (None, newest)
+    if is_known or newest is not present.status:
         return Cancel()
     if newest is Status.DOWN and (until := silent_until(present)) is not None and now < until:
         return Wait(until)

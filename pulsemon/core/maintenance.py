@@ -20,6 +20,8 @@ from pulsemon.core.texts import N_
 from pulsemon.core.uptime import Span
 
 MIN_LENGTH, MAX_LENGTH = timedelta(seconds=1), timedelta(days=30)
+# Between two beginnings. Windows are rows that stay: one a second would be thirty million a year.
+MIN_GAP = timedelta(minutes=5)
 # Windows of a plan that are made ahead, and how far.
 AHEAD, HORIZON = 10, timedelta(days=366)
 # Somebody forgot to say so; what lies further back is a correction of the availability.
@@ -34,6 +36,7 @@ MESSAGES: dict[str, str] = {
     "too-early": N_("This is more than a day ago. What is past can be excluded from the availability instead."),
     "too-far": N_("This is more than five years ahead."),
     "no-window": N_("With this last day there is no maintenance at all: the first would begin later."),
+    "too-often": N_("Maintenance begins every five minutes at most. Choose a less frequent schedule."),
     "overlapping": N_("The next maintenance would begin before this one ends. Make it shorter, or less frequent."),
 }
 
@@ -67,11 +70,11 @@ class Plan:
 
 
 class PlanError(ValueError):
-    """A plan that cannot be. `code` is a key of MESSAGES, or of those of `core.schedule`."""
+    """A plan that cannot be. `code` is a key of MESSAGES, or of those of `core.schedule`; `limits` fills it in."""
 
-    def __init__(self, field: str, code: str) -> None:
-        self.field, self.code = field, code
-        super().__init__(MESSAGES.get(code) or schedule.MESSAGES[code])
+    def __init__(self, field: str, code: str, limits: tuple[tuple[str, object], ...] = ()) -> None:
+        self.field, self.code, self.limits = field, code, limits
+        super().__init__((MESSAGES.get(code) or schedule.MESSAGES[code]) % dict(limits))
 
 
 def day_of(until: datetime | None, timezone: str) -> date | None:
@@ -113,6 +116,8 @@ def check(plan: Plan, *, now: datetime, kept_start: datetime | None = None) -> N
     if plan.until is not None and first > plan.until:
         raise PlanError("until", "no-window")
     gap = shortest_gap(calendar, first, until=plan.until)
+    if gap is not None and gap < MIN_GAP:
+        raise PlanError("schedule", "too-often")
     if gap is not None and plan.length > gap:
         raise PlanError("length_seconds", "overlapping")
 
@@ -121,7 +126,7 @@ def _calendar(plan: Plan) -> Calendar:
     try:
         return schedule.parse(plan.schedule or "", plan.timezone)
     except ScheduleError as wrong:
-        raise PlanError(wrong.field, wrong.code) from None
+        raise PlanError(wrong.field, wrong.code, wrong.limits) from None
 
 
 def shortest_gap(calendar: Calendar, first: datetime, *, until: datetime | None) -> timedelta | None:

@@ -74,9 +74,10 @@ def judge_due(connection: Connection, *, now: datetime) -> tuple[int, int]:
     )
     monitors = {row.id: row for row in connection.execute(query)}
     past = windows.touching(connection, monitors, now - holding.LONGEST_PATIENCE, now + holding.INSTANT)
+    told = _told_before(connection, monitors)
     count = 0
     for monitor_id, messages in groupby(_held(connection, monitors), key=attrgetter("monitor_id")):
-        count += _judge_one(connection, monitors[monitor_id], list(messages), past, now)
+        count += _judge_one(connection, monitors[monitor_id], list(messages), past, told.get(monitor_id), now)
     return len(monitors), count
 
 
@@ -91,7 +92,33 @@ def _held(connection: Connection, monitor_ids: Collection[int]) -> Sequence[Any]
     return connection.execute(query).all()
 
 
-def _judge_one(connection: Connection, monitor: Any, messages: Sequence[Any], past: Windows, now: datetime) -> int:
+def _told_before(connection: Connection, monitor_ids: Collection[int]) -> dict[int, Status]:
+    """Return monitor id -> the status in the newest message that went out or is on its way; settled ones go in time."""
+    newest = (
+        select(func.max(Delivery.id))
+        .where(
+            Delivery.monitor_id.in_(monitor_ids),
+            Delivery.seq.is_not(None),
+            Delivery.state.in_(("pending", "delivered", "given-up")),
+        )
+        .group_by(Delivery.monitor_id)
+    )
+    query = (
+        select(Delivery.monitor_id, History.new_status)
+        .join(History, (History.monitor_id == Delivery.monitor_id) & (History.seq == Delivery.seq))
+        .where(Delivery.id.in_(newest))
+    )
+    return {row.monitor_id: Status(row.new_status) for row in connection.execute(query)}
+
+
+def _judge_one(
+    connection: Connection,
+    monitor: Any,
+    messages: Sequence[Any],
+    past: Windows,
+    told_before: Status | None,
+    now: datetime,
+) -> int:
     spans = past.of(monitor.id)
     running = [span.end for span in spans if span.start <= now < span.end]
     ids = [each.id for each in messages]
@@ -100,7 +127,7 @@ def _judge_one(connection: Connection, monitor: Any, messages: Sequence[Any], pa
         return 0
     match holding.judge(
         [Status(each.new_status) for each in messages],
-        _present(monitor, [span.end for span in spans]),
+        _present(monitor, [span.end for span in spans], told_before),
         now=now,
     ):
         case Wait(until=until):
@@ -114,12 +141,13 @@ def _judge_one(connection: Connection, monitor: Any, messages: Sequence[Any], pa
     return 0
 
 
-def _present(monitor: Any, ends: Sequence[datetime]) -> Present:
+def _present(monitor: Any, ends: Sequence[datetime], told_before: Status | None) -> Present:
     return Present(
         status=Status(monitor.status),
         has_failed=monitor.down_cause == Cause.FAILURE.value,
         expected_every=timedelta(seconds=monitor.interval_seconds + monitor.grace_seconds),
         over_since=max(ends, default=None),
+        told_before=told_before,
     )
 
 

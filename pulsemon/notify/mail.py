@@ -29,7 +29,14 @@ _GOODBYE_SEC = 1.0
 _NO_SUCH_ADDRESS = re.compile(r"\b5\.(1\.[1236]|1\.10|2\.1)\b")
 _ENHANCED = re.compile(r"\b5\.\d{1,3}\.\d{1,3}\b")
 # Answers without such a code that speak of us, not of the address: what is wrong with us, the owner can mend.
-_ABOUT_US = re.compile(r"relay|authenti|log ?in|spam|block|polic|denied|\bspf\b|dkim|dmarc", re.IGNORECASE)
+# Exim, for one, says "550 Sender verify failed" to every recipient.
+_ABOUT_US = re.compile(
+    r"relay|authenti|log ?in|spam|block|black ?list|polic|denied|\bspf\b|dkim|dmarc|sender|reputation|quota|limit"
+    r"|too many|\brate\b|\behlo\b|\bhelo\b",
+    re.IGNORECASE,
+)
+# The sender's address (5.1.7, 5.1.8), how much may be sent (5.4.5: Gmail's daily limit), policy (5.7).
+_CODES_ABOUT_US = re.compile(r"5\.(1\.[78]|4\.5|7\.\d+)")
 _UNKNOWN_ADDRESS_CODES = (550, 551, 553)
 
 
@@ -141,7 +148,7 @@ class Postman:
 def _is_about_us(answer: aiosmtplib.SMTPResponseException) -> bool:
     enhanced = _ENHANCED.search(answer.message)
     if enhanced:
-        return enhanced.group().startswith("5.7.")
+        return _CODES_ABOUT_US.fullmatch(enhanced.group()) is not None
     return _ABOUT_US.search(answer.message) is not None
 
 

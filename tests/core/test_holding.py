@@ -50,6 +50,15 @@ def test_after_a_pause_too_only_what_is_new_and_true_goes_out(held: tuple[Status
         assert isinstance(verdict, Release) == (held[0] is held[-1] is ends)
 
 
+@pytest.mark.parametrize("held", [each for length in (1, 2, 3) for each in product([DOWN, UP], repeat=length)])
+def test_what_was_told_before_a_pause_and_is_not_so_any_more_is_put_right(held: tuple[Status, ...]) -> None:
+    for before, ends in product([DOWN, UP], [DOWN, UP]):
+        verdict = holding.judge(held, present(ends, told_before=before), now=NOW)
+
+        is_new = held[0] is held[-1] or before is not held[-1]
+        assert isinstance(verdict, Release) == (is_new and held[-1] is ends)
+
+
 @pytest.mark.parametrize(
     ("every", "patience"),
     [(2 * MINUTE, 2 * MINUTE), (5 * MINUTE, 5 * MINUTE), (timedelta(days=1), 5 * MINUTE)],

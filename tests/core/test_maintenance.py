@@ -149,6 +149,8 @@ class TestRefusals:
             (by("0 2 * * *", timezone="Mars/Base"), "timezone", "timezone"),
             (by("0 2 * * *", last_day=date(2026, 3, 2)), "until", "no-window"),
             (by("0 * * * *", 61 * MINUTE), "length_seconds", "overlapping"),
+            (by("*:*:*", timedelta(seconds=1)), "schedule", "too-often"),
+            (by("0,4 * * * *", MINUTE), "schedule", "too-often"),
             (by("0 2 * * 1,2", 25 * HOUR), "length_seconds", "overlapping"),
         ],
     )
