@@ -57,7 +57,7 @@ def test_from_the_link_on_the_page_to_the_farewell_without_scripts(
 ) -> None:
     tab = make_tab(mailing, width=width, color_scheme=scheme, locale=locale, java_script_enabled=False)
     page = tab.open("/status/shop")
-    page.click("a[href$='/subscribe']")
+    page.click('.more a[href$="/subscribe"]')
     page.fill("#address", "nonsense")
     page.get_by_role("button", name=subscribe).click()
     expect(page.get_by_role("alert")).to_contain_text("ana@example.org")
