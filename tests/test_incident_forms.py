@@ -27,12 +27,6 @@ FORM = {
 
 
 @pytest.fixture
-def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
-    """The application on SQLite, for what does not depend on the database."""
-    return make_client(sqlite_url)
-
-
-@pytest.fixture
 def panel(client: TestClient) -> TestClient:
     client.headers.update(PAGE | {"accept-language": "en"})
     assert log_in(client).status_code == 303
