@@ -280,6 +280,12 @@ def client(make_client: Callable[..., TestClient], database_url: str) -> TestCli
 
 
 @pytest.fixture
+def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
+    """The application on SQLite, for what does not depend on the database."""
+    return make_client(sqlite_url)
+
+
+@pytest.fixture
 def admin() -> dict[str, str]:
     """The header of the administrator."""
     return {"X-Admin-Token": ADMIN_TOKEN}

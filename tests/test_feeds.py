@@ -44,12 +44,6 @@ ALL = [
 ]
 
 
-@pytest.fixture
-def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
-    """The application on SQLite, for what does not depend on the database."""
-    return make_client(sqlite_url)
-
-
 def a_feed(board: Board, slug: str = "status", locale: str = "en") -> Any:
     page = page_of(board, slug)
     parsed = feedparser.parse(feed.document(page, board.changes.changes_of(page), SETTINGS, locale))

@@ -17,13 +17,13 @@ from tests.test_pages import ADMIN, a_monitor
 from tests.test_panel import PAGE, log_in, text_of
 
 GOOD = {"title": "The shop is slow", "body": "We look into it.", "general": True}
-FORM = {"title": "Floods", "body": "Water **everywhere**.", "status": "identified", "impact": "major", "tell_subscribers": "yes"}
-
-
-@pytest.fixture
-def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
-    """The application on SQLite, for what does not depend on the database."""
-    return make_client(sqlite_url)
+FORM = {
+    "title": "Floods",
+    "body": "Water **everywhere**.",
+    "status": "identified",
+    "impact": "major",
+    "tell_subscribers": "yes",
+}
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_an_incident_is_opened_told_corrected_edited_and_deleted_with_plain_form
     a_monitor(panel, "web")
     assert "None is open." in text_of(panel.get("/incidents"))
     made = panel.post("/incidents", data=FORM | {"scope": "chosen", "monitor": ["web"]})
-    assert "The incident is on the pages that it concerns." in text_of(made)
+    assert "The incident is on the pages that it affects." in text_of(made)
     (stored,) = listed(panel).json()
     assert (stored["title"], stored["status"], stored["monitors"]) == ("Floods", "identified", ["web"])
     own = f"/incidents/{stored['id']}"

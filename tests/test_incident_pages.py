@@ -39,12 +39,6 @@ NOW = at("10:00")
 EN = {"accept-language": "en"}
 
 
-@pytest.fixture
-def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
-    """The application on SQLite, for what does not depend on the database."""
-    return make_client(sqlite_url)
-
-
 def an_incident(client: TestClient, **fields: Any) -> dict[str, Any]:
     body = {"title": "The shop is slow", "body": "We look into it."} | fields
     body.setdefault("general", not body.get("monitors"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,12 +37,6 @@ def post(client: TestClient, **fields: Any) -> Response:
 
 def patch(client: TestClient, made: dict[str, Any], **fields: Any) -> Response:
     return client.patch(f"/api/maintenance/{made['id']}", json=fields, headers=ADMIN)
-
-
-@pytest.fixture
-def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
-    """The application on SQLite, for what does not depend on the database."""
-    return make_client(sqlite_url)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -54,12 +53,6 @@ def seen(client: TestClient, path: str, expected: str, **options: Any) -> str:
 
 def slugs_of(markup: str) -> list[str]:
     return re.findall(r'data-slug="([^"]+)"', markup)
-
-
-@pytest.fixture
-def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
-    """The application on SQLite, for what does not depend on the database."""
-    return make_client(sqlite_url)
 
 
 def test_a_page_shows_the_chosen_monitors_in_the_chosen_order_and_the_main_one_all(client: TestClient) -> None:

@@ -173,7 +173,9 @@ _DELETED: dict[int | str, dict[str, Any]] = {
 _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
 
 
-def _get(path: str, **documented: Any) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+def reads(
+    router: APIRouter, path: str, **documented: Any
+) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
     """Register a handler for GET, and for HEAD, which asks for the same without its body."""
 
     def register(handler: Callable[..., Response]) -> Callable[..., Response]:
@@ -210,7 +212,8 @@ def create_monitor(request: Request, data: Body) -> Response:
     return _one(request, view, status_code=201, headers=location, reveals_secret=new.webhook_secret == GENERATE)
 
 
-@_get(
+@reads(
+    router,
     "/api/monitors",
     response_model=list[openapi.MonitorAnswer],
     tags=["Monitors"],
@@ -231,7 +234,8 @@ def list_monitors(request: Request, page: Paging) -> Response:
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
 
 
-@_get(
+@reads(
+    router,
     "/api/monitors/{slug}",
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
@@ -333,7 +337,8 @@ def rotate_token(request: Request, slug: str) -> Response:
     return _change(request, slug, monitors.rotate_token)
 
 
-@_get(
+@reads(
+    router,
     "/api/history/{slug}",
     response_model=list[openapi.HistoryAnswer],
     tags=["History"],

@@ -21,7 +21,7 @@ from pulsemon.core.uptime import Availability
 from pulsemon.corrections import MAX_REASON_LENGTH, Corrected
 from pulsemon.track_record import WINDOWS, Outage
 from pulsemon.web import correction_fields, openapi
-from pulsemon.web.api import Body, Paging, instant
+from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
@@ -172,8 +172,8 @@ _BAD_REASON = openapi.invalid(
 _FULL = openapi.error(409, "The monitor has a thousand corrections.", "This monitor has too many corrections.")
 
 
-@router.head("/api/monitors/{slug}/availability", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/availability",
     response_model=AvailabilityAnswer,
     tags=["History"],
@@ -219,8 +219,8 @@ def spent_answer(part: Availability) -> dict[str, Any]:
     }
 
 
-@router.head("/api/monitors/{slug}/outages", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/outages",
     response_model=list[OutageAnswer],
     tags=["History"],
@@ -255,8 +255,8 @@ def _outage_answer(outage: Outage, now: Any) -> dict[str, Any]:
     }
 
 
-@router.head("/api/monitors/{slug}/corrections", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/corrections",
     response_model=list[CorrectionAnswer],
     tags=["History"],

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from pulsemon import incidents, monitors
 from pulsemon.incident_rows import Incident, Update
 from pulsemon.web import incident_fields, openapi
-from pulsemon.web.api import Body, Paging, instant
+from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.incident_fields import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.web.paging import link
@@ -130,8 +130,8 @@ def create_incident(request: Request, data: Body) -> Response:
     return _one(made, status_code=201, headers={"location": f"/api/incidents/{made.public_id}"})
 
 
-@router.head("/api/incidents", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/incidents",
     response_model=list[IncidentAnswer],
     tags=["Incidents"],
@@ -157,8 +157,8 @@ def list_incidents(request: Request, page: Paging) -> Response:
     return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=_HEADERS | headers)
 
 
-@router.head("/api/incidents/{incident_id}", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/incidents/{incident_id}",
     response_model=IncidentAnswer,
     tags=["Incidents"],

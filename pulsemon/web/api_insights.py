@@ -20,7 +20,7 @@ from pulsemon.core.timing import Timing
 from pulsemon.errors import Invalid
 from pulsemon.suggestions import Verdict
 from pulsemon.web import openapi, what_if
-from pulsemon.web.api import instant
+from pulsemon.web.api import instant, reads
 from pulsemon.web.fields import MAX_SECONDS, problem
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
@@ -134,8 +134,8 @@ _BAD_QUERY = openapi.invalid(
 )
 
 
-@router.head("/api/monitors/{slug}/suggestion", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/suggestion",
     response_model=SuggestionAnswer,
     tags=["Monitors"],
@@ -161,8 +161,8 @@ def suggestion(request: Request, slug: str) -> Response:
     return JSONResponse(content, headers=_HEADERS)
 
 
-@router.head("/api/monitors/{slug}/what-if", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/what-if",
     response_model=WhatIfAnswer,
     tags=["Monitors"],

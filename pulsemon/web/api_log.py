@@ -20,7 +20,7 @@ from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
 from pulsemon.ping_chain import LARGEST_ID, Filter, PingEvent, Stop
 from pulsemon.web import log_query, openapi
-from pulsemon.web.api import instant
+from pulsemon.web.api import instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.paging import Page, link, read_ping_page
 from pulsemon.web.security import AdminRoute
@@ -146,8 +146,8 @@ _BODY: dict[int | str, dict[str, Any]] = {
 Paging = Annotated[Page, Depends(read_ping_page)]
 
 
-@router.head("/api/monitors/{slug}/pings", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/pings",
     response_model=list[PingAnswer],
     tags=["History"],
@@ -169,8 +169,8 @@ def list_pings(request: Request, slug: str, page: Paging) -> Response:
     return _list(request, f"{quote(slug, safe='')}/pings", map(_ping_answer, found), page, stop, kept)
 
 
-@router.head("/api/monitors/{slug}/pings/{number}/body", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/pings/{number}/body",
     response_class=Response,
     tags=["History"],
@@ -193,8 +193,8 @@ def read_ping_body(request: Request, slug: str, number: str) -> Response:
     return Response(body, media_type="application/octet-stream", headers=headers)
 
 
-@router.head("/api/monitors/{slug}/runs", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/monitors/{slug}/runs",
     response_model=list[RunAnswer],
     tags=["History"],

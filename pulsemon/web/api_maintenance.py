@@ -17,7 +17,7 @@ from pulsemon import maintenance, maintenance_views
 from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.maintenance_views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
 from pulsemon.web import maintenance_fields, openapi
-from pulsemon.web.api import Body, instant
+from pulsemon.web.api import Body, instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.maintenance_fields import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.web.security import AdminRoute
@@ -174,8 +174,8 @@ def create_maintenance(request: Request, data: Body) -> Response:
     return JSONResponse(maintenance_answer(view, now=now), status_code=201, headers=_HEADERS | location)
 
 
-@router.head("/api/maintenance", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/maintenance",
     response_model=list[MaintenanceAnswer],
     tags=["Maintenance"],
@@ -192,8 +192,8 @@ def list_maintenance(request: Request) -> Response:
     return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=_HEADERS)
 
 
-@router.head(_PATH, include_in_schema=False)
-@router.get(
+@reads(
+    router,
     _PATH,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
@@ -266,8 +266,8 @@ def end_maintenance(request: Request, maintenance_id: str) -> Response:
     return _answer(view, now)
 
 
-@router.head(_PATH + "/windows", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     _PATH + "/windows",
     response_model=list[WindowAnswer],
     tags=["Maintenance"],

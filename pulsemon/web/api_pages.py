@@ -18,7 +18,7 @@ from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.pages import PageView
 from pulsemon.web import openapi, page_fields
-from pulsemon.web.api import Body, instant
+from pulsemon.web.api import Body, instant, reads
 from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import host_of, site_of
@@ -122,8 +122,8 @@ def create_page(request: Request, data: Body) -> Response:
     return JSONResponse(page_answer(view), status_code=201, headers=_HEADERS | location)
 
 
-@router.head("/api/pages", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/pages",
     response_model=list[PageAnswer],
     tags=["Pages"],
@@ -136,8 +136,8 @@ def list_pages(request: Request) -> Response:
     return JSONResponse([page_answer(view) for view in pages.list_all(site_of(request).database)], headers=_HEADERS)
 
 
-@router.head("/api/pages/{slug}", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/pages/{slug}",
     response_model=PageAnswer,
     tags=["Pages"],

@@ -14,7 +14,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
 from pulsemon.subscribers import SubscriberView
 from pulsemon.web import openapi, subscriber_fields
-from pulsemon.web.api import Body, instant
+from pulsemon.web.api import Body, instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.security import AdminRoute
@@ -111,8 +111,8 @@ def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
 
 
-@router.head("/api/pages/{slug}/subscribers", include_in_schema=False)
-@router.get(
+@reads(
+    router,
     "/api/pages/{slug}/subscribers",
     response_model=list[SubscriberAnswer],
     tags=["Pages"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
@@ -70,6 +71,8 @@ _SHOWABLE_NAME = re.compile(r"[a-z_]{1,40}")
 _MAX_DIGITS = 18
 _BEYOND_LIMITS: int = 10**_MAX_DIGITS
 _WHOLE = re.compile(r"-?[0-9]+")
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Limits = tuple[tuple[str, object], ...]
 # The fields of a form, each with all its values.
@@ -212,6 +215,21 @@ def id_in(text: str, *, otherwise: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < whole_number(text) <= LARGEST_ID):
         raise NotFound(otherwise)
     return int(text)
+
+
+def read_instant(text: str, timezone: str | None = None) -> datetime | None:
+    """Return the instant that ISO 8601 names, in UTC; without a zone in it, by the clock of *timezone*.
+
+    None for anything else, for a time that this clock skips, and for what lies before 1970.
+    """
+    try:
+        found = datetime.fromisoformat(text) if len(text) <= 40 else None
+        if found is not None and found.tzinfo is None:
+            found = schedule.instant_of(found, timezone) if timezone else None
+        at = None if found is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if at is not None and at >= _EARLIEST else None
 
 
 def first_of(lists: Lists, name: str) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pulsemon.core.texts import N_
 from pulsemon.corrections import MAX_REASON_LENGTH
 from pulsemon.errors import FieldProblem, Invalid
+from pulsemon.web.checks import read_instant
 
 FIELDS = ("started_at", "ended_at", "reason")
 # PostgreSQL keeps no NUL, nothing encodes half a surrogate pair, and no reason has a line break in it.
 _UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MESSAGES = {
     "reason": N_("Say why, in 1 to 500 characters on one line."),
@@ -78,10 +78,4 @@ def _span_problems(start: datetime | None, end: datetime | None, now: datetime) 
 
 
 def _instant(text: object) -> datetime | None:
-    if not isinstance(text, str) or len(text) > 40:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo and found.astimezone(UTC) >= _EARLIEST else None
-    except (ValueError, OverflowError):
-        return None
+    return read_instant(text) if isinstance(text, str) else None

@@ -6,9 +6,8 @@ Whether a monitor is there, and whether the incident concerns anything, is for t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -27,11 +26,11 @@ from pulsemon.web.checks import (
     first_of,
     lines_up_to,
     not_blank,
+    read_instant,
     text_of,
     without_defaults,
 )
 
-_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 _STATUSES, _IMPACTS = [each.value for each in IncidentStatus], [each.value for each in Impact]
 
 PROBLEMS: dict[str, str] = {
@@ -61,21 +60,9 @@ def _one_of(values: Sequence[str], code: str) -> BeforeValidator:
 
 
 def _instant(text: str) -> str:
-    if instant_of(text) is None:
+    if read_instant(text) is None:
         raise PydanticCustomError("incident-start", "")
     return text
-
-
-def instant_of(text: str, timezone: str | None = None) -> datetime | None:
-    """Read ISO 8601 as an instant in UTC; without a zone in it, it is one of *timezone*. None for anything else."""
-    try:
-        found = datetime.fromisoformat(text) if len(text) <= 40 else None
-        if found is not None and found.tzinfo is None:
-            found = found.replace(tzinfo=ZoneInfo(timezone)) if timezone else None
-        found = found.astimezone(UTC) if found is not None else None
-    except (ValueError, OverflowError):
-        return None
-    return found if found is not None and found >= _EARLIEST else None
 
 
 _Title = Annotated[Title, Field(description="What happened, in a few words.")]
@@ -234,7 +221,7 @@ def _scope(lists: Lists) -> dict[str, Any]:
 def _start(text: str | None, timezone: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
-    started_at = instant_of(text, timezone)
+    started_at = read_instant(text, timezone)
     if started_at is None:
         raise Invalid((RULES.problem("started_at", "incident-start"),))
     if started_at > now:
