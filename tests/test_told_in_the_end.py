@@ -144,7 +144,7 @@ class Life:
             one = coming[number % len(coming)]
             view = maintenance_views.get(self.database, one.plan_id, now=self.now)
             maintenance.skip(self.database, one.plan_id, view.windows[0].id, now=self.now)
-            one.end = one.start
+            one.end = self.now
 
     def pause(self, _: int) -> None:
         monitors.pause(self.database, self.which, now=self.now)
