@@ -21,7 +21,7 @@ from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.page_tables import PageLogo, PageMonitor, PlacementRow, StatusPage
+from pulsemon.db.page_tables import PageLogo, PageMonitor, PlacementRow, StatusPage, page_has_slug
 from pulsemon.db.tables import Monitor
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
@@ -78,7 +78,7 @@ def get(database: Database, slug: str) -> PageView:
 
 
 def _find(connection: Connection, slug: str) -> PageView:
-    row = connection.execute(select(StatusPage.__table__).where(StatusPage.slug == slug)).first()
+    row = connection.execute(select(StatusPage.__table__).where(page_has_slug(slug))).first()
     if row is not None:
         return _view(row, _chosen(connection))
     if slug == MAIN:
@@ -162,7 +162,7 @@ def _must_not_be_reserved(slug: str) -> None:
 def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: datetime) -> PageView:
     columns = {"timezone": "UTC", "is_chosen": False, "created_at": now} | _columns(values, now) | {"slug": slug}
     _store(connection, insert(StatusPage), columns, own=0)
-    page_id = connection.execute(select(StatusPage.id).where(StatusPage.slug == slug)).scalar_one()
+    page_id = connection.execute(select(StatusPage.id).where(page_has_slug(slug))).scalar_one()
     return _settled(connection, page_id, slug, values)
 
 
@@ -270,7 +270,7 @@ def save_logo(database: Database, slug: str, content: bytes | None, *, now: date
 
 def logo(database: Database, slug: str) -> tuple[str, bytes]:
     """Return the media type and the bytes of a page's logo. Raises NotFound: no such page, or it has none."""
-    query = select(PageLogo.media_type, PageLogo.content).join(StatusPage).where(StatusPage.slug == slug)
+    query = select(PageLogo.media_type, PageLogo.content).join(StatusPage).where(page_has_slug(slug))
     with database.read() as connection:
         row = connection.execute(query).first()
     if row is None:

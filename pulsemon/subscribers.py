@@ -19,7 +19,7 @@ from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.notice_tables import Subscriber
-from pulsemon.db.page_tables import StatusPage
+from pulsemon.db.page_tables import StatusPage, page_has_slug
 from pulsemon.db.tables import Delivery
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.notify import webhook
@@ -291,7 +291,7 @@ def _subscription(connection: Connection, token: str) -> Subscription:
 
 def _page_id(connection: Connection, slug: str) -> int:
     """Return the id of a page; 0 for `/status` without a row. Raises NotFound."""
-    found = connection.scalar(select(StatusPage.id).where(StatusPage.slug == slug))
+    found = connection.scalar(select(StatusPage.id).where(page_has_slug(slug)))
     if found is None and slug != MAIN:
         raise NotFound(_NO_PAGE)
     return found or 0

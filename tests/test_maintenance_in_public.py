@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import icalendar
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint, true
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pulsemon.db.packed import PackedTags
@@ -53,6 +64,12 @@ class StatusPage(Base):
     logo_digest: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+def page_has_slug(slug: str) -> ColumnElement[bool]:
+    """Return the condition that names a page by its slug. What no slug can be, such as NUL, matches nothing."""
+    is_text = slug.isascii() and slug.isprintable()
+    return StatusPage.slug == slug if is_text else StatusPage.id == 0
 
 
 class PageLogo(Base):
