@@ -367,6 +367,19 @@ class TestAsking:
         assert not subscribers.is_open_to_more(database, now=START)
         assert subscribers.is_open_to_more(database, now=START + HOUR)
 
+    @pytest.mark.parametrize("address", ["ana@example.org", "fresh@example.org"])
+    def test_that_bound_does_not_tell_who_is_on_the_list(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, address: str
+    ) -> None:
+        by_mail(database)
+        monkeypatch.setattr(subscribers, "MAX_ASKED_AN_HOUR", 1)
+        later = START + 2 * HOUR
+        assert subscribers.is_open_to_more(database, now=later)
+
+        self.ask(database, later, address)
+
+        assert not subscribers.is_open_to_more(database, now=later)
+
     def test_a_full_page_takes_nobody_more(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(subscribers, "MAX_PER_PAGE", 1)
         self.ask(database, START)
