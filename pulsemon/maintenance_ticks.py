@@ -43,13 +43,14 @@ def tick(database: Database, *, now: datetime) -> Ticked:
         with database.write("loops") as connection:
             made, owed = _notice(connection, plan_id, now)
             steps, messages = steps + made, messages + owed
+    if plan_ids:
+        with database.read() as connection:
+            _, next_at = _due_plans(connection, now)
+            look_at = held.next_look_at(connection)
     if look_at is not None and look_at <= now:
         messages += _judge_held(database, now)
         with database.read() as connection:
             look_at = held.next_look_at(connection)
-    if plan_ids:
-        with database.read() as connection:
-            _, next_at = _due_plans(connection, now)
     return Ticked(steps, messages, min((each for each in (next_at, look_at) if each is not None), default=None))
 
 

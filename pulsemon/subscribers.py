@@ -166,7 +166,7 @@ def invite(database: Database, slug: str, address: str, *, locale: str, now: dat
 
 def is_open_to_more(database: Database, *, now: datetime) -> bool:
     """Return whether visitors may ask for mail at the moment, whatever their address."""
-    lately = (Subscriber.kind == EMAIL, Subscriber.confirmed_at.is_(None), Subscriber.asked_at > now - ASK_AGAIN_AFTER)
+    lately = (Subscriber.kind == EMAIL, Subscriber.asked_at > now - ASK_AGAIN_AFTER)
     with database.read() as connection:
         return (connection.scalar(select(func.count()).where(*lately)) or 0) < MAX_ASKED_AN_HOUR
 
@@ -182,6 +182,8 @@ def ask(database: Database, slug: str, address: str, *, locale: str, now: dateti
             known = _find(connection, page_id, EMAIL, address)
             if known is None or known.confirmed_at is None or known.switched_off_at is not None:
                 _ask(connection, page_id, known, address, locale=locale, now=now)
+            else:  # it counts as a fresh address does: by `is_open_to_more` nobody learns that it is told
+                connection.execute(update(Subscriber).where(Subscriber.id == known.id).values(asked_at=now))
     except (NotFound, Conflict):
         return
 

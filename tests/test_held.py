@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from pulsemon import dispatcher, evaluator, event_log, maintenance, maintenance_ticks, monitors
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.db.tables import Delivery
 from pulsemon.errors import Conflict
 from pulsemon.maintenance_views import Draft, MaintenanceView
 from pulsemon.notify.message import Rejected
@@ -190,6 +192,19 @@ def test_what_is_ended_early_lets_go_at_once_and_what_is_prolonged_holds_on(data
 
     maintenance.end_now(database, early.id, now=at("11:10"))
     tick(database, "11:10")
+
+    assert told(database) == [("DOWN", "pending", None)]
+
+
+def test_a_message_that_was_stored_while_the_end_was_moved_is_not_held_until_the_old_one(database: Database) -> None:
+    monitor = a_monitor(database)
+    made = a_window(database, "job")
+    ping(database, monitor, "10:02", Signal.FAIL)
+    maintenance.end_now(database, made.id, now=at("10:20"))
+    with database.write() as connection:  # what a node writes that read the window before
+        connection.execute(update(Delivery).values(next_attempt_at=at("11:00")))
+
+    tick(database, "10:20:01")
 
     assert told(database) == [("DOWN", "pending", None)]
 

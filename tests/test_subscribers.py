@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Re
 from pulsemon.subscribers import MAX_ASKED_AN_HOUR, SubscriberView
 from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, rows, seconds
 from tests.conftest import at
+from tests.test_event_log import counted_queries
 
 LATER = at("10:10")
 HOUR = timedelta(hours=1)
@@ -80,12 +82,26 @@ class TestWhoIsTold:
 
         assert told(database, shown.id, other.id, hidden.id, title=None) == 2
 
-        assert [row[0] for row in owed(database)] == [main, shop]
+        assert sorted(row[0] for row in owed(database)) == sorted([main, shop])
         by_subscriber = {row.subscriber_id: row.payload for row in deliveries(database)}
         assert '"monitors": ["Shown Name", "Other Name"]' in by_subscriber[main]
         assert '"monitors": ["Shown Name"]' in by_subscriber[shop]
         assert "Hidden" not in payloads(database)
         assert told(database, hidden.id) == 0
+
+    def test_a_page_s_mails_are_owed_in_as_many_statements_whatever_their_number(self, database: Database) -> None:
+        counts = []
+        for number in (1, 30):
+            for each in range(number):
+                by_mail(database, f"u{number}-{each}@example.org")
+            with counted_queries() as statements:
+                told(database)
+            counts.append(len(statements))
+
+        assert counts[0] == counts[1]
+        ids = [row.message_id for row in deliveries(database)]
+        assert len(set(ids)) == len(ids)
+        assert all(re.fullmatch("msg_[0-9a-f]{32}", each) for each in ids)
 
     def test_what_concerns_everything_is_told_to_every_page(self, database: Database) -> None:
         pages.create(database, "empty", {"monitors": []}, now=START)
@@ -350,6 +366,19 @@ class TestAsking:
 
         assert not subscribers.is_open_to_more(database, now=START)
         assert subscribers.is_open_to_more(database, now=START + HOUR)
+
+    @pytest.mark.parametrize("address", ["ana@example.org", "fresh@example.org"])
+    def test_that_bound_does_not_tell_who_is_on_the_list(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, address: str
+    ) -> None:
+        by_mail(database)
+        monkeypatch.setattr(subscribers, "MAX_ASKED_AN_HOUR", 1)
+        later = START + 2 * HOUR
+        assert subscribers.is_open_to_more(database, now=later)
+
+        self.ask(database, later, address)
+
+        assert not subscribers.is_open_to_more(database, now=later)
 
     def test_a_full_page_takes_nobody_more(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(subscribers, "MAX_PER_PAGE", 1)

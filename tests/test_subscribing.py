@@ -181,6 +181,13 @@ def test_a_link_that_was_made_up_opens_nothing(one: TestClient, what: str, token
     assert one.post(f"/subscriptions/{token}/{what}").status_code == (404 if what == "confirm" else 200)
 
 
+@pytest.mark.parametrize("slug", ["%00", "a%00b", "%ED%A0%80", "%E2%80%AE", "none"])
+def test_a_page_that_cannot_be_is_not_found_on_either_database(site: TestClient, slug: str) -> None:
+    for path in (f"/api/pages/{slug}", f"/api/pages/{slug}/subscribers"):
+        assert site.get(path, headers=ADMIN).status_code == 404
+        assert site.delete(path if path.endswith(slug) else f"{path}/1", headers=ADMIN).status_code == 404
+
+
 def test_a_known_and_an_unknown_address_get_the_same_answer(one: TestClient, sink: MailSink) -> None:
     subscribe(one, sink, "ana@example.org")
     ask(one, "asked@example.org")

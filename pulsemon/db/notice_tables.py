@@ -181,7 +181,7 @@ class Subscriber(Base):
     secret: Mapped[str | None] = mapped_column(String(128))  # a webhook's
     locale: Mapped[str] = mapped_column(String(8))
     token: Mapped[str] = mapped_column(String(64))  # opens the links in mails: confirm, unsubscribe
-    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)  # when the last mail that asks for confirmation was owed
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)  # when a mail that asks was owed, or somebody wanted one
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     switched_off_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the receiver refuses for good
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
