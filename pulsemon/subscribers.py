@@ -195,7 +195,7 @@ def _ask(
     this = (Subscriber.kind == EMAIL, Subscriber.address == address)
     last = connection.scalar(select(func.max(Subscriber.asked_at)).where(*this))
     at = now if last is None else max(now, last + ASK_AGAIN_AFTER)
-    was_asked_here = known is not None and known.asked_at > now - ASK_AGAIN_AFTER
+    was_asked_here = known is not None and known.asked_at > now - _pause_after(known)
     if was_asked_here or at - now > ASK_AGAIN_AFTER:
         return None
     if known is None:
@@ -208,6 +208,12 @@ def _ask(
     row = _message(connection, subscriber_id, "confirm", now)
     connection.execute(insert(Delivery), [row | {"next_attempt_at": at, "retry_since": at}])
     return subscriber_id
+
+
+def _pause_after(known: Any) -> timedelta:
+    """Each further mail to somebody who never answered comes after twice the time: nobody is asked every hour."""
+    asked_for = timedelta(0) if known.confirmed_at else known.asked_at - known.created_at
+    return max(ASK_AGAIN_AFTER, asked_for)
 
 
 def find(database: Database, token: str) -> Subscription:

@@ -341,6 +341,14 @@ class TestAsking:
         assert self.asked_at(database) == [START, START + HOUR]
         assert len(rows(database, Subscriber)) == 1
 
+    def test_who_never_answers_is_asked_after_twice_the_time_each_time(self, database: Database) -> None:
+        """Somebody else typed the address again and again: its owner has nothing to say "never again" with."""
+        for hours in range(7 * 24):
+            self.ask(database, START + hours * HOUR)
+
+        asked = [(at - START) // HOUR for at in self.asked_at(database)]
+        assert asked == [0, 1, 2, 4, 8, 16, 32, 64, 128]
+
     def test_a_second_page_asks_an_hour_later_and_a_third_not_at_all(self, database: Database) -> None:
         for slug in ("one", "two"):
             pages.create(database, slug, {}, now=START)
