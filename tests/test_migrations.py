@@ -401,8 +401,10 @@ def test_two_nodes_that_start_together_migrate_once(empty_postgres_url: str) -> 
     first.write(an_old_one())
     processes = [start_migrating(empty_postgres_url) for _ in range(2)]
     for process in processes:
-        out, _ = process.communicate(timeout=60)
-        assert (out, process.returncode) == ("migrated\n", 0)
+        with process:
+            assert process.stdout is not None
+            # Not `communicate`: it reads past what `readline` has taken from the pipe already.
+            assert (process.stdout.read(), process.wait(60)) == ("migrated\n", 0)
 
     database = Database.open(empty_postgres_url)
     assert len(rows(database, History)) == 5
