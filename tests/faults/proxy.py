@@ -145,6 +145,8 @@ class FaultProxy:
         self._ready.set()
         await self._stop_asked.wait()
         server.close()
+        # One that was accepted in this very round takes its socket over: cancelled before, it would never close it.
+        await asyncio.sleep(0)
         for pair in list(self._pairs):
             pair.reset()
         # The pumps end with their sockets; a task that is left behind would speak up at the garbage collection.
