@@ -70,6 +70,7 @@ class Tab:
         page.fill("[name=token]", ADMIN_TOKEN)
         page.click("main button[type=submit]")
         page.wait_for_selector("form[action='/logout']")
+        page.wait_for_load_state()  # its scripts have run: keys and proposals work from here on
         return page
 
     def axe(self) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pulsemon import clock
 from tests.arrange import with_a_past
@@ -146,6 +146,22 @@ def test_a_failed_form_focuses_the_first_wrong_field(tab: Tab) -> None:
     assert tab.axe() == []
 
 
+def test_who_types_before_the_script_has_come_gets_its_proposals_too(tab: Tab) -> None:
+    page = tab.log_in()
+    held: list[Route] = []
+    page.route("**/app.js*", lambda route: held.append(route))
+    page.goto(f"{tab.server.url}/monitors/new", wait_until="commit")
+    page.fill("#f-name", "Nightly backup")
+    wait_until(lambda: page.wait_for_timeout(10) or held)
+    expect(page.locator("#f-slug")).to_have_value("")
+
+    held[0].continue_()
+
+    expect(page.locator("#f-slug")).to_have_value("nightly-backup")
+    page.fill("#f-name", "Weekly backup")
+    expect(page.locator("#f-slug")).to_have_value("weekly-backup")
+
+
 def test_a_session_that_ended_leads_to_the_login(tab: Tab) -> None:
     tab.server.create()
     page = tab.log_in()
@@ -281,8 +297,7 @@ def test_times_are_in_the_readers_zone_with_scripts(tab: Tab) -> None:
     page = tab.log_in()
     page.click(".list a")
 
-    title = page.locator("#head time").first.get_attribute("title") or ""
-    assert "America/Sao_Paulo" in title
+    expect(page.locator("#head time").first).to_have_attribute("title", re.compile("America/Sao_Paulo"))
 
 
 @pytest.mark.parametrize("width", [360, 1280])

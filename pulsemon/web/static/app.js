@@ -132,9 +132,11 @@ if (form) {
   const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
     .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 100).replace(/-+$/, "");
   if (isNew && slug.value && slug.value !== plain(name.value)) touched.add(slug);
-  name.addEventListener("input", () => {
+  const proposeSlug = () => {
     if (isNew && !touched.has(slug)) slug.value = plain(name.value);
-  });
+  };
+  name.addEventListener("input", proposeSlug);
+  if (!slug.value) proposeSlug();  // somebody was quicker than this script
   const presets = $$("[data-seconds]", form);
   const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const inWords = (seconds) => {
