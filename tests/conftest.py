@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,12 @@ hypothesis_settings.register_profile(
     "patient", hypothesis_settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("patient")
+
+# What a shell starts with & ignores these two, and so would every process that a test starts and interrupts: no program
+# can set a trap for what it was born to ignore.
+for _signal in (signal.SIGINT, signal.SIGQUIT) if sys.platform != "win32" else ():
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_TOKEN = "test-admin-token-of-some-length"
