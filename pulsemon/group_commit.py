@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from math import isqrt
-from typing import NamedTuple
 
 from pulsemon import log
 from pulsemon.errors import Contended, Unavailable
@@ -34,10 +34,29 @@ PATIENCE_SEC = 4.5
 APART_SEC = 0.3
 
 
-class _Waiting(NamedTuple):
-    ping: Ping
-    future: asyncio.Future[Answer]
-    since: float  # monotonic
+class _Waiting:
+    """A ping that has no answer yet. No dataclass: one is made for every ping."""
+
+    __slots__ = ("_tell", "ping", "since")
+
+    def __init__(self, ping: Ping, tell: Callable[[Answer], None], since: float) -> None:
+        self.ping = ping
+        self.since = since  # monotonic
+        self._tell: Callable[[Answer], None] | None = tell
+
+    @property
+    def is_answered(self) -> bool:
+        return self._tell is None
+
+    def answer(self, answer: Answer) -> None:
+        """Tell whoever waits, once; the first answer holds."""
+        tell, self._tell = self._tell, None
+        if tell is None:
+            return
+        try:
+            tell(answer)
+        except Exception:  # whatever became of that client, the others wait for theirs
+            _log.exception("ping.answer_failed")
 
 
 @dataclass(slots=True)
@@ -49,6 +68,11 @@ class Counts:
     unavailable: int = 0
     batches: int = 0
     transitions: int = 0
+
+
+def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():  # its task may have been cancelled
+        future.set_result(answer)
 
 
 class GroupCommit:
@@ -77,16 +101,23 @@ class GroupCommit:
     def submit(self, ping: Ping) -> asyncio.Future[Answer]:
         """Queue *ping*; the future's result is its answer. It never fails: trouble is `Answer.UNAVAILABLE`."""
         future: asyncio.Future[Answer] = self._loop.create_future()
+        self.submit_for(ping, partial(_settle, future))
+        return future
+
+    def submit_for(self, ping: Ping, tell: Callable[[Answer], None]) -> None:
+        """Queue *ping*; *tell* is called with its answer, at once where it is refused, in the loop's thread.
+
+        A future and its callback would cost as much as reading the request.
+        """
         size = len(ping.body) if ping.body else 0
         if self._is_stopping or len(self._queue) >= MAX_WAITING or self._queued_bytes + size > MAX_WAITING_BYTES:
-            self._refuse([_Waiting(ping, future, 0.0)])
-            return future
+            self._refuse([_Waiting(ping, tell, 0.0)])
+            return
         self._queued_bytes += size
-        self._queue.append(_Waiting(ping, future, self._monotonic()))
+        self._queue.append(_Waiting(ping, tell, self._monotonic()))
         if not self._is_busy:
             self._is_busy = True
             self._loop.call_soon(self._hand_over)
-        return future
 
     def oldest_received_at(self) -> datetime | None:
         """Return when the oldest ping that is not yet stored arrived, or None. Safe in any thread.
@@ -119,7 +150,7 @@ class GroupCommit:
             waiting = self._queue.popleft()
             self._queued_bytes -= len(waiting.ping.body or b"")
             late.append(waiting)
-        late += [waiting for waiting in self._in_flight if waiting.since < oldest and not waiting.future.done()]
+        late += [waiting for waiting in self._in_flight if waiting.since < oldest and not waiting.is_answered]
         self._refuse(late)
 
     async def drain(self, *, patience_sec: float) -> None:
@@ -163,14 +194,12 @@ class GroupCommit:
                 counts.unknown += 1
             else:
                 counts.stored += 1
-            if not waiting.future.done():
-                waiting.future.set_result(answer)
+            waiting.answer(answer)
 
     def _refuse(self, refused: list[_Waiting]) -> None:
         for waiting in refused:
             self.counts.unavailable += 1
-            if not waiting.future.done():
-                waiting.future.set_result(Answer.UNAVAILABLE)
+            waiting.answer(Answer.UNAVAILABLE)
         if refused:
             # Until now, not until they came: whoever was told "try again" may have gone by then.
             now = self._monotonic()

@@ -117,6 +117,7 @@ class _Track:
     check_at: datetime | None
     last_ping_id: int | None
     ping_count: int
+    newest: tuple[datetime, Any] | None = None  # the instant of its newest ping, also as the driver wants it
     made: list[tuple[Transition, int, datetime | None, Detail]] = field(default_factory=list)
     unseen: list[BlindWindow] = field(default_factory=list)
 
@@ -148,13 +149,15 @@ def _record_known(
         if verdict.outcome is Outcome.METHOD:
             batch.answers[place] = Answer.IGNORED
         track.ping_count += 1
+        received_at = encode(ping.received_at)
+        track.newest = (ping.received_at, received_at)
         stored.append(
             PingRow(
                 ping_id,
                 row.id,
                 track.ping_count,
                 track.last_ping_id,
-                encode(ping.received_at),
+                received_at,
                 verdict.signal.value,
                 ping.exit_status,
                 verdict.outcome.value,
@@ -330,7 +333,7 @@ def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> 
     state = track.state
     return MonitorUpdate(
         state.status.value,
-        None if state.last_ping is None else encode(state.last_ping),
+        _last_ping(track, encode),
         None if state.due_at is None else encode(state.due_at),
         _packed_runs(track),
         None if state.blind_due_at is None else encode(state.blind_due_at),
@@ -342,6 +345,13 @@ def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> 
         check_at,
         track.row.id,
     )
+
+
+def _last_ping(track: _Track, encode: Callable[[datetime], Any]) -> Any:
+    last_ping = track.state.last_ping
+    if track.newest is not None and last_ping is track.newest[0]:  # nearly always: it has been encoded already
+        return track.newest[1]
+    return None if last_ping is None else encode(last_ping)
 
 
 def _record_transitions(connection: Connection, tracks: dict[int, _Track], now: datetime, batch: Batch) -> None:

@@ -239,6 +239,40 @@ async def test_unknown_pings_are_answered_so_and_counted_apart(database: Databas
         assert (lane.counts.stored, lane.counts.unknown) == (1, 1)
 
 
+async def test_whoever_cannot_be_told_costs_nobody_else_an_answer() -> None:
+    def broken(_: Answer) -> None:
+        raise ConnectionResetError("gone")
+
+    told: list[Answer] = []
+    gate = Gate()
+    async with running(Store(gate)) as lane:
+        lane.submit_for(numbered(0), broken)
+        await until(gate.is_reached.is_set)
+        lane.submit_for(numbered(1), broken)
+        lane.submit_for(numbered(2), told.append)
+        gate.is_open.set()
+        assert await soon(lane.submit(numbered(3))) is Answer.STORED
+        assert lane.counts.stored == 4
+
+    assert told == [Answer.STORED]
+
+
+async def test_nobody_is_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Answer] = []
+    gate = Gate()
+    async with running(Store(gate)) as lane:
+        lane.submit_for(numbered(0), told.append)
+        await until(gate.is_reached.is_set)
+        monkeypatch.setattr(group_commit, "PATIENCE_SEC", -1.0)
+        lane.give_up_on_old()
+        assert told == [Answer.UNAVAILABLE]
+        monkeypatch.undo()
+        gate.is_open.set()
+        assert await soon(lane.submit(numbered(1))) is Answer.STORED
+
+    assert told == [Answer.UNAVAILABLE]
+
+
 async def test_a_client_that_is_gone_does_not_trouble_the_lane(database: Database) -> None:
     monitor = make(database)
 

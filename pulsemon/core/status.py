@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from pulsemon.core import runs as open_runs
 from pulsemon.core.runs import ANONYMOUS, Runs
@@ -60,9 +61,8 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 OVERTAKEN = timedelta(seconds=10)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is stored of a monitor's present.
+class State(NamedTuple):
+    """What is stored of a monitor's present. A tuple, because two are made for every ping.
 
     `due_at` is the instant after which, without a further signal, the status expires; None: it never does.
     `blind_due_at` is the deadline that a blind window has moved: from then until the next signal nobody can say
@@ -142,7 +142,7 @@ def advance(
     if effect.starts_run:
         return _with_run(state, rid or ANONYMOUS, at=at, limit=timing.run_limit), None
     if effect.sets_last_ping:
-        return replace(state, last_ping=seen_at), None
+        return state._replace(last_ping=seen_at), None
     return state, None
 
 
@@ -218,7 +218,7 @@ def expire(state: State, timing: Timing, *, now: datetime) -> tuple[State, Trans
         return state, None
     if state.status not in (_UP, _UNKNOWN):
         # A hand edit left it: kept, it would be found overdue again at every look.
-        return replace(state, due_at=None), None
+        return state._replace(due_at=None), None
     cause = Cause.RUN_LIMIT if _is_run_awaited_first(state, timing) else Cause.SILENCE
     runs = open_runs.mark_overdue(state.runs, now=now) if state.runs else ()
     after = State(_DOWN, state.last_ping, None, runs, None, cause)
@@ -259,11 +259,11 @@ def reschedule(
         is_excused = state.blind_due_at is not None
         state = _with_runs(state, open_runs.limit_anew(state.runs, timing.run_limit, is_excused=is_excused))
     if state.status is _DOWN:
-        return _heal(replace(state, due_at=None) if state.due_at else state, timing, now=now, cause=cause)
+        return _heal(state._replace(due_at=None) if state.due_at else state, timing, now=now, cause=cause)
     expected = deadline(state, timing)
     if state.blind_due_at is not None and state.due_at is not None and expected is not None:
         expected = max(expected, state.due_at)  # the time a blind window gave is not taken back
-    after = state if expected == state.due_at else replace(state, due_at=expected)
+    after = state if expected == state.due_at else state._replace(due_at=expected)
     if expected is None or now <= expected:
         return after, None
     expired, transition = expire(after, timing, now=now)
@@ -302,7 +302,7 @@ def sweep(
         # A deadline that a blind window moved is right by design; only one that no window could have given is cut.
         furthest = _furthest(timing, now) + LONGEST_EXTENSION
         if state.due_at > furthest:
-            return replace(state, due_at=furthest), None
+            return state._replace(due_at=furthest), None
         return expire(state, timing, now=now)
     if state.status is not _DOWN and state.due_at == expected:
         return expire(state, timing, now=now)
@@ -322,11 +322,11 @@ def bound_after_step(state: State, timing: Timing, *, now: datetime) -> State:
     if state.due_at is None:
         return state
     due_at = _sooner(min(state.due_at, _furthest(timing, now)), state.runs)
-    return state if due_at == state.due_at else replace(state, due_at=due_at)
+    return state if due_at == state.due_at else state._replace(due_at=due_at)
 
 
 def _with_runs(state: State, runs: Runs) -> State:
-    return state if runs is state.runs else replace(state, runs=runs)
+    return state if runs is state.runs else state._replace(runs=runs)
 
 
 def _furthest(timing: Timing, now: datetime) -> datetime:
@@ -374,7 +374,7 @@ def excuse(state: State, timing: Timing, window: BlindWindow) -> State:
     due_at = _sooner(moved, runs) or moved
     if due_at <= state.due_at:
         return _with_runs(state, runs)
-    return replace(state, due_at=due_at, runs=runs, blind_due_at=state.blind_due_at or state.due_at)
+    return state._replace(due_at=due_at, runs=runs, blind_due_at=state.blind_due_at or state.due_at)
 
 
 def _awaited_from(state: State, timing: Timing) -> datetime | None:

@@ -9,17 +9,22 @@ from sqlalchemy import ColumnElement, DateTime, Dialect, String, false
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-_FULL_LENGTH = len("2025-09-18 16:42:10.000001+00:00")
-
 
 def to_text(instant: datetime) -> str:
     """Return *instant* (aware, UTC) as SQLite keeps it: `2025-09-18 16:42:10.000000`.
 
     The form has one length, so that text sorts like time; it is the one that the first PulseMon wrote.
     """
-    text = instant.isoformat(" ")
-    # Python leaves out a fraction of zero; asking it not to costs twice as much, on every ping.
-    return text[:26] if len(text) == _FULL_LENGTH else text[:19] + ".000000"
+    # isoformat() takes half as long again, an f-string nearly twice as long, and every ping pays for it.
+    return "%04d-%02d-%02d %02d:%02d:%02d.%06d" % (  # noqa: UP031
+        instant.year,
+        instant.month,
+        instant.day,
+        instant.hour,
+        instant.minute,
+        instant.second,
+        instant.microsecond,
+    )
 
 
 def from_text(text: str) -> datetime:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -122,11 +123,14 @@ class PingGate:
             raise Refused(_BAD_METHOD)
         return _parse(scope, scope["method"], self._site.now())
 
-    def submit(self, ping: Ping) -> asyncio.Future[Answer]:
-        """Hand a ping to the lane; the future is its answer."""
+    def submit_for(self, ping: Ping, tell: Callable[[Answer], None]) -> None:
+        """Hand a ping to the lane; *tell* is called with its answer."""
+        self._note(ping)
+        self._site.lane.submit_for(ping, tell)
+
+    def _note(self, ping: Ping) -> None:
         if self._is_logged:
             _log.debug("ping", slug=ping.slug, signal=ping.signal.value, method=ping.method, remote=ping.remote_addr)
-        return self._site.lane.submit(ping)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         is_finished = True
@@ -141,7 +145,8 @@ class PingGate:
                 ping.received_at = self._site.now()
         except Refused as refused:
             return refused.response
-        return response_to(ping, await self.submit(ping), is_finished=is_finished)
+        self._note(ping)
+        return response_to(ping, await self._site.lane.submit(ping), is_finished=is_finished)
 
 
 def _without_root(scope: Scope) -> Scope:

@@ -24,6 +24,10 @@ class PingLane(Protocol):
         """Queue a ping; the result is its answer, given after it is on disk."""
         ...
 
+    def submit_for(self, ping: Ping, tell: Callable[[Answer], None]) -> None:
+        """Do the same; *tell* is called with the answer."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:

@@ -106,7 +106,7 @@ def test_every_signal_in_every_status(status: Status, signal: Signal) -> None:
 
 @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.UP, Status.DOWN])
 def test_a_success_sets_the_deadline_and_forgets_run_and_blindness(status: Status) -> None:
-    before = replace(one_of(status), runs=(A_RUN,), blind_due_at=at("09:59"))
+    before = one_of(status)._replace(runs=(A_RUN,), blind_due_at=at("09:59"))
 
     after, _ = advance(before, Signal.SUCCESS, at=NOW, timing=TIMING)
 
@@ -153,9 +153,9 @@ class TestSilence:
     def test_a_deadline_left_by_a_hand_edit_is_taken_away_so_that_it_is_not_overdue_for_ever(
         self, status: Status
     ) -> None:
-        state = replace(one_of(status), due_at=at("09:59"))
+        state = one_of(status)._replace(due_at=at("09:59"))
 
-        assert expire(state, TIMING, now=NOW) == (replace(state, due_at=None), None)
+        assert expire(state, TIMING, now=NOW) == (state._replace(due_at=None), None)
 
     def test_an_interval_of_zero_from_an_old_database_works(self) -> None:
         timing = Timing(timedelta(0), timedelta(seconds=30))
@@ -379,7 +379,7 @@ class TestSweep:
         assert sweep(state, TIMING, now=NOW) == (state, None)
 
     def test_a_deadline_that_no_blind_window_gave_is_cut(self) -> None:
-        state = replace(up(), due_at=at("23:00"), blind_due_at=at("10:05"))
+        state = up()._replace(due_at=at("23:00"), blind_due_at=at("10:05"))
 
         after, _ = sweep(state, TIMING, now=at("10:01"))
 
@@ -387,7 +387,7 @@ class TestSweep:
 
     @pytest.mark.parametrize("status", [Status.DOWN, Status.PAUSED])
     def test_a_deadline_on_what_has_none_is_taken_away(self, status: Status) -> None:
-        state = replace(one_of(status), due_at=at("23:00"), down_cause=None)
+        state = one_of(status)._replace(due_at=at("23:00"), down_cause=None)
 
         assert sweep(state, TIMING, now=NOW)[0].due_at is None
 
@@ -395,7 +395,7 @@ class TestSweep:
 class TestPause:
     @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.UP, Status.DOWN])
     def test_pause_keeps_only_the_last_ping_and_tells_nobody(self, status: Status) -> None:
-        before = replace(one_of(status), runs=(A_RUN,), blind_due_at=at("09:59"))
+        before = one_of(status)._replace(runs=(A_RUN,), blind_due_at=at("09:59"))
 
         after, transition = pause(before, now=NOW)
 
@@ -433,7 +433,7 @@ class TestBlindness:
     def test_a_window_over_the_deadline_gives_a_whole_period_from_its_end(self) -> None:
         after = excuse(up(), TIMING, BlindWindow(at("10:04"), at("10:20")))
 
-        assert after == replace(up(), due_at=at("10:25"), blind_due_at=at("10:05"))
+        assert after == up()._replace(due_at=at("10:25"), blind_due_at=at("10:05"))
 
     def test_it_gives_at_most_an_hour_and_the_grace(self) -> None:
         daily = Timing(timedelta(days=1), timedelta(minutes=10))
@@ -594,7 +594,7 @@ def test_a_sweep_is_idempotent_whatever_it_finds(state: State, timing: Timing, n
 def test_a_sweep_never_makes_a_failed_monitor_up(
     state: State, timing: Timing, now: datetime, down_recorded_at: datetime | None
 ) -> None:
-    failed = replace(state, status=Status.DOWN, down_cause=Cause.FAILURE)
+    failed = state._replace(status=Status.DOWN, down_cause=Cause.FAILURE)
 
     after, transition = sweep(failed, timing, now=now, down_recorded_at=down_recorded_at)
 
@@ -616,7 +616,7 @@ def test_an_excuse_never_moves_a_deadline_earlier_and_repeating_it_changes_nothi
 def test_deadlines_are_given_to_what_is_watched_only(
     state: State, timing: Timing, now: datetime, status: Status
 ) -> None:
-    due = deadline(replace(state, status=status), timing)
+    due = deadline(state._replace(status=status), timing)
 
     assert due is None or status in (Status.UP, Status.UNKNOWN)
     assert status is not Status.UP or state.last_ping is None or due is not None

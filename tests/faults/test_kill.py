@@ -9,25 +9,11 @@ from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Rule
 from tests.faults.clients import Clients
 from tests.faults.conftest import Serve, create_monitors, many, rounds
+from tests.faults.patches import ANSWER_FIRST
 
 CONNECTIONS = 16
 # Lives of random length, 1700 acknowledgements on average.
 MIN_ACKS, MAX_ACKS = 200, 3_200
-
-ANSWER_BEFORE_COMMIT = """
-    from pulsemon.group_commit import GroupCommit
-    from pulsemon.pings import Answer
-
-    submit = GroupCommit.submit
-
-    def answer_at_once(self, ping):
-        future = submit(self, ping)
-        if not future.done():
-            future.set_result(Answer.STORED)
-        return future
-
-    GroupCommit.submit = answer_at_once
-"""
 
 
 def kill_under_load(a_server: Serve, sqlite_url: str, *, kills: int, acks: int = 0, patch: str = "") -> Evidence:
@@ -63,6 +49,6 @@ def test_no_acknowledged_ping_is_lost_by_kill_9(a_server: Serve, sqlite_url: str
 
 
 def test_control_answering_before_the_commit_loses_pings(a_server: Serve, sqlite_url: str) -> None:
-    seen = kill_under_load(a_server, sqlite_url, kills=3, patch=ANSWER_BEFORE_COMMIT)
+    seen = kill_under_load(a_server, sqlite_url, kills=3, patch=ANSWER_FIRST)
 
     assert Rule.LOST in {breach.rule for breach in checker.check_pings(seen)}

@@ -30,6 +30,7 @@ from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Result, Rule
 from tests.faults.clients import Clients, Log, Punctual
 from tests.faults.conftest import IS_SOAK, Outcomes, Serve, create_monitors, in_parallel, rounds, serving
+from tests.faults.patches import ANSWER_FIRST
 from tests.faults.postgres import OwnPostgres, own_postgres, through
 from tests.faults.proxy import Fault, FaultProxy
 
@@ -160,22 +161,6 @@ def _live_through_one(stage: Stage, fault: str, log: Log) -> Episode:
     slowest = max((each.ended_at - each.started_at).total_seconds() for each in meanwhile)
     return Episode(fault, slowest, back_after_sec)
 
-
-_ACKNOWLEDGE_FIRST = """
-# Answers 200 before anything is stored: what every monitor does that only queues its pings.
-from pulsemon import group_commit
-from pulsemon.pings import Answer
-
-submit = group_commit.GroupCommit.submit
-
-def answer_first(self, ping):
-    submit(self, ping)
-    said = self._loop.create_future()
-    said.set_result(Answer.STORED)
-    return said
-
-group_commit.GroupCommit.submit = answer_first
-"""
 
 _BLAME = """
 # Blind windows are noticed by nobody.
@@ -315,7 +300,7 @@ def test_control_answers_before_the_commit_lose_pings_when_the_database_dies(
     postgres: OwnPostgres, a_server: Serve
 ) -> None:
     with FaultProxy(postgres.socket_path) as proxy:
-        stage = set_up(postgres, proxy, a_server, patch=_ACKNOWLEDGE_FIRST)
+        stage = set_up(postgres, proxy, a_server, patch=ANSWER_FIRST)
         with Clients(stage.busy, connections=6, seed=7) as clients:
             wait_until(lambda: clients.log.count() > 300)
             with stage.proxy.fault(Fault.RESET):

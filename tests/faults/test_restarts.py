@@ -17,30 +17,19 @@ from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Operation, Result, Rule
 from tests.faults.clients import Clients
 from tests.faults.conftest import Serve, create_monitors, many, rounds
+from tests.faults.patches import ANSWER_FIRST
 
 RESTARTS = rounds(20, soak=100)
 ACKS_PER_LIFE = 300
 CONNECTIONS = 8
 
 # Says yes to every ping at once, and ends at once where it is asked to stop.
-NO_DRAIN = """
-    import os
+NO_DRAIN = f"""{ANSWER_FIRST}
+import os
 
-    from uvicorn import Server
+from uvicorn import Server
 
-    from pulsemon.group_commit import GroupCommit
-    from pulsemon.pings import Answer
-
-    submit = GroupCommit.submit
-
-    def answer_at_once(self, ping):
-        future = submit(self, ping)
-        if not future.done():
-            future.set_result(Answer.STORED)
-        return future
-
-    GroupCommit.submit = answer_at_once
-    Server.handle_exit = lambda *arguments: os._exit(0)
+Server.handle_exit = lambda *arguments: os._exit(0)
 """
 
 
