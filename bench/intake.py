@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.measure import MONITORS, Bench, fresh, pings
 from bench.seeding import seed
@@ -65,29 +66,31 @@ def measure_kinds(bench: Bench) -> None:
             bench.note(f"pings, {CONNECTIONS} connections, each from DOWN to UP", _against(floor, seen))
 
 
-SIGNALS = {
-    "/start": pings(MONITORS, suffix="/start"),
-    "/fail": pings(MONITORS, suffix="/fail"),
-    "/log": pings(MONITORS, suffix="/log"),
-    "exit status (/1)": pings(MONITORS, suffix="/1"),
-    "with a rid": pings(MONITORS, has_rid=True),
+SIGNALS: dict[str, dict[str, Any]] = {
+    "/start": {"suffix": "/start"},
+    "/fail": {"suffix": "/fail"},
+    "/log": {"suffix": "/log"},
+    "exit status (/1)": {"suffix": "/1"},
+    "with a rid": {"has_rid": True},
 }
+# Every monitor has one of the kind before it is measured: the first failure, and the first success after it, are
+# transitions, which have a figure of their own.
+SETTLING_SEC = 2
 
 
 def measure_signals(bench: Bench) -> None:
     """Each signal against the plain ping, on the same server, before and after it."""
-    plain = pings(MONITORS)
 
-    def measure(script: str) -> Load:
-        return load(server.url, connections=CONNECTIONS, seconds=bench.lasting(3), script=script)
+    def measure(kind: dict[str, Any]) -> Load:
+        load(server.url, connections=CONNECTIONS, seconds=SETTLING_SEC, script=pings(MONITORS, in_order=True, **kind))
+        return load(server.url, connections=CONNECTIONS, seconds=bench.lasting(3), script=pings(MONITORS, **kind))
 
     with fresh() as (_, url):
         seed(url, MONITORS)
         with running(SERVE, DATABASE_URL=url) as server:
-            measure(plain)
-            before = measure(plain)
-            for signal, script in SIGNALS.items():
-                seen, after = measure(script), measure(plain)
+            before = measure({})
+            for signal, kind in SIGNALS.items():
+                seen, after = measure(kind), measure({})
                 beside = (before.per_second + after.per_second) / 2
                 bench.note(
                     f"{signal} against the plain ping",
