@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from pulsemon import clock
 from pulsemon.core.days import last_days
 from pulsemon.core.status import Signal
-from pulsemon.core.uptime import Availability
+from pulsemon.core.uptime import NO_TIME, Availability
 from pulsemon.db import Database
 from pulsemon.web import bars, panel_record, rendering
 from pulsemon.web.panel_record import Month, safe_cell
@@ -69,6 +69,15 @@ def test_the_page_draws_ninety_days_each_with_its_text(panel: TestClient, now: d
     assert ": fora do ar por 14 min" in portuguese
 
 
+def test_the_public_page_says_how_much_of_the_time_its_percentage_speaks_of(panel: TestClient) -> None:
+    english = text_of(panel.get("/status?lang=en")).replace("\u202f", " ")
+    portuguese = text_of(panel.get("/status?lang=pt-BR")).replace("\u202f", " ")
+
+    # Made 70 days ago: a week and a month are known, of 90 days the rest is not.
+    assert re.search(r"7 days 99\.\d\d % · 30 days 99\.\d\d % · 90 days 99\.\d\d % \(7[789] % known\)", english)
+    assert re.search(r"30 dias 99,\d\d % · 90 dias 99,\d\d % \(7[789] % conhecidos\)", portuguese)
+
+
 def test_a_bar_says_what_matters_most_and_looks_like_it() -> None:
     words = rendering.Words("en", at("12:00"))
     for part, look, text in (
@@ -94,7 +103,7 @@ def test_dates_are_short_in_both_languages() -> None:
 def test_bars_of_nothing_are_empty() -> None:
     made = bars.make([], [], rendering.Words("en", at("12:00")))
 
-    assert (list(made.bars), made.ratios, made.summary, made.legend) == ([], {7: None, 30: None}, "", [])
+    assert (list(made.bars), made.spans, made.summary, made.legend) == ([], {7: NO_TIME, 30: NO_TIME}, "", [])
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,9 @@ import asyncio
 import re
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,9 +36,9 @@ RID = "123E4567-e89b-42d3-a456-426614174000"
 
 
 @pytest.fixture(scope="module", params=["serve", "uvicorn"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server process for all tests of this page; each makes monitors of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="pulsemon-"))
+    folder = tmp_path_factory.mktemp("server")
     port = free_port()
     command = SERVE if request.param == "serve" else [part.replace("{port}", str(port)) for part in UVICORN]
     variables = {

@@ -87,13 +87,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """The bars of a monitor, oldest first, and its availability by the number of days that it speaks of.
+    """The bars of a monitor, oldest first, and how its last days were spent, by their number.
 
     `summary` is for whoever does not see them: the first and the last day, and each day with an outage.
     """
 
     bars: Sequence[Bar]
-    ratios: dict[int, float | None]
+    spans: dict[int, Availability]
     summary: str
 
     @property
@@ -115,7 +115,7 @@ def make(days: Sequence[Day], parts: Sequence[Availability], words: Words, *, le
         for place, (day, part) in enumerate(zip(days, parts, strict=True))
         for look in (look_of(part),)
     ]
-    return Bars(bars, {length: total(parts[-length:]).ratio for length in lengths}, _summary(bars, words))
+    return Bars(bars, {length: total(parts[-length:]) for length in lengths}, _summary(bars, words))
 
 
 def look_of(part: Availability) -> Look:

@@ -29,10 +29,10 @@ MAX_DRAWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A monitor's days: the drawing, and (days, share) of its availability."""
+    """A monitor's days: the drawing, and (days, how they were spent)."""
 
     svg: Markup
-    ratios: Sequence[tuple[int, float | None]]
+    spans: Sequence[tuple[int, Availability]]
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Days:
     def _make(self, parts: Sequence[Availability], words: rendering.Words, with_bars: bool) -> Drawn:
         made = bars.make(self.table.days, parts, words, lengths=LENGTHS)
         svg = rendering.environment(words.locale).get_template("parts/bars.html").module.draw(made)  # type: ignore[attr-defined]  # a macro
-        return Drawn(Markup(svg) if with_bars else Markup(""), [(each, made.ratios[each]) for each in LENGTHS])  # noqa: S704 - a template made it
+        return Drawn(Markup(svg) if with_bars else Markup(""), [(each, made.spans[each]) for each in LENGTHS])  # noqa: S704 - a template made it
 
 
 class DayKeeper:

@@ -258,6 +258,10 @@ class Words:
         text = f"{int(ratio * 10_000 + 1e-6) / 100:.2f}".removesuffix(".00")
         return f"{text.replace('.', ',') if self.locale == 'pt-BR' else text}\u202f%"
 
+    def whole_percent(self, ratio: float) -> str:
+        """Return a ratio in whole percent; "<1 %" where that is 0."""
+        return f"{round(ratio * 100) or '<1'}\u202f%"
+
     def day(self, instant: date) -> str:
         """Return a calendar day."""
         return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
