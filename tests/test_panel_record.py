@@ -70,8 +70,9 @@ def test_the_page_draws_ninety_days_each_with_its_text(panel: TestClient, now: d
 
 
 def test_the_public_page_says_how_much_of_the_time_its_percentage_speaks_of(panel: TestClient) -> None:
-    english = text_of(panel.get("/status?lang=en")).replace("\u202f", " ")
-    portuguese = text_of(panel.get("/status?lang=pt-BR")).replace("\u202f", " ")
+    english, portuguese = (
+        re.sub("[\u00a0\u202f]", " ", text_of(panel.get(f"/status?lang={locale}"))) for locale in ("en", "pt-BR")
+    )
 
     # Made 70 days ago: a week and a month are known, of 90 days the rest is not.
     assert re.search(r"7 days 99\.\d\d % · 30 days 99\.\d\d % · 90 days 99\.\d\d % \(7[789] % known\)", english)
