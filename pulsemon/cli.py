@@ -164,9 +164,9 @@ def test_mail(address: Annotated[str, typer.Argument(help="Who gets it.")]) -> N
         raise StartRefused("SMTP_HOST is not set, so no mail can be sent.")
     if to is None:
         raise StartRefused("This is no e-mail address such as ana@example.org.")
-    publisher = Publisher(settings.base_url, settings.public_status_title)
+    publisher = Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
     now = clock.now()
-    told = Announcement(f"msg_{secrets.token_hex(16)}", "test", "test", now, "status", None, "UTC")
+    told = Announcement(f"msg_{secrets.token_hex(16)}", "test", "test", now, "status", None, "")
     sending = Postman(server, publisher).send(
         told, to=to, token="", locale=settings.default_locale.value, written_at=now
     )

@@ -20,7 +20,7 @@ import shutil
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from pulsemon import (
     log,
     maintenance_ticks,
     monitors,
+    pages,
     pings,
     roll_ups,
 )
@@ -111,7 +112,7 @@ class Loops:
         self._panels = panels
         self._loop = asyncio.get_running_loop()
         self._stop_threads = threading.Event()
-        self._rolled_at: datetime | None = None
+        self._rolled: tuple[set[str], datetime] | None = None  # which zones, and when
         self._threads: list[threading.Thread] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._loop_beat_at = clock.monotonic()
@@ -126,7 +127,7 @@ class Loops:
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
         self._client = GuardedClient(private=settings.outbound_private.value)
-        publisher = Publisher(settings.base_url, settings.public_status_title)
+        publisher = Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
         mail_server = settings.mail_server
         self.dispatching = Dispatching(
             database,
@@ -322,30 +323,33 @@ class Loops:
             except Exception:
                 _log.exception("housekeeping.failed")
 
-    def _roll_up(self, timezone: str, now: datetime) -> None:
+    def _roll_up(self, timezones: Collection[str], now: datetime) -> None:
         """Go through all monitors once in a while; a day that is not summed up yet is computed from its history."""
-        if self._rolled_at is not None and timedelta(0) <= now - self._rolled_at < ROLL_UP_PAUSE:
-            return
-        after: int | None = 0
-        while after is not None:
-            after = roll_ups.roll_up(self._database, timezone=timezone, now=now, after=after)
-            if self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
+        if self._rolled is not None:
+            done, at = self._rolled
+            if set(timezones) <= done and timedelta(0) <= now - at < ROLL_UP_PAUSE:
                 return
-        self._rolled_at = now
+        for timezone in timezones:
+            after: int | None = 0
+            while after is not None:
+                after = roll_ups.roll_up(self._database, timezone=timezone, now=now, after=after)
+                if self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
+                    return
+        self._rolled = (set(timezones), now)
 
     def _clean_once(self, cursor: int, now: datetime) -> int:
         """Sum up days and remove what retention says, until all is done or the process stops; return where to go on."""
         before = now - timedelta(days=self._settings.ping_retention_days)
-        zone = self._settings.availability_timezone
+        zones = {self._settings.availability_timezone} | pages.time_zones(self._database)
         steps: list[Callable[[], bool]] = [
-            lambda: roll_ups.remove_other_zones(self._database, timezone=zone),
+            lambda: roll_ups.remove_other_zones(self._database, timezones=zones),
             lambda: housekeeping.remove_old_pings(self._database, before=before).is_more,
             lambda: housekeeping.remove_doomed_pings(self._database).is_more,
             lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
             lambda: housekeeping.remove_unconfirmed(self._database, now=now).is_more,
         ]
         maintenance_ticks.top_up(self._database, now=now)
-        self._roll_up(zone, now)
+        self._roll_up(zones, now)
         for step in steps:
             while step() and not self._stop_threads.wait(HOUSEKEEPING_PAUSE_SEC):
                 pass

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import choice
-from pulsemon.core import images, passwords
+from pulsemon.core import images, passwords, schedule
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
@@ -42,7 +42,10 @@ _NO_PAGE = "There is no such page."
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """One page as its owner sees it. `id` 0 and no times: `/status`, never edited. `monitors` None: all public ones."""
+    """One page as its owner sees it. `id` 0 and no times: `/status`, never edited. `monitors` None: all public ones.
+
+    `timezone` None: that of AVAILABILITY_TIMEZONE.
+    """
 
     id: int = 0
     slug: str = MAIN
@@ -50,7 +53,7 @@ class PageView:
     description: str | None = None
     footer: str | None = None
     accent: str | None = None
-    timezone: str = "UTC"
+    timezone: str | None = None
     language: str | None = None
     has_password: bool = False
     host: str | None = None
@@ -69,6 +72,13 @@ def list_all(database: Database) -> list[PageView]:
     if all(view.slug != MAIN for view in views):
         views.append(PageView())
     return sorted(views, key=lambda view: (view.slug != MAIN, view.id))
+
+
+def time_zones(database: Database) -> set[str]:
+    """Return the time zones that pages name of their own."""
+    with database.read() as connection:
+        names = set(connection.scalars(select(StatusPage.timezone).distinct()))
+    return names & schedule.zone_names()
 
 
 def get(database: Database, slug: str) -> PageView:
@@ -107,7 +117,7 @@ def _view(row: Any, chosen: Mapping[int, list[str]]) -> PageView:
         description=row.description,
         footer=row.footer,
         accent=row.accent,
-        timezone=row.timezone,
+        timezone=row.timezone or None,
         language=row.language,
         has_password=row.password_hash is not None,
         host=row.host,
@@ -160,7 +170,7 @@ def _must_not_be_reserved(slug: str) -> None:
 
 
 def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: datetime) -> PageView:
-    columns = {"timezone": "UTC", "is_chosen": False, "created_at": now} | _columns(values, now) | {"slug": slug}
+    columns = {"timezone": "", "is_chosen": False, "created_at": now} | _columns(values, now) | {"slug": slug}
     _store(connection, insert(StatusPage), columns, own=0)
     page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, slug))).scalar_one()
     return _settled(connection, page_id, slug, values)
@@ -168,6 +178,8 @@ def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: d
 
 def _columns(values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     columns = {name: value for name, value in values.items() if name not in ("password", "monitors")}
+    if "timezone" in values:
+        columns["timezone"] = values["timezone"] or ""
     if "monitors" in values:
         columns["is_chosen"] = values["monitors"] is not None
     if "password" in values:

@@ -7,7 +7,7 @@ asks gets it computed from history. `docs/availability.md` says what may come la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -163,10 +163,10 @@ def _row(monitor_id: int, timezone: str, day: date, part: Availability) -> dict[
     return {"monitor_id": monitor_id, "timezone": timezone, "day": day} | sums
 
 
-def remove_other_zones(database: Database, *, timezone: str) -> bool:
+def remove_other_zones(database: Database, *, timezones: Collection[str]) -> bool:
     """Remove the days of a time zone that is no longer asked for, of one monitor; return whether more wait."""
     with database.write() as connection:
-        query = select(RollMark.monitor_id, RollMark.timezone).where(RollMark.timezone != timezone).limit(1)
+        query = select(RollMark.monitor_id, RollMark.timezone).where(RollMark.timezone.not_in(timezones)).limit(1)
         old = connection.execute(query.with_for_update(skip_locked=True)).first()
         if old is None:
             connection.rollback()

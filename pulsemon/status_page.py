@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 
 from pulsemon import incident_rows
 from pulsemon.availability import DayTable, read_last_days
+from pulsemon.core import schedule
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.incidents import is_shown
 from pulsemon.core.placement import grouped
@@ -123,7 +124,10 @@ class PublicPage:
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """Everything that any page shows, true at `at`: public monitors in the owner's order, pages by slug."""
+    """Everything that any page shows, true at `at`: public monitors in the owner's order, pages by slug.
+
+    `timezone` is that of what belongs to no page, and of pages that name none.
+    """
 
     monitors: tuple[PublicMonitor, ...]
     looks: Mapping[str, Look]
@@ -131,6 +135,16 @@ class Public:
     incidents: tuple[Incident, ...] = ()
     incident_mark: str = ""
     windows: tuple[PublicWindow, ...] = ()
+    timezone: str = "UTC"
+
+    def ids_by_zone(self) -> dict[str, tuple[int, ...]]:
+        """Return the monitors whose days are shown, by the time zone of these days; in `timezone`, all of them."""
+        own: dict[str, set[int]] = {}
+        every = {each.id for each in self.monitors}
+        for look in self.looks.values():
+            shown = every if look.members is None else every.intersection(look.members)
+            own.setdefault(look.timezone, set()).update(shown)
+        return {zone: tuple(sorted(ids)) for zone, ids in (own | {self.timezone: every}).items()}
 
     def page(self, slug: str) -> PublicPage | None:
         """Return one page, or None where there is none."""
@@ -170,8 +184,8 @@ class Public:
         return next((look.slug for look in self.looks.values() if look.host == host), None)
 
 
-def read_public(database: Database, *, now: datetime) -> Public:
-    """Return what may be seen at *now*. Raises Unavailable."""
+def read_public(database: Database, *, now: datetime, timezone: str = "UTC") -> Public:
+    """Return what may be seen at *now*; *timezone* is that of pages that name none. Raises Unavailable."""
     with database.read() as connection:
         rows = connection.execute(
             states.select_watched()
@@ -188,7 +202,7 @@ def read_public(database: Database, *, now: datetime) -> Public:
         lines = tuple(_line(monitor, row, _spans(monitor.id, running), now) for monitor, row in watched)
         mark = incident_rows.read_mark(connection)
         incidents = _recent_incidents(connection, now) if mark else ()
-        return Public(lines, _looks(connection), now, incidents, mark, windows)
+        return Public(lines, _looks(connection, timezone), now, incidents, mark, windows, timezone)
 
 
 def _spans(monitor_id: int, windows: Sequence[PublicWindow]) -> list[Span]:
@@ -238,12 +252,13 @@ def as_shown(incidents: Sequence[Incident], monitors: Sequence[PublicMonitor]) -
     return tuple(found)
 
 
-def _looks(connection: Connection) -> dict[str, Look]:
+def _looks(connection: Connection, timezone: str) -> dict[str, Look]:
     members: dict[int, list[int]] = {}
     chosen = select(PageMonitor.page_id, PageMonitor.monitor_id).order_by(PageMonitor.place, PageMonitor.monitor_id)
     for page_id, monitor_id in connection.execute(chosen):
         members.setdefault(page_id, []).append(monitor_id)
-    looks = {MAIN: MAIN_LOOK}
+    looks = {MAIN: replace(MAIN_LOOK, timezone=timezone)}
+    zones = schedule.zone_names()
     for row in connection.execute(select(StatusPage.__table__).order_by(StatusPage.id)):
         looks[row.slug] = Look(
             slug=row.slug,
@@ -252,7 +267,7 @@ def _looks(connection: Connection) -> dict[str, Look]:
             description=row.description,
             footer=row.footer,
             accent=row.accent,
-            timezone=row.timezone,
+            timezone=row.timezone if row.timezone in zones else timezone,
             language=row.language,
             password_hash=row.password_hash,
             host=row.host,
@@ -262,11 +277,13 @@ def _looks(connection: Connection) -> dict[str, Look]:
     return looks
 
 
-def read_days(database: Database, public: Public, *, timezone: str, count: int) -> DayTable:
-    """Return the last *count* days of the monitors in *public*. Raises Unavailable."""
-    ids = [each.id for each in public.monitors]
+def read_days(database: Database, public: Public, *, count: int) -> dict[str, DayTable]:
+    """Return the last *count* days of what is in *public*, by their time zone. Raises Unavailable."""
     with database.read() as connection:
-        return read_last_days(connection, ids, timezone=timezone, count=count, now=public.at)
+        return {
+            zone: read_last_days(connection, ids, timezone=zone, count=count, now=public.at)
+            for zone, ids in public.ids_by_zone().items()
+        }
 
 
 def read_changes(database: Database, ids: Sequence[int], *, limit: int) -> tuple[Change, ...]:

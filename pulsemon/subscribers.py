@@ -311,7 +311,7 @@ def _own_page_id(connection: Connection, slug: str, now: datetime) -> int:
     page_id = _page_id(connection, slug)
     if page_id:
         return page_id
-    row = {"slug": MAIN, "timezone": "UTC", "is_chosen": False, "created_at": now, "updated_at": now}
+    row = {"slug": MAIN, "timezone": "", "is_chosen": False, "created_at": now, "updated_at": now}
     try:
         connection.execute(insert(StatusPage), [row])
     except IntegrityError:

@@ -46,9 +46,9 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("patient")
 
-# What a shell starts with & ignores these two, and so would every process that a test starts and interrupts: no program
-# can set a trap for what it was born to ignore.
-for _signal in (signal.SIGINT, signal.SIGQUIT) if sys.platform != "win32" else ():
+# What a shell starts with & or nohup ignores these, and so would every process that a test starts and interrupts: no
+# program can set a trap for what it was born to ignore.
+for _signal in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP) if sys.platform != "win32" else ():
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, signal.SIG_DFL)
 
@@ -270,8 +270,11 @@ def make_client() -> Iterator[Callable[..., TestClient]]:
     opened: list[TestClient] = []
 
     def make(database_url: str, **changes: Any) -> TestClient:
-        client = TestClient(PulseMon(settings_for(database_url, **changes)), base_url="http://testserver")
+        app = PulseMon(settings_for(database_url, **changes))
+        client = TestClient(app, base_url="http://testserver")
         client.__enter__()
+        if app._app is None:  # TestClient says nothing, and would wait for ever at its end
+            pytest.fail("the application did not start; the log says why")
         opened.append(client)
         return client
 

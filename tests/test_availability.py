@@ -275,7 +275,7 @@ def test_the_days_of_another_zone_go_when_it_is_no_longer_asked_for(database: Da
         roll(database, at("12:00"), timezone)
     kept = rolled(database, one)
 
-    while roll_ups.remove_other_zones(database, timezone="UTC"):
+    while roll_ups.remove_other_zones(database, timezones={"UTC"}):
         pass
 
     assert rolled(database, one, SAO_PAULO) == rolled(database, two, SAO_PAULO) == {}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from pulsemon import log
+from pulsemon import clock, log, pages
 from pulsemon import loops as background
 from pulsemon.db import Database
+from pulsemon.db.tables import RolledDay
 from pulsemon.loops import Loops, Panels
-from tests.arrange import make
+from tests.arrange import make, make_up, rows
 from tests.conftest import settings_for
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +53,8 @@ def sqlite_database(tmp_path: Path) -> Database:
 
 
 @asynccontextmanager
-async def running(database: Database, tmp_path: Path, panel: Listening) -> AsyncIterator[Loops]:
-    settings = settings_for(f"sqlite:///{tmp_path / 'pulsemon.db'}")
+async def running(database: Database, tmp_path: Path, panel: Listening, **changes: object) -> AsyncIterator[Loops]:
+    settings = settings_for(f"sqlite:///{tmp_path / 'pulsemon.db'}", **changes)
     loops = Loops(database, settings, Panels(count=panel.count, tell=panel.tell))
     loops.start()
     try:
@@ -117,3 +119,22 @@ async def test_a_bug_in_one_round_is_logged_and_costs_that_round_alone(capsys: p
         await task
 
     assert capsys.readouterr().err.count("loop.failed") == 2
+
+
+async def test_days_are_summed_up_in_the_zone_of_every_page(
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "HOUSEKEEPING_SEC", 0.05)
+    make_up(sqlite_database, last_ping=clock.now() - timedelta(days=3), interval_seconds=30 * 86_400)
+    pages.create(sqlite_database, "sp", {"timezone": "America/Sao_Paulo"}, now=clock.now())
+
+    def zones() -> set[str]:
+        return {row.timezone for row in rows(sqlite_database, RolledDay)}
+
+    async with running(sqlite_database, tmp_path, Listening(), availability_timezone="Asia/Tokyo"):
+        await until(lambda: zones() == {"Asia/Tokyo", "America/Sao_Paulo"})
+        # At once, and not only after the pause between two rounds.
+        pages.edit(sqlite_database, "sp", {"timezone": "Europe/Lisbon"}, now=clock.now())
+        await until(lambda: zones() == {"Asia/Tokyo", "Europe/Lisbon"})
+        pages.remove(sqlite_database, "sp")
+        await until(lambda: zones() == {"Asia/Tokyo"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -335,6 +336,56 @@ def test_fifty_monitors_with_an_outage_every_week_fit_too(sqlite_url: str) -> No
     assert page.plain.decode().count('class="d"') >= 50 * 12
     assert len(page.zipped) <= 20_000
     database.close()
+
+
+def test_the_days_of_a_page_are_those_of_its_own_zone(database: Database) -> None:
+    monitor = make_up(database, "a", last_ping=NOW - timedelta(days=3), interval_seconds=30 * 86_400)
+    failed_at = NOW.replace(hour=1)  # the evening before, in São Paulo
+    record(database, a_ping(monitor, failed_at, Signal.FAIL), a_ping(monitor, failed_at + timedelta(minutes=30)))
+    for slug, zone in (("sp", "America/Sao_Paulo"), ("tokyo", "Asia/Tokyo"), ("utc", "UTC"), ("none", None)):
+        pages.create(database, slug, {"timezone": zone, "monitors": ["a"]}, now=NOW)
+    board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
+    snapshot = board.snapshot()
+
+    def outage(slug: str) -> list[str]:
+        page = board.rendered(snapshot, "en", slug).plain.decode()
+        return re.findall(r"<title>([^<]*): down for 30 min</title>", page)
+
+    assert {slug: outage(slug) for slug in ("status", "sp", "tokyo", "utc", "none")} == {
+        "status": ["2 Mar"],
+        "sp": ["1 Mar"],
+        "tokyo": ["2 Mar"],
+        "utc": ["2 Mar"],
+        "none": ["2 Mar"],
+    }
+    assert "10:00:00 UTC" in board.rendered(snapshot, "en", "utc").plain.decode()
+    assert "07:00:00 UTC-3" in board.rendered(snapshot, "en", "sp").plain.decode()
+    for slug in ("status", "none"):  # who names no zone has the site's
+        assert "19:00:00 UTC+9" in board.rendered(snapshot, "en", slug).plain.decode()
+
+
+def test_a_zone_that_is_no_more_is_the_sites(database: Database) -> None:
+    make_up(database, "a", last_ping=NOW - timedelta(days=3))
+    pages.create(database, "mars", {"timezone": "Mars/Base"}, now=NOW)
+    board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
+
+    assert "19:00:00 UTC+9" in board.rendered(board.snapshot(), "en", "mars").plain.decode()
+    assert pages.time_zones(database) == set()
+
+
+def test_a_page_without_a_zone_has_the_sites(make_client: Callable[..., TestClient], sqlite_url: str) -> None:
+    client = make_client(sqlite_url, availability_timezone="Asia/Tokyo")
+    made = a_page(client, timezone="UTC")
+
+    assert made["timezone"] == "UTC"
+    assert edit(client, "shop", timezone=None).json()["timezone"] == "Asia/Tokyo"
+    assert [each["timezone"] for each in client.get("/api/pages", headers=ADMIN).json()] == ["Asia/Tokyo"] * 2
+    assert edit(client, "status", title="Mine").json()["timezone"] == "Asia/Tokyo"
+    client.headers.update(PAGE | {"accept-language": "en"})
+    assert log_in(client).status_code == 303
+    form = client.get("/pages/shop").text
+    assert "Empty: Asia/Tokyo." in form
+    assert re.search(r'name="timezone"[^>]*value=""|value=""[^>]*name="timezone"', form)
 
 
 # The panel

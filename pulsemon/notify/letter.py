@@ -119,7 +119,7 @@ def _news(told: Announcement, token: str, locale: str, publisher: Publisher) -> 
     words = translator(locale).gettext
     text = several_lines(notices.text_of(told, locale), _TEXT_LENGTH)
     return [
-        *_facts(told, locale),
+        *_facts(told, locale, publisher),
         *(["", text] if text else []),
         "",
         words(N_("More: %(url)s")) % {"url": publisher.url(told)},
@@ -137,17 +137,17 @@ def _why(told: Announcement, token: str, locale: str, publisher: Publisher) -> l
     ]
 
 
-def _facts(told: Announcement, locale: str) -> list[str]:
+def _facts(told: Announcement, locale: str, publisher: Publisher) -> list[str]:
     words = translator(locale).gettext
     if told.kind == "test":
         return [words(N_("This is a test. Mail from this page arrives."))]
     lines = [notices.heading(told, locale), ""]
     if told.starts_at is not None:
-        lines.append(words(N_("Begins: %(time)s")) % {"time": notices.moment(told.starts_at, told.timezone, locale)})
+        lines.append(words(N_("Begins: %(time)s")) % {"time": publisher.moment(told, told.starts_at, locale)})
     if told.ends_at is not None:
-        lines.append(words(N_("Ends: %(time)s")) % {"time": notices.moment(told.ends_at, told.timezone, locale)})
+        lines.append(words(N_("Ends: %(time)s")) % {"time": publisher.moment(told, told.ends_at, locale)})
     if told.kind != "maintenance":
-        lines.append(words(N_("Time: %(time)s")) % {"time": notices.moment(told.at, told.timezone, locale)})
+        lines.append(words(N_("Time: %(time)s")) % {"time": publisher.moment(told, told.at, locale)})
     if told.monitors:
         lines.append(words(N_("Affects: %(names)s")) % {"names": notices.named(told, locale)})
     return lines

@@ -45,14 +45,26 @@ _EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who tells: `base_url` is BASE_URL, '' where it is not set; `title` is PUBLIC_STATUS_TITLE."""
+    """Who tells: `base_url` is BASE_URL, '' where it is not set; `title` is PUBLIC_STATUS_TITLE.
+
+    `timezone` is that of pages that name none.
+    """
 
     base_url: str
     title: str
+    timezone: str = "UTC"
 
     def page_title(self, told: Announcement) -> str:
         """Return the title of the page that tells."""
         return one_line(told.page_title or self.title, _TITLE_LENGTH) or "PulseMon"
+
+    def moment(self, told: Announcement, instant: datetime, locale: str) -> str:
+        """Return day and time as the clocks of the page's zone show them, with the zone's name."""
+        timezone = told.timezone or self.timezone
+        local = schedule.on_the_wall(instant, timezone)
+        day = local.strftime("%d/%m/%Y" if locale == "pt-BR" else "%Y-%m-%d")
+        zone = timezone.replace("_", " ") if timezone in schedule.zone_names() else "UTC"
+        return f"{day} {local:%H:%M} ({zone})"
 
     def page_url(self, told: Announcement) -> str | None:
         """Return where the page stands."""
@@ -113,20 +125,12 @@ def heading(told: Announcement, locale: str) -> str:
     return f"{word}: {title_of(told, locale)} – {state_of(told, locale)}"
 
 
-def moment(instant: datetime, timezone: str, locale: str) -> str:
-    """Return day and time as the clocks of the page's zone show them, with the zone's name."""
-    local = schedule.on_the_wall(instant, timezone)
-    day = local.strftime("%d/%m/%Y" if locale == "pt-BR" else "%Y-%m-%d")
-    zone = timezone.replace("_", " ") if timezone in schedule.zone_names() else "UTC"
-    return f"{day} {local:%H:%M} ({zone})"
-
-
 def sentence(told: Announcement, *, locale: str, publisher: Publisher, neutralise: Callable[[str], str]) -> str:
     """Return all of it in one paragraph for a chat: *neutralise* takes the effect from what others wrote."""
     words = translator(locale).gettext
     parts = [f"[{publisher.page_title(told)}] {heading(told, locale)}."]
     if told.starts_at is not None and told.ends_at is not None:
-        begin, end = (moment(each, told.timezone, locale) for each in (told.starts_at, told.ends_at))
+        begin, end = (publisher.moment(told, each, locale) for each in (told.starts_at, told.ends_at))
         parts.append(words(N_("From %(start)s to %(end)s.")) % {"start": begin, "end": end})
     if text := text_of(told, locale):
         parts.append(one_line(text, 300))

@@ -81,7 +81,7 @@ _LOGO_BODY = {
 }
 
 
-def page_answer(view: PageView) -> dict[str, Any]:
+def page_answer(request: Request, view: PageView) -> dict[str, Any]:
     """Return a page as the API shows it."""
     return {
         "slug": view.slug,
@@ -90,7 +90,7 @@ def page_answer(view: PageView) -> dict[str, Any]:
         "description": view.description,
         "footer": view.footer,
         "accent": view.accent,
-        "timezone": view.timezone,
+        "timezone": view.timezone or site_of(request).settings.availability_timezone,
         "language": view.language,
         "has_password": view.has_password,
         "host": view.host,
@@ -119,7 +119,7 @@ def create_page(request: Request, data: Body) -> Response:
     view = pages.create(site.database, values.pop("slug"), values, now=site.now())
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
-    return JSONResponse(page_answer(view), status_code=201, headers=_HEADERS | location)
+    return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
 
 
 @reads(
@@ -133,7 +133,8 @@ def create_page(request: Request, data: Body) -> Response:
 )
 def list_pages(request: Request) -> Response:
     """Return every page. The one at `/status` has the slug `status` and is always there."""
-    return JSONResponse([page_answer(view) for view in pages.list_all(site_of(request).database)], headers=_HEADERS)
+    found = pages.list_all(site_of(request).database)
+    return JSONResponse([page_answer(request, view) for view in found], headers=_HEADERS)
 
 
 @reads(
@@ -147,7 +148,7 @@ def list_pages(request: Request) -> Response:
 )
 def read_page(request: Request, slug: str) -> Response:
     """Return one page; `status` is the one at `/status`."""
-    return JSONResponse(page_answer(pages.get(site_of(request).database, slug)), headers=_HEADERS)
+    return JSONResponse(page_answer(request, pages.get(site_of(request).database, slug)), headers=_HEADERS)
 
 
 @router.patch(
@@ -168,7 +169,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
         return read_page(request, slug)
     view = pages.edit(site.database, slug, changes, now=site.now())
     site.wake()
-    return JSONResponse(page_answer(view), headers=_HEADERS)
+    return JSONResponse(page_answer(request, view), headers=_HEADERS)
 
 
 @router.delete(
@@ -228,4 +229,4 @@ def _save_logo(request: Request, slug: str, content: bytes | None) -> Response:
     site = site_of(request)
     view = pages.save_logo(site.database, slug, content, now=site.now())
     site.wake()
-    return JSONResponse(page_answer(view), headers=_HEADERS)
+    return JSONResponse(page_answer(request, view), headers=_HEADERS)

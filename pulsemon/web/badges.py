@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -31,6 +31,7 @@ from pulsemon.web.public_answer import (
     made,
     snapshot_of,
 )
+from pulsemon.web.public_days import Days
 from pulsemon.web.rendering import STATE_WORDS, Words
 from pulsemon.web.site import site_of
 from pulsemon.web.status import Snapshot, overall_of, send
@@ -179,14 +180,15 @@ def _find(snapshot: Snapshot, which: tuple[str, str], settings: Settings, wish: 
     tagged = tuple(each for each in shown if name in each.tags)
     if not tagged:
         raise NotFound(NOTHING_HERE)
-    return _of_several(snapshot, PublicPage(MAIN_LOOK, tagged, snapshot.public.at), name, settings, wish)
+    look = replace(MAIN_LOOK, timezone=snapshot.public.timezone)
+    return _of_several(snapshot, PublicPage(look, tagged, snapshot.public.at), name, settings, wish)
 
 
 def of_monitor(snapshot: Snapshot, monitor: PublicMonitor, settings: Settings, wish: Wish) -> Badge:
     """Return the badge of one monitor."""
     words = _words(snapshot, settings, wish)
     if wish.days is not None:
-        return _of_days(snapshot, [monitor], monitor.name, words, wish.days)
+        return _of_days(snapshot.days[snapshot.public.timezone], [monitor], monitor.name, words, wish.days)
     return Badge(monitor.name, words.state(monitor.shown), _COLOURS[monitor.shown])
 
 
@@ -199,7 +201,7 @@ def of_page(snapshot: Snapshot, page: PublicPage, settings: Settings, wish: Wish
 def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Settings, wish: Wish) -> Badge:
     words = _words(snapshot, settings, wish)
     if wish.days is not None:
-        return _of_days(snapshot, page.monitors, label, words, wish.days)
+        return _of_days(snapshot.days[page.look.timezone], page.monitors, label, words, wish.days)
     overall = overall_of(page)
     if overall == "down":
         some = words.translate(_SOME_DOWN) % {"down": page.count(Shown.DOWN), "total": len(page.monitors)}
@@ -208,9 +210,9 @@ def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Sett
     return Badge(label, words.translate(message), colour)
 
 
-def _of_days(snapshot: Snapshot, monitors: Sequence[PublicMonitor], label: str, words: Words, days: int) -> Badge:
+def _of_days(known: Days, monitors: Sequence[PublicMonitor], label: str, words: Words, days: int) -> Badge:
     """All monitors' time together: each counts for as long as it was watched."""
-    parts = snapshot.days.table.parts
+    parts = known.table.parts
     ratio = total(part for each in monitors for part in parts.get(each.id, ())[-days:]).ratio
     if ratio is None:
         return Badge(label, words.translate(_NO_DATA), "lightgrey")

@@ -93,7 +93,7 @@ _Accent = Annotated[
     _matching(_ACCENT, "accent"),
     documented(pattern=f"^{_ACCENT}$"),
 ]
-_Zone = Annotated[Timezone, Field(description="The IANA name of the time zone of the page's times.")]
+_Zone = Annotated[Timezone, Field(description="An IANA name.")]
 _Password = Annotated[
     str,
     Field(description="Asked of every reader. Never given back."),
@@ -125,7 +125,7 @@ class PageCreate(BaseModel):
     description: _Text | None = Field(None, description="Above the monitors; Markdown without HTML and pictures.")
     footer: _Text | None = Field(None, description="Below them; Markdown too.")
     accent: _Accent | None = None
-    timezone: _Zone = "UTC"
+    timezone: _Zone | None = Field(None, description="Of its times and days. Null: that of AVAILABILITY_TIMEZONE.")
     language: Literal["en", "pt-BR"] | None = Field(None, description="Null: the reader's.")
     password: _Password | None = None
     host: _HostName | None = None
@@ -154,9 +154,8 @@ def from_form(model: type[BaseModel], typed: Mapping[str, str]) -> dict[str, Any
     """Return the fields that the panel's form sets: an empty one stands for null. Raises Invalid."""
     texts = {name: text_of(typed[name]) for name in _FORM_FIELDS if name in typed}
     values: dict[str, Any] = {name: text or None for name, text in texts.items()}
-    for name, emptied in (("timezone", "UTC"), ("slug", "")):
-        if name in values and values[name] is None:
-            values[name] = emptied
+    if "slug" in values:
+        values["slug"] = values["slug"] or ""
     if typed.get("password"):
         values["password"] = typed["password"]
     elif typed.get("open") == "yes":

@@ -127,7 +127,7 @@ def fields_of(view: PageView) -> dict[str, str]:
         "description": view.description or "",
         "footer": view.footer or "",
         "accent": view.accent or "",
-        "timezone": view.timezone,
+        "timezone": view.timezone or "",
         "language": view.language or "",
         "host": view.host or "",
     }
@@ -136,7 +136,7 @@ def fields_of(view: PageView) -> dict[str, str]:
 def _form_page(
     request: Request, view: PageView | None, typed: Mapping[str, str], problems: Sequence[FieldProblem] = ()
 ) -> Response:
-    values = panel_pages.form_values(request, {"timezone": "UTC"} | dict(typed) | {"password": ""}, problems)
+    values = panel_pages.form_values(request, dict(typed) | {"password": ""}, problems)
     return rendering.page(
         request,
         "page.html",
@@ -144,6 +144,7 @@ def _form_page(
         view=view,
         path=None if view is None else page_path(view.slug),
         main=MAIN,
+        timezone=site_of(request).settings.availability_timezone,
         done=_done(request),
         **values,
     )

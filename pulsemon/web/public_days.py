@@ -6,7 +6,7 @@ older for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -62,17 +62,16 @@ class Days:
 class DayKeeper:
     """Reads the days when they may have changed. Used by one thread at a time."""
 
-    def __init__(self, timezone: str) -> None:
-        self._timezone = timezone
-        self._held: tuple[Any, Public, Days] | None = None
+    def __init__(self) -> None:
+        self._held: tuple[Any, Public, Mapping[str, Days]] | None = None
 
-    def days_of(self, database: Database, public: Public) -> Days:
-        """Return the days that go with *public*. Raises Unavailable."""
-        mark = tuple((each.id, each.since) for each in public.monitors)
+    def days_of(self, database: Database, public: Public) -> Mapping[str, Days]:
+        """Return the days that go with *public*, by their time zone. Raises Unavailable."""
+        mark = (public.ids_by_zone(), [(each.id, each.since) for each in public.monitors])
         if self._held is not None:
             held_mark, read_with, days = self._held
             if mark == held_mark and timedelta(0) <= public.at - read_with.at < MAX_AGE:
                 return days
-        table = status_page.read_days(database, public, timezone=self._timezone, count=COUNT)
-        self._held = (mark, public, Days(table))
+        tables = status_page.read_days(database, public, count=COUNT)
+        self._held = (mark, public, {zone: Days(table) for zone, table in tables.items()})
         return self._held[2]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -75,13 +76,14 @@ SNAPSHOT_KEY = "pulsemon.snapshot"
 class Snapshot:
     """What the database said at `public.at`; `blind` is when PulseMon could not see, where a page needs it.
 
+    `days` by their time zone: those of each page's own, and of `public.timezone` for what belongs to no page.
     Its pages are kept with it, by slug, language and age, so that an older snapshot's page can never pass for a newer
     one's.
     """
 
     public: Public
     blind: tuple[datetime, datetime] | None
-    days: Days
+    days: Mapping[str, Days]
     rendered: dict[tuple[str, str, int], Rendered] = field(default_factory=dict)
     # What programs read of it: see `public_answer`.
     made: dict[tuple[object, ...], Rendered] = field(default_factory=dict)
@@ -98,7 +100,7 @@ class Board:
         self._snapshot: Snapshot | None = None
         self._mark = -1  # of `Live`, when the snapshot was read: it has moved since if anything changed
         self._failed_at: datetime | None = None
-        self._days = DayKeeper(site.settings.availability_timezone)
+        self._days = DayKeeper()
         self.changes = ChangeKeeper(site.database)
         self.incidents = public_incidents.IncidentKeeper(site.database)
 
@@ -129,13 +131,17 @@ class Board:
     def _read(self) -> None:
         self._mark = self._site.live.mark
         try:
-            public = status_page.read_public(self._site.database, now=self._site.now())
+            public = self._read_public()
             is_blind = any(each.shown is Shown.BLIND for each in public.monitors)
             blind = status_page.last_blind_window(self._site.database) if is_blind else None
             days = self._days.days_of(self._site.database, public)
             self._snapshot, self._failed_at = Snapshot(public, blind, days), None
         except Unavailable:
             self._failed_at = self._site.now()
+
+    def _read_public(self) -> Public:
+        zone = self._site.settings.availability_timezone
+        return status_page.read_public(self._site.database, now=self._site.now(), timezone=zone)
 
     def rendered(self, snapshot: Snapshot | None, locale: str, slug: str = MAIN) -> Rendered:
         """Return a page for *snapshot* in one language, made once while it lasts. Raises NotFound."""
@@ -187,7 +193,7 @@ def _render(
         sentence=translator(locale).gettext(SENTENCES[overall]),
         named=[] if page is None else [each for each in page.monitors if each.shown is Shown.DOWN],
         max_named=MAX_NAMED,
-        days=None if snapshot is None else snapshot.days,
+        days=None if snapshot is None else snapshot.days[look.timezone],
         with_bars=page is not None and len(page.monitors) <= MAX_DRAWN,
         # No ids: a gap between them would tell of what is private.
         numbers={} if page is None else {each.id: number for number, each in enumerate(page.monitors, 1)},
