@@ -229,8 +229,8 @@ def list_monitors(request: Request, page: Paging) -> Response:
     """Return all monitors, or with `limit` a page of them."""
     site, now = site_of(request), site_of(request).now()
     origin = site.origin(request)
-    views, following = monitors.list_all(site.database, limit=page.limit, cursor=page.cursor)
-    headers = link(f"{origin}/api/monitors", page.limit, following)
+    views, following = monitors.list_all(site.database, limit=page.limit, after=page.position)
+    headers = link(f"{origin}/api/monitors", page, following)
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
 
 
@@ -351,10 +351,9 @@ def list_history(request: Request, slug: str, page: Paging) -> Response:
     """Return the newest 1000 changes, or with `limit` fewer, and where the older ones are."""
     site = site_of(request)
     entries, following = history(
-        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, cursor=page.position
+        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, before=page.position
     )
-    cursor = None if following is None else monitors.make_cursor(following)
-    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page, following)
     return JSONResponse([history_answer(entry) for entry in entries], headers=_HEADERS | headers)
 
 

@@ -236,8 +236,7 @@ def outages(request: Request, slug: str, page: Paging) -> Response:
     found, following = track_record.read_outages(
         site.database, view.id, limit=page.limit or MAX_PAGE, before=page.position, now=now
     )
-    cursor = None if following is None else monitors.make_cursor(following)
-    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page, following)
     return JSONResponse([_outage_answer(each, now) for each in found], headers=_HEADERS | headers)
 
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import incidents, monitors
+from pulsemon import incidents
 from pulsemon.incident_rows import Incident, Update
 from pulsemon.web import incident_fields, openapi
 from pulsemon.web.api import Body, Paging, instant, reads
@@ -152,8 +152,7 @@ def list_incidents(request: Request, page: Paging) -> Response:
     limit = page.limit or DEFAULT_LIMIT
     found = incidents.list_open(site.database) if page.position is None else []
     resolved, following = incidents.list_resolved(site.database, limit=limit, before=page.position)
-    cursor = None if following is None else monitors.make_cursor(following)
-    headers = link(f"{site.origin(request)}/api/incidents", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/incidents", page, following)
     return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=_HEADERS | headers)
 
 

@@ -22,7 +22,7 @@ from pulsemon.ping_chain import LARGEST_ID, Filter, PingEvent, Stop
 from pulsemon.web import log_query, openapi
 from pulsemon.web.api import instant, reads
 from pulsemon.web.checks import id_in
-from pulsemon.web.paging import Page, link, read_ping_page
+from pulsemon.web.paging import Page, link, read_long_page
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 
@@ -143,7 +143,7 @@ _BODY: dict[int | str, dict[str, Any]] = {
 }
 
 
-Paging = Annotated[Page, Depends(read_ping_page)]
+Paging = Annotated[Page, Depends(read_long_page)]
 
 
 @reads(
@@ -249,9 +249,9 @@ def _list(
     kept: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with a list and, where it goes on, the address of its next page, which asks for what was *kept*."""
-    cursor = None if stop is None else monitors.make_cursor(stop.next_id)
+    following = None if stop is None else stop.next_id
     address = f"{site_of(request).origin(request)}/api/monitors/{path}"
-    return JSONResponse(list(content), headers=_HEADERS | link(address, page.limit, cursor, kept))
+    return JSONResponse(list(content), headers=_HEADERS | link(address, page, following, kept))
 
 
 def _ping_answer(ping: PingEvent) -> dict[str, Any]:
