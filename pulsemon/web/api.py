@@ -27,7 +27,7 @@ from pulsemon.views import View
 from pulsemon.web import fields, forms, openapi
 from pulsemon.web.checks import whole_number
 from pulsemon.web.fields import SECRET_MASK, MonitorCreate, MonitorPatch
-from pulsemon.web.paging import MAX_PAGE, Page, link, read_page
+from pulsemon.web.paging import MAX_PAGE, Page, link, read_long_page, read_page
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import Site, site_of
 
@@ -162,11 +162,11 @@ def _decode(received: bytes) -> object:
 
 Body = Annotated[object, Depends(read_json)]
 Paging = Annotated[Page, Depends(read_page)]
+LongPaging = Annotated[Page, Depends(read_long_page)]
 
 _BAD_BODY = openapi.invalid(
     "body", "interval_seconds", msg=fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
 )
-_BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _DELETED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Deleted, with its pings, history and unsent messages."}
 }
@@ -221,7 +221,7 @@ def create_monitor(request: Request, data: Body) -> Response:
     operation_id="list_monitors",
     responses=openapi.answer(200, "In the order of their creation.", [openapi.EXAMPLE_MONITOR], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | _BAD_QUERY
+    | openapi.BAD_PAGE
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
@@ -344,7 +344,7 @@ def rotate_token(request: Request, slug: str) -> Response:
     tags=["History"],
     summary="List a monitor's changes of status",
     operation_id="list_history",
-    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | _BAD_QUERY,
+    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
     openapi_extra={"parameters": openapi.PAGING},
 )
 def list_history(request: Request, slug: str, page: Paging) -> Response:

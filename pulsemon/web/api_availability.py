@@ -165,7 +165,6 @@ _PARAMETERS = [
 ]
 _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
 _BAD_DAYS = openapi.invalid("query", "days", msg=_DAYS, rule="days")
-_BAD_LIMIT = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _BAD_REASON = openapi.invalid(
     "body", "reason", msg=correction_fields.problem("reason", "reason").message, rule="reason"
 )
@@ -226,7 +225,7 @@ def spent_answer(part: Availability) -> dict[str, Any]:
     tags=["History"],
     summary="List a monitor's outages",
     operation_id="list_outages",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | _BAD_LIMIT,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
     openapi_extra={"parameters": openapi.PAGING},
 )
 def outages(request: Request, slug: str, page: Paging) -> Response:

@@ -79,7 +79,6 @@ EXAMPLE_INCIDENT = {
 }
 _NOT_FOUND = openapi.error(404, "There is no such incident.", incidents.NO_SUCH_INCIDENT)
 _BAD_BODY = openapi.invalid("body", "impact", msg=incident_fields.PROBLEMS["incident-impact"], rule="incident-impact")
-_BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _DELETED: dict[int | str, dict[str, Any]] = {204: {"description": "Deleted, with everything that was said of it."}}
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _BAD_BODY | openapi.UNAVAILABLE
@@ -139,7 +138,7 @@ def create_incident(request: Request, data: Body) -> Response:
     operation_id="list_incidents",
     responses=openapi.answer(200, "Open ones first.", [EXAMPLE_INCIDENT], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | _BAD_QUERY
+    | openapi.BAD_PAGE
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )

@@ -14,10 +14,12 @@ from urllib.parse import urlencode
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
+from pulsemon.web.checks import LARGEST_ID
+
 MAX_PAGE = 1000
-_LIMIT = re.compile(r"[0-9]{1,4}")
-# What an INTEGER of PostgreSQL holds, and a BIGINT.
-LARGEST_POSITION, LARGEST_LONG_POSITION = 2**31 - 1, 2**63 - 1
+_LIMIT, _POSITION = re.compile(r"[0-9]{1,4}"), re.compile(r"[0-9]{1,10}")
+# What a BIGINT of PostgreSQL holds.
+LARGEST_LONG_ID = 2**63 - 1
 _UNKNOWN = "This cursor is none that PulseMon gave out."
 
 
@@ -32,12 +34,12 @@ class Page:
 
 def read_page(request: Request) -> Page:
     """Read `limit` and `cursor`. Raises RequestValidationError, which does not repeat them."""
-    return _read_page(request, LARGEST_POSITION)
+    return _read_page(request, LARGEST_ID)
 
 
 def read_long_page(request: Request) -> Page:
     """Read the same of a list by longer keys: ids of pings, instants."""
-    return _read_page(request, LARGEST_LONG_POSITION)
+    return _read_page(request, LARGEST_LONG_ID)
 
 
 def _read_page(request: Request, largest: int) -> Page:
@@ -50,6 +52,13 @@ def _read_page(request: Request, largest: int) -> Page:
     return Page(None if limit is None else int(limit), cursor, position)
 
 
+def read_position(request: Request, name: str) -> int | None:
+    """Read where a page of a panel's list begins; what is none of ours is the beginning of the list."""
+    asked = request.query_params.get(name, "")
+    is_one = _POSITION.fullmatch(asked) and int(asked) <= LARGEST_ID
+    return int(asked) if is_one else None
+
+
 def _bad_query(name: str, message: str, rule: str) -> RequestValidationError:
     return RequestValidationError([{"loc": ("query", name), "msg": message, "type": rule}])
 
@@ -59,7 +68,7 @@ def make_cursor(position: int) -> str:
     return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, *, largest: int = LARGEST_POSITION) -> int | None:
+def read_cursor(cursor: str, *, largest: int = LARGEST_ID) -> int | None:
     """Return the position that `make_cursor` wrote, at most *largest*; None for anything else."""
     try:
         text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
