@@ -228,3 +228,27 @@ def test_the_panel_leads_through_public_pages(one: TestClient, monkeypatch: pyte
     assert re.findall(r'href="/pages/(status|page-\d)"', first + second) == ["status", "page-0", "page-1", "page-2"]
     assert 'rel="next"' not in second
     assert '<a class="button" href="/pages">From the beginning</a>' in second
+
+
+def test_a_monitor_gets_to_either_end_of_many_at_once(one: TestClient) -> None:
+    one.headers.update(ADMIN | {"accept-language": "en", "origin": "http://testserver"})
+    log_in(one)
+    for number in range(11):
+        body = {"name": f"M {number}", "slug": f"m-{number}", "interval_seconds": 60}
+        assert one.post("/api/monitors", json=body).status_code == 201
+        buttons = "Move M 0 to the end" in one.get("/monitors/arrange").text
+        assert buttons == (number == 10), "a short list needs none"
+
+    for name, words in (("M 7", "to the top"), ("M 2", "to the end"), ("M 7", "to the end"), ("M 3", "to the top")):
+        page = one.get("/monitors/arrange").text
+        (form,) = [each for each in re.findall(r"<form.*?</form>", page, re.DOTALL) if f"Move {name} {words}" in each]
+        monitor = re.search(r'name="monitor" value="(\d+)"', form)
+        before = re.search(
+            rf'name="before" value="(\d*)"[^>]*><span [^>]*>.</span><span [^>]*>Move {name} {words}<', form
+        )
+        assert monitor
+        assert before
+        one.post("/monitors/arrange", data={"monitor": monitor[1], "before": before[1]})
+
+    order = re.findall(r'class="slug">m-(\d+)<', one.get("/monitors/arrange").text)
+    assert order == ["3", "0", "1", "4", "5", "6", "8", "9", "10", "2", "7"]
