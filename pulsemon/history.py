@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
 
+from pulsemon.core import keyset
 from pulsemon.db import Database
 from pulsemon.db.tables import History, Monitor
 from pulsemon.errors import NotFound
@@ -40,11 +41,9 @@ _COLUMNS = (
 
 
 def history(
-    database: Database, which: ColumnElement[bool], *, limit: int, cursor: int | None = None
+    database: Database, which: ColumnElement[bool], *, limit: int, before: int | None = None
 ) -> tuple[list[Entry], int | None]:
-    """Return at most *limit* transitions of a monitor, and the cursor of the next page where more follow.
-
-    A page begins below the `seq` that *cursor* names, so that transitions which come meanwhile move nothing.
+    """Return at most *limit* transitions of a monitor, and below which `seq` the next page begins.
 
     Raises:
         NotFound: there is no such monitor.
@@ -53,10 +52,8 @@ def history(
         monitor_id = connection.scalar(select(Monitor.id).where(which))
         if monitor_id is None:
             raise NotFound("There is no such monitor.")
-        query = select(*_COLUMNS).where(History.monitor_id == monitor_id).order_by(History.seq.desc()).limit(limit + 1)
-        if cursor is not None:
-            query = query.where(History.seq < cursor)
-        entries = [Entry(**row._mapping) for row in connection.execute(query)]
-    if len(entries) <= limit:
-        return entries, None
-    return entries[:limit], entries[limit - 1].seq
+        query = select(*_COLUMNS).where(History.monitor_id == monitor_id).order_by(History.seq.desc())
+        if before is not None:
+            query = query.where(History.seq < before)
+        entries = [Entry(**row._mapping) for row in connection.execute(query.limit(keyset.one_more(limit)))]
+    return keyset.cut(entries, limit, lambda each: each.seq)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from pulsemon import choice, incident_rows
 from pulsemon.announcements import Event
+from pulsemon.core import keyset
 from pulsemon.core.incidents import IncidentStatus, resolved_at
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
@@ -58,8 +59,10 @@ def list_resolved(database: Database, *, limit: int, before: int | None = None) 
     if before is not None:
         where.append(incident_rows.has_row_id_below(before))
     with database.read() as connection:
-        found = incident_rows.read_incidents(connection, *where, limit=limit + 1, order=incident_rows.NEWEST_MADE)
-    return found[:limit], found[limit - 1].id if len(found) > limit else None
+        found = incident_rows.read_incidents(
+            connection, *where, limit=keyset.one_more(limit), order=incident_rows.NEWEST_MADE
+        )
+    return keyset.cut(found, limit, lambda each: each.id)
 
 
 def open_of(database: Database, monitor_id: int) -> list[Incident]:

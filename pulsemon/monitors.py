@@ -6,7 +6,6 @@ transaction.
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -17,7 +16,7 @@ from urllib.parse import quote
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pulsemon.core import alerting, schedule, status
+from pulsemon.core import alerting, keyset, schedule, status
 from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
 from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.schedule import ScheduleError
@@ -104,51 +103,22 @@ def get(database: Database, which: ColumnElement[bool]) -> View:
 
 
 def list_all(
-    database: Database, *, limit: int | None = None, cursor: str | None = None
-) -> tuple[list[View], str | None]:
-    """Return monitors in the order of their creation, and the cursor of the next page where more follow.
-
-    Raises:
-        NotFound: the cursor is none of ours.
-    """
-    query = select_views().order_by(Monitor.id)
-    if cursor is not None:
-        query = query.where(Monitor.id > read_cursor(cursor))
-    if limit is not None:
-        query = query.limit(limit + 1)
+    database: Database, *, limit: int | None = None, after: int | None = None
+) -> tuple[list[View], int | None]:
+    """Return monitors in the order of their creation, and after which the next page begins if there is one."""
+    query = select_views().order_by(Monitor.id).limit(keyset.one_more(limit))
+    if after is not None:
+        query = query.where(Monitor.id > after)
     with database.read() as connection:
         maintenance = windows.current(connection)
         views = [view(row, maintenance) for row in connection.execute(query)]
-    if limit is None or len(views) <= limit:
-        return views, None
-    return views[:limit], make_cursor(views[limit - 1].id)
+    return keyset.cut(views, limit, lambda each: each.id)
 
 
 def list_in_order(database: Database) -> list[View]:
     """Return all monitors in the order that their owner gave them."""
     views, _ = list_all(database)
     return sorted(views, key=lambda each: (each.placement.position or 0, each.id))
-
-
-# What an INTEGER of PostgreSQL holds.
-LARGEST_POSITION = 2**31 - 1
-
-
-def make_cursor(position: int) -> str:
-    """Return *position* in a form that nobody is tempted to compute with."""
-    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str, *, largest: int = LARGEST_POSITION) -> int:
-    """Return the position that `make_cursor` wrote, at most *largest*. Raises NotFound for anything else."""
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
-        position = int(text.removeprefix("after:"))
-    except ValueError:
-        raise NotFound("This cursor is none that PulseMon gave out.") from None
-    if make_cursor(position) != cursor or not 0 <= position <= largest:
-        raise NotFound("This cursor is none that PulseMon gave out.")
-    return position
 
 
 def create(database: Database, new: NewMonitor, *, now: datetime) -> View:

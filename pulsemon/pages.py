@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import choice
-from pulsemon.core import images, passwords, schedule
+from pulsemon.core import images, keyset, passwords, schedule
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
@@ -63,15 +63,22 @@ class PageView:
     updated_at: datetime | None = None
 
 
-def list_all(database: Database) -> list[PageView]:
-    """Return every page, `/status` first, the others in the order of their creation."""
+def list_all(
+    database: Database, *, limit: int | None = None, after: int | None = None
+) -> tuple[list[PageView], int | None]:
+    """Return pages, `/status` first, the others in the order of their creation, and after which the next part begins.
+
+    `/status` goes by the key 0, for its row may be younger than another page's.
+    """
+    query = select(StatusPage.__table__).where(StatusPage.slug != MAIN).order_by(StatusPage.id)
+    if after is not None:
+        query = query.where(StatusPage.id > after)
     with database.read() as connection:
-        rows = connection.execute(select(StatusPage.__table__).order_by(StatusPage.id)).all()
-        chosen = _chosen(connection)
-    views = [_view(row, chosen) for row in rows]
-    if all(view.slug != MAIN for view in views):
-        views.append(PageView())
-    return sorted(views, key=lambda view: (view.slug != MAIN, view.id))
+        found = [_find(connection, MAIN)] if after is None else []
+        rows = connection.execute(query.limit(keyset.one_more(limit))).all()
+        chosen = _chosen(connection, [row.id for row in rows])
+    found += [_view(row, chosen) for row in rows]
+    return keyset.cut(found, limit, lambda view: 0 if view.slug == MAIN else view.id)
 
 
 def time_zones(database: Database) -> set[str]:
@@ -90,22 +97,24 @@ def get(database: Database, slug: str) -> PageView:
 def _find(connection: Connection, slug: str) -> PageView:
     row = connection.execute(select(StatusPage.__table__).where(is_exactly(StatusPage.slug, slug))).first()
     if row is not None:
-        return _view(row, _chosen(connection))
+        return _view(row, _chosen(connection, [row.id]))
     if slug == MAIN:
         return PageView()
     raise NotFound(_NO_PAGE)
 
 
-def _chosen(connection: Connection) -> dict[int, list[str]]:
-    """Return the slugs of the monitors chosen for each page, in their order."""
-    query = (
-        select(PageMonitor.page_id, Monitor.slug)
-        .join(Monitor, Monitor.id == PageMonitor.monitor_id)
-        .order_by(PageMonitor.page_id, PageMonitor.place, Monitor.id)
-    )
+def _chosen(connection: Connection, page_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return the slugs of the monitors chosen for each of these pages, which follow one another, in their order."""
     found: dict[int, list[str]] = {}
-    for page_id, slug in connection.execute(query):
-        found.setdefault(page_id, []).append(slug)
+    if page_ids:
+        query = (
+            select(PageMonitor.page_id, Monitor.slug)
+            .join(Monitor, Monitor.id == PageMonitor.monitor_id)
+            .where(PageMonitor.page_id.between(page_ids[0], page_ids[-1]))
+            .order_by(PageMonitor.page_id, PageMonitor.place, Monitor.id)
+        )
+        for page_id, slug in connection.execute(query):
+            found.setdefault(page_id, []).append(slug)
     return found
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
-from pulsemon.core.maintenance import Repeats
+from pulsemon.core.maintenance import MAX_ANNOUNCE_HOURS, Repeats
 from pulsemon.db import placements
 from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow, WindowMonitor
 from pulsemon.db.page_tables import PlacementRow
@@ -21,6 +21,9 @@ from pulsemon.db.windows import IS_REAL
 # What is over stays in calendars so long, and at most so much of it.
 KEPT = timedelta(days=30)
 MAX_PAST = 50
+# Of what is coming: those that begin first. A longer list is read by nobody, and it is made every second.
+MAX_COMING = 200
+_LONGEST_NOTICE = timedelta(hours=MAX_ANNOUNCE_HOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +53,23 @@ class PublicWindow:
 
 def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow, ...]:
     """Return the windows that may be shown at *now*, in the order of their beginnings."""
-    is_public = (
+    concerns_somebody = MaintenanceWindow.is_general | (
         select(WindowMonitor.window_id)
         .join(Monitor, Monitor.id == WindowMonitor.monitor_id)
         .outerjoin(PlacementRow, placements.OF_MONITOR)
         .where(WindowMonitor.window_id == MaintenanceWindow.id, placements.IS_PUBLIC)
         .exists()
     )
+    # That of private monitors crowds nothing out of either.
     past = (
         select(MaintenanceWindow.id)
         .where(MaintenanceWindow.ends_at > now - KEPT, MaintenanceWindow.ends_at <= now, IS_REAL)
-        # That of private monitors crowds nothing out.
-        .where(MaintenanceWindow.is_general | is_public)
+        .where(concerns_somebody)
         .order_by(MaintenanceWindow.ends_at.desc(), MaintenanceWindow.id.desc())
         .limit(MAX_PAST)
     )
+    is_near = MaintenanceWindow.starts_at <= now + _LONGEST_NOTICE
+    may_be_told = and_(concerns_somebody, or_(is_near, MaintenanceWindow.announced_at.is_not(None)))
     query = (
         select(
             MaintenanceWindow.id,
@@ -81,10 +86,13 @@ def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow
             Maintenance.updated_at,
         )
         .join(Maintenance, Maintenance.id == MaintenanceWindow.maintenance_id)
-        .where(IS_REAL, or_(MaintenanceWindow.closed_at.is_(None), MaintenanceWindow.id.in_(past)))
+        .where(IS_REAL, or_(and_(MaintenanceWindow.closed_at.is_(None), may_be_told), MaintenanceWindow.id.in_(past)))
         .order_by(MaintenanceWindow.starts_at, MaintenanceWindow.id)
     )
-    rows = [row for row in connection.execute(query) if _is_shown(row, now)]
+    shown = [row for row in connection.execute(query) if _is_shown(row, now)]
+    # What has begun stands before what is coming, and all of it stays: by it a monitor is in maintenance.
+    begun_count = sum(row.starts_at <= now for row in shown)
+    rows = shown[: begun_count + MAX_COMING]
     monitors: dict[int, list[int]] = {}
     named = select(WindowMonitor.window_id, WindowMonitor.monitor_id).where(
         WindowMonitor.window_id.in_(bindparam("ids", expanding=True))

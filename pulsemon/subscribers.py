@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import announcements
+from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
@@ -75,8 +76,13 @@ class Subscription:
     is_confirmed: bool
 
 
-def list_of(database: Database, slug: str, *, containing: str = "", limit: int | None = None) -> list[SubscriberView]:
-    """Return a page's subscribers whose address holds *containing*, oldest first. Raises NotFound."""
+def list_of(
+    database: Database, slug: str, *, containing: str = "", limit: int | None = None, after: int | None = None
+) -> tuple[list[SubscriberView], int | None]:
+    """Return a page's subscribers whose address holds *containing*, oldest first, and after which the next page begins.
+
+    Raises NotFound.
+    """
     newest = (
         select(func.max(Delivery.id))
         .where(Delivery.subscriber_id == Subscriber.id)
@@ -88,11 +94,14 @@ def list_of(database: Database, slug: str, *, containing: str = "", limit: int |
         .outerjoin(Delivery, Delivery.id == newest)
         .where(Subscriber.address.icontains(containing, autoescape=True))
         .order_by(Subscriber.id)
-        .limit(limit)
+        .limit(keyset.one_more(limit))
     )
+    if after is not None:
+        query = query.where(Subscriber.id > after)
     with database.read() as connection:
         page_id = _page_id(connection, slug)
-        return [_view(row) for row in connection.execute(query.where(Subscriber.page_id == page_id))]
+        found = [_view(row) for row in connection.execute(query.where(Subscriber.page_id == page_id))]
+    return keyset.cut(found, limit, lambda each: each.id)
 
 
 def counts(database: Database) -> dict[str, int]:

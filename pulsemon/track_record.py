@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from pulsemon import availability
 from pulsemon.availability import DayTable
+from pulsemon.core import keyset
 from pulsemon.core.days import Day, days_of, last_days, month_days
 from pulsemon.core.notes import Detail
 from pulsemon.core.status import BlindWindow, Cause, Status
@@ -150,12 +151,12 @@ def read_outages(
     database: Database, monitor_id: int, *, limit: int, before: int | None = None, now: datetime
 ) -> tuple[list[Outage], int | None]:
     """Return a monitor's outages, newest first, and the number that the next page begins below where more follow."""
-    query = _outage_query(monitor_id).limit(limit + 1)
+    query = _outage_query(monitor_id).limit(keyset.one_more(limit))
     if before is not None:
         query = query.where(History.seq < before)
     with database.read() as connection:
         found = _outages(connection, query, read_corrections(connection, monitor_id), now)
-    return found[:limit], found[limit - 1].seq if len(found) > limit else None
+    return keyset.cut(found, limit, lambda each: each.seq)
 
 
 def read_outage(database: Database, monitor_id: int, seq: int, *, now: datetime) -> Outage:

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon.monitors import make_cursor
+from pulsemon.web.paging import make_cursor
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 GOOD: dict[str, Any] = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}
@@ -487,7 +487,8 @@ def insert_history(database_url: str, *, count: int) -> None:
 
 
 LIMITS = ["0", "1001", "-1", "x", "", "1.5", "1e2", " 5", "٣", "9" * 5000, "5%00", "true", "canary"]
-CURSORS = ["", "x", "YWZ0ZXI6MQ==", "%FF", "a" * 5000, make_cursor(-1), make_cursor(2**63), "%ED%A0%80", "1", "canary"]
+CURSORS = ["", "x", "YWZ0ZXI6", "YWZ0ZXI6MQ==", "MQ", "%C3%A9", "%FF", "a" * 5000, make_cursor(-1), make_cursor(2**63)]
+CURSORS += ["%ED%A0%80", "1", "canary"]
 
 
 @pytest.mark.parametrize(("name", "values"), [("limit", LIMITS), ("cursor", CURSORS)])

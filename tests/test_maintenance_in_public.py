@@ -340,3 +340,38 @@ def test_a_feed_tells_what_was_announced_and_what_has_begun(database: Database) 
     assert len({each.id for each in parsed.entries}) == 4
     assert parsed.entries[0].summary == "2026-03-02 10:30 – 11:30 UTC"
     assert parsed.feed.updated == "2026-03-02T10:30:00.000Z"
+
+
+def test_what_is_coming_is_cut_short_and_what_has_begun_is_not(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_windows, "MAX_COMING", 2)
+    make_up(database, "known")
+    make_up(database, "hidden", placement=Placement(is_public=False))
+    for number in range(3):
+        create(database, once(NOW), monitors=("known",), title=f"Running {number}")
+        create(database, once(NOW + HOUR), monitors=("hidden",), title=f"Hidden {number}")
+        later = once(NOW + (3 - number) * HOUR)
+        create(database, later, monitors=("known",), title=f"Coming {number}")
+        # Not told yet: those take no place either.
+        create(database, once(NOW + HOUR), monitors=("known",), announce_hours=0, title=f"Untold {number}")
+
+    found = [str(each["SUMMARY"]) for each in events(database, "10:30")]
+
+    assert found == ["Running 0", "Running 1", "Running 2", "Coming 2", "Coming 1"]
+
+
+def test_statuspages_format_tells_fifty_those_that_matter_first(database: Database) -> None:
+    make_up(database, "job")
+    create(database, once(NOW + 9 * HOUR, 40 * DAY / 2), monitors=("job",), title="Running")
+    for number in range(30):
+        start = NOW + number * timedelta(minutes=10)
+        create(database, once(start, timedelta(minutes=5)), monitors=("job",), title=f"Over {number}", now=start)
+        create(database, once(NOW + DAY + number * HOUR), monitors=("job",), title=f"Coming {number}")
+    tick(database, "23:00")
+
+    page = page_of(board_at(database, "23:00"))
+    told = json.loads(statuspage_v2.document("scheduled-maintenances", page, SETTINGS))["scheduled_maintenances"]
+
+    coming, over = [f"Coming {number}" for number in range(30)], [f"Over {number}" for number in range(11, 30)]
+    assert [each["name"] for each in told] == [*coming[::-1], "Running", *over[::-1]]

@@ -53,6 +53,10 @@ def by_webhook(database: Database, url: str = HOOK, slug: str = "status", **fiel
     return subscribers.add_webhook(database, slug, url, **{"secret": None, "locale": "en"} | fields, now=START)
 
 
+def everybody(database: Database) -> list[SubscriberView]:
+    return subscribers.list_of(database, "status")[0]
+
+
 def lease(database: Database, now: datetime = LATER) -> list[Leased]:
     return dispatcher.lease_due(database, now=now, in_flight={})
 
@@ -203,7 +207,7 @@ class TestOutbox:
             other: [("pending", None)] * 2,
             -monitor.id: [("pending", None)],
         }
-        assert {view.address: view.state for view in subscribers.list_of(database, "status")} == {
+        assert {view.address: view.state for view in everybody(database)} == {
             "ana@example.org": "refused",
             "bob@example.org": "active",
         }
@@ -219,7 +223,7 @@ class TestOutbox:
         assert asked.mailbox is not None
         subscribers.confirm(database, asked.mailbox.token, now=LATER)
 
-        assert [view.state for view in subscribers.list_of(database, "status")] == ["active"]
+        assert [view.state for view in everybody(database)] == ["active"]
         assert told(database, now=LATER) == 1
 
     def test_it_is_tried_for_72_hours_under_one_id(self, database: Database) -> None:
@@ -311,7 +315,7 @@ class TestLeaving:
         assert housekeeping.remove_unconfirmed(database, now=START + 7 * DAY).removed == 0
         assert housekeeping.remove_unconfirmed(database, now=START + 7 * DAY + seconds(1)).removed == 1
         assert housekeeping.remove_unconfirmed(database, now=START + 900 * DAY).removed == 0
-        assert [view.state for view in subscribers.list_of(database, "status")] == ["active", "active"]
+        assert [view.state for view in everybody(database)] == ["active", "active"]
 
     def test_old_messages_are_removed_with_their_attempts(self, database: Database) -> None:
         by_mail(database)
@@ -363,7 +367,7 @@ class TestAsking:
         self.ask(database, START)
 
         assert owed(database) == []
-        assert [view.state for view in subscribers.list_of(database, "status")] == ["active"]
+        assert [view.state for view in everybody(database)] == ["active"]
 
     def test_all_visitors_together_are_bounded(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(subscribers, "MAX_ASKED_AN_HOUR", 3)
@@ -448,7 +452,7 @@ class TestAsking:
 def test_a_test_message_goes_to_who_is_active_only(database: Database) -> None:
     by_webhook(database)
     subscribers.ask(database, "status", "ana@example.org", locale="en", now=START)
-    hook, waiting = subscribers.list_of(database, "status")
+    hook, waiting = everybody(database)
 
     subscribers.send_test_message(database, "status", hook.id, now=START)
     with pytest.raises(Conflict):

@@ -474,21 +474,37 @@ def test_the_owner_adds_tests_and_removes_in_the_panel(one: TestClient, sink: Ma
     assert one.get("/pages/nowhere/subscribers").status_code == 404
 
 
-def test_the_panel_shows_the_first_of_many_and_finds_the_others(
-    one: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(panel_subscribers, "MAX_SHOWN", 2)
+def test_the_panel_leads_through_many_and_finds_one(one: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panel_subscribers, "PAGE_SIZE", 2)
     one.headers.update(PAGE | {"accept-language": "en"})
     log_in(one)
-    for number in range(4):
+    for number in range(5):
         subscribers.add_webhook(database_of(one), "status", f"http://h{number}/%_x", secret=None, locale="en", now=NOW)
     path = "/pages/status/subscribers"
 
-    assert "These are the first 2." in text_of(one.get(path))
+    assert hosts_on_pages(one, path) == [["h0", "h1"], ["h2", "h3"], ["h4"]]
+    assert hosts_on_pages(one, f"{path}?q=%25_X") == [["h0", "h1"], ["h2", "h3"], ["h4"]]
+    assert hosts_on_pages(one, f"{path}?q=h3") == [["h3"]]
+    for beyond, said in (("9", "Nobody further."), ("x", "http://h0/"), ("9" * 30, "http://h0/"), ("-1", "http://h0/")):
+        assert said in text_of(one.get(path, params={"after": beyond}))
     for wanted, found in (("H3", True), ("%_", True), ("h9", False), ("%25h3", False), ("\0", True)):
         said = text_of(one.get(path, params={"q": wanted}))
         assert ("Remove" in said) == found, wanted
     assert "Nobody is found." in text_of(one.get(path, params={"q": "h9"}))
+
+
+def hosts_on_pages(client: TestClient, address: str | None) -> list[list[str]]:
+    """Follow the link to the next page to the last one, from which one leads back to the first."""
+    found: list[list[str]] = []
+    first = address
+    while address is not None:
+        page = client.get(address).text
+        found.append(re.findall(r'class="name" dir="auto">http://(h\d)/', page))
+        links = [html.unescape(each) for each in re.findall(r'<a class="button"(?: rel="next")? href="([^"]*)"', page)]
+        assert (first in links) == (len(found) > 1)
+        following = re.search(r'rel="next" href="([^"]*)"', page)
+        address = html.unescape(following[1]) if following else None
+    return found
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -24,6 +24,7 @@ MIN_LENGTH, MAX_LENGTH = timedelta(seconds=1), timedelta(days=30)
 MIN_GAP = timedelta(minutes=5)
 # Windows of a plan that are made ahead, and how far.
 AHEAD, HORIZON = 10, timedelta(days=366)
+MAX_ANNOUNCE_HOURS = 30 * 24
 # Somebody forgot to say so; what lies further back is a correction of the availability.
 LONGEST_BACKDATING = timedelta(days=1)
 # A plan for later than this is a slip of the pen.

@@ -27,7 +27,7 @@ from pulsemon.views import View
 from pulsemon.web import fields, forms, openapi
 from pulsemon.web.checks import whole_number
 from pulsemon.web.fields import SECRET_MASK, MonitorCreate, MonitorPatch
-from pulsemon.web.paging import MAX_PAGE, Page, link, read_page
+from pulsemon.web.paging import MAX_PAGE, Page, link, read_long_page, read_page
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import Site, site_of
 
@@ -162,11 +162,11 @@ def _decode(received: bytes) -> object:
 
 Body = Annotated[object, Depends(read_json)]
 Paging = Annotated[Page, Depends(read_page)]
+LongPaging = Annotated[Page, Depends(read_long_page)]
 
 _BAD_BODY = openapi.invalid(
     "body", "interval_seconds", msg=fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
 )
-_BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _DELETED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Deleted, with its pings, history and unsent messages."}
 }
@@ -221,7 +221,7 @@ def create_monitor(request: Request, data: Body) -> Response:
     operation_id="list_monitors",
     responses=openapi.answer(200, "In the order of their creation.", [openapi.EXAMPLE_MONITOR], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | _BAD_QUERY
+    | openapi.BAD_PAGE
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
@@ -229,8 +229,8 @@ def list_monitors(request: Request, page: Paging) -> Response:
     """Return all monitors, or with `limit` a page of them."""
     site, now = site_of(request), site_of(request).now()
     origin = site.origin(request)
-    views, following = monitors.list_all(site.database, limit=page.limit, cursor=page.cursor)
-    headers = link(f"{origin}/api/monitors", page.limit, following)
+    views, following = monitors.list_all(site.database, limit=page.limit, after=page.position)
+    headers = link(f"{origin}/api/monitors", page, following)
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
 
 
@@ -344,17 +344,16 @@ def rotate_token(request: Request, slug: str) -> Response:
     tags=["History"],
     summary="List a monitor's changes of status",
     operation_id="list_history",
-    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | _BAD_QUERY,
+    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
     openapi_extra={"parameters": openapi.PAGING},
 )
 def list_history(request: Request, slug: str, page: Paging) -> Response:
     """Return the newest 1000 changes, or with `limit` fewer, and where the older ones are."""
     site = site_of(request)
     entries, following = history(
-        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, cursor=page.position
+        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, before=page.position
     )
-    cursor = None if following is None else monitors.make_cursor(following)
-    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page, following)
     return JSONResponse([history_answer(entry) for entry in entries], headers=_HEADERS | headers)
 
 

@@ -165,7 +165,6 @@ _PARAMETERS = [
 ]
 _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
 _BAD_DAYS = openapi.invalid("query", "days", msg=_DAYS, rule="days")
-_BAD_LIMIT = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _BAD_REASON = openapi.invalid(
     "body", "reason", msg=correction_fields.problem("reason", "reason").message, rule="reason"
 )
@@ -226,7 +225,7 @@ def spent_answer(part: Availability) -> dict[str, Any]:
     tags=["History"],
     summary="List a monitor's outages",
     operation_id="list_outages",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | _BAD_LIMIT,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
     openapi_extra={"parameters": openapi.PAGING},
 )
 def outages(request: Request, slug: str, page: Paging) -> Response:
@@ -236,8 +235,7 @@ def outages(request: Request, slug: str, page: Paging) -> Response:
     found, following = track_record.read_outages(
         site.database, view.id, limit=page.limit or MAX_PAGE, before=page.position, now=now
     )
-    cursor = None if following is None else monitors.make_cursor(following)
-    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page, following)
     return JSONResponse([_outage_answer(each, now) for each in found], headers=_HEADERS | headers)
 
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import incidents, monitors
+from pulsemon import incidents
 from pulsemon.incident_rows import Incident, Update
 from pulsemon.web import incident_fields, openapi
 from pulsemon.web.api import Body, Paging, instant, reads
@@ -79,7 +79,6 @@ EXAMPLE_INCIDENT = {
 }
 _NOT_FOUND = openapi.error(404, "There is no such incident.", incidents.NO_SUCH_INCIDENT)
 _BAD_BODY = openapi.invalid("body", "impact", msg=incident_fields.PROBLEMS["incident-impact"], rule="incident-impact")
-_BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _DELETED: dict[int | str, dict[str, Any]] = {204: {"description": "Deleted, with everything that was said of it."}}
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _BAD_BODY | openapi.UNAVAILABLE
@@ -139,7 +138,7 @@ def create_incident(request: Request, data: Body) -> Response:
     operation_id="list_incidents",
     responses=openapi.answer(200, "Open ones first.", [EXAMPLE_INCIDENT], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | _BAD_QUERY
+    | openapi.BAD_PAGE
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
@@ -152,8 +151,7 @@ def list_incidents(request: Request, page: Paging) -> Response:
     limit = page.limit or DEFAULT_LIMIT
     found = incidents.list_open(site.database) if page.position is None else []
     resolved, following = incidents.list_resolved(site.database, limit=limit, before=page.position)
-    cursor = None if following is None else monitors.make_cursor(following)
-    headers = link(f"{site.origin(request)}/api/incidents", page.limit, cursor)
+    headers = link(f"{site.origin(request)}/api/incidents", page, following)
     return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=_HEADERS | headers)
 
 

@@ -6,10 +6,10 @@ Reads only. Access, answers and errors are those of `web.api`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
@@ -20,9 +20,9 @@ from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
 from pulsemon.ping_chain import LARGEST_ID, Filter, PingEvent, Stop
 from pulsemon.web import log_query, openapi
-from pulsemon.web.api import instant, reads
+from pulsemon.web.api import LongPaging, instant, reads
 from pulsemon.web.checks import id_in
-from pulsemon.web.paging import Page, link, read_ping_page
+from pulsemon.web.paging import Page, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 
@@ -129,7 +129,6 @@ _FILTERS = [
     _parameter("until", "Received before that; without a zone UTC.", _TIME, "2026-03-02T00:00:00Z"),
 ]
 _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
-_BAD_QUERY = openapi.invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 _BODY: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The bytes as they came, as far as they were kept.",
@@ -143,9 +142,6 @@ _BODY: dict[int | str, dict[str, Any]] = {
 }
 
 
-Paging = Annotated[Page, Depends(read_ping_page)]
-
-
 @reads(
     router,
     "/api/monitors/{slug}/pings",
@@ -153,10 +149,10 @@ Paging = Annotated[Page, Depends(read_ping_page)]
     tags=["History"],
     summary="List a monitor's pings",
     operation_id="list_pings",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_PING], openapi.PAGED) | _ONE | _BAD_QUERY,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_PING], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
     openapi_extra={"parameters": [*_FILTERS, _LIMIT, openapi.PAGING[1]]},
 )
-def list_pings(request: Request, slug: str, page: Paging) -> Response:
+def list_pings(request: Request, slug: str, page: LongPaging) -> Response:
     """Return the newest pings that are stored and fit.
 
     One request looks at a thousand pings at most. So a page may hold fewer than `limit`, even none, and still have
@@ -204,10 +200,10 @@ def read_ping_body(request: Request, slug: str, number: str) -> Response:
         200, "Those that are open, then those that ended; newest first.", [EXAMPLE_OPEN_RUN, EXAMPLE_RUN], openapi.PAGED
     )
     | _ONE
-    | _BAD_QUERY,
+    | openapi.BAD_PAGE,
     openapi_extra={"parameters": [_LIMIT, openapi.PAGING[1]]},
 )
-def list_runs(request: Request, slug: str, page: Paging) -> Response:
+def list_runs(request: Request, slug: str, page: LongPaging) -> Response:
     """Return the runs whose start was seen. `limit` counts those that ended; the open ones stand on the first page.
 
     As with pings, a page may hold fewer than `limit` and still have a next one.
@@ -249,9 +245,9 @@ def _list(
     kept: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with a list and, where it goes on, the address of its next page, which asks for what was *kept*."""
-    cursor = None if stop is None else monitors.make_cursor(stop.next_id)
+    following = None if stop is None else stop.next_id
     address = f"{site_of(request).origin(request)}/api/monitors/{path}"
-    return JSONResponse(list(content), headers=_HEADERS | link(address, page.limit, cursor, kept))
+    return JSONResponse(list(content), headers=_HEADERS | link(address, page, following, kept))
 
 
 def _ping_answer(ping: PingEvent) -> dict[str, Any]:

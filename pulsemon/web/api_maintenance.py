@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path
 from pydantic import AwareDatetime, BaseModel, Field
@@ -14,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import maintenance, maintenance_views
+from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.maintenance_views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
 from pulsemon.web import maintenance_fields, openapi
-from pulsemon.web.api import Body, instant, reads
+from pulsemon.web.api import Body, LongPaging, Paging, instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.maintenance_fields import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
+from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 
@@ -181,15 +184,18 @@ def create_maintenance(request: Request, data: Body) -> Response:
     tags=["Maintenance"],
     summary="List the plans of maintenance",
     operation_id="list_maintenance",
-    responses=openapi.answer(200, "In the order of their creation.", [EXAMPLE_MAINTENANCE])
+    responses=openapi.answer(200, "In the order of their creation.", [EXAMPLE_MAINTENANCE], openapi.PAGED)
     | openapi.UNAUTHORIZED
+    | openapi.BAD_PAGE
     | openapi.UNAVAILABLE,
+    openapi_extra={"parameters": openapi.PAGING},
 )
-def list_maintenance(request: Request) -> Response:
-    """Return every plan that was not removed."""
+def list_maintenance(request: Request, page: Paging) -> Response:
+    """Return every plan that was not removed, or with `limit` a page of them."""
     site, now = site_of(request), site_of(request).now()
-    views = maintenance_views.list_all(site.database, now=now)
-    return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=_HEADERS)
+    views, following = maintenance_views.list_all(site.database, now=now, limit=page.limit, after=page.position)
+    headers = link(f"{site.origin(request)}/api/maintenance", page, following)
+    return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=_HEADERS | headers)
 
 
 @reads(
@@ -273,13 +279,22 @@ def end_maintenance(request: Request, maintenance_id: str) -> Response:
     tags=["Maintenance"],
     summary="List the windows of a plan",
     operation_id="list_windows",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_WINDOW]) | _ONE,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_WINDOW], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    openapi_extra={"parameters": openapi.PAGING},
 )
-def list_windows(request: Request, maintenance_id: str) -> Response:
-    """Return the windows of a plan, those that are over and those that were skipped too; at most 1000."""
+def list_windows(request: Request, maintenance_id: str, page: LongPaging) -> Response:
+    """Return the newest 1000 windows of a plan, or with `limit` fewer, and where the older ones are.
+
+    Those that are over and those that were skipped are among them.
+    """
     site, now = site_of(request), site_of(request).now()
-    found = maintenance_views.list_windows(site.database, maintenance_id)
-    return JSONResponse([window_answer(each, now=now) for each in found], headers=_HEADERS)
+    before = None if page.position is None else keyset.instant_of(page.position)
+    found, following = maintenance_views.list_windows(
+        site.database, maintenance_id, limit=page.limit or MAX_PAGE, before=before
+    )
+    address = f"{site.origin(request)}/api/maintenance/{quote(maintenance_id, safe='')}/windows"
+    headers = link(address, page, None if following is None else keyset.number_of(following))
+    return JSONResponse([window_answer(each, now=now) for each in found], headers=_HEADERS | headers)
 
 
 @router.patch(

@@ -18,8 +18,9 @@ from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.pages import PageView
 from pulsemon.web import openapi, page_fields
-from pulsemon.web.api import Body, instant, reads
+from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.page_fields import PageCreate, PagePatch
+from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import host_of, site_of
 
@@ -129,12 +130,18 @@ def create_page(request: Request, data: Body) -> Response:
     tags=["Pages"],
     summary="List the public pages",
     operation_id="list_pages",
-    responses=openapi.answer(200, "`/status` first.", [EXAMPLE_PAGE]) | openapi.UNAUTHORIZED | openapi.UNAVAILABLE,
+    responses=openapi.answer(200, "`/status` first.", [EXAMPLE_PAGE], openapi.PAGED)
+    | openapi.UNAUTHORIZED
+    | openapi.BAD_PAGE
+    | openapi.UNAVAILABLE,
+    openapi_extra={"parameters": openapi.PAGING},
 )
-def list_pages(request: Request) -> Response:
-    """Return every page. The one at `/status` has the slug `status` and is always there."""
-    found = pages.list_all(site_of(request).database)
-    return JSONResponse([page_answer(request, view) for view in found], headers=_HEADERS)
+def list_pages(request: Request, page: Paging) -> Response:
+    """Return every public page, or with `limit` some of them. The one at `/status`, `status`, is always there."""
+    site = site_of(request)
+    views, following = pages.list_all(site.database, limit=page.limit, after=page.position)
+    headers = link(f"{site.origin(request)}/api/pages", page, following)
+    return JSONResponse([page_answer(request, view) for view in views], headers=_HEADERS | headers)
 
 
 @reads(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
@@ -14,9 +15,10 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
 from pulsemon.subscribers import SubscriberView
 from pulsemon.web import openapi, subscriber_fields
-from pulsemon.web.api import Body, instant, reads
+from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.checks import id_in
 from pulsemon.web.fields import SECRET_MASK
+from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 from pulsemon.web.subscriber_fields import NewSubscriber, SubscriberCreate
@@ -118,12 +120,18 @@ def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     tags=["Pages"],
     summary="List the subscribers of a public page",
     operation_id="list_subscribers",
-    responses=openapi.answer(200, "Oldest first.", [EXAMPLE_SUBSCRIBER]) | _NOT_FOUND | _ONE,
+    responses=openapi.answer(200, "Oldest first.", [EXAMPLE_SUBSCRIBER], openapi.PAGED)
+    | _NOT_FOUND
+    | _ONE
+    | openapi.BAD_PAGE,
+    openapi_extra={"parameters": openapi.PAGING},
 )
-def list_subscribers(request: Request, slug: str) -> Response:
-    """Return everybody on the page's list."""
-    found = subscribers.list_of(site_of(request).database, slug)
-    return JSONResponse([subscriber_answer(view) for view in found], headers=_HEADERS)
+def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
+    """Return everybody on the page's list, or with `limit` a page of them."""
+    site = site_of(request)
+    found, following = subscribers.list_of(site.database, slug, limit=page.limit, after=page.position)
+    headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", page, following)
+    return JSONResponse([subscriber_answer(view) for view in found], headers=_HEADERS | headers)
 
 
 @router.delete(

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from pulsemon.core import maintenance, schedule
-from pulsemon.core.maintenance import Plan, Repeats
+from pulsemon.core.maintenance import MAX_ANNOUNCE_HOURS, Plan, Repeats
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
 from pulsemon.maintenance_views import Draft
@@ -38,7 +38,6 @@ from pulsemon.web.checks import (
 )
 from pulsemon.web.page_fields import MAX_TEXT_LENGTH
 
-MAX_ANNOUNCE_HOURS = 30 * 24
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
 _YEARS = range(1970, 2200)

@@ -15,7 +15,8 @@ from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incident_rows import Incident
 from pulsemon.web import incident_fields, panel_pages, panel_several, rendering, wall_clock
-from pulsemon.web.checks import LARGEST_ID, Lists
+from pulsemon.web.checks import Lists
+from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
@@ -29,7 +30,7 @@ PAGE_SIZE = 50
 def list_incidents(request: Request) -> Response:
     """Answer with the open incidents and, fifty at a time, those that are over."""
     database = site_of(request).database
-    before = _before(request)
+    before = read_position(request, "before")
     found, following = incidents.list_resolved(database, limit=PAGE_SIZE, before=before)
     return rendering.page(
         request,
@@ -40,11 +41,6 @@ def list_incidents(request: Request) -> Response:
         following=following,
         done=panel_pages.done_of(request),
     )
-
-
-def _before(request: Request) -> int | None:
-    asked = request.query_params.get("before", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 11 and int(asked) <= LARGEST_ID else None
 
 
 @router.get("/incidents/new")

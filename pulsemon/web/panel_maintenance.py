@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon import maintenance, maintenance_views, monitors
 from pulsemon.core import schedule
+from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.maintenance_views import MaintenanceView, WindowView
@@ -24,25 +25,31 @@ from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
+PAGE_SIZE = 50
 # The form counts in minutes what the API counts in seconds.
 _IN_FORM = {"length_seconds": "length_minutes"}
 
 
 @router.get("/maintenance")
 def list_page(request: Request) -> Response:
-    """Answer with what is running, what is coming and what is over."""
+    """Answer with what is running and, fifty at a time, what is coming and what is over."""
     site, now = site_of(request), site_of(request).now()
-    views = maintenance_views.list_all(site.database, now=now)
-    running = [(view, found) for view in views if (found := view.running(now=now))]
-    coming = [(view, _coming(view, now)) for view in views if _coming(view, now)]
-    coming.sort(key=lambda each: each[1][0].starts_at)
+    query = request.query_params
+    after, before = Place.from_text(query.get("after", "")), Place.from_text(query.get("before", ""))
+    running = maintenance_views.list_running(site.database, now=now)
+    coming, later = maintenance_views.list_coming(site.database, now=now, limit=PAGE_SIZE, after=after)
+    past, earlier = maintenance_views.list_past(site.database, now=now, limit=PAGE_SIZE, before=before)
     return rendering.page(
         request,
         "maintenance.html",
-        running=running,
-        coming=coming,
-        past=maintenance_views.list_past(site.database, now=now),
-        sentences={view.id: _sentence(request, view.draft.plan) for view in views},
+        running=[(view, view.running(now=now)) for view in running],
+        coming=[(view, _coming(view, now)) for view in coming],
+        past=past,
+        after=after,
+        later=later,
+        before=before,
+        earlier=earlier,
+        sentences={view.id: _sentence(request, view.draft.plan) for view in coming},
         done=panel_pages.done_of(request),
     )
 

@@ -19,12 +19,14 @@ from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.pages import PageView
 from pulsemon.web import page_fields, panel_pages, panel_several, rendering
 from pulsemon.web.page_fields import PageCreate, PagePatch
+from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import Form, read_fields
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import host_of, site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
+PAGE_SIZE = 50
 # A picture that is too large is told at its field; what is larger than this is not even read.
 _MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 
@@ -52,11 +54,18 @@ Filled = Annotated[PageForm, Depends(read_page_form)]
 
 @router.get("/pages")
 def list_pages(request: Request) -> Response:
-    """Answer with all pages."""
-    database = site_of(request).database
-    views = [(view, page_path(view.slug)) for view in pages.list_all(database)]
-    counts = subscribers.counts(database)
-    return rendering.page(request, "pages.html", pages=views, subscriber_counts=counts, done=_done(request))
+    """Answer with the public pages, fifty at a time."""
+    database, after = site_of(request).database, read_position(request, "after")
+    found, following = pages.list_all(database, limit=PAGE_SIZE, after=after)
+    return rendering.page(
+        request,
+        "pages.html",
+        pages=[(view, page_path(view.slug)) for view in found],
+        after=after,
+        following=following,
+        subscriber_counts=subscribers.counts(database),
+        done=_done(request),
+    )
 
 
 @router.get("/pages/new")

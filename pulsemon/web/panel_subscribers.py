@@ -15,14 +15,14 @@ from pulsemon.subscribers import SubscriberView
 from pulsemon.web import panel_pages, rendering, subscriber_fields
 from pulsemon.web.api_subscribers import add
 from pulsemon.web.checks import LARGEST_ID
+from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
-# Of several thousand, nobody reads more; a search finds the one that is wanted.
-MAX_SHOWN = 200
+PAGE_SIZE = 100
 
 
 @router.get("/pages/{slug}/subscribers")
@@ -92,15 +92,17 @@ def _list_page(
     view = pages.get(site.database, slug)
     values = panel_pages.form_values(request, dict(typed or {}), problems)
     wanted = "".join(each for each in request.query_params.get("q", "").strip()[:200] if each.isprintable())
-    found = subscribers.list_of(site.database, slug, containing=wanted, limit=MAX_SHOWN + 1)
+    after = read_position(request, "after")
+    found, following = subscribers.list_of(site.database, slug, containing=wanted, limit=PAGE_SIZE, after=after)
     return rendering.page(
         request,
         "subscribers.html",
         status_code=422 if problems else 200,
         view=view,
         path=page_path(view.slug),
-        subscribers=found[:MAX_SHOWN],
-        is_more=len(found) > MAX_SHOWN,
+        subscribers=found,
+        after=after,
+        following=following,
         q=wanted,
         has_mail=site.settings.mail_server is not None,
         default_locale=view.language or site.settings.default_locale.value,

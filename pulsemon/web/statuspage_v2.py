@@ -78,7 +78,12 @@ def _list(told: _Told, incidents: Sequence[Incident]) -> dict[str, Any]:
 
 
 def _maintenances(told: _Told) -> dict[str, Any]:
-    return _windows(told.page, told.page.windows[::-1])
+    """What is running or coming next goes before what comes later, and that before what is over."""
+    windows, at = told.page.windows, told.page.at
+    over = [each for each in reversed(windows) if each.ends_at <= at]
+    first = [*(each for each in windows if each.ends_at > at), *over][: public_incidents.ARCHIVE_COUNT]
+    ids = {each.id for each in first}
+    return _windows(told.page, [each for each in reversed(windows) if each.id in ids])
 
 
 def _upcoming(told: _Told) -> dict[str, Any]:
