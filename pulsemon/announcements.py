@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, String, cast, func, inser
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.db import outbox, placements
-from pulsemon.db.notice_tables import Subscriber
+from pulsemon.db.notice_tables import NoticeRow, Subscriber
 from pulsemon.db.page_tables import PageMonitor, PlacementRow, StatusPage
 from pulsemon.db.tables import Delivery, Monitor
 
@@ -77,8 +77,9 @@ def announce(connection: Connection, notice: Notice, *, now: datetime) -> int:
         if shown or notice.is_general:
             payloads[each.id] = _payload(notice, each, shown)
     _hurry_older(connection, payloads, now)
-    count = sum(_owe_mails(connection, page_id, payload, now) for page_id, payload in payloads.items())
-    return count + _owe_webhooks(connection, payloads, now)
+    kept = {page_id: _keep(connection, payload, now) for page_id, payload in payloads.items()}
+    count = sum(_owe_mails(connection, page_id, notice_id, now) for page_id, notice_id in kept.items())
+    return count + _owe_webhooks(connection, kept, now)
 
 
 _IS_TOLD = (Subscriber.confirmed_at.is_not(None), Subscriber.switched_off_at.is_(None))
@@ -92,9 +93,15 @@ def _hurry_older(connection: Connection, page_ids: Collection[int], now: datetim
         connection.execute(update(Delivery).where(theirs, *resting).values(next_attempt_at=now))
 
 
-def _owe_mails(connection: Connection, page_id: int, payload: str, now: datetime) -> int:
+def _keep(connection: Connection, payload: str, now: datetime) -> int:
+    """Keep what a page's subscribers are told, and return its id: ten thousand copies of it would hold up pings."""
+    keep = insert(NoticeRow).values(payload=payload, created_at=now)
+    return connection.execute(keep.returning(NoticeRow.id)).scalar_one()
+
+
+def _owe_mails(connection: Connection, page_id: int, notice_id: int, now: datetime) -> int:
     """Owe one page's mails in one statement: row by row ten thousand of them would hold up pings for seconds."""
-    row = delivery_row(0, kind="email", address="", payload=payload, now=now)
+    row = delivery_row(0, kind="email", address="", notice_id=notice_id, now=now)
     row |= {"message_id": literal("msg_").concat(_random_hex(connection)), "subscriber_id": Subscriber.id}
     columns = [
         value
@@ -114,12 +121,12 @@ def _random_hex(connection: Connection) -> ColumnElement[str]:
     return func.replace(cast(func.gen_random_uuid(), String), "-", "")
 
 
-def _owe_webhooks(connection: Connection, payloads: Mapping[int, str], now: datetime) -> int:
+def _owe_webhooks(connection: Connection, kept: Mapping[int, int], now: datetime) -> int:
     query = select(Subscriber.id, Subscriber.page_id, Subscriber.address).where(
-        Subscriber.page_id.in_(payloads), Subscriber.kind == "webhook", *_IS_TOLD
+        Subscriber.page_id.in_(kept), Subscriber.kind == "webhook", *_IS_TOLD
     )
     rows = [
-        delivery_row(each.id, kind="webhook", address=each.address, payload=payloads[each.page_id], now=now)
+        delivery_row(each.id, kind="webhook", address=each.address, notice_id=kept[each.page_id], now=now)
         for each in connection.execute(query.order_by(Subscriber.id))
     ]
     for start in range(0, len(rows), _AT_ONCE):
@@ -149,11 +156,14 @@ def _names_by_page(connection: Connection, notice: Notice) -> dict[int, list[str
     return found
 
 
-def delivery_row(subscriber_id: int, *, kind: str, address: str, payload: str, now: datetime) -> dict[str, Any]:
-    """Return the row of one message that is owed to a subscriber from *now* on."""
+def delivery_row(
+    subscriber_id: int, *, kind: str, address: str, now: datetime, payload: str = "", notice_id: int | None = None
+) -> dict[str, Any]:
+    """Return the row of one message that is owed to a subscriber from *now* on: its own, or a notice."""
     is_mail = kind == "email"
     row = outbox.delivery_row(monitor_id=None, seq=None, payload=payload, url="" if is_mail else address, now=now)
-    return row | {"subscriber_id": subscriber_id} | ({"receiver": MAIL_RECEIVER} if is_mail else {})
+    row |= {"subscriber_id": subscriber_id, "notice_id": notice_id}
+    return row | ({"receiver": MAIL_RECEIVER} if is_mail else {})
 
 
 def _payload(notice: Notice, page: Row[*tuple[Any, ...]], names: list[str]) -> str:

@@ -28,7 +28,7 @@ from pulsemon.db import Database
 from pulsemon.errors import InUse, PulseMonError, StartRefused
 from pulsemon.notify import mailbox
 from pulsemon.notify.mail import Postman
-from pulsemon.notify.message import Announcement, Delivered
+from pulsemon.notify.message import Announcement, Delivered, Outcome
 from pulsemon.notify.notices import Publisher
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
@@ -155,6 +155,13 @@ def check_config() -> None:
         print("SMTP_HOST is not set: no mail is sent, and nobody can subscribe by e-mail.", file=sys.stderr)
 
 
+async def _send_one(postman: Postman, told: Announcement, to: str, locale: str) -> Outcome:
+    try:
+        return await postman.send(told, to=to, token="", locale=locale, written_at=told.at)
+    finally:
+        await postman.close()
+
+
 @app.command("test-mail")
 def test_mail(address: Annotated[str, typer.Argument(help="Who gets it.")]) -> None:
     """Send one mail by SMTP_HOST, to see whether mail works; say what the mail server answered."""
@@ -167,10 +174,7 @@ def test_mail(address: Annotated[str, typer.Argument(help="Who gets it.")]) -> N
     publisher = Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
     now = clock.now()
     told = Announcement(f"msg_{secrets.token_hex(16)}", "test", "test", now, "status", None, "")
-    sending = Postman(server, publisher).send(
-        told, to=to, token="", locale=settings.default_locale.value, written_at=now
-    )
-    outcome = asyncio.run(sending)
+    outcome = asyncio.run(_send_one(Postman(server, publisher), told, to, settings.default_locale.value))
     if not isinstance(outcome, Delivered):
         code = f" ({outcome.status_code})" if outcome.status_code else ""
         raise StartRefused(f"the mail was not taken: {outcome.excerpt or outcome.reason}{code}")

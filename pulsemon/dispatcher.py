@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from pulsemon.core import alerting
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Subscriber
+from pulsemon.db.notice_tables import NoticeRow, Subscriber
 from pulsemon.db.tables import Attempt, Delivery, Monitor, Webhook
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, NotFound
@@ -143,7 +143,7 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
         select(
             Delivery.id,
             Delivery.message_id,
-            Delivery.payload,
+            func.coalesce(NoticeRow.payload, Delivery.payload).label("payload"),
             Delivery.receiver,
             Delivery.attempt_count,
             Delivery.created_at,
@@ -160,6 +160,7 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
         .outerjoin(Monitor, Monitor.id == Delivery.monitor_id)
         .outerjoin(Webhook, Webhook.monitor_id == Delivery.monitor_id)
         .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(NoticeRow, NoticeRow.id == Delivery.notice_id)
         .where(Delivery.id.in_(ids))
         .order_by(Delivery.next_attempt_at, Delivery.id)
     )

@@ -91,6 +91,8 @@ class Dispatching:
             await asyncio.wait(self._tasks, timeout=STOP_PATIENCE_SEC)
         for task in self._tasks:
             task.cancel()
+        if self._postman is not None:
+            await self._postman.close()
         try:
             await self._settle()
         except Unavailable as failed:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, literal, select, update
 
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Subscriber
+from pulsemon.db.notice_tables import NoticeRow, Subscriber
 from pulsemon.db.tables import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
 
 # Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write lane, and one flush.
@@ -109,14 +109,20 @@ def _chain(connection: Connection, head: int, monitor_id: int) -> list[tuple[int
 
 
 def remove_old_messages(database: Database, *, now: datetime) -> Progress:
-    """Remove messages settled long ago, with their attempts, and blind windows that no availability looks at."""
+    """Remove messages settled long ago, with their attempts and what they said, and old blind windows.
+
+    The latter are those that no availability looks at.
+    """
+    old = now - _DELIVERY_RETENTION
     with database.read() as connection:
-        query = select(Delivery.id).where(Delivery.settled_at < now - _DELIVERY_RETENTION).limit(BATCH)
+        query = select(Delivery.id).where(Delivery.settled_at < old).limit(BATCH)
         ids = connection.scalars(query).all()
     with database.write() as connection:
         if ids:
             connection.execute(delete(Attempt).where(Attempt.delivery_id.in_(ids)))
             connection.execute(delete(Delivery).where(Delivery.id.in_(ids)))
+        is_owed = select(Delivery.id).where(Delivery.notice_id == NoticeRow.id).exists()
+        connection.execute(delete(NoticeRow).where(NoticeRow.created_at < old, ~is_owed))
         connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < now - _BLIND_RETENTION))
     return Progress(len(ids), is_more=len(ids) == BATCH)
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from pulsemon import monitors, pings
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.db.notice_tables import NoticeRow
 from pulsemon.db.tables import Attempt, Base, BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
 from pulsemon.monitors import NewMonitor
 from pulsemon.pings import Answer, Batch
@@ -86,6 +87,14 @@ def stored(database: Database, monitor: View) -> Sequence[Any]:
 
 def deliveries(database: Database) -> Sequence[Any]:
     return rows(database, Delivery)
+
+
+def said(database: Database) -> list[tuple[int | None, str]]:
+    """Return (subscriber's id, payload) of every message owed, oldest first, whether its own or a notice's."""
+    payload = func.coalesce(NoticeRow.payload, Delivery.payload)
+    query = select(Delivery.subscriber_id, payload).outerjoin(NoticeRow, NoticeRow.id == Delivery.notice_id)
+    with database.read() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query.order_by(Delivery.id))]
 
 
 def attempts(database: Database) -> Sequence[Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from pulsemon import housekeeping, monitors
 from pulsemon.db import Database
-from pulsemon.db.tables import BlindWindowRow, DoomedPings, Ping
+from pulsemon.db.notice_tables import NoticeRow
+from pulsemon.db.tables import BlindWindowRow, Delivery, DoomedPings, Ping
 from pulsemon.dispatcher import Sent, lease_due, settle
 from pulsemon.notify.message import Delivered
 from pulsemon.views import View
@@ -174,6 +175,21 @@ def test_messages_settled_long_ago_go_with_their_attempts_and_what_is_owed_stays
     assert [row.state for row in deliveries(database)] == ["pending"]
     assert attempts(database) == []
     assert len(history(database, monitor)) == 2
+
+
+def test_what_was_told_goes_when_nobody_is_owed_it_any_more(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(insert(NoticeRow), [{"payload": word, "created_at": START} for word in ("owed", "not owed")])
+        (owed,) = connection.scalars(select(NoticeRow.id).where(NoticeRow.payload == "owed"))
+    make_down(database, webhook_url="http://127.0.0.1:9/x")
+    with database.write() as connection:
+        connection.execute(update(Delivery).values(notice_id=owed))
+
+    housekeeping.remove_old_messages(database, now=START + 89 * DAY)
+    assert len(rows(database, NoticeRow)) == 2
+    housekeeping.remove_old_messages(database, now=START + 91 * DAY)
+
+    assert [row.payload for row in rows(database, NoticeRow)] == ["owed"]
 
 
 def test_blind_windows_go_when_no_availability_looks_at_them(database: Database) -> None:

@@ -19,7 +19,7 @@ from pulsemon.db.notice_tables import Incident, IncidentMonitor, IncidentUpdate,
 from pulsemon.errors import Invalid, NotFound
 from pulsemon.maintenance_views import Draft
 from pulsemon.views import View
-from tests.arrange import a_ping, again, deliveries, make, make_down, make_up, record, rows, seconds
+from tests.arrange import a_ping, again, make, make_down, make_up, record, rows, said, seconds
 from tests.conftest import at
 from tests.test_event_log import counted_queries
 
@@ -66,7 +66,7 @@ def subscribe(database: Database, slug: str) -> None:
 
 def told(database: Database) -> list[tuple[str, str, list[str]]]:
     """Return (page, event, monitors named) of every message owed."""
-    payloads = [json.loads(each.payload) for each in deliveries(database)]
+    payloads = [json.loads(payload) for _, payload in said(database)]
     return [(each["page"]["slug"], each["event"], each["monitors"]) for each in payloads]
 
 

@@ -17,10 +17,9 @@ from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow, Subscriber, WindowMonitor
-from pulsemon.db.tables import Delivery
 from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.maintenance_views import Draft, MaintenanceView
-from tests.arrange import a_ping, again, make, make_up, record, rows
+from tests.arrange import a_ping, again, make, make_up, record, rows, said
 from tests.conftest import at
 from tests.test_availability import LONG, as_kept, from_history, roll, rolled, us
 from tests.test_held import tick
@@ -69,7 +68,7 @@ def a_subscriber(database: Database) -> None:
 
 def notices(database: Database) -> list[tuple[str, str, str]]:
     """Return (event, title, beginning) of what subscribers are told."""
-    found = [json.loads(row.payload) for row in rows(database, Delivery, Delivery.subscriber_id.is_not(None))]
+    found = [json.loads(payload) for subscriber_id, payload in said(database) if subscriber_id is not None]
     return [(each["event"], each["title"], each["starts_at"][8:16]) for each in found]
 
 

@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from pulsemon import announcements, dispatcher, housekeeping, monitors, pages, subscribers
 from pulsemon.announcements import MAIL_RECEIVER, Event, Notice
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Subscriber
+from pulsemon.db.notice_tables import NoticeRow, Subscriber
 from pulsemon.db.tables import Delivery
 from pulsemon.dispatcher import LANE_WIDTH, Leased, Sent
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.subscribers import MAX_ASKED_AN_HOUR, SubscriberView
-from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, rows, seconds
+from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, rows, said, seconds
 from tests.conftest import at
 from tests.test_event_log import counted_queries
 
@@ -70,7 +70,7 @@ def owed(database: Database) -> list[tuple[int | None, str, str | None]]:
 
 
 def payloads(database: Database) -> str:
-    return "\n".join(row.payload for row in deliveries(database))
+    return "\n".join(payload for _, payload in said(database))
 
 
 class TestWhoIsTold:
@@ -87,7 +87,7 @@ class TestWhoIsTold:
         assert told(database, shown.id, other.id, hidden.id, title=None) == 2
 
         assert sorted(row[0] for row in owed(database)) == sorted([main, shop])
-        by_subscriber = {row.subscriber_id: row.payload for row in deliveries(database)}
+        by_subscriber = dict(said(database))
         assert '"monitors": ["Shown Name", "Other Name"]' in by_subscriber[main]
         assert '"monitors": ["Shown Name"]' in by_subscriber[shop]
         assert "Hidden" not in payloads(database)
@@ -103,6 +103,10 @@ class TestWhoIsTold:
             counts.append(len(statements))
 
         assert counts[0] == counts[1]
+        # What they all say is kept once.
+        assert len(rows(database, NoticeRow)) == 2
+        assert {row.payload for row in deliveries(database) if row.notice_id} == {""}
+        assert len({row.notice_id for row in deliveries(database) if row.settled_at is None}) == 2
         ids = [row.message_id for row in deliveries(database)]
         assert len(set(ids)) == len(ids)
         assert all(re.fullmatch("msg_[0-9a-f]{32}", each) for each in ids)
@@ -247,12 +251,30 @@ class TestOutbox:
         first = next(row.id for row in deliveries(database) if row.state == "pending")
         for damaged in ('{"kind": "incident"}', "[]", "nonsense", '{"page": 5, "at": "x"}'):
             with database.write() as connection:
-                values = {"payload": damaged, "state": "pending", "reason": None, "next_attempt_at": START}
+                values = {
+                    "payload": damaged,
+                    "notice_id": None,
+                    "state": "pending",
+                    "reason": None,
+                    "next_attempt_at": START,
+                }
                 connection.execute(update(Delivery).where(Delivery.id == first).values(values))
             assert lease(database) == []
             assert [row.reason for row in deliveries(database) if row.id == first] == ["damaged"]
         (leased,) = lease(database)
         assert leased.message.event == "resolved"
+
+    def test_a_message_of_before_with_its_own_words_is_sent_too(self, database: Database) -> None:
+        """Until 0007 each message bore what it said."""
+        by_mail(database)
+        told(database, title="Of before")
+        own = dict(said(database)).popitem()[1]
+        with database.write() as connection:
+            connection.execute(update(Delivery).where(Delivery.state == "pending").values(payload=own, notice_id=None))
+            connection.execute(delete(NoticeRow))
+
+        (leased,) = lease(database)
+        assert leased.message.title == "Of before"
 
     def test_monitors_webhooks_stay_as_they_are_beside_it(self, database: Database) -> None:
         by_webhook(database)

@@ -187,7 +187,8 @@ class Webhook(Base):
 class Delivery(Base):
     """The outbox: one message owed to one receiver, written with what it tells of.
 
-    Owed to a monitor's webhook, or to a subscriber of a page: one of the two ids is there.
+    Owed to a monitor's webhook, or to a subscriber of a page: one of the two ids is there. What it says is its own
+    `payload`, or that of the notice `notice_id`, which many share.
     """
 
     __tablename__ = "deliveries"
@@ -217,6 +218,13 @@ class Delivery(Base):
             sqlite_where=text("state = 'held'"),
             postgresql_where=text("state = 'held'"),
         ),
+        # housekeeping: whether anybody is still owed a notice.
+        Index(
+            "ix_deliveries_notice_id",
+            "notice_id",
+            sqlite_where=text("notice_id IS NOT NULL"),
+            postgresql_where=text("notice_id IS NOT NULL"),
+        ),
         CheckConstraint("(monitor_id IS NULL) <> (subscriber_id IS NULL)", name="ck_deliveries_owner"),
         {"sqlite_autoincrement": True},
     )
@@ -226,7 +234,9 @@ class Delivery(Base):
     monitor_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("monitors.id", ondelete="CASCADE"))
     subscriber_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("subscribers.id", ondelete="CASCADE"))
     seq: Mapped[int | None] = mapped_column(Integer)  # the transition it tells of; NULL for a message sent by hand
-    payload: Mapped[str] = mapped_column(Text)
+    payload: Mapped[str] = mapped_column(Text)  # '' where `notice_id` is set
+    # No foreign key: SQLite cannot add one to a table that is there.
+    notice_id: Mapped[int | None] = mapped_column(BigInteger)
     receiver: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(16))  # pending, held, delivered, given-up, cancelled
     reason: Mapped[str | None] = mapped_column(String(32))

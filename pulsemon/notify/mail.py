@@ -22,9 +22,8 @@ from pulsemon.notify import letter
 from pulsemon.notify.http import DEADLINE, excerpt_of
 from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.notify.notices import Publisher
+from pulsemon.notify.smtp_connections import Connections
 
-# Of the deadline, for saying goodbye to a server that has the mail already.
-_GOODBYE_SEC = 1.0
 # Enhanced status codes (RFC 3463) that speak of the address: it does not exist, it does not take mail any more.
 _NO_SUCH_ADDRESS = re.compile(r"\b5\.(1\.[1236]|1\.10|2\.1)\b")
 _ENHANCED = re.compile(r"\b5\.\d{1,3}\.\d{1,3}\b")
@@ -61,7 +60,10 @@ class MailServer:
 
 
 class Postman:
-    """Hands in one mail after the other, each over a connection of its own. Belongs to one event loop."""
+    """Hands in one mail after the other, over as many connections as there are mails at once.
+
+    Belongs to one event loop; `close` ends it.
+    """
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class Postman:
         self._deadline_sec = deadline.total_seconds()
         # Certificate and name are checked, by those whom the system trusts.
         self._tls = tls or ssl.create_default_context()
+        self._connections = Connections(self._client)
 
     async def send(self, told: Announcement, *, to: str, token: str, locale: str, written_at: datetime) -> Outcome:
         """Send *told* to the address *to* once and return what came of it; nothing that a server does raises."""
@@ -88,12 +91,13 @@ class Postman:
             publisher=self._publisher,
             written_at=written_at,
         )
-        client = self._client()
+        connection = None
         try:
             async with asyncio.timeout(self._deadline_sec):
-                await client.connect()
-                await client.sendmail(self._server.sender[1], [to], content)
-            await self._say_goodbye(client)
+                connection = await self._connections.take()
+                await connection.client.sendmail(self._server.sender[1], [to], content)
+            used, connection = connection, None
+            await self._connections.give_back(used)
         except aiosmtplib.SMTPRecipientsRefused as refused:
             return self._judge(refused.recipients[0])
         except aiosmtplib.SMTPResponseException as answer:
@@ -101,8 +105,13 @@ class Postman:
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError, ValueError) as failed:
             return _failure(failed)
         finally:
-            client.close()
+            if connection is not None:
+                connection.client.close()
         return Delivered(250)
+
+    async def close(self) -> None:
+        """End the connections that wait for another mail."""
+        await self._connections.close()
 
     def _client(self) -> SMTP:
         server = self._server
@@ -118,14 +127,6 @@ class Postman:
             start_tls=server.security is Security.STARTTLS,
             tls_context=None if server.security is Security.NONE else self._tls,
         )
-
-    async def _say_goodbye(self, client: SMTP) -> None:
-        """The mail is the server's by now, whatever becomes of the connection."""
-        try:
-            async with asyncio.timeout(_GOODBYE_SEC):
-                await client.quit()
-        except (aiosmtplib.SMTPException, OSError):
-            return
 
     def _judge(self, answer: aiosmtplib.SMTPResponseException) -> Outcome:
         """Return what an answer of 4xx or 5xx means."""

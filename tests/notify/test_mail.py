@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from datetime import timedelta
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import trustme
 
+from pulsemon.notify import smtp_connections
 from pulsemon.notify.mail import MailServer, Postman, Security
 from pulsemon.notify.message import Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.notify.notices import Publisher
+from tests.conftest import wait_until
 from tests.notify.conftest import server_context
 from tests.notify.smtp_sink import CUT, HANG, MailSink
 from tests.notify.test_letter import AT, TOKEN, told
@@ -30,7 +33,18 @@ def postman(port: int, *, tls: ssl.SSLContext | None = None, deadline: float = 6
 
 
 async def send(sender: Postman, *, to: str = "ana@example.org") -> Outcome:
+    """Send one mail, and end the connection."""
+    outcome = await send_one_of_many(sender, to=to)
+    await sender.close()
+    return outcome
+
+
+async def send_one_of_many(sender: Postman, *, to: str = "ana@example.org") -> Outcome:
     return await sender.send(told(), to=to, token=TOKEN, locale="en", written_at=AT)
+
+
+def handshakes(sink: MailSink) -> int:
+    return sum(line.startswith("EHLO") for line in sink.said)
 
 
 async def test_a_mail_arrives_as_it_was_written_at_whom_it_is_for() -> None:
@@ -195,3 +209,83 @@ async def test_a_name_that_does_not_exist_is_tried_again() -> None:
 
     assert isinstance(outcome, Retry)
     assert outcome.reason is Reason.CONNECT
+
+
+async def test_one_connection_carries_one_mail_after_the_other() -> None:
+    with MailSink() as sink:
+        sender = postman(sink.port)
+        for number in range(3):
+            assert await send_one_of_many(sender, to=f"u{number}@example.org") == Delivered(250)
+        await sender.close()
+        wait_until(lambda: sink.open_count == 0)
+
+    assert [mail.to for mail in sink.mails] == ["u0@example.org", "u1@example.org", "u2@example.org"]
+    assert (handshakes(sink), sink.said.count("RSET"), sink.said.count("QUIT")) == (1, 2, 1)
+
+
+async def test_as_many_connections_as_there_are_mails_at_once_and_no_more() -> None:
+    with MailSink() as sink:
+        sender = postman(sink.port)
+        for _ in range(3):
+            outcomes = await asyncio.gather(*(send_one_of_many(sender) for _ in range(4)))
+            assert outcomes == [Delivered(250)] * 4
+        await sender.close()
+
+    assert (len(sink.mails), handshakes(sink), sink.most_open) == (12, 4, 4)
+
+
+@pytest.mark.parametrize("answer", [CUT, HANG, "421 4.4.2 idle for too long", "500 what?"])
+async def test_a_connection_that_the_server_gave_up_costs_no_attempt(answer: object) -> None:
+    with MailSink({"RSET": [answer]}) as sink:
+        sender = postman(sink.port)
+        for _ in range(3):
+            assert await send_one_of_many(sender) == Delivered(250)
+        await sender.close()
+
+    assert (len(sink.mails), handshakes(sink)) == (3, 3)
+
+
+async def test_after_some_mails_a_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp_connections, "MAILS_PER_CONNECTION", 2)
+    with MailSink() as sink:
+        sender = postman(sink.port)
+        for _ in range(5):
+            assert await send_one_of_many(sender) == Delivered(250)
+        assert sink.said.count("QUIT") == 2
+        await sender.close()
+
+    assert (len(sink.mails), handshakes(sink)) == (5, 3)
+
+
+async def test_an_idle_connection_is_ended_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp_connections, "IDLE_SEC", 0.01)
+    with MailSink() as sink:
+        sender = postman(sink.port)
+        assert await send_one_of_many(sender) == Delivered(250)
+        async with asyncio.timeout(60):
+            while sink.open_count:  # noqa: ASYNC110 - it waits for threads
+                await asyncio.sleep(0.01)
+        assert await send_one_of_many(sender) == Delivered(250)
+        await sender.close()
+
+    assert (handshakes(sink), sink.said.count("QUIT")) == (2, 2)
+
+
+async def test_a_connection_over_which_something_went_wrong_carries_nothing_more() -> None:
+    with MailSink({"RCPT": ["550 5.1.1 nobody here", "250 ok"]}) as sink:
+        sender = postman(sink.port)
+        assert isinstance(await send_one_of_many(sender), Rejected)
+        assert await send_one_of_many(sender) == Delivered(250)
+        await sender.close()
+
+    assert (len(sink.mails), handshakes(sink)) == (1, 2)
+
+
+async def test_a_mail_that_ends_after_the_others_stopped_leaves_no_connection_open() -> None:
+    with MailSink() as sink:
+        sender = postman(sink.port)
+        await sender.close()
+        assert await send_one_of_many(sender) == Delivered(250)
+        wait_until(lambda: sink.open_count == 0)
+
+    assert sink.said[-1] == "QUIT"
