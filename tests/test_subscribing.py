@@ -295,6 +295,19 @@ def test_without_a_mail_server_nothing_offers_mail(make_client: Callable[..., Te
     assert all(name in said for name in ("SMTP_HOST", "MAIL_FROM", "BASE_URL", "SMTP_USERNAME", "SMTP_PASSWORD"))
 
 
+def test_the_owner_is_reminded_of_who_is_told_whatever_the_password(one: TestClient, sink: MailSink) -> None:
+    one.headers.update(PAGE | {"accept-language": "en"})
+    log_in(one)
+    assert "whatever the password" not in text_of(one.get("/pages/status"))
+
+    for name in ("ana", "bob"):
+        subscribe(one, sink, f"{name}@example.org")
+
+    assert "2 subscribers are told of incidents and maintenance, whatever" in text_of(one.get("/pages/status"))
+    assert "2 assinantes são avisados" in text_of(one.get("/pages/status?lang=pt-BR"))
+    assert "whatever the password" not in text_of(one.get("/pages/new?lang=en"))
+
+
 def test_a_page_named_subscribe_cannot_be(one: TestClient) -> None:
     answer = one.post("/api/pages", json={"slug": "subscribe"}, headers=ADMIN)
 

@@ -1,5 +1,6 @@
 """Connections to the mail server that carry one mail after the other: a handshake and a login cost more than a mail.
 
+Measured on one machine, with STARTTLS and a login, four mails at once: a connection for each, 80 mails/s; so, 600.
 Whoever takes one back has handed in a whole mail over it. Belongs to one event loop.
 """
 

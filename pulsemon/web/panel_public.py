@@ -153,6 +153,7 @@ def _form_page(
         view=view,
         path=None if view is None else page_path(view.slug),
         main=MAIN,
+        subscriber_count=0 if view is None else subscribers.counts(site_of(request).database).get(view.slug, 0),
         timezone=site_of(request).settings.availability_timezone,
         done=_done(request),
         **values,
