@@ -23,11 +23,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine
 
-from pulsemon import evaluator, monitors
+from pulsemon import announcements, dispatcher, evaluator, monitors
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database, schema
 from pulsemon.db.tables import Base, History, Monitor
+from pulsemon.dispatcher import Mailbox
+from pulsemon.notify.message import Announcement
 from pulsemon.pings import Answer, Ping
 from pulsemon.views import View
 from tests.arrange import record, rows, transitions
@@ -494,4 +496,35 @@ def test_messages_and_their_attempts_outlive_the_table_that_held_them(first: Fir
     assert [tuple(row) for row in kept] == [("msg_1", 1, "pending", 7)]
     assert ids == [1, 3]
     assert left == 0
+    database.close()
+
+
+def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPulseMon) -> None:
+    """Until 0007 there was no other kind; from then on what many are told is kept once, beside them."""
+    database = Database.open(first.url)
+    instant = "2026-03-02 10:00:00.000000" + ("" if database.is_sqlite else "+00:00")
+    page = {"slug": "status", "title": "Shop", "timezone": "UTC"}
+    told = announcements.payload_of("incident", "opened", page=page, at=at("10:00"), title="Of before")
+    page_columns = "(slug, timezone, is_chosen, created_at, updated_at)"
+    subscriber = "(page_id, kind, address, locale, token, asked_at, confirmed_at, created_at)"
+    message = "(message_id, subscriber_id, payload, receiver, state, created_at, next_attempt_at, retry_since)"
+    ana = "1, 'email', 'ana@example.org', 'en', 'secret'"
+    times = f"'{instant}', '{instant}'"
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        for statement in (
+            f"INSERT INTO status_pages {page_columns} VALUES ('status', 'UTC', false, {times})",
+            f"INSERT INTO subscribers {subscriber} VALUES ({ana}, {times}, '{instant}')",
+            f"INSERT INTO deliveries {message} VALUES ('msg_1', 1, '{told}', 'smtp', 'pending', {times}, '{instant}')",
+        ):
+            connection.exec_driver_sql(statement)
+
+    database.migrate()
+
+    (leased,) = dispatcher.lease_due(database, now=at("10:01"), in_flight={})
+    assert isinstance(leased.message, Announcement)
+    assert (leased.message.message_id, leased.message.title) == ("msg_1", "Of before")
+    assert leased.mailbox == Mailbox("ana@example.org", "secret")
     database.close()

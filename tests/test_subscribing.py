@@ -647,6 +647,21 @@ def test_a_thousand_mails_hold_up_no_ping_and_all_arrive(make_server: Callable[.
     assert answered_before_the_last > count / 10
 
 
+def test_pulsemon_takes_leave_of_the_mail_server_when_it_stops(
+    make_server: Callable[..., Server], sqlite_url: str
+) -> None:
+    with_subscribers(sqlite_url, 20)
+    with MailSink() as sink:
+        server = make_server(sqlite_url, **environment(sink))
+        wait_until(lambda: server.log.count("delivery.delivered") == 20)
+        assert server.stop() == 0
+        wait_until(lambda: sink.open_count == 0)
+
+    connections = sum(line.startswith("EHLO") for line in sink.said)
+    assert connections < 20
+    assert sink.said.count("QUIT") == connections
+
+
 def test_a_mail_server_that_hangs_holds_up_no_webhook(make_server: Callable[..., Server], sqlite_url: str) -> None:
     with_subscribers(sqlite_url, 20)
     with MailSink({"banner": [HANG]}) as sink, Sink() as hook:

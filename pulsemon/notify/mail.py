@@ -22,7 +22,7 @@ from pulsemon.notify import letter
 from pulsemon.notify.http import DEADLINE, excerpt_of
 from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.notify.notices import Publisher
-from pulsemon.notify.smtp_connections import Connections
+from pulsemon.notify.smtp_connections import Connection, Connections
 
 # Enhanced status codes (RFC 3463) that speak of the address: it does not exist, it does not take mail any more.
 _NO_SUCH_ADDRESS = re.compile(r"\b5\.(1\.[1236]|1\.10|2\.1)\b")
@@ -91,23 +91,40 @@ class Postman:
             publisher=self._publisher,
             written_at=written_at,
         )
-        connection = None
         try:
             async with asyncio.timeout(self._deadline_sec):
-                connection = await self._connections.take()
-                await connection.client.sendmail(self._server.sender[1], [to], content)
-            used, connection = connection, None
-            await self._connections.give_back(used)
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            return self._judge(refused.recipients[0])
+                used = await self._hand_in(content, to=to)
         except aiosmtplib.SMTPResponseException as answer:
             return self._judge(answer)
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError, ValueError) as failed:
             return _failure(failed)
-        finally:
-            if connection is not None:
-                connection.client.close()
+        await self._connections.give_back(used)
         return Delivered(250)
+
+    async def _hand_in(self, content: bytes, *, to: str) -> Connection:
+        """Return the connection over which the server took the mail; where that fails, none stays open."""
+        connection = await self._connections.take()
+        try:
+            try:
+                await self._address(connection.client, to)
+            except (aiosmtplib.SMTPException, OSError) as failed:
+                if not connection.mail_count or not _is_over(failed):
+                    raise
+                # Nothing of the mail is there yet: once more, over a connection that nobody is tired of.
+                connection.client.close()
+                connection = await self._connections.make()
+                await self._address(connection.client, to)
+            # From here on a mail whose connection breaks may have arrived: it is the outbox that sends it again.
+            await connection.client.data(content)
+        except BaseException:
+            connection.client.close()
+            raise
+        return connection
+
+    async def _address(self, client: SMTP, to: str) -> None:
+        """Say from whom a mail is and to whom: all that comes before the mail itself."""
+        await client.mail(self._server.sender[1])
+        await client.rcpt(to)
 
     async def close(self) -> None:
         """End the connections that wait for another mail."""
@@ -144,6 +161,13 @@ class Postman:
     def _excerpt(self, text: str) -> str:
         said = excerpt_of(text.encode("utf-8", "replace"))
         return said.replace(self._server.password, "***") if self._server.password else said
+
+
+def _is_over(failed: Exception) -> bool:
+    """Return whether the server ended the connection: at once, or with 421, as after as many mails as it allows."""
+    if isinstance(failed, aiosmtplib.SMTPResponseException):
+        return failed.code == aiosmtplib.SMTPStatus.domain_unavailable
+    return isinstance(failed, ConnectionError)
 
 
 def _is_about_us(answer: aiosmtplib.SMTPResponseException) -> bool:

@@ -47,6 +47,10 @@ class Connections:
                 found.end.cancel()
             if await _answers(found.client):
                 return found
+        return await self.make()
+
+    async def make(self) -> Connection:
+        """Return a new connection. Raises whatever connecting raises."""
         made = Connection(self._make())
         try:
             await made.client.connect()

@@ -245,6 +245,71 @@ async def test_a_connection_that_the_server_gave_up_costs_no_attempt(answer: obj
     assert (len(sink.mails), handshakes(sink)) == (3, 3)
 
 
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("answer", [CUT, "421 4.7.0 too many messages in this connection"])
+async def test_a_server_that_allows_a_connection_one_mail_costs_no_attempt(verb: str, answer: object) -> None:
+    """RSET is answered, as Exim does it, and the next mail is not taken."""
+    fine = "250 ok"
+    with MailSink({verb: [fine, answer, fine, answer, fine]}) as sink:
+        sender = postman(sink.port)
+        for number in range(3):
+            assert await send_one_of_many(sender, to=f"u{number}@example.org") == Delivered(250)
+        await sender.close()
+
+    assert [mail.to for mail in sink.mails] == ["u0@example.org", "u1@example.org", "u2@example.org"]
+    assert (handshakes(sink), sink.said.count("RSET")) == (3, 2)
+
+
+async def test_a_server_that_is_tired_of_new_connections_too_is_left_in_peace() -> None:
+    with MailSink({"MAIL": ["250 ok", "421 4.7.0 try later"]}) as sink:
+        sender = postman(sink.port)
+        assert await send_one_of_many(sender) == Delivered(250)
+        outcome = await send_one_of_many(sender)
+        await sender.close()
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.reason, outcome.status_code) == (Reason.STATUS, 421)
+    assert (len(sink.mails), handshakes(sink)) == (1, 2)
+
+
+async def test_a_server_that_goes_while_nothing_is_sent_costs_no_attempt() -> None:
+    with MailSink() as before:
+        sender = postman(before.port)
+        assert await send_one_of_many(sender) == Delivered(250)
+    with MailSink(port=before.port) as after:
+        assert await send_one_of_many(sender) == Delivered(250)
+        await sender.close()
+
+    assert (len(before.mails), len(after.mails)) == (1, 1)
+
+
+@pytest.mark.parametrize("verb", ["DATA", "body"])
+@pytest.mark.parametrize("answer", [CUT, "421 4.3.2 going down"])
+async def test_a_mail_that_may_have_arrived_is_not_handed_in_twice_in_one_attempt(verb: str, answer: object) -> None:
+    fine = {"DATA": "354 go ahead", "body": "250 2.0.0 queued"}[verb]
+    with MailSink({verb: [fine, answer, fine]}) as sink:
+        sender = postman(sink.port)
+        assert await send_one_of_many(sender) == Delivered(250)
+        outcome = await send_one_of_many(sender)
+        assert isinstance(outcome, Retry)
+        assert outcome.reason is (Reason.DISCONNECTED if answer is CUT else Reason.STATUS)
+        assert (sink.said.count("DATA"), handshakes(sink)) == (2, 1)
+        assert await send_one_of_many(sender) == Delivered(250)
+        await sender.close()
+
+
+async def test_an_attempt_ends_at_its_deadline_over_a_connection_that_is_used_again_too() -> None:
+    with MailSink({"MAIL": ["250 ok", HANG]}) as sink:
+        sender = postman(sink.port)
+        assert await send_one_of_many(sender) == Delivered(250)
+        sender._deadline_sec = 0.4
+        outcome = await send_one_of_many(sender)
+        await sender.close()
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.reason, len(sink.mails), handshakes(sink)) == (Reason.TIMEOUT, 1, 1)
+
+
 async def test_after_some_mails_a_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp_connections, "MAILS_PER_CONNECTION", 2)
     with MailSink() as sink:
