@@ -91,12 +91,12 @@ class Dispatching:
             await asyncio.wait(self._tasks, timeout=STOP_PATIENCE_SEC)
         for task in self._tasks:
             task.cancel()
-        if self._postman is not None:
-            await self._postman.close()
         try:
             await self._settle()
         except Unavailable as failed:
             _log.warning("delivery.unavailable", reason=str(failed))
+        if self._postman is not None:
+            await self._postman.close()
 
     async def _lease(self) -> None:
         leased = await asyncio.to_thread(

@@ -328,6 +328,7 @@ class Loops:
         if self._rolled is not None:
             done, at = self._rolled
             if set(timezones) <= done and timedelta(0) <= now - at < ROLL_UP_PAUSE:
+                self._rolled = (set(timezones), at)  # the days of a zone that went are removed
                 return
         for timezone in timezones:
             after: int | None = 0

@@ -92,7 +92,7 @@ def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow
     shown = [row for row in connection.execute(query) if _is_shown(row, now)]
     # What has begun stands before what is coming, and all of it stays: by it a monitor is in maintenance.
     begun_count = sum(row.starts_at <= now for row in shown)
-    rows = shown[: begun_count + MAX_COMING]
+    rows = _nearest(shown[:begun_count], shown[begun_count:])
     monitors: dict[int, list[int]] = {}
     named = select(WindowMonitor.window_id, WindowMonitor.monitor_id).where(
         WindowMonitor.window_id.in_(bindparam("ids", expanding=True))
@@ -100,6 +100,17 @@ def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow
     for window_id, monitor_id in connection.execute(named, {"ids": [row.id for row in rows]}):
         monitors.setdefault(window_id, []).append(monitor_id)
     return tuple(_window(row, monitors.get(row.id, ())) for row in rows)
+
+
+def _nearest(begun: list[Row[*tuple[Any, ...]]], coming: list[Row[*tuple[Any, ...]]]) -> list[Row[*tuple[Any, ...]]]:
+    """Return what has begun, the next windows, and of each plan its next one: daily plans crowd nobody's out."""
+    plans: set[str] = set()
+    kept = []
+    for place, row in enumerate(coming):
+        if place < MAX_COMING or row.public_id not in plans:
+            kept.append(row)
+        plans.add(row.public_id)
+    return begun + kept
 
 
 def _is_shown(row: Row[*tuple[Any, ...]], now: datetime) -> bool:

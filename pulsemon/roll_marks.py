@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select, update
 
 from pulsemon.core.days import date_at, day_start
+from pulsemon.core.schedule import zone_names
 from pulsemon.db.tables import History, RollMark
 
 MARK = (
@@ -40,12 +41,16 @@ def forget_since(connection: Connection, monitor_ids: Sequence[int], since: date
         RollMark.monitor_id.in_(monitor_ids)
     )
     rows = connection.execute(query.order_by(RollMark.monitor_id).with_for_update()).all()
+    zones = zone_names()
     marks = []
     for row in rows:
+        place = {"its_id": row.monitor_id, "its_zone": row.timezone}
+        if row.timezone not in zones:  # a page's, in a database that was made where it was known: nobody asks for it
+            marks.append(place | {"rolled_until": None, "tail_seq": 0})
+            continue
         start = day_start(date_at(since, row.timezone), row.timezone)
         until = start if row.rolled_until is None else min(start, row.rolled_until)
         seq = tail_seq(connection, row.monitor_id, until)
-        place = {"its_id": row.monitor_id, "its_zone": row.timezone}
         marks.append(place | {"rolled_until": row.rolled_until and until, "tail_seq": seq})
     if marks:
         connection.execute(MARK, marks)

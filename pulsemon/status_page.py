@@ -277,13 +277,10 @@ def _looks(connection: Connection, timezone: str) -> dict[str, Look]:
     return looks
 
 
-def read_days(database: Database, public: Public, *, count: int) -> dict[str, DayTable]:
-    """Return the last *count* days of what is in *public*, by their time zone. Raises Unavailable."""
+def read_days(database: Database, ids: Sequence[int], *, timezone: str, count: int, now: datetime) -> DayTable:
+    """Return the last *count* days of some monitors. Raises Unavailable."""
     with database.read() as connection:
-        return {
-            zone: read_last_days(connection, ids, timezone=zone, count=count, now=public.at)
-            for zone, ids in public.ids_by_zone().items()
-        }
+        return read_last_days(connection, ids, timezone=timezone, count=count, now=now)
 
 
 def read_changes(database: Database, ids: Sequence[int], *, limit: int) -> tuple[Change, ...]:

@@ -283,6 +283,19 @@ def test_the_days_of_another_zone_go_when_it_is_no_longer_asked_for(database: Da
     assert {row.timezone for row in rows(database, RollMark)} == {"UTC"}
 
 
+def test_days_of_a_zone_that_is_known_no_more_stand_in_nobodys_way(database: Database) -> None:
+    monitor = an_unsteady_monitor(database, start=at("10:00") - 20 * DAY)
+    roll(database, at("12:00"))
+    with database.write() as connection:
+        connection.execute(update(RollMark).values(timezone="Mars/Base"))
+
+    with database.write() as connection:
+        roll_marks.forget_since(connection, [monitor.id], at("06:00") - 2 * DAY)
+
+    (mark,) = rows(database, RollMark)
+    assert (mark.timezone, mark.rolled_until) == ("Mars/Base", None)
+
+
 def test_a_deleted_monitor_leaves_neither_days_nor_corrections(database: Database) -> None:
     monitor = an_unsteady_monitor(database, start=at("10:00") - 20 * DAY)
     corrections.exclude(database, monitor.id, started_at=at("10:10"), ended_at=at("10:20"), reason="a", now=at("11:00"))

@@ -355,10 +355,12 @@ def test_what_is_coming_is_cut_short_and_what_has_begun_is_not(
         create(database, later, monitors=("known",), title=f"Coming {number}")
         # Not told yet: those take no place either.
         create(database, once(NOW + HOUR), monitors=("known",), announce_hours=0, title=f"Untold {number}")
+    create(database, Plan(Repeats.CRON, NOW, HOUR, "UTC", "45 10 * * *"), monitors=("known",), title="Daily")
 
     found = [str(each["SUMMARY"]) for each in events(database, "10:30")]
 
-    assert found == ["Running 0", "Running 1", "Running 2", "Coming 2", "Coming 1"]
+    # Of each plan the next one stays: no other plan crowds it out.
+    assert found == ["Running 0", "Running 1", "Running 2", "Daily", "Coming 2", "Coming 1", "Coming 0"]
 
 
 def test_statuspages_format_tells_fifty_those_that_matter_first(database: Database) -> None:

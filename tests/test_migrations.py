@@ -23,7 +23,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine
 
-from pulsemon import announcements, dispatcher, evaluator, monitors
+from pulsemon import announcements, dispatcher, evaluator, monitors, pages
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database, schema
@@ -516,6 +516,7 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
         command.upgrade(config, "0006")
         for statement in (
             f"INSERT INTO status_pages {page_columns} VALUES ('status', 'UTC', false, {times})",
+            f"INSERT INTO status_pages {page_columns} VALUES ('shop', 'Asia/Tokyo', false, {times})",
             f"INSERT INTO subscribers {subscriber} VALUES ({ana}, {times}, '{instant}')",
             f"INSERT INTO deliveries {message} VALUES ('msg_1', 1, '{told}', 'smtp', 'pending', {times}, '{instant}')",
         ):
@@ -527,4 +528,6 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
     assert isinstance(leased.message, Announcement)
     assert (leased.message.message_id, leased.message.title) == ("msg_1", "Of before")
     assert leased.mailbox == Mailbox("ana@example.org", "secret")
+    # UTC was what nobody had chosen.
+    assert {view.slug: view.timezone for view in pages.list_all(database)[0]} == {"status": None, "shop": "Asia/Tokyo"}
     database.close()

@@ -11,7 +11,8 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from pulsemon import monitors, pages
+from pulsemon import monitors, pages, status_page
+from pulsemon.availability import DayTable
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.web import app as web_app
@@ -362,6 +363,37 @@ def test_the_days_of_a_page_are_those_of_its_own_zone(database: Database) -> Non
     assert "07:00:00 UTC-3" in board.rendered(snapshot, "en", "sp").plain.decode()
     for slug in ("status", "none"):  # who names no zone has the site's
         assert "19:00:00 UTC+9" in board.rendered(snapshot, "en", slug).plain.decode()
+
+
+def test_days_are_read_anew_only_in_the_zones_of_what_changed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    original = status_page.read_days
+
+    def counted(*arguments: Any, timezone: str, **options: Any) -> DayTable:
+        read.append(timezone)
+        return original(*arguments, timezone=timezone, **options)
+
+    monkeypatch.setattr(status_page, "read_days", counted)
+    now = Clock(NOW)
+    one, _ = make_up(database, "a"), make_up(database, "b")
+    pages.create(database, "one", {"timezone": "America/Sao_Paulo", "monitors": ["a"]}, now=NOW)
+    pages.create(database, "two", {"timezone": "Asia/Tokyo", "monitors": ["b"]}, now=NOW)
+    board = a_board(database, now)
+    board.snapshot()
+    assert sorted(read) == ["America/Sao_Paulo", "Asia/Tokyo", "UTC"]
+
+    read.clear()
+    record(database, a_ping(one, NOW, Signal.FAIL))
+    now.now = NOW + timedelta(seconds=2)
+    board.snapshot()
+    assert sorted(read) == ["America/Sao_Paulo", "UTC"]
+
+    read.clear()
+    now.now = NOW + timedelta(seconds=4)
+    board.snapshot()
+    assert read == []
 
 
 def test_a_zone_that_is_no_more_is_the_sites(database: Database) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup
@@ -59,19 +59,31 @@ class Days:
         return Drawn(Markup(svg) if with_bars else Markup(""), [(each, made.spans[each]) for each in LENGTHS])  # noqa: S704 - a template made it
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The days in one zone, when they were read, and of which monitors after which transition."""
+
+    mark: Any
+    at: datetime
+    days: Days
+
+
 class DayKeeper:
     """Reads the days when they may have changed. Used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._held: tuple[Any, Public, Mapping[str, Days]] | None = None
+        self._held: dict[str, _Held] = {}
 
     def days_of(self, database: Database, public: Public) -> Mapping[str, Days]:
         """Return the days that go with *public*, by their time zone. Raises Unavailable."""
-        mark = (public.ids_by_zone(), [(each.id, each.since) for each in public.monitors])
-        if self._held is not None:
-            held_mark, read_with, days = self._held
-            if mark == held_mark and timedelta(0) <= public.at - read_with.at < MAX_AGE:
-                return days
-        tables = status_page.read_days(database, public, count=COUNT)
-        self._held = (mark, public, {zone: Days(table) for zone, table in tables.items()})
-        return self._held[2]
+        seqs = {each.id: each.seq for each in public.monitors}
+        kept: dict[str, _Held] = {}
+        for zone, ids in public.ids_by_zone().items():
+            mark = [(each, seqs[each]) for each in ids]
+            held = self._held.get(zone)
+            if held is None or held.mark != mark or not timedelta(0) <= public.at - held.at < MAX_AGE:
+                table = status_page.read_days(database, ids, timezone=zone, count=COUNT, now=public.at)
+                held = _Held(mark, public.at, Days(table))
+            kept[zone] = held
+        self._held = kept
+        return {zone: held.days for zone, held in kept.items()}

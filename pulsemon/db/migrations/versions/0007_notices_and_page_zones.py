@@ -1,4 +1,4 @@
-"""What many subscribers are told alike is kept once, and not with each message."""
+"""What many subscribers are told alike is kept once; a page that names no time zone has the site's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ _BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table; messages that exist keep what they say."""
+    """Make the table; messages that exist keep what they say.
+
+    Until now a page had UTC where nobody had chosen a zone, and its days were those of AVAILABILITY_TIMEZONE: they stay
+    so.
+    """
+    op.execute("UPDATE status_pages SET timezone = '' WHERE timezone = 'UTC'")
     op.create_table(
         "notices",
         sa.Column("id", _BIG_ID, nullable=False),
