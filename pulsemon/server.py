@@ -22,8 +22,9 @@ from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
 from pulsemon.settings import Settings
 from pulsemon.web.app import create_app
+from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.live import Live
-from pulsemon.web.protocol import CONNECTIONS_KEY, STATE_KEY, Connections
+from pulsemon.web.protocol import STATE_KEY
 from pulsemon.web.site import Readiness, Site
 
 _log = log.get(__name__)

@@ -15,8 +15,6 @@ request before it still open - and leaves everything else to uvicorn's own way, 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import Sequence
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -24,13 +22,11 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pulsemon.pings import Answer, Ping
+from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.ping import MAX_HEADER_BYTES, PREFIX, PingGate, Refused, Response, response_to
 
 # Where the gate waits in the lifespan's state, which uvicorn hands to every connection.
 STATE_KEY = "pulsemon.ping_gate"
-CONNECTIONS_KEY = "pulsemon.connections"
-MAX_CONNECTIONS_PER_ADDRESS = 128
-_SWEEP_SEC = 1.0
 _METHODS = (b"GET", b"HEAD")
 # Their meaning is uvicorn's business (who is trusted, what is answered first).
 _NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"expect", b"upgrade"})
@@ -79,69 +75,6 @@ _PATIENCE_SEC = {
     _Phase.ANSWER: float("inf"),
     _Phase.READER: 30.0,
 }
-
-
-class Connections:
-    """Every open connection of the process: how many each address holds, and which of them are overdue."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, trusted_proxies: Sequence[str]) -> None:
-        self._loop = loop
-        self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
-        self._open: set[PingProtocol] = set()
-        self._by_address: dict[str, dict[PingProtocol, None]] = {}  # in the order in which they came
-        self._is_sweeping = False
-
-    def admit(self, connection: PingProtocol, address: str | None) -> bool:
-        """Count a new connection; return whether it may stay.
-
-        Where its address has too many, the oldest one that only waits makes room: whoever holds idle connections does
-        not keep a job behind the same address from pinging.
-        """
-        if address is not None and not self._is_trusted(address):
-            held = self._by_address.setdefault(address, {})
-            if len(held) >= MAX_CONNECTIONS_PER_ADDRESS:
-                idle = next((each for each in held if each.is_waiting), None)
-                if idle is None:
-                    return False
-                self.forget(idle, address)
-                idle.transport.close()
-                held = self._by_address.setdefault(address, {})
-            held[connection] = None
-        self._open.add(connection)
-        if not self._is_sweeping:
-            self._is_sweeping = True
-            self._loop.call_later(_SWEEP_SEC, self._sweep)
-        return True
-
-    def forget(self, connection: PingProtocol, address: str | None) -> None:
-        """The connection is closed, or about to be."""
-        self._open.discard(connection)
-        held = self._by_address.get(address or "")
-        if held is not None:
-            held.pop(connection, None)
-            if not held:
-                del self._by_address[address or ""]
-
-    def end_unfinished(self) -> None:
-        """The server stops: whoever has not sent a whole request by now is told to come back; answers go on."""
-        for connection in list(self._open):
-            connection.end_if_unfinished()
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:  # a socket without an address
-            return True
-        return any(peer in network for network in self._trusted)
-
-    def _sweep(self) -> None:
-        """End what is overdue; goes on once a second while anything is open."""
-        now = self._loop.time()
-        for connection in list(self._open):
-            connection.end_if_overdue(now)
-        self._is_sweeping = bool(self._open)
-        if self._is_sweeping:
-            self._loop.call_later(_SWEEP_SEC, self._sweep)
 
 
 class PingProtocol(HttpToolsProtocol):
