@@ -17,9 +17,12 @@ import httpx2
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import create_engine, insert
 from starlette.testclient import TestClient
 
-from pulsemon import __version__, readiness
+from pulsemon import __version__, clock, readiness
+from pulsemon.core.status import BlindWindow
+from pulsemon.db.tables import BlindWindowRow
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 NAME = 'Backup "Noturno" \\ n\u00e3o {pare}'
@@ -320,6 +323,37 @@ def test_a_message_that_a_monitor_s_webhook_does_not_take_becomes_a_warning(
     monkeypatch.setattr(readiness, "OLD_MESSAGE", timedelta())
     wait_until(is_told)
     wait_until(lambda: client.get("/ready").status_code == 200)
+
+
+def test_blind_for_more_than_a_minute_of_ten_is_said_in_the_panel_and_to_whoever_may_ask(
+    client: TestClient, admin: dict[str, str], database_url: str
+) -> None:
+    create(client, admin)
+    client.post("/login", data={"token": ADMIN_TOKEN})
+    words = {"en": "PulseMon was blind for", "pt-BR": "O PulseMon ficou sem ver por"}
+
+    def pages() -> list[str]:
+        return [client.get("/", headers={"accept-language": each}).text for each in words]
+
+    assert [word in page for word, page in zip(words.values(), pages(), strict=True)] == [False, False]
+    now = clock.now()
+    window = BlindWindow(now - timedelta(seconds=150), now - timedelta(seconds=50))
+    note_window(database_url, window)
+
+    wait_until(lambda: read(client, **admin)["pulsemon_blind_seconds"][()] >= 99)
+    told = client.get("/ready", headers=admin).json()["warnings"]
+    assert any(each.startswith("PulseMon was blind for 10") for each in told)
+    assert [word in page for word, page in zip(words.values(), pages(), strict=True)] == [True, True]
+    assert "blind" not in client.get("/ready").text
+
+
+def note_window(url: str, window: BlindWindow) -> None:
+    """Write a blind window as another node would."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        row = {"started_at": window.started_at, "ended_at": window.ended_at, "cause": "stall"}
+        connection.execute(insert(BlindWindowRow), [row])
+    engine.dispose()
 
 
 def test_a_message_that_cannot_be_delivered_shows_in_the_backlog(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from pulsemon import clock
+from pulsemon.db.types import to_text
 from tests.conftest import Server, wait_until
 from tests.faults.conftest import Outcomes, in_parallel, serving
 from tests.notify.sink import Sink
@@ -69,7 +72,22 @@ def is_amiss(server: Server) -> bool:
     return bool(told["reasons"] or told["warnings"])
 
 
+@contextmanager
+def blind_for_two_minutes(file: Path) -> Iterator[None]:
+    """So PulseMon's own note says."""
+    now = clock.now()
+    window = [to_text(now - timedelta(seconds=age)) for age in (150, 30)]
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
+        connection.execute("INSERT INTO blind_windows (started_at, ended_at, cause) VALUES (?, ?, 'stall')", window)
+        connection.commit()
+        yield
+        connection.execute("DELETE FROM blind_windows WHERE ended_at = ?", window[1:])
+        connection.commit()
+
+
 def broken(server: Server, link: str) -> AbstractContextManager[None]:
+    if link == "sight":
+        return blind_for_two_minutes(Path(server.environment["DATABASE_URL"].removeprefix("sqlite:///")))
     if link == "database":
         return locked_by_somebody_else(Path(server.environment["DATABASE_URL"].removeprefix("sqlite:///")))
     return blocked(server, link)
@@ -95,7 +113,7 @@ def watch_while_broken(folder: Path, link: str, *, patch: str = "", is_control: 
         return count
 
 
-LINKS = ("evaluator", "dispatcher", "database")
+LINKS = ("evaluator", "dispatcher", "database", "sight")
 
 
 @pytest.fixture(scope="module")
