@@ -41,6 +41,7 @@ from pulsemon import (
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.dispatching import Dispatching
+from pulsemon.doorway import Doorway
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import LOOP_IS_STALLED_SEC, Evaluation, Surroundings
 from pulsemon.group_commit import GroupCommit
@@ -102,10 +103,11 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
 class Loops:
     """Everything that runs beside the requests."""
 
-    def __init__(self, database: Database, settings: Settings, panels: Panels) -> None:
+    def __init__(self, database: Database, settings: Settings, panels: Panels, doorway: Doorway) -> None:
         self._database = database
         self._settings = settings
         self._panels = panels
+        self._doorway = doorway
         self._loop = asyncio.get_running_loop()
         self._stop_threads = threading.Event()
         self._rolled: tuple[set[str], datetime] | None = None  # which zones, and when
@@ -144,6 +146,7 @@ class Loops:
                 loop_beat_at=lambda: self._loop_beat_at,
                 on_changed=self._on_expired,
                 take_stalls=self._take_stalls,
+                take_turned_away=doorway.take,
             ),
         )
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
@@ -214,6 +217,7 @@ class Loops:
             if now.monotonic - before.monotonic > LOOP_IS_STALLED_SEC:
                 # Before the beat: whoever sees that the loop runs again finds the stall behind it.
                 self._stalls.append(BlindWindow(before.wall, max(before.wall, now.wall)))
+            self._doorway.look(now.wall)
             before, self._loop_beat_at = now, now.monotonic
             self.lane.give_up_on_old()
             await asyncio.sleep(PULSE_SEC)

@@ -43,6 +43,10 @@ class Readiness:
         """Return what else its owner should know."""
         return tuple(self._warnings(clock.monotonic(), clock.now()))
 
+    def often_blind_sec(self) -> int | None:
+        """Return for how many of the last ten minutes' seconds PulseMon was blind; None: for a minute at most."""
+        return round(self._evaluation.blind_sec) if self._evaluation.is_often_blind else None
+
     def _reasons(self, monotonic: float) -> Iterator[str]:
         if self._database.write_failure is not None:
             yield f"the last write failed: {self._database.write_failure}"
@@ -55,6 +59,8 @@ class Readiness:
         """Yield a sentence for each. No secret, and nothing that waits for a network other than the database's."""
         if monotonic - self._dispatching.looked_at > STALE_MESSAGES_SEC:
             yield "messages were not looked at for some seconds"
+        if (blind_sec := self.often_blind_sec()) is not None:
+            yield f"PulseMon was blind for {blind_sec} seconds of the last ten minutes"
         yield from self._old_messages(now)
         yield from self._disk()
 
