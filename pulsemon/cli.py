@@ -193,10 +193,15 @@ def _without_secrets(url: str) -> str:
     return read.set(query=dict.fromkeys(sorted(read.query), "...")).render_as_string(hide_password=True)
 
 
+def _not_through(path: Path) -> Path:
+    """Return *path* from the root; the folder may be reached by links, what is written is none."""
+    return path.parent.resolve() / path.name if path.name else path.resolve()
+
+
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
     """Copy the SQLite database to FILE, checked, while the server runs or not. Only reads the database."""
-    size = back_up(load().database_url, file.resolve())
+    size = back_up(load().database_url, _not_through(file))
     print(f"{file}: {size} bytes, integrity checked.")
 
 
@@ -212,7 +217,7 @@ def snapshot(
         files = static_copy.make_files(database, settings, now=clock.now())
     finally:
         database.close()
-    file_tree.replace_files(folder.resolve(), files)
+    file_tree.replace_files(_not_through(folder), files)
     print(f"{folder}: {len(files)} files.")
 
 

@@ -35,6 +35,8 @@ _SECRET_NAMES = frozenset(
 # scheme://host[:port], the host a name, an IPv4 address or a bracketed IPv6 address.
 _ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE)
 _MAIL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,45}")
+# What may follow the path of a SQLite file: options as the first PulseMon's driver took them; none changes anything.
+_OPTIONS = re.compile(r"([a-z_]+=[^&?/]*(&|$))*", re.IGNORECASE)
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -165,6 +167,8 @@ class Settings(BaseSettings):
             raise ValueError("sqlite:///PATH, the path without a NUL")
         if scheme.startswith("sqlite") and value.partition("://")[2].lstrip("/") in ("", ":memory:"):
             raise ValueError("a file: sqlite:///./pulsemon.db (a database in memory would lose every ping)")
+        if scheme.startswith("sqlite") and not _OPTIONS.fullmatch(value.partition("?")[2]):
+            raise ValueError("sqlite:///PATH, a ? in the path written %3F and a % written %25")
         return value
 
     @field_validator("base_url")
