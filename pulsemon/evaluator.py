@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pulsemon.core.notes import Detail
 from pulsemon.core.status import BlindWindow, State, Status, Transition, bound_after_step, excuse, expire, sweep
+from pulsemon.core.uptime import merged
 from pulsemon.db import Database, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
@@ -95,9 +96,25 @@ def excuse_blindness(
         return state, None
 
     _for_all(database, decide, now, look_up)
-    rows = [{"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause} for window, cause in windows]
     with database.write("loops") as connection:
-        connection.execute(insert(BlindWindowRow), rows)
+        for window, cause in windows:
+            _note_window(connection, window, cause)
+
+
+def _note_window(connection: Connection, window: BlindWindow, cause: str) -> None:
+    """Write a window down; one that goes on right where another of its cause ended makes that one longer."""
+    goes_on = (BlindWindowRow.cause == cause) & (BlindWindowRow.ended_at == window.started_at)
+    longer = connection.execute(update(BlindWindowRow).where(goes_on).values(ended_at=window.ended_at))
+    if not longer.rowcount:
+        row = {"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause}
+        connection.execute(insert(BlindWindowRow), [row])
+
+
+def blind_windows_since(database: Database, since: datetime) -> list[BlindWindow]:
+    """Return what any node noted as blind that ended after *since*, joined where it overlaps."""
+    query = select(BlindWindowRow.started_at, BlindWindowRow.ended_at).where(BlindWindowRow.ended_at > since)
+    with database.read() as connection:
+        return merged(BlindWindow(*row) for row in connection.execute(query))
 
 
 def bound_deadlines(database: Database, *, now: datetime, look_up: LookUp | None = None) -> None:
