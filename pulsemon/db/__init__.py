@@ -147,6 +147,7 @@ class Database:
                 self._limit_patience(connection)
                 transaction = connection.begin()
                 try:
+                    self._begin(connection)
                     if lane == "pings":
                         self._hurry(connection)
                     yield connection
@@ -182,6 +183,12 @@ class Database:
         raw.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
         connection.info["busy_ms"] = self._busy_ms
 
+    def _begin(self, connection: Connection) -> None:
+        if self._lane is None:
+            from pulsemon.db import sessions
+
+            sessions.begin(connection)
+
     def _hurry(self, connection: Connection) -> None:
         """After pings waited for a row in vain, wait only briefly: what is still locked would hold all others up."""
         if time.monotonic() < self._hurry_until:
@@ -197,6 +204,7 @@ class Database:
             Unavailable: the database cannot be reached.
         """
         with self._translate(), self._reader.connect() as connection, connection.begin():
+            self._begin(connection)
             yield connection
 
     def encode(self, instant: datetime | None) -> Any:
