@@ -25,7 +25,7 @@ from pulsemon.web.app import create_app
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.live import Live
 from pulsemon.web.protocol import STATE_KEY
-from pulsemon.web.site import Readiness, Site
+from pulsemon.web.site import Site
 
 _log = log.get(__name__)
 
@@ -101,7 +101,7 @@ class PulseMon:
             session_secret=secret,
             wake=loops.wake,
             now=clock.now,
-            readiness=self._readiness,
+            readiness=loops.readiness,
             figures=self._figures,
             live=live,
         )
@@ -134,13 +134,9 @@ class PulseMon:
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
 
-    def _readiness(self) -> Readiness:
-        assert self._loops is not None  # noqa: S101 - asked only while running
-        return Readiness(self._loops.unready_reasons())
-
     def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
         """Return (name, kind, help, labels, value) of every counter and gauge of this process."""
-        assert self._loops is not None  # noqa: S101
+        assert self._loops is not None  # noqa: S101 - asked only while running
         counts = self._loops.lane.counts
         pings = [
             ("pulsemon_pings_total", "counter", "Pings answered, by answer", {"answer": answer}, float(value))

@@ -21,10 +21,10 @@ _BREAKABLE = """
 import time
 from pathlib import Path
 
-from pulsemon import dispatcher, evaluator, loops
+from pulsemon import dispatcher, evaluator, loops, readiness
 
 loops.UPSTREAM_SEC = 0.25
-loops.STALE_MESSAGES_SEC = 3.0
+readiness.STALE_MESSAGES_SEC = 3.0
 
 def breakable(module, function, name):
     working = getattr(module, function)
@@ -38,7 +38,7 @@ breakable(evaluator, "next_check_at", "evaluator")
 breakable(dispatcher, "lease_due", "dispatcher")
 """
 _ALWAYS = """
-loops.Loops.unready_reasons = lambda self: ()
+readiness.Readiness.reasons = readiness.Readiness.warnings = lambda self: ()
 """
 PERIOD_SEC = 0.25
 
@@ -63,6 +63,12 @@ def locked_by_somebody_else(file: Path) -> Iterator[None]:
         connection.close()
 
 
+def is_amiss(server: Server) -> bool:
+    """Return whether the owner is told of anything: not all of it makes `/ready` 503."""
+    told = httpx2.get(f"{server.url}/ready", headers=server.headers).json()
+    return bool(told["reasons"] or told["warnings"])
+
+
 def broken(server: Server, link: str) -> AbstractContextManager[None]:
     if link == "database":
         return locked_by_somebody_else(Path(server.environment["DATABASE_URL"].removeprefix("sqlite:///")))
@@ -80,11 +86,11 @@ def watch_while_broken(folder: Path, link: str, *, patch: str = "", is_control: 
                 before = len(sink.received)
                 sink.wait_for(before + 3)
             else:
-                wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 503)
+                wait_until(lambda: is_amiss(server))
                 before = len(sink.received)
                 time.sleep(8 * PERIOD_SEC)  # the length of the observation, not a hope
             count = len(sink.received) - before
-        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200)
+        wait_until(lambda: not is_amiss(server))
         sink.wait_for(len(sink.received) + 3)
         return count
 
