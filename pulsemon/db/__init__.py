@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from pulsemon.errors import Contended, StartRefused, Unavailable
 
 if TYPE_CHECKING:
     from pulsemon.db.postgres import Lane
+    from pulsemon.db.sessions import Measured
 
 _log = log.get(__name__)
 
@@ -206,6 +207,19 @@ class Database:
         with self._translate(), self._reader.connect() as connection, connection.begin():
             self._begin(connection)
             yield connection
+
+    def measure_clock(self, now: Callable[[], datetime]) -> Measured | None:
+        """Return how much later than *now* it is by the database's own clock; None on SQLite, which has none.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        if self._lane is not None:
+            return None
+        from pulsemon.db import sessions
+
+        with self.read() as connection:
+            return sessions.measure_clock(connection, now)
 
     def encode(self, instant: datetime | None) -> Any:
         """Return *instant* as the driver wants it, for statements that bypass SQLAlchemy's types."""
