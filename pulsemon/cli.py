@@ -33,6 +33,7 @@ from pulsemon.notify.message import Announcement, Delivered, Outcome
 from pulsemon.notify.notices import Publisher
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
+from pulsemon.timekeeping import Timekeeping
 from pulsemon.views import View
 from pulsemon.web import file_tree, forms, static_copy
 from pulsemon.web.api import instant
@@ -216,7 +217,8 @@ def snapshot(
     log.configure(level=settings.log_level.value, form=settings.log_format.value)
     database = Database.open_to_read(settings.database_url, allow_unsafe=settings.allow_unsafe_database)
     try:
-        files = static_copy.make_files(database, settings, now=clock.now())
+        with _by_the_clock_of(database):
+            files = static_copy.make_files(database, settings, now=clock.now())
     finally:
         database.close()
     file_tree.replace_files(_not_through(folder), files)
@@ -229,9 +231,20 @@ def _database(settings: Settings) -> Iterator[Database]:
     database = Database.open(settings.database_url, allow_unsafe=settings.allow_unsafe_database, lock_patience_sec=0.0)
     try:
         database.migrate()
-        yield database
+        with _by_the_clock_of(database):
+            yield database
     finally:
         database.close()
+
+
+@contextmanager
+def _by_the_clock_of(database: Database) -> Iterator[None]:
+    timekeeping = Timekeeping(database)
+    timekeeping.look()
+    try:
+        yield
+    finally:
+        timekeeping.close()
 
 
 @monitor_app.command("list")

@@ -179,6 +179,13 @@ class PulseMon:
                 float(self._loops.evaluation.expired_count),
             ),
             *messages,
+            (
+                "pulsemon_clock_ahead_seconds",
+                "gauge",
+                "How far this machine's clock is ahead of the database's, by which PulseMon goes",
+                {},
+                self._loops.timekeeping.ahead_sec(),
+            ),
             ("pulsemon_panel_streams", "gauge", "Open panels", {}, float(self._live.stream_count)),
             *self._door_figures(),
         ]

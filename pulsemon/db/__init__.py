@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from pulsemon.errors import Contended, StartRefused, Unavailable
 
 if TYPE_CHECKING:
     from pulsemon.db.postgres import Lane
+    from pulsemon.db.sessions import Measured
 
 _log = log.get(__name__)
 
@@ -153,6 +154,7 @@ class Database:
                     self._look_at_files(connection)
                 transaction = connection.begin()
                 try:
+                    self._begin(connection)
                     if lane == "pings":
                         self._hurry(connection)
                     yield connection
@@ -203,6 +205,12 @@ class Database:
             self._files.save(driver)
             raise Unavailable("the database file was deleted, moved or replaced while PulseMon runs")
 
+    def _begin(self, connection: Connection) -> None:
+        if self._lane is None:
+            from pulsemon.db import sessions
+
+            sessions.begin(connection)
+
     def _hurry(self, connection: Connection) -> None:
         """After pings waited for a row in vain, wait only briefly: what is still locked would hold all others up."""
         if time.monotonic() < self._hurry_until:
@@ -218,7 +226,21 @@ class Database:
             Unavailable: the database cannot be reached.
         """
         with self._translate(), self._reader.connect() as connection, connection.begin():
+            self._begin(connection)
             yield connection
+
+    def measure_clock(self, now: Callable[[], datetime]) -> Measured | None:
+        """Return how much later than *now* it is by the database's own clock; None on SQLite, which has none.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        if self._lane is not None:
+            return None
+        from pulsemon.db import sessions
+
+        with self.read() as connection:
+            return sessions.measure_clock(connection, now)
 
     def encode(self, instant: datetime | None) -> Any:
         """Return *instant* as the driver wants it, for statements that bypass SQLAlchemy's types."""
