@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, log
+from pulsemon import access, clock, log, redaction
 from pulsemon.db import Database
 from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
@@ -38,6 +38,7 @@ class PulseMon:
 
     def __init__(self, settings: Settings, *, address: str | None = None) -> None:
         log.configure(level=settings.log_level.value, form=settings.log_format.value)
+        redaction.know(*settings.secrets())
         self._settings = settings
         self._address = address  # only whoever opens the socket knows it
         self._app: ASGIApp | None = None
@@ -91,6 +92,7 @@ class PulseMon:
         )
         await asyncio.to_thread(database.migrate)
         secret = settings.admin_session_secret or await asyncio.to_thread(access.session_secret, database)
+        redaction.know(secret)
         live = self._live
         self._loops = loops = Loops(database, settings, Panels(count=lambda: live.stream_count, tell=live.bump))
         loops.start()
@@ -136,7 +138,7 @@ class PulseMon:
 
     def _readiness(self) -> Readiness:
         assert self._loops is not None  # noqa: S101 - asked only while running
-        return Readiness(self._loops.unready_reasons())
+        return Readiness(tuple(redaction.redact(each) for each in self._loops.unready_reasons()))
 
     def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
         """Return (name, kind, help, labels, value) of every counter and gauge of this process."""
@@ -197,7 +199,8 @@ def make() -> PulseMon:
     """Return the application for the environment's settings; ends the process with one line if they are wrong."""
     from pulsemon.settings import load
 
+    log.hide_what_nobody_catches()
     try:
         return PulseMon(load())
     except StartRefused as refused:
-        raise SystemExit(f"PulseMon cannot start: {refused}") from None
+        raise SystemExit(f"PulseMon cannot start: {redaction.redact(str(refused))}") from None

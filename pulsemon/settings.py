@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pulsemon import redaction
 from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
 from pulsemon.notify import mailbox
@@ -229,6 +230,10 @@ class Settings(BaseSettings):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD go together: set both or neither.")
         return self
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return every value that must be in no log and in no error; of URLs the whole, with the secret in it."""
+        return tuple(value for name in sorted(_SECRET_NAMES) if (value := str(getattr(self, name.lower()))))
+
     @property
     def mail_server(self) -> MailServer | None:
         """Return where mail is handed in; None where mail is not set up."""
@@ -272,7 +277,9 @@ def load() -> Settings:
         StartRefused: a value is wrong, or `.env` cannot be read.
     """
     try:
-        return Settings()
+        settings = Settings()
+        redaction.know(*settings.secrets())
+        return settings
     except ValidationError as wrong:
         raise StartRefused(_one_line(wrong)) from None
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
+from pulsemon.redaction import redact, redact_path
 from pulsemon.web import (
     api,
     api_availability,
@@ -138,6 +139,8 @@ def wants_json(request: Request) -> bool:
 
 
 def _error(request: Request, status_code: int, detail: Any, headers: dict[str, str] | None = None) -> Response:
+    if isinstance(detail, str):
+        detail = redact(detail)
     if wants_json(request):
         return JSONResponse({"detail": detail}, status_code=status_code, headers=headers)
     response = rendering.error_page(request, status_code, detail=str(detail))
@@ -154,7 +157,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
         return _error(request, 422, detail)
     status_code = next((code for kind, code in _STATUS_CODES.items() if isinstance(error, kind)), 500)
     if status_code == 503:
-        _log.warning("request.unavailable", path=request.url.path, reason=str(error))
+        _log.warning("request.unavailable", path=redact_path(request.url.path), reason=str(error))
         detail_text = "The database does not answer at the moment; nothing is known to be changed. Try again."
         return _error(request, 503, detail_text, {"retry-after": str(RETRY_AFTER_SEC)})
     return _error(request, status_code, str(error))
@@ -183,7 +186,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     detail = [
-        {"loc": [str(part) for part in problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
+        {"loc": [str(part) for part in problem["loc"]], "msg": redact(problem["msg"]), "type": problem["type"]}
         for problem in error.errors()
     ]
     return _error(request, 422, detail)
@@ -192,5 +195,5 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 async def _on_bug(request: Request, error: Exception) -> Response:
     """An id for the reader, everything else for the log."""
     error_id = secrets.token_hex(4)
-    _log.error("request.failed", error_id=error_id, path=request.url.path, exc_info=error)
+    _log.error("request.failed", error_id=error_id, path=redact_path(request.url.path), exc_info=error)
     return _error(request, 500, f"Something went wrong inside PulseMon. The log tells more under {error_id}.")
