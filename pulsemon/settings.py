@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from pulsemon import redaction
+from pulsemon.core.hosts import DEFAULT_PORTS, read_host
 from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
 from pulsemon.notify import mailbox
@@ -33,8 +34,6 @@ PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme",
 _SECRET_NAMES = frozenset(
     {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
 )
-# scheme://host[:port], the host a name, an IPv4 address or a bracketed IPv6 address.
-_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE)
 _MAIL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,45}")
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
@@ -173,9 +172,11 @@ class Settings(BaseSettings):
     def _origin_only(cls, value: str) -> str:
         if not value:
             return value
-        if not _ORIGIN.fullmatch(value) or not _has_a_port_that_exists(value):
+        scheme, _, place = value.partition("://")
+        host = None if "%" in place else read_host(place.removesuffix("/"))
+        if host is None or host.port == 0 or scheme.lower() not in DEFAULT_PORTS:
             raise ValueError("scheme and host without a path, such as https://status.example.org")
-        return value.rstrip("/").lower()
+        return f"{scheme.lower()}://{host.in_url}"
 
     @field_validator("availability_timezone")
     @classmethod

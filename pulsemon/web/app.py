@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp
 
@@ -39,6 +39,7 @@ from pulsemon.web import (
     status_history,
     statuspage_v2,
     subscribing,
+    trailing_slash,
 )
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
@@ -167,6 +168,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException | StarletteHTTPException):
         raise error
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if error.status_code == 404 and (address := trailing_slash.address_without(request)) is not None:
+        return RedirectResponse(address, status_code=308)
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods_of(request)))
     return _error(request, error.status_code, error.detail, headers)

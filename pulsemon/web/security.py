@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterable
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from fastapi.routing import APIRoute
 from itsdangerous import BadSignature, Signer
@@ -25,6 +25,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import access, clock, log
+from pulsemon.core.hosts import is_same_origin
 from pulsemon.redaction import redact_path
 from pulsemon.web.site import Site, site_of
 from pulsemon.web.throttle import Verdict
@@ -213,10 +214,7 @@ def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return False
-    try:
-        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-    except ValueError:
-        return True
+    return not is_same_origin(origin, headers.get("host", ""), is_secure=scope["scheme"] == "https")
 
 
 class Gate:
