@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from typer.core import TyperCommand
 
-from pulsemon import __version__, client, clock, log, monitors
+from pulsemon import __version__, client, clock, log, monitors, redaction
 from pulsemon.backup import back_up
 from pulsemon.db import Database
 from pulsemon.doorway import BACKLOG
@@ -54,10 +54,11 @@ _API_TIMEOUT_SEC = 10.0
 
 def main() -> None:
     """Run the command line; what goes wrong is one line on standard error and exit status 1."""
+    log.hide_what_nobody_catches()
     try:
         app()
     except PulseMonError as refused:
-        print(f"PulseMon: {refused}", file=sys.stderr)
+        print(f"PulseMon: {redaction.redact(str(refused))}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
