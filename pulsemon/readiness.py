@@ -17,6 +17,7 @@ from pulsemon.db import Database
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import Evaluation
+from pulsemon.redaction import redact
 from pulsemon.timekeeping import Timekeeping
 
 # A write and a look at the deadlines not much older than a second: promise R9.
@@ -47,11 +48,11 @@ class Readiness:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why pings cannot be stored or deadlines are not watched; asks no database."""
-        return tuple(self._reasons(clock.monotonic()))
+        return tuple(map(redact, self._reasons(clock.monotonic())))
 
     def warnings(self) -> tuple[str, ...]:
         """Return what else its owner should know."""
-        return tuple(self._warnings(clock.monotonic(), clock.now()))
+        return tuple(map(redact, self._warnings(clock.monotonic(), clock.now())))
 
     def often_blind_sec(self) -> int | None:
         """Return for how many of the last ten minutes' seconds PulseMon was blind; None: for a minute at most."""

@@ -153,7 +153,6 @@ class PulseMon:
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
 
-from pulsemon import access, clock, doorway, log, redaction
     def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
         """Return (name, kind, help, labels, value) of every counter and gauge of this process."""
         assert self._loops is not None  # noqa: S101 - asked only while running
