@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from typer.core import TyperCommand
 
-from pulsemon import __version__, client, clock, log, monitors
+from pulsemon import __version__, client, clock, log, monitors, redaction
 from pulsemon.backup import back_up
 from pulsemon.db import Database
 from pulsemon.doorway import BACKLOG
@@ -33,6 +33,7 @@ from pulsemon.notify.message import Announcement, Delivered, Outcome
 from pulsemon.notify.notices import Publisher
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
+from pulsemon.timekeeping import Timekeeping
 from pulsemon.views import View
 from pulsemon.web import file_tree, forms, static_copy
 from pulsemon.web.api import instant
@@ -53,10 +54,11 @@ _API_TIMEOUT_SEC = 10.0
 
 def main() -> None:
     """Run the command line; what goes wrong is one line on standard error and exit status 1."""
+    log.hide_what_nobody_catches()
     try:
         app()
     except PulseMonError as refused:
-        print(f"PulseMon: {refused}", file=sys.stderr)
+        print(f"PulseMon: {redaction.redact(str(refused))}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
@@ -195,10 +197,15 @@ def _without_secrets(url: str) -> str:
     return read.set(query=dict.fromkeys(sorted(read.query), "...")).render_as_string(hide_password=True)
 
 
+def _not_through(path: Path) -> Path:
+    """Return *path* from the root; the folder may be reached by links, what is written is none."""
+    return path.parent.resolve() / path.name if path.name else path.resolve()
+
+
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
     """Copy the SQLite database to FILE, checked, while the server runs or not. Only reads the database."""
-    size = back_up(load().database_url, file.resolve())
+    size = back_up(load().database_url, _not_through(file))
     print(f"{file}: {size} bytes, integrity checked.")
 
 
@@ -211,10 +218,11 @@ def snapshot(
     log.configure(level=settings.log_level.value, form=settings.log_format.value)
     database = Database.open_to_read(settings.database_url, allow_unsafe=settings.allow_unsafe_database)
     try:
-        files = static_copy.make_files(database, settings, now=clock.now())
+        with _by_the_clock_of(database):
+            files = static_copy.make_files(database, settings, now=clock.now())
     finally:
         database.close()
-    file_tree.replace_files(folder.resolve(), files)
+    file_tree.replace_files(_not_through(folder), files)
     print(f"{folder}: {len(files)} files.")
 
 
@@ -224,9 +232,20 @@ def _database(settings: Settings) -> Iterator[Database]:
     database = Database.open(settings.database_url, allow_unsafe=settings.allow_unsafe_database, lock_patience_sec=0.0)
     try:
         database.migrate()
-        yield database
+        with _by_the_clock_of(database):
+            yield database
     finally:
         database.close()
+
+
+@contextmanager
+def _by_the_clock_of(database: Database) -> Iterator[None]:
+    timekeeping = Timekeeping(database)
+    timekeeping.look()
+    try:
+        yield
+    finally:
+        timekeeping.close()
 
 
 @monitor_app.command("list")

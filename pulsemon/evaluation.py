@@ -32,6 +32,9 @@ _SWEEP_LAG = timedelta(seconds=1)
 FAILED_SLEEP_SEC = 0.25
 # One tick's own work, a write that waits for its turn included, is no blindness: pings are stored meanwhile.
 WORK_ALLOWANCE_SEC = 6.0
+# The clock that was set is the database's, and every node finds that out by itself, some seconds apart (timekeeping).
+# Until all have, pings come in by the old time and the new one.
+CLOCK_SETTLES_SEC = 6.0
 # Windows of one cause that lie closer together than this are told as one.
 _JOIN = timedelta(seconds=5)
 # Blind for longer than this of that is said wherever somebody may look, and to the monitor of this one.
@@ -76,6 +79,7 @@ class Evaluation:
         self._last_beat: Reading | None = None
         self._others: dict[str, datetime] = {}  # nodes that are alive, and until when they have stored what they got
         self._is_database_away = False
+        self._judges_from = self._before.monotonic
         self.ticked_at = self._before.monotonic
         self.expired_count = 0
         self.blind_sec = 0.0  # of the last ten minutes, by what any node noted
@@ -167,9 +171,12 @@ class Evaluation:
         self._notice_refusals()
         self._beat(clocks)
         self._excuse(clocks.wall)
-        self._sweep(clocks)
+        if clocks.monotonic < self._judges_from:
+            sleep_sec = SHARED_HEARTBEAT_SEC
+        else:
+            self._sweep(clocks)
+            sleep_sec = self._expire(clocks.wall)
         self._tally(clocks)
-        sleep_sec = self._expire(clocks.wall)
         self.ticked_at = clocks.monotonic
         return min(sleep_sec, SHARED_HEARTBEAT_SEC) if self._others else sleep_sec
 
@@ -178,6 +185,8 @@ class Evaluation:
         if finding is None:
             return
         _log.warning("blind.noticed", cause=finding.cause.value, set_back=finding.set_back)
+        if finding.cause is BlindCause.CLOCK and not self._database.is_sqlite:
+            self._judges_from = after.monotonic + CLOCK_SETTLES_SEC
         if finding.set_back:
             self._is_set_back = True
         else:

@@ -8,29 +8,29 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
+import traceback
 from typing import Any
 
 import structlog
 
+from pulsemon import redaction
+
 # What could end a line, move the cursor or colour a terminal, plus the separators that some viewers break lines at.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# The token of a ping URL, wherever such a path turns up (in an exception, in a line of a library).
-_PING_PATH = re.compile(r"(/h/[^/\n]+(?<! HTTP)/)[^/\s?\"']+", re.IGNORECASE)
-MASK = "***"
-
-
-def mask_ping_path(text: str) -> str:
-    """Return *text* with the token of every ping path in it replaced."""
-    return _PING_PATH.sub(rf"\g<1>{MASK}", text)
+# Longer texts are cut: nobody reads them, and to look for secrets in them takes time.
+_MAX_LENGTH = 8_000
+# A secret that the cut went through is not recognised; no secret of ours is longer.
+_CUT_MARGIN = 300
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", mask_ping_path(value.rstrip("\n")))
+        return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", _redacted(value.rstrip("\n")))
     if isinstance(value, bytes):
         return _clean(value.decode("utf-8", "replace"))
     if isinstance(value, dict):
-        return {_clean(key): _clean(inner) for key, inner in value.items()}
+        return {_clean(key): _clean_named(key, inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean(inner) for inner in value]
     if value is None or isinstance(value, (bool, int, float)):
@@ -38,14 +38,24 @@ def _clean(value: Any) -> Any:
     return _clean(str(value))
 
 
+def _redacted(text: str) -> str:
+    if len(text) <= _MAX_LENGTH:
+        return redaction.redact(text)
+    return redaction.redact(text[:_MAX_LENGTH])[:-_CUT_MARGIN] + "..."
+
+
+def _clean_named(name: Any, value: Any) -> Any:
+    return redaction.MASK if value and isinstance(name, str) and redaction.is_secret_name(name) else _clean(value)
+
+
 def _clean_fields(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {key: _clean(value) for key, value in event.items() if key != "exc_info"} | (
+    return {key: _clean_named(key, value) for key, value in event.items() if key != "exc_info"} | (
         {"exc_info": event["exc_info"]} if "exc_info" in event else {}
     )
 
 
 def _clean_exception(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Mask what a traceback may quote; its line breaks stay."""
+    """Take out the secrets that a traceback may quote; its line breaks stay."""
     if isinstance(text := event.get("exception"), str):
         event["exception"] = "\n".join(_clean(line) for line in text.splitlines())
     return event
@@ -61,6 +71,22 @@ class _StandardError(logging.StreamHandler[Any]):
     def stream(self) -> Any:
         """Return standard error."""
         return sys.stderr
+
+
+def hide_what_nobody_catches() -> None:
+    """Take the secrets out of tracebacks that Python itself writes, of this thread and of others.
+
+    For whoever owns the process, and for nobody else: it is process-wide.
+    """
+
+    def write(error: BaseException | None) -> None:
+        text = "".join(traceback.format_exception(error))
+        sys.stderr.write("\n".join(_clean(line) for line in text.splitlines()) + "\n")
+
+    sys.excepthook = lambda kind, error, trace: (
+        sys.__excepthook__(kind, error, trace) if issubclass(kind, KeyboardInterrupt) else write(error)
+    )
+    threading.excepthook = lambda args: None if args.exc_type is SystemExit else write(args.exc_value)
 
 
 def configure(*, level: str, form: str) -> None:

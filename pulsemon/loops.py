@@ -8,6 +8,7 @@ pulse         task     here            proves that the event loop runs; 503 for 
 watch         task     here            tells open panels what other nodes changed
 incidents     task     automatic_incidents  opens and closes incidents by themselves
 maintenance   task     here            windows that are due to be announced, begun or ended; messages held back
+clock         task     timekeeping     how far this machine's clock is from the database's (PostgreSQL)
 upstream      task     here            our own heartbeat to another monitor, while all of this works
 """
 
@@ -50,6 +51,7 @@ from pulsemon.notify.mail import Postman
 from pulsemon.notify.notices import Publisher
 from pulsemon.readiness import Readiness
 from pulsemon.settings import Settings
+from pulsemon.timekeeping import MEASURE_SEC, Timekeeping
 
 _log = log.get(__name__)
 
@@ -135,6 +137,7 @@ class Loops:
             monotonic=clock.monotonic,
             on_settled=panels.tell,
         )
+        self.timekeeping = Timekeeping(database)
         self.evaluation = Evaluation(
             database,
             node=f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}",
@@ -151,10 +154,11 @@ class Loops:
         )
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
         folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
-        self.readiness = Readiness(database, self.evaluation, self.dispatching, folder=folder)
+        self.readiness = Readiness(database, self.evaluation, self.dispatching, self.timekeeping, folder=folder)
 
     def start(self) -> None:
         """Start everything; what was missed while nobody ran is excused before the first deadline is judged."""
+        self.timekeeping.look()
         self.evaluation.begin()
         self._loop_beat_at = clock.monotonic()
         for name, body in (
@@ -171,6 +175,7 @@ class Loops:
             repeat("incidents", self._keep_incidents, every_sec=INCIDENTS_SEC),
             repeat("upstream", self._beat_upstream, every_sec=UPSTREAM_SEC),
             repeat("maintenance", self._maintain, every_sec=MAINTENANCE_MIN_SEC),
+            repeat("clock", self._keep_time, every_sec=MEASURE_SEC),
             self.dispatching.run(),
         ):
             self._tasks.append(self._loop.create_task(work))
@@ -185,6 +190,7 @@ class Loops:
         self._stop_threads.set()
         for thread in self._threads:
             await asyncio.to_thread(thread.join, DRAIN_SEC)
+        self.timekeeping.close()
 
     def wake(self) -> None:
         """Something was edited: look at deadlines, messages and panels now. Safe in any thread."""
@@ -264,6 +270,12 @@ class Loops:
         if not is_told and mark != self._seen_mark:
             self._panels.tell()
         self._seen_mark = mark
+
+    async def _keep_time(self) -> None:
+        try:
+            await asyncio.to_thread(self.timekeeping.look)
+        except Unavailable as failed:
+            _log.debug("clock.unavailable", reason=str(failed))
 
     async def _keep_incidents(self) -> None:
         """Open and close what opens and closes by itself; the outages that make it are in the database."""

@@ -51,7 +51,7 @@ class Ping:
     remote_addr: str | None = None
     user_agent: str | None = None
     body: bytes | None = None
-    is_prefetch: bool = False
+    unasked: Outcome | None = None  # a prefetch or a preview: kept, and counts for nothing
 
 
 class Answer(Enum):
@@ -256,8 +256,8 @@ class _Verdict(NamedTuple):
 def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
     """Move the monitor by one ping."""
     signal, outcome = ping.signal, Outcome.COUNTED
-    if ping.is_prefetch:
-        return _Verdict(signal, Outcome.PREFETCH)
+    if ping.unasked is not None:
+        return _Verdict(signal, ping.unasked)
     if track.rules is not NO_RULES:
         signal, outcome = read_signal(track.rules, signal, method=ping.method, body=ping.body)
         if outcome is not Outcome.COUNTED:

@@ -17,6 +17,8 @@ from pulsemon.db import Database
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import Evaluation
+from pulsemon.redaction import redact
+from pulsemon.timekeeping import Timekeeping
 
 # A write and a look at the deadlines not much older than a second: promise R9.
 FRESH_SEC = 3.0
@@ -29,19 +31,28 @@ OLD_MESSAGE = timedelta(minutes=15)
 class Readiness:
     """What the running parts say of themselves, asked for anew each time. Safe in any thread."""
 
-    def __init__(self, database: Database, evaluation: Evaluation, dispatching: Dispatching, *, folder: Path) -> None:
+    def __init__(
+        self,
+        database: Database,
+        evaluation: Evaluation,
+        dispatching: Dispatching,
+        timekeeping: Timekeeping,
+        *,
+        folder: Path,
+    ) -> None:
         self._database = database
         self._evaluation = evaluation
         self._dispatching = dispatching
+        self._timekeeping = timekeeping
         self._folder = folder  # on the disk that fills
 
     def reasons(self) -> tuple[str, ...]:
         """Return why pings cannot be stored or deadlines are not watched; asks no database."""
-        return tuple(self._reasons(clock.monotonic()))
+        return tuple(map(redact, self._reasons(clock.monotonic())))
 
     def warnings(self) -> tuple[str, ...]:
         """Return what else its owner should know."""
-        return tuple(self._warnings(clock.monotonic(), clock.now()))
+        return tuple(map(redact, self._warnings(clock.monotonic(), clock.now())))
 
     def often_blind_sec(self) -> int | None:
         """Return for how many of the last ten minutes' seconds PulseMon was blind; None: for a minute at most."""
@@ -63,6 +74,8 @@ class Readiness:
             yield f"PulseMon was blind for {blind_sec} seconds of the last ten minutes"
         yield from self._old_messages(now)
         yield from self._disk()
+        if clock_is_off := self._timekeeping.warning():
+            yield clock_is_off
 
     def _old_messages(self, now: datetime) -> Iterator[str]:
         try:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, doorway, log
+from pulsemon import access, clock, doorway, log, redaction
 from pulsemon.db import Database
 from pulsemon.doorway import Doorway
 from pulsemon.errors import PulseMonError, StartRefused
@@ -42,6 +42,7 @@ class PulseMon:
         self, settings: Settings, *, address: str | None = None, listener: socket.socket | None = None
     ) -> None:
         log.configure(level=settings.log_level.value, form=settings.log_format.value)
+        redaction.know(*settings.secrets())
         self._settings = settings
         self._address, self._listener = address, listener  # only whoever opens the socket knows them
         self._app: ASGIApp | None = None
@@ -94,6 +95,7 @@ class PulseMon:
         )
         await asyncio.to_thread(database.migrate)
         secret = settings.admin_session_secret or await asyncio.to_thread(access.session_secret, database)
+        redaction.know(secret)
         live = self._live
         door = self._open_door()
         self._loops = loops = Loops(database, settings, Panels(count=lambda: live.stream_count, tell=live.bump), door)
@@ -179,6 +181,13 @@ class PulseMon:
                 float(self._loops.evaluation.expired_count),
             ),
             *messages,
+            (
+                "pulsemon_clock_ahead_seconds",
+                "gauge",
+                "How far this machine's clock is ahead of the database's, by which PulseMon goes",
+                {},
+                self._loops.timekeeping.ahead_sec(),
+            ),
             ("pulsemon_panel_streams", "gauge", "Open panels", {}, float(self._live.stream_count)),
             *self._door_figures(),
         ]
@@ -224,7 +233,8 @@ def make() -> PulseMon:
     """Return the application for the environment's settings; ends the process with one line if they are wrong."""
     from pulsemon.settings import load
 
+    log.hide_what_nobody_catches()
     try:
         return PulseMon(load())
     except StartRefused as refused:
-        raise SystemExit(f"PulseMon cannot start: {refused}") from None
+        raise SystemExit(f"PulseMon cannot start: {redaction.redact(str(refused))}") from None

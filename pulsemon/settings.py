@@ -22,6 +22,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pulsemon import redaction
+from pulsemon.core.hosts import DEFAULT_PORTS, read_host
 from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
 from pulsemon.notify import mailbox
@@ -32,9 +34,9 @@ PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme",
 _SECRET_NAMES = frozenset(
     {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
 )
-# scheme://host[:port], the host a name, an IPv4 address or a bracketed IPv6 address.
-_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", re.IGNORECASE)
 _MAIL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,45}")
+# What may follow the path of a SQLite file: options as the first PulseMon's driver took them; none changes anything.
+_OPTIONS = re.compile(r"([a-z_]+=[^&?/]*(&|$))*", re.IGNORECASE)
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -165,6 +167,8 @@ class Settings(BaseSettings):
             raise ValueError("sqlite:///PATH, the path without a NUL")
         if scheme.startswith("sqlite") and value.partition("://")[2].lstrip("/") in ("", ":memory:"):
             raise ValueError("a file: sqlite:///./pulsemon.db (a database in memory would lose every ping)")
+        if scheme.startswith("sqlite") and not _OPTIONS.fullmatch(value.partition("?")[2]):
+            raise ValueError("sqlite:///PATH, a ? in the path written %3F and a % written %25")
         return value
 
     @field_validator("base_url")
@@ -172,9 +176,11 @@ class Settings(BaseSettings):
     def _origin_only(cls, value: str) -> str:
         if not value:
             return value
-        if not _ORIGIN.fullmatch(value) or not _has_a_port_that_exists(value):
+        scheme, _, place = value.partition("://")
+        host = None if "%" in place else read_host(place.removesuffix("/"))
+        if host is None or host.port == 0 or scheme.lower() not in DEFAULT_PORTS:
             raise ValueError("scheme and host without a path, such as https://status.example.org")
-        return value.rstrip("/").lower()
+        return f"{scheme.lower()}://{host.in_url}"
 
     @field_validator("availability_timezone")
     @classmethod
@@ -229,6 +235,10 @@ class Settings(BaseSettings):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD go together: set both or neither.")
         return self
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return every value that must be in no log and in no error; of URLs the whole, with the secret in it."""
+        return tuple(value for name in sorted(_SECRET_NAMES) if (value := str(getattr(self, name.lower()))))
+
     @property
     def mail_server(self) -> MailServer | None:
         """Return where mail is handed in; None where mail is not set up."""
@@ -272,7 +282,9 @@ def load() -> Settings:
         StartRefused: a value is wrong, or `.env` cannot be read.
     """
     try:
-        return Settings()
+        settings = Settings()
+        redaction.know(*settings.secrets())
+        return settings
     except ValidationError as wrong:
         raise StartRefused(_one_line(wrong)) from None
     except UnicodeDecodeError:

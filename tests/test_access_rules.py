@@ -122,7 +122,7 @@ def test_an_encoded_slash_does_not_lead_around_the_gate(client: TestClient) -> N
 
 
 def test_with_the_token_unknown_paths_below_the_prefixes_are_404(client: TestClient, admin: dict[str, str]) -> None:
-    for path in ("/api/keys", "/api/keys/1", "/api/history", "/api/monitors/a/b/c", "/api/monitors/"):
+    for path in ("/api/keys", "/api/keys/1", "/api/history", "/api/monitors/a/b/c", "/api/monitors//"):
         answer = client.get(path, headers=admin)
         assert (answer.status_code, list(answer.json())) == (404, ["detail"]), path
 
@@ -153,6 +153,12 @@ FOREIGN: list[dict[str, str]] = [
     {"Origin": "http://testserver.evil.example"},
     {"Origin": "http://testserver:8088"},
     {"Origin": "http://[broken"},
+    {"Origin": "http://testserver:443"},
+    {"Origin": "https://testserver:80"},
+    {"Origin": "ftp://testserver"},
+    {"Origin": "testserver"},
+    {"Origin": "http://testserver@evil.example"},
+    {"Origin": "http://testserver..", "Host": "testserver"},
     {"Origin": ""},
 ]
 
@@ -185,7 +191,17 @@ def test_a_right_token_from_another_origin_opens_no_session(client: TestClient) 
 def test_the_panel_itself_and_plain_clients_are_not_taken_for_another_origin(
     client: TestClient, declared: list[Declared]
 ) -> None:
-    own = [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://testserver"}]
+    own: list[dict[str, Any]] = [
+        {},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://testserver"},
+        {"Origin": "http://TestServer:80"},
+        {"Origin": "http://testserver", "Host": "TESTSERVER.:80"},
+        {"Origin": "https://testserver", "Host": "testserver:443"},
+        {"Origin": "http://[2001:db8::1]:8088", "Host": "[2001:DB8:0::0:1]:8088"},
+        {"Origin": "http://xn--bcher-kva.example", "Host": "bücher.example".encode()},
+    ]
     for method, path, rule in declared:
         if method in UNSAFE and rule is not Access.ADMIN:
             for headers in own:

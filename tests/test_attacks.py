@@ -420,7 +420,8 @@ def test_no_secret_is_in_the_log_at_debug_whatever_happens(
             UPSTREAM_HEARTBEAT_URL=f"{upstream.url}/{heartbeat}",
         )
         secrets = [ADMIN_TOKEN, password, session_secret, heartbeat, "canary-hook", "canary-guess", "canary-typed"]
-        made = server.create(webhook_url=f"{sink.url}/canary-hook", webhook_secret="generate")
+        secrets += ["canary-query", "canary-page-password", "canary-link-of-a-mail"]
+        made = server.create(webhook_url=f"{sink.url}/canary-hook?key=canary-query", webhook_secret="generate")
         secrets += [made["token"], made["webhook_secret"], made["webhook_secret"].removeprefix("whsec_")]
         with httpx2.Client(base_url=server.url) as browser:
             for headers in ({"X-Admin-Token": "canary-guess"}, {"Authorization": "Bearer canary-guess"}):
@@ -437,6 +438,20 @@ def test_no_secret_is_in_the_log_at_debug_whatever_happens(
                 path = slip.format(made["slug"], made["token"])
                 browser.get(server.url + path)
                 browser.post(server.url + path)
+                browser.post(server.url + path.replace("/h/", "/H%2F").replace("/ping/", "/%68/"))
+            page = {"slug": "closed", "title": "x", "password": "canary-page-password"}
+            browser.post("/api/pages", json=page, headers={"X-Admin-Token": ADMIN_TOKEN})
+            for typed in ("canary-typed", "canary-page-password"):
+                browser.post("/status/closed", data={"password": typed})
+                browser.post(f"/status/closed?password={typed}", json={"password": typed})
+            for link in ("confirm", "unsubscribe", "nonsense"):
+                for start in (
+                    "/subscriptions/{}/",
+                    "/SUBSCRIPTIONS/{}/",
+                    "/subscriptions%2F{}%2F",
+                    "//subscriptions/{}/",
+                ):
+                    browser.post(server.url + start.format("canary-link-of-a-mail") + link)
             browser.get("/monitors/1")
             browser.post("/monitors/1", data={"webhook_secret": "canary-typed", "name": ""})
             rotated = browser.post(

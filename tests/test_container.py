@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import yaml
 
 from tests.conftest import ROOT, free_port, wait_until
 
@@ -201,6 +202,49 @@ def test_the_image_serves_answers_its_healthcheck_and_stops_with_0(image: Image,
     assert "Traceback" not in log.read_text()
 
 
+def can_confine() -> bool:
+    """Return whether a process here may make the root read-only for itself and give up root's rights."""
+    probe = ["unshare", "--mount", "mount", "-o", "remount,bind,ro", "/"]
+    return IS_ROOT and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not can_confine(), reason="needs a mount namespace of its own")
+def test_the_image_serves_on_a_root_that_is_read_only_without_a_single_capability(image: Image, tmp_path: Path) -> None:
+    port = str(free_port())
+    env = image.variables(ADMIN_TOKEN="a-token-of-some-length", APP_PORT=port)
+    data = image.path("/data")
+    # As compose.yml has it: the volume, /tmp and what the system keeps in memory can be written, nothing else.
+    confined = (
+        f"mount --bind {data} {data} && mount -t tmpfs tmpfs /var/tmp && mount -o remount,bind,ro / && cd {data} && "
+        f"exec setpriv --reuid {UID} --regid {UID} --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs "
+        f"env TMPDIR=/var/tmp {shlex.join(image.command)}"
+    )
+    with (tmp_path / "log.txt").open("ab") as log:
+        container = subprocess.Popen(["unshare", "--mount", "sh", "-c", confined], env=env, stdout=log, stderr=log)
+    try:
+
+        def is_up() -> bool:
+            assert container.poll() is None, (tmp_path / "log.txt").read_text()
+            try:
+                return httpx2.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        wait_until(is_up)
+        headers = {"X-Admin-Token": env["ADMIN_TOKEN"]}
+        body = {"name": "job", "slug": f"job-{port}", "interval_seconds": 60}
+        made = httpx2.post(f"http://127.0.0.1:{port}/api/monitors", json=body, headers=headers)
+        assert made.status_code == 201, made.text
+        assert httpx2.get(made.json()["ping_url"]).status_code == 200
+        logo = {"title": "x" * 100, "logo": "y" * 2_000_000}
+        assert httpx2.post(f"http://127.0.0.1:{port}/login", data=logo).status_code < 500
+        status = Path(f"/proc/{container.pid}/status").read_text()
+        assert len(re.findall(r"Cap(?:Prm|Eff|Bnd):\s+0+\n", status)) == 3, status
+    finally:
+        container.terminate()
+        assert container.wait(60) == 0, (tmp_path / "log.txt").read_text()
+
+
 def test_the_data_lie_on_the_volume_and_belong_to_the_user_of_the_image(image: Image) -> None:
     assert image.settled["WORKDIR"] == "/data"
     assert json.loads(image.settled["VOLUME"]) == ["/data"]
@@ -224,7 +268,8 @@ def test_no_secret_and_no_history_can_reach_the_image() -> None:
     [
         ({}, "sqlite:///./pulsemon.db"),
         ({"DATABASE_URL": "postgresql://a:b@db.example.org/c"}, "postgresql://a:b@db.example.org/c"),
-        ({"COMPOSE_PROFILES": "postgres"}, "postgresql://pulsemon:pulsemon@postgres/pulsemon"),
+        # No password of ours: the database refuses to start and says what to write.
+        ({"COMPOSE_PROFILES": "postgres"}, "postgresql://pulsemon:@postgres/pulsemon"),
         # What `cp .env.example .env` leaves in the file must not keep the profile from having its way.
         (
             {"COMPOSE_PROFILES": "postgres", "POSTGRES_PASSWORD": "s3", "DATABASE_URL": "sqlite:///./pulsemon.db"},
@@ -241,3 +286,61 @@ def test_compose_points_at_postgresql_exactly_with_the_profile(variables: dict[s
     )
 
     assert done.stdout == expected
+
+
+def services() -> dict[str, dict[str, Any]]:
+    """Return what docker-compose.yml says of each service."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+@pytest.mark.parametrize("name", ["pulsemon", "postgres"])
+def test_compose_gives_a_container_no_right_that_its_work_does_not_need(name: str) -> None:
+    service = services()[name]
+
+    assert set(services()) == {"pulsemon", "postgres"}
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"]
+    assert service["mem_limit"]
+    assert service["logging"]["options"]["max-size"]
+    assert not service.get("privileged")
+    # The rest of what is written: the volume, and what stays in memory.
+    assert "/tmp" in service["tmpfs"]
+
+
+def test_compose_publishes_the_panel_alone_and_keeps_the_volumes_of_old() -> None:
+    assert services()["pulsemon"]["ports"] == ["${APP_PORT:-8088}:8088"]
+    assert "ports" not in services()["postgres"]
+    assert services()["pulsemon"]["volumes"] == ["pulsemon-data:/data"]
+    assert services()["postgres"]["volumes"] == ["postgres-data:/var/lib/postgresql"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, "COMPOSE_PROFILES=postgres"),
+        ({"CHOSEN_PROFILES": "postgres"}, "POSTGRES_PASSWORD=..."),
+        ({"CHOSEN_PROFILES": "postgres", "POSTGRES_PASSWORD": "s3"}, None),
+    ],
+)
+def test_the_database_of_compose_has_no_password_that_everybody_knows(
+    variables: dict[str, str], says: str | None, tmp_path: Path
+) -> None:
+    """Its own line starts it, or says in one line what to write into .env."""
+    *shell, script = services()["postgres"]["entrypoint"]
+    (tmp_path / "docker-entrypoint.sh").write_text("#!/bin/sh\necho started $1\n")
+    (tmp_path / "docker-entrypoint.sh").chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"} | variables
+
+    done = subprocess.run([*shell, script.replace("$$", "$")], env=env, capture_output=True, text=True, check=False)
+
+    assert "pulsemon" not in services()["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    if says is None:
+        assert (done.returncode, done.stdout) == (0, "started postgres\n")
+        return
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr

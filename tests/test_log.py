@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from pulsemon import log
+from pulsemon import log, redaction
+from tests.conftest import ROOT
 
 TOKEN = "tok3n-that-nobody-may-read"
 PATH = f"/h/backup/{TOKEN}"
@@ -114,12 +118,52 @@ def test_the_token_of_a_ping_path_is_masked_wherever_it_turns_up(lines: Lines, t
 
     written = "\n".join(lines())
     assert TOKEN not in written
-    assert log.MASK in written
+    assert redaction.MASK in written
 
 
-def test_what_is_no_ping_path_is_left_alone() -> None:
-    for text in ("GET /h/job HTTP/1.1", "/health/x/y", "/api/monitors/a/pause"):
-        assert log.mask_ping_path(text) == text
+def test_a_field_that_is_named_as_a_secret_is_none_in_the_log(lines: Lines) -> None:
+    names = {
+        "password": TOKEN,
+        "smtp_password": TOKEN,
+        "Authorization": TOKEN,
+        "cookie": [TOKEN],
+        "x-admin-token": TOKEN,
+    }
+    log.get("test").info("event", headers=names, token=TOKEN, none={"token": None})
+
+    assert TOKEN not in "".join(lines())
+
+
+def test_a_secret_of_a_very_long_text_is_not_in_what_is_left_of_it(lines: Lines) -> None:
+    redaction.know(long_one := "canary-" + "x1" * 100)
+    for before in range(7_700, 8_100, 50):
+        log.get("test").info("event", text="y" * before + long_one + "y" * 9_000, path="/" + "z" * before + PATH)
+
+    written = "".join(lines())
+    assert "canary" not in written
+    assert TOKEN not in written
+
+
+def test_tracebacks_that_nobody_catches_hold_no_secret(tmp_path: Path) -> None:
+    program = f"""if True:
+        import threading
+        from pulsemon import log
+        log.hide_what_nobody_catches()
+        def fail():
+            raise ValueError("{PATH} in a thread")
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+        raise ValueError("{PATH} in the end")
+    """
+
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 1
+    assert [line for line in ended.stderr.splitlines() if line.startswith("ValueError")] == [
+        "ValueError: /h/backup/*** in a thread",
+        "ValueError: /h/backup/*** in the end",
+    ]
 
 
 def test_a_traceback_keeps_its_lines_in_the_console_and_is_one_object_in_json(

@@ -103,6 +103,14 @@ def test_pages_are_made_read_edited_and_deleted_through_the_api(client: TestClie
         ("language", "fr"),
         ("host", "http://x"),
         ("host", "testserver"),
+        ("host", "TestServer."),
+        ("host", "é"),
+        ("host", "status.example.org:80"),
+        ("host", "[::1]"),
+        ("host", "::1"),
+        ("host", "a..b"),
+        ("host", "a/b"),
+        ("host", "a_b.example"),
         ("password", "abc"),
         ("title", " "),
         ("description", "x" * 5001),
@@ -205,6 +213,43 @@ def test_a_page_stands_at_the_root_of_its_own_host(client: TestClient) -> None:
     own = {"host": "status.example.org:8088"}
     assert slugs_of(seen(client, "/", "<title>Minha loja</title>", headers=own)) == ["a"]
     assert "Minha loja" not in client.get("/").text
+
+
+SAME_HOST = {
+    "status.example.org": [
+        "status.example.org",
+        "STATUS.Example.org.",
+        "status.example.org.:8443",
+        "Status.example.org:",
+    ],
+    "Loja.Exemplo.ORG.": ["loja.exemplo.org", "loja.exemplo.org.", "LOJA.exemplo.org:443"],
+    "Bücher.example": ["xn--bcher-kva.example", "XN--BCHER-KVA.example.:80", "bücher.example", "BÜCHER.example"],
+    "xn--fa-hia.example": ["faß.example", "xn--fa-hia.example"],
+    "日本。example": ["xn--wgv71a.example"],
+}
+
+
+@pytest.mark.parametrize("saved", SAME_HOST)
+def test_a_page_is_found_by_its_host_however_it_was_saved_or_is_asked_for(one: TestClient, saved: str) -> None:
+    a_page(one, host=saved, title="Minha loja", password="correct horse")
+    kept = one.get("/api/pages/shop", headers=ADMIN).json()["host"]
+
+    assert kept == SAME_HOST[saved][0].replace("faß", "xn--fa-hia").removesuffix(".").lower()
+    for host in SAME_HOST[saved]:
+        asked = {"host": host.encode()}
+        one.cookies.clear()
+        assert 'name="password"' in one.get("/", headers=asked).text, host
+        led = one.post("/status/shop", data={"password": "correct horse"}, headers=asked, follow_redirects=False)
+        assert led.headers["location"] == "/", host
+    assert 'name="password"' not in one.get("/", headers={"host": "other." + kept}).text
+
+
+def test_two_spellings_of_one_host_are_one_host(one: TestClient) -> None:
+    a_page(one, host="bücher.example")
+
+    answer = one.post("/api/pages", json={"slug": "other", "host": "XN--bcher-kva.EXAMPLE."}, headers=ADMIN)
+
+    assert (answer.status_code, answer.json()) == (409, {"detail": pages.HOST_TAKEN})
 
 
 def test_language_zone_and_colour_are_the_pages(one: TestClient) -> None:

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon import clock, evaluator, ping_chain
-from pulsemon.core.rules import Rules
+from pulsemon.core.rules import Outcome, Rules
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from tests.arrange import a_ping, make, record, seconds
@@ -147,7 +147,7 @@ def test_each_ping_says_what_came_of_it(arranged: Arrange, language: str, said: 
             a_ping(monitor, now - seconds(78), Signal.FAIL, method="POST", rid=f"{RID}1", exit_status=3),
             a_ping(monitor, now - seconds(70), Signal.FAIL, method="POST", rid=f"{RID}1", exit_status=3),
             a_ping(monitor, now - seconds(60)),
-            a_ping(monitor, now - seconds(50), is_prefetch=True),
+            a_ping(monitor, now - seconds(50), unasked=Outcome.PREFETCH),
             a_ping(monitor, now - seconds(40), method="POST", body=b"hello"),
             a_ping(monitor, now - seconds(30), method="POST", body="done \u00e9 <b>".encode()),
         ]

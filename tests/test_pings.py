@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pulsemon import evaluator, monitors
+from pulsemon.core.rules import Outcome
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
 from pulsemon.db.tables import History, Ping
@@ -319,7 +320,7 @@ class TestPrefetch:
     def test_a_prefetch_is_kept_and_counts_for_nothing(self, database: Database) -> None:
         monitor = make_up(database)
 
-        assert record(database, a_ping(monitor, at("10:03"), is_prefetch=True)) == [Answer.STORED]
+        assert record(database, a_ping(monitor, at("10:03"), unasked=Outcome.PREFETCH)) == [Answer.STORED]
 
         now = again(database, monitor)
         assert (now.last_ping, now.due_at) == (monitor.last_ping, monitor.due_at)
@@ -328,7 +329,8 @@ class TestPrefetch:
     def test_a_prefetch_does_not_make_the_real_ping_a_repeat(self, database: Database) -> None:
         monitor = make_up(database)
 
-        record(database, a_ping(monitor, at("10:03"), is_prefetch=True, rid=RID), a_ping(monitor, at("10:03"), rid=RID))
+        unasked = a_ping(monitor, at("10:03"), unasked=Outcome.PREFETCH, rid=RID)
+        record(database, unasked, a_ping(monitor, at("10:03"), rid=RID))
 
         assert [outcome for _, outcome in outcomes(stored(database, monitor))] == ["counted", "prefetch", "counted"]
 

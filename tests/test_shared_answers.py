@@ -43,11 +43,24 @@ class Pages:
         await send({"type": "http.response.body", "body": f"page {len(self.asked)}".encode()})
 
 
-async def ask(app: SharedAnswers, path: str = "/status", *, query: bytes = b"", **words: str) -> bytes:
-    """Ask as a browser would and return the body; *words* are headers, `_` for `-`."""
-    heard: list[Message] = []
+async def ask(
+    app: SharedAnswers,
+    path: str = "/status",
+    *,
+    query: bytes = b"",
+    takes: asyncio.Event | None = None,
+    heard: list[Message] | None = None,
+    **words: str,
+) -> bytes:
+    """Ask as a browser would and return the body; *words* are headers, `_` for `-`.
+
+    *takes*: when this reader takes the first byte. *heard*: where to leave what was sent.
+    """
+    heard = [] if heard is None else heard
 
     async def send(message: Message) -> None:
+        if takes is not None:
+            await takes.wait()
         heard.append(message)
 
     async def receive() -> Message:
@@ -136,6 +149,62 @@ async def test_whoever_waited_for_one_that_failed_asks_himself(database: Databas
 
     assert all(body.startswith(b"page") for body in rest)
     assert len(pages.asked) >= 2
+
+
+@pytest.mark.anyio
+async def test_nobody_waits_for_the_socket_of_whoever_asked_first(database: Database) -> None:
+    app, pages = shared(database, Clock())
+    pages.gate.clear()
+    takes_it = asyncio.Event()
+    first = asyncio.create_task(ask(app, takes=takes_it))
+    await pages.is_asked.wait()
+    others = [asyncio.create_task(ask(app)) for _ in range(5)]
+    await asyncio.sleep(0)
+    pages.gate.set()
+
+    async with asyncio.timeout(30):
+        assert set(await asyncio.gather(*others)) == {b"page 1"}
+    assert await ask(app) == b"page 1"
+    assert not first.done()
+
+    takes_it.set()
+    assert await first == b"page 1"
+
+
+@pytest.mark.anyio
+async def test_an_answer_in_parts_goes_out_as_it_comes_and_is_nobody_elses(database: Database) -> None:
+    board = a_board(database, Clock())
+    sent: list[Message] = []
+    sent_before_the_second: list[int] = []
+
+    async def in_parts(scope: Scope, _receive: Receive, send: Send) -> None:
+        scope[SNAPSHOT_KEY] = board.snapshot()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one ", "more_body": True})
+        sent_before_the_second.append(len(sent))
+        await send({"type": "http.response.body", "body": b"two"})
+
+    app = SharedAnswers(in_parts, board)
+    for _ in range(2):
+        await ask(app, heard=sent)
+
+    assert b"".join(each.get("body", b"") for each in sent) == b"one two" * 2
+    assert sent_before_the_second == [2, 5]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("body", [{"content_length": "10"}, {"transfer_encoding": "chunked"}])
+async def test_nobody_waits_for_a_body_that_somebody_else_promised(database: Database, body: dict[str, str]) -> None:
+    app, pages = shared(database, Clock())
+    pages.gate.clear()
+    slow = asyncio.create_task(ask(app, **body))
+    await pages.is_asked.wait()
+    other = asyncio.create_task(ask(app))
+    await asyncio.sleep(0)
+
+    assert len(pages.asked) == 2
+    pages.gate.set()
+    await asyncio.gather(slow, other)
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 
 from pulsemon import evaluator, monitors, suggestions
 from pulsemon.core.replay import Past, PastPing, Pause
+from pulsemon.core.rules import Outcome
 from pulsemon.core.status import BlindWindow, Cause, Signal
 from pulsemon.core.suggestion import Reason
 from pulsemon.core.timing import Timing
@@ -39,7 +40,7 @@ def test_the_past_is_what_counted_oldest_first(database: Database) -> None:
         database,
         a_ping(monitor, START, Signal.START, rid=rid),
         a_ping(monitor, START + seconds(1), Signal.START, rid=rid),
-        a_ping(monitor, START + seconds(2), is_prefetch=True),
+        a_ping(monitor, START + seconds(2), unasked=Outcome.PREFETCH),
         a_ping(monitor, START + seconds(3), Signal.SUCCESS, rid=rid, body=b"x" * 5_000),
         a_ping(monitor, START + seconds(4), Signal.LOG),
         a_ping(monitor, START + seconds(5), Signal.FAIL, exit_status=3),

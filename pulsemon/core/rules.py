@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     COUNTED = "counted"
     REPEAT = "repeat"  # the same rid said the same a moment ago
     PREFETCH = "prefetch"  # a browser preparing a page that nobody asked for
+    PREVIEW = "preview"  # a robot that fetches an address because somebody wrote it somewhere
     METHOD = "method"  # only POST counts here
     UNMATCHED = "unmatched"  # none of the words that make a success
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,13 @@ from pulsemon import log
 from pulsemon.db import schema, sqlite
 from pulsemon.db.lane import WriteLane
 from pulsemon.db.lock import FileLock
+from pulsemon.db.open_files import OpenFiles
 from pulsemon.db.types import to_text
 from pulsemon.errors import Contended, StartRefused, Unavailable
 
 if TYPE_CHECKING:
     from pulsemon.db.postgres import Lane
+    from pulsemon.db.sessions import Measured
 
 _log = log.get(__name__)
 
@@ -52,6 +54,7 @@ class Database:
         *,
         lane: WriteLane | None,
         lock: FileLock | None,
+        files: OpenFiles | None = None,
         writers: dict[Lane, Engine] | None = None,
     ) -> None:
         self._writer = writer
@@ -59,6 +62,8 @@ class Database:
         self._reader = reader
         self._lane = lane
         self._lock = lock
+        self._files = files
+        self._is_taken_away = False  # changed only by whoever holds the lane
         self._busy_ms = _BUSY_MS  # changed only by whoever holds the lane
         self._hurry_until = 0.0  # monotonic; PostgreSQL's ping lane only
         # Why the last write failed; None once one has succeeded since. `/ready` tells it.
@@ -78,7 +83,7 @@ class Database:
         """
         if url.startswith("sqlite"):
             opened = sqlite.open_file(url, lock_patience_sec=lock_patience_sec)
-            return cls(opened.writer, opened.reader, lane=WriteLane(), lock=opened.lock)
+            return cls(opened.writer, opened.reader, lane=WriteLane(), lock=opened.lock, files=opened.files)
         # Only here: its driver is 10 MB that a server on SQLite does not need.
         from pulsemon.db import postgres
 
@@ -137,16 +142,19 @@ class Database:
 
         Raises:
             Contended: somebody else holds a row that is needed. PostgreSQL only.
-            Unavailable: the database cannot be reached, is locked by somebody else, or cannot write. When the COMMIT
-                itself was cut off, it is not known whether it was stored.
+            Unavailable: the database cannot be reached, is locked by somebody else, cannot write, or its file was taken
+                away. When the COMMIT itself was cut off, it is not known whether it was stored.
         """
         if self._lane is not None:
             self._take_lane(self._lane)
         try:
             with self._translate(), self._writers.get(lane, self._writer).connect() as connection:
                 self._limit_patience(connection)
+                if self._is_taken_away:
+                    self._look_at_files(connection)
                 transaction = connection.begin()
                 try:
+                    self._begin(connection)
                     if lane == "pings":
                         self._hurry(connection)
                     yield connection
@@ -155,6 +163,7 @@ class Database:
                 except BaseException as failed:
                     _roll_back(connection, transaction, failed)
                     raise
+                self._look_at_files(connection)
             self.write_failure = None
             self.wrote_at = time.monotonic()
         except Unavailable as failed:
@@ -182,6 +191,26 @@ class Database:
         raw.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
         connection.info["busy_ms"] = self._busy_ms
 
+    def _look_at_files(self, connection: Connection) -> None:
+        """Before a write is acknowledged: what is stored in a file without a name is as good as lost (SQLite).
+
+        Raises:
+            Unavailable: the file was taken away.
+        """
+        if self._files is None:
+            return
+        self._is_taken_away = not self._files.are_in_place()
+        if self._is_taken_away:
+            driver: Any = connection.connection.driver_connection
+            self._files.save(driver)
+            raise Unavailable("the database file was deleted, moved or replaced while PulseMon runs")
+
+    def _begin(self, connection: Connection) -> None:
+        if self._lane is None:
+            from pulsemon.db import sessions
+
+            sessions.begin(connection)
+
     def _hurry(self, connection: Connection) -> None:
         """After pings waited for a row in vain, wait only briefly: what is still locked would hold all others up."""
         if time.monotonic() < self._hurry_until:
@@ -197,7 +226,21 @@ class Database:
             Unavailable: the database cannot be reached.
         """
         with self._translate(), self._reader.connect() as connection, connection.begin():
+            self._begin(connection)
             yield connection
+
+    def measure_clock(self, now: Callable[[], datetime]) -> Measured | None:
+        """Return how much later than *now* it is by the database's own clock; None on SQLite, which has none.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        if self._lane is not None:
+            return None
+        from pulsemon.db import sessions
+
+        with self.read() as connection:
+            return sessions.measure_clock(connection, now)
 
     def encode(self, instant: datetime | None) -> Any:
         """Return *instant* as the driver wants it, for statements that bypass SQLAlchemy's types."""
@@ -207,6 +250,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections and give the lock back."""
+        if self._files is not None:
+            self._files.close()
         for engine in (self._reader, self._writer, *self._writers.values()):
             engine.dispose()
         if self._lock is not None:

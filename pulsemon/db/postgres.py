@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
+from urllib.parse import quote
 
 import psycopg
 from psycopg import errors
@@ -10,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from pulsemon.db import schema
+from pulsemon.db import schema, sessions
 from pulsemon.errors import StartRefused
 
 # Longer than a lock is waited for, and short enough that a ping's answer is not late. The kernel's own timeouts do not
@@ -25,11 +27,9 @@ _CONNECT_ARGS: dict[str, Any] = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "application_name": "pulsemon",
-    # A statement that waits longer than this for a lock or for the disk is not going to make the five seconds. A node
-    # that was stopped in the middle of a transaction must not hold its locks for longer than others wait for them.
-    "options": (
-        "-c timezone=UTC -c lock_timeout=2500 -c statement_timeout=30000 -c idle_in_transaction_session_timeout=2000"
-    ),
+    # Among the first bytes of a connection: what a role's own default says is then never used. Nothing else is sent
+    # there (`options`), because poolers know few names, and because a URL may bring options of its own.
+    "client_encoding": "utf8",
 }
 
 # Who writes. Each has connections of its own, so that none can use up another's: edits that wait for a locked row leave
@@ -41,9 +41,23 @@ _POOL_SIZES: dict[Lane, int] = {"pings": 2, "loops": 2, "edits": 6}
 _SHORT_LOCK_TIMEOUT_MS = 100
 
 
+# libpq's form for several servers: `scheme://user:password@one:5432,two:5433/name?...`.
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<head>[^/?#]+://(?:[^/?#]*@)?)(?P<hosts>[^/?#@\[]+,[^/?#@\[]*)(?P<path>(?:/[^?]*)?)(?P<query>(?:\?.*)?)",
+    re.DOTALL,
+)
+
+
 def normal_url(url: str) -> URL:
-    """Return *url* with the driver named: `postgres://` and `postgresql://` mean psycopg 3."""
+    """Return *url* with the driver named: `postgres://` and `postgresql://` mean psycopg 3.
+
+    Several hosts, each with a port or without, may be named as libpq names them.
+    """
+    several = _SEVERAL_HOSTS.fullmatch(url)
     try:
+        if several:
+            hosts = "&".join(f"host={quote(host)}" for host in several["hosts"].split(","))
+            url = f"{several['head']}{several['path']}?{hosts}{several['query'].replace('?', '&', 1)}"
         return make_url(url).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
         raise StartRefused(
@@ -72,6 +86,7 @@ def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
     """Look at the database before anything is written."""
     try:
         with writer.connect() as connection:
+            sessions.begin(connection)
             inspector = inspect(connection)
             columns = {
                 name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()
@@ -85,6 +100,8 @@ def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
             }
     except DBAPIError as failed:
         reason = str(failed.orig).strip().splitlines()[0].strip() if str(failed.orig).strip() else "no answer"
+        if "statement pooling" in reason:  # PgBouncer's words
+            reason += '. PulseMon needs transactions: pool_mode "transaction" or "session", or a direct connection.'
         raise StartRefused(f"The database of DATABASE_URL cannot be used: {reason[:200]}") from None
     problem = schema.objection(columns, revision)
     if problem:
@@ -137,8 +154,8 @@ def _engine(target: URL, *, pool_size: int) -> Engine:
         pool_timeout=2.0,
         # An error is logged with its statement; tokens and secrets are among the parameters.
         hide_parameters=True,
-        # A connection that the server closed meanwhile is replaced before use, not after a failed ping.
-        pool_pre_ping=True,
+        # Said with each BEGIN: a role may have another default.
+        isolation_level="READ COMMITTED",
         connect_args=_CONNECT_ARGS,
     )
 
@@ -152,8 +169,9 @@ def _engine(target: URL, *, pool_size: int) -> Engine:
             connection.patience_sec = _ANSWER_SEC
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # Short statements that repeat: prepared after their first use.
-        connection.prepare_threshold = 1
+    def _prepare(connection: Any, record: Any) -> None:
+        sessions.prepare(connection, record.info)
 
+    # A connection that the server closed meanwhile is replaced before use, not after a failed ping.
+    sessions.watch(engine)
     return engine

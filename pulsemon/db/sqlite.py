@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
 from pulsemon.db import schema
 from pulsemon.db.lock import FileLock
+from pulsemon.db.open_files import OpenFiles
 from pulsemon.errors import InUse, StartRefused
 
 BUSY_TIMEOUT_SEC = 4.0
@@ -29,11 +30,12 @@ _SYNCHRONOUS_FULL = 2
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """What `open_file` returns: one write connection's engine, a pool of readers, and the lock that is held."""
+    """What `open_file` returns: one write connection's engine, a pool of readers, the lock, and what is open."""
 
     writer: Engine
     reader: Engine
     lock: FileLock
+    files: OpenFiles
 
 
 def file_path(url: str) -> Path:
@@ -51,21 +53,24 @@ def open_file(url: str, *, lock_patience_sec: float) -> OpenFile:
     if path.exists() and not os.access(path, os.W_OK):
         # Asked before SQLite opens it: it would, for reading, and leave files beside it that nobody can write either.
         raise StartRefused(f"The database {path} cannot be written. Give the user that runs PulseMon the right to.")
-    _inspect(path)
+    inspect(path)
     lock = lock_file(path, patience_sec=lock_patience_sec)
     writer, reader = _engine(path, is_writer=True), _engine(path, is_writer=False)
     try:
         make_private(path)
+        if not lock.cover(path):
+            raise _in_use(path)
         with writer.connect() as connection:
             _check_durable(connection, path)
-    except (DBAPIError, OSError, StartRefused) as failed:
+        files = OpenFiles(path, _keeper(path))
+    except (DBAPIError, sqlite3.Error, OSError, StartRefused) as failed:
         writer.dispose()
         lock.release()
         if isinstance(failed, StartRefused):
             raise
-        reason = failed.strerror if isinstance(failed, OSError) else failed.orig
+        reason = failed.strerror if isinstance(failed, OSError) else getattr(failed, "orig", failed)
         raise StartRefused(f"The database {path} cannot be opened for writing: {reason}.") from None
-    return OpenFile(writer, reader, lock)
+    return OpenFile(writer, reader, lock, files)
 
 
 def open_to_read(url: str) -> Engine:
@@ -77,7 +82,7 @@ def open_to_read(url: str) -> Engine:
     path = file_path(url)
     if not path.exists():
         raise StartRefused(f"There is no database at {path}.")
-    _inspect(path)
+    inspect(path)
     return _engine(path, is_writer=False)
 
 
@@ -92,14 +97,18 @@ def lock_file(path: Path, *, patience_sec: float) -> FileLock:
     try:
         while not lock.acquire():
             if time.monotonic() >= give_up_at:
-                raise InUse(
-                    f"Another PulseMon is running on {path}. SQLite takes exactly one server process; "
-                    "stop the other one, or use PostgreSQL for several."
-                )
+                raise _in_use(path)
             time.sleep(0.1)
     except OSError as failed:
         raise StartRefused(f"The folder of the database {path} cannot be written: {failed.strerror}.") from None
     return lock
+
+
+def _in_use(path: Path) -> InUse:
+    return InUse(
+        f"Another PulseMon is running on {path}. SQLite takes exactly one server process; "
+        "stop the other one, or use PostgreSQL for several."
+    )
 
 
 def make_private(path: Path) -> None:
@@ -107,11 +116,20 @@ def make_private(path: Path) -> None:
 
     SQLite gives the files beside it the same mode. One that exists keeps the mode that its owner chose.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
 
 
-def _inspect(path: Path) -> None:
-    """Look at the file without changing a byte of it."""
+def read_only_uri(path: Path) -> str:
+    """Return the name by which SQLite opens *path* for reading only, whatever characters are in it."""
+    return f"{path.as_uri()}?mode=ro"
+
+
+def inspect(path: Path) -> None:
+    """Look at the file without changing a byte of it.
+
+    Raises:
+        StartRefused: it is not ours, or newer.
+    """
     if not path.parent.is_dir():
         raise StartRefused(f"The folder {path.parent} of the database does not exist. Make it, or change DATABASE_URL.")
     if path.is_dir():
@@ -119,9 +137,9 @@ def _inspect(path: Path) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SEC)) as connection:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True, timeout=BUSY_TIMEOUT_SEC)) as connection:
             columns = {
-                name: {row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(name)})")}
+                name: {row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})")}
                 for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             }
             revision = _revision(connection) if "alembic_version" in columns else None
@@ -137,13 +155,24 @@ def _revision(connection: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return *name* as SQL writes the name of a table."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _keeper(path: Path) -> sqlite3.Connection:
+    """Return a connection that has read from the file, so that the files beside it are open for as long as it is."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SEC, isolation_level=None, check_same_thread=False)
+    for pragma in _READER_PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return connection
 
 
 def _engine(path: Path, *, is_writer: bool) -> Engine:
     engine = create_engine(
-        f"sqlite+pysqlite:///{path}",
+        # Not as text: a ? or a % in the path would mean something in a URL.
+        URL.create("sqlite+pysqlite", database=str(path)),
         pool_size=1 if is_writer else READERS,
         max_overflow=0,
         pool_timeout=BUSY_TIMEOUT_SEC,

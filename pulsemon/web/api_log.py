@@ -41,7 +41,9 @@ class PingAnswer(BaseModel):
     received_at: AwareDatetime
     signal: SignalName = Field(description="As the monitor's rules read it.")
     exit_status: int | None
-    outcome: str = Field(description="counted, repeat, prefetch, method or unmatched; only counted moves anything.")
+    outcome: str = Field(
+        description="counted, repeat, prefetch, preview, method or unmatched; only counted moves anything."
+    )
     flag: str | None = Field(description="early: sooner after the last one than `min_gap_seconds`.")
     method: str
     rid: str | None

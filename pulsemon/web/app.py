@@ -11,12 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp
 
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
+from pulsemon.redaction import redact, redact_path
 from pulsemon.web import (
     api,
     api_availability,
@@ -38,6 +39,7 @@ from pulsemon.web import (
     status_history,
     statuspage_v2,
     subscribing,
+    trailing_slash,
 )
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
@@ -138,6 +140,8 @@ def wants_json(request: Request) -> bool:
 
 
 def _error(request: Request, status_code: int, detail: Any, headers: dict[str, str] | None = None) -> Response:
+    if isinstance(detail, str):
+        detail = redact(detail)
     if wants_json(request):
         return JSONResponse({"detail": detail}, status_code=status_code, headers=headers)
     response = rendering.error_page(request, status_code, detail=str(detail))
@@ -154,7 +158,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
         return _error(request, 422, detail)
     status_code = next((code for kind, code in _STATUS_CODES.items() if isinstance(error, kind)), 500)
     if status_code == 503:
-        _log.warning("request.unavailable", path=request.url.path, reason=str(error))
+        _log.warning("request.unavailable", path=redact_path(request.url.path), reason=str(error))
         detail_text = "The database does not answer at the moment; nothing is known to be changed. Try again."
         return _error(request, 503, detail_text, {"retry-after": str(RETRY_AFTER_SEC)})
     return _error(request, status_code, str(error))
@@ -164,6 +168,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException | StarletteHTTPException):
         raise error
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if error.status_code == 404 and (address := trailing_slash.address_without(request)) is not None:
+        return RedirectResponse(address, status_code=308)
     if error.status_code == 405:
         headers["allow"] = ", ".join(sorted(_methods_of(request)))
     return _error(request, error.status_code, error.detail, headers)
@@ -183,7 +189,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     detail = [
-        {"loc": [str(part) for part in problem["loc"]], "msg": problem["msg"], "type": problem["type"]}
+        {"loc": [str(part) for part in problem["loc"]], "msg": redact(problem["msg"]), "type": problem["type"]}
         for problem in error.errors()
     ]
     return _error(request, 422, detail)
@@ -192,5 +198,5 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 async def _on_bug(request: Request, error: Exception) -> Response:
     """An id for the reader, everything else for the log."""
     error_id = secrets.token_hex(4)
-    _log.error("request.failed", error_id=error_id, path=request.url.path, exc_info=error)
+    _log.error("request.failed", error_id=error_id, path=redact_path(request.url.path), exc_info=error)
     return _error(request, 500, f"Something went wrong inside PulseMon. The log tells more under {error_id}.")

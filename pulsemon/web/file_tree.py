@@ -1,6 +1,7 @@
 """A folder whose files are replaced one by one, each at once: no reader ever gets half of one.
 
-What was written is kept in a list beside it, so that what is no longer wanted goes, and nobody else's file ever does.
+What was written is kept in a list beside it, so that what is no longer wanted goes, and nobody else's file ever does. A
+link in it is never followed: whoever else may write there does not say where we write.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
+from pulsemon import whole_file
 from pulsemon.db.lock import FileLock
 from pulsemon.errors import StartRefused
 
@@ -38,6 +40,8 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
 def _prepare(folder: Path) -> None:
     if not folder.parent.is_dir():
         raise StartRefused(f"The folder {folder.parent} does not exist.")
+    if folder.is_symlink():
+        raise StartRefused(f"{folder} is a link. Name the folder that it leads to.")
     folder.mkdir(exist_ok=True)
     is_ours = (folder / _LIST).exists()
     if not is_ours and any(each.name != _LOCK for each in folder.iterdir()):
@@ -49,7 +53,7 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
     # Before the files themselves: whatever interrupts this, the next call knows what to take away.
     _list(folder, {*before, *files})
     for name, content in files.items():
-        _put(folder / name, content)
+        _put(_way_to(folder, name), content)
     for name in before - files.keys():
         _take_away(folder, name)
     _list(folder, files.keys())
@@ -71,18 +75,34 @@ def _list(folder: Path, names: Collection[str]) -> None:
 
 
 def _put(path: Path, content: bytes) -> None:
-    if path.is_file() and path.read_bytes() == content:
+    if path.is_file() and not path.is_symlink() and path.read_bytes() == content:
         return  # its time stays, and whoever asks whether it changed is told that it did not
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    with whole_file.unfinished(path, mode=0o666) as made:
+        made.write_bytes(content)
+        made.replace(path)
+
+
+def _way_to(folder: Path, name: str) -> Path:
+    """Return the path of *name* below *folder*, the folders on the way made if they are missing.
+
+    Raises:
+        StartRefused: one of them is a link.
+    """
+    path = folder / name
+    for parent in reversed(path.relative_to(folder).parents[:-1]):
+        if (folder / parent).is_symlink():
+            raise StartRefused(f"{folder / parent} is a link. Take it away, and run this again.")
+        (folder / parent).mkdir(exist_ok=True)
+    return path
 
 
 def _take_away(folder: Path, name: str) -> None:
     path = folder / name
+    parents = path.relative_to(folder).parents[:-1]
+    if any((folder / parent).is_symlink() for parent in parents):
+        return  # what lies behind a link is not what was written here
     path.unlink(missing_ok=True)
-    for parent in path.relative_to(folder).parents:
-        if parent == Path() or any((folder / parent).iterdir()):
+    for parent in parents:
+        if not (folder / parent).is_dir() or any((folder / parent).iterdir()):
             return
         (folder / parent).rmdir()

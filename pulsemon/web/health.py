@@ -28,6 +28,7 @@ from pulsemon import __version__, clock, dispatcher, monitors, status_page
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
+from pulsemon.redaction import redact
 from pulsemon.views import View
 from pulsemon.web import openapi
 from pulsemon.web.security import TOO_MANY_TOKENS, PublicRoute, header_token, is_admin, judge_token
@@ -284,7 +285,7 @@ def _figures(site: Site) -> Iterator[Metric]:
         if family is None:
             make: Any = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
             family = families[name] = make(name, text, labels=tuple(labels))
-        family.add_sample(name, labels, value)
+        family.add_sample(name, {each: redact(text) for each, text in labels.items()}, value)
     yield from families.values()
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from pulsemon.core.hosts import MAX_LENGTH, read_host
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
 from pulsemon.web.checks import (
@@ -40,7 +41,7 @@ _ACCENT = r"#[0-9a-fA-F]{6}"
 PROBLEMS: dict[str, str] = {
     "page-slug": N_("This must hold lower-case letters and digits, with single hyphens between them; at most 60."),
     "accent": N_("This must be a colour such as #3b4fc4: # and six hexadecimal digits."),
-    "host": N_("This must be a host name such as status.example.org, in lower case, without a scheme or a port."),
+    "host": N_("This must be a host name such as status.example.org, without a scheme or a port."),
     "own-host": N_("Under this name you reach the panel, and it would be gone from there. Choose another one."),
     "password": N_("This must be 4 to 200 characters long."),
 }
@@ -74,9 +75,12 @@ def _password(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    if len(text) > 253 or not re.fullmatch(_HOST, text):
+    """Return the host's one spelling: what is accepted here has to be found when a request names it."""
+    host = read_host(text)
+    # A single label in another script is a slip: there is no such name on the internet.
+    if host is None or ":" in text or not (text.isascii() or "." in host.name) or not re.fullmatch(_HOST, host.name):
         raise PydanticCustomError("host", "")
-    return text
+    return host.name
 
 
 _Slug = Annotated[
@@ -106,9 +110,12 @@ _Password = Annotated[
 ]
 _HostName = Annotated[
     str,
-    Field(description="Requests for this host get the page at `/`."),
+    Field(
+        description="Requests for this host get the page at `/`. Kept in lower case, without a final dot, and in ASCII "
+        "(`bücher.example` is `xn--bcher-kva.example`)."
+    ),
     AfterValidator(_host),
-    documented(pattern=f"^{_HOST}$", maxLength=253),
+    documented(pattern=f"^{_HOST.replace('a-z', 'A-Za-z')}[.]?$", maxLength=MAX_LENGTH),
 ]
 _Monitors = Annotated[
     Slugs, Field(description="Slugs of the monitors it shows, in this order. Null: every public one.")
@@ -165,6 +172,6 @@ def from_form(model: type[BaseModel], typed: Mapping[str, str]) -> dict[str, Any
 
 def refuse_panels_host(values: Mapping[str, Any], *, base_url: str, asked: str) -> None:
     """Refuse a host name under which the owner reaches the panel: BASE_URL's, or *asked*, this request's own."""
-    host = values.get("host")
-    if host is not None and host in (urlsplit(base_url).hostname, asked):
+    host, ours = values.get("host"), read_host(urlsplit(base_url).netloc)
+    if host is not None and host in (ours and ours.name, asked):
         raise Invalid((RULES.problem("host", "own-host"),))

@@ -11,15 +11,18 @@ import asyncio
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import log
+from pulsemon.core.rules import Outcome
 from pulsemon.core.status import Signal
 from pulsemon.pings import Answer, Ping
 from pulsemon.settings import LogLevel
+from pulsemon.web import previews
 from pulsemon.web.site import Site
 
 _log = log.get(__name__)
@@ -74,7 +77,7 @@ def _response(status: int, body: bytes, *extra: tuple[bytes, bytes]) -> Response
 _OK = _response(200, b'{"ok": true}')
 _OK_UNFINISHED = _response(200, b'{"ok": true}', _CLOSE)
 _OK_METHOD = _response(200, b'{"ok": true, "ignored": "method"}')
-_OK_PREFETCH = _response(200, b'{"ok": true, "ignored": "prefetch"}')
+_OK_UNASKED = _response(200, b'{"ok": true, "ignored": "prefetch"}')
 # One answer for an unknown slug, a wrong token and a path that cannot be: nobody learns which slugs exist.
 _NOT_FOUND = _response(404, b'{"detail": "Not Found"}')
 _BAD_RID = _response(400, b'{"detail": "rid must be a UUID, such as 123e4567-e89b-42d3-a456-426614174000."}')
@@ -160,8 +163,8 @@ def _without_root(scope: Scope) -> Scope:
 def response_to(ping: Ping, answer: Answer, *, is_finished: bool = True) -> Response:
     """Return what the client of *ping* is told; `is_finished`: its body was read to the end."""
     if answer is Answer.STORED:
-        if ping.is_prefetch:
-            return _OK_PREFETCH
+        if ping.unasked is not None:
+            return _OK_UNASKED
         return _OK if is_finished else _OK_UNFINISHED
     if answer is Answer.IGNORED:
         return _OK_METHOD
@@ -171,7 +174,7 @@ def response_to(ping: Ping, answer: Answer, *, is_finished: bool = True) -> Resp
 def _parse(scope: Scope, method: str, received_at: datetime) -> Ping:
     """Read everything but the body. Raises Refused with the answer."""
     head_bytes = len(scope["raw_path"]) + len(scope["query_string"])
-    user_agent, is_prefetch = _read_headers(scope["headers"], head_bytes)
+    user_agent, unasked = _read_headers(scope["headers"], head_bytes)
     segments = scope["raw_path"].partition(b"?")[0][len(PREFIX) :].split(b"/")
     if len(segments) > 2 and not segments[-1]:
         segments.pop()  # one trailing slash
@@ -193,7 +196,8 @@ def _parse(scope: Scope, method: str, received_at: datetime) -> Ping:
         _address(scope.get("client")),
         user_agent,
         None,
-        is_prefetch,
+        # A robot fetches; what is sent to us somebody meant.
+        None if unasked is Outcome.PREVIEW and method == "POST" else unasked,
     )
 
 
@@ -202,23 +206,32 @@ def _address(client: tuple[str, int] | None) -> str | None:
     return _CONTROL.sub(" ", client[0][:_MAX_ADDRESS]) if client else None
 
 
-def _read_headers(headers: list[tuple[bytes, bytes]], size: int) -> tuple[str | None, bool]:
-    """Return the user agent and whether this is a browser preparing a page that nobody asked for.
+def _read_headers(headers: list[tuple[bytes, bytes]], size: int) -> tuple[str | None, Outcome | None]:
+    """Return the user agent, and what this is if nobody asked for it: a browser preparing a page, a link's preview.
 
     *size*: the bytes of the request line, which count too.
     """
     user_agent = None
-    is_prefetch = False
+    unasked = is_robot = None
     for name, value in headers:
         size += len(name) + len(value)
         if name == b"user-agent":
-            user_agent = _CONTROL.sub(" ", value[: 4 * _MAX_USER_AGENT].decode("utf-8", "replace"))[:_MAX_USER_AGENT]
+            user_agent, is_robot = _read_agent(value[: 4 * _MAX_USER_AGENT])
         elif name in _PURPOSE_HEADERS:
             purpose = value.lower()
-            is_prefetch = is_prefetch or b"prefetch" in purpose or b"preview" in purpose
+            if b"prefetch" in purpose or b"preview" in purpose:
+                unasked = Outcome.PREFETCH
     if size > MAX_HEADER_BYTES:
         raise Refused(_HEADERS_TOO_LARGE)
-    return user_agent, is_prefetch
+    return user_agent, unasked or (Outcome.PREVIEW if is_robot else None)
+
+
+# The same few agents send nearly all pings: to remember one is cheaper than to decode it.
+@lru_cache(maxsize=512)
+def _read_agent(value: bytes) -> tuple[str, bool]:
+    """Return the user agent as it is kept, and whether it is a robot's."""
+    user_agent = _CONTROL.sub(" ", value.decode("utf-8", "replace"))[:_MAX_USER_AGENT]
+    return user_agent, previews.is_robot(user_agent)
 
 
 def _read_suffix(segment: bytes) -> tuple[Signal, int | None]:

@@ -65,6 +65,7 @@ SIGNAL_WORDS = {
 OUTCOME_WORDS = {
     "repeat": N_("a repeat, counted once"),
     "prefetch": N_("a prefetch or link preview, not counted"),
+    "preview": N_("a link preview or a search engine, not counted"),
     "method": N_("not a POST, not counted"),
     "unmatched": N_("none of the words of success, not counted"),
 }

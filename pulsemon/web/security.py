@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterable
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from fastapi.routing import APIRoute
 from itsdangerous import BadSignature, Signer
@@ -25,6 +25,8 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import access, clock, log
+from pulsemon.core.hosts import is_same_origin
+from pulsemon.redaction import redact_path
 from pulsemon.web.site import Site, site_of
 from pulsemon.web.throttle import Verdict
 
@@ -45,10 +47,6 @@ ADMIN_PREFIXES = (
 _NO_ORIGIN_CHECK = ("/api/", "/h/")
 ONE_CLICK_PATH = "/subscriptions/{token}/unsubscribe"
 _ONE_CLICK = re.compile(r"/subscriptions/[^/]+/unsubscribe")
-# The token in a link of a mail.
-_LINK_TOKEN = re.compile(r"(?<=^/subscriptions/)[^/]+")
-# As long as tokens are, and longer than most of what else stands in a path.
-_LONG_SEGMENT = re.compile(r"/[^/]{20,}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
@@ -216,10 +214,7 @@ def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return False
-    try:
-        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-    except ValueError:
-        return True
+    return not is_same_origin(origin, headers.get("host", ""), is_secure=scope["scheme"] == "https")
 
 
 class Gate:
@@ -289,14 +284,11 @@ def _log_request(scope: Scope, status_code: int, seconds: float) -> None:
     if not _plain_log.isEnabledFor(level):
         return
     client = scope.get("client")
-    # What led nowhere may be a ping URL with a slip in it.
-    path = _LONG_SEGMENT.sub(f"/{log.MASK}", scope["path"]) if status_code >= 400 else scope["path"]
-    path = _LINK_TOKEN.sub(log.MASK, path)
     _log.log(
         level,
         "request",
         method=scope["method"],
-        path=path,
+        path=redact_path(scope["path"]) if status_code >= 400 else scope["path"],
         status=status_code,
         ms=round(seconds * 1_000, 1),
         remote=client[0] if client else None,

@@ -20,6 +20,8 @@ from pulsemon.web.status import SNAPSHOT_KEY, Answer, Board
 _WORDS = frozenset({b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"host"})
 # Whoever brings one of these may be told something else than others.
 _PERSONAL = frozenset({b"cookie", b"authorization", b"x-admin-token", b"hx-request", b"range"})
+# Whoever brings a body may be slow to bring it: nobody waits for that.
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _PREFIXES = ("/status", "/api/v2/")
 _METHODS = frozenset({"GET", "HEAD"})
 _STATUS_CODES = frozenset({200, 304})
@@ -60,23 +62,38 @@ class SharedAnswers:
         return None if snapshot is None else snapshot.answers.get(key)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send, key: _Key) -> None:
+        """Have it made and share it before a byte of it is sent: whoever asked first may be slow, or gone."""
         heard: list[Message] = []
         asking = self._asking.setdefault(key, asyncio.Event())
 
-        async def listen(message: Message) -> None:
-            heard.append(dict(message))  # the gate changes the very message that it is given
-            await send(message)
-
-        try:
-            await self._app(scope, receive, listen)
-            # Nothing is known to be made of a snapshot unless its handler says so.
-            snapshot, answer = scope.get(SNAPSHOT_KEY), _answer_of(heard)
-            if snapshot is not None and answer is not None and len(snapshot.answers) < MAX_KEPT:
-                snapshot.answers[key] = answer
-        finally:
+        def end() -> None:
             if self._asking.get(key) is asking:
                 del self._asking[key]
             asking.set()
+
+        async def listen(message: Message) -> None:
+            if asking.is_set():  # a stream: nobody waits for it any more
+                await send(message)
+                return
+            heard.append(dict(message))  # the gate changes the very message that it is given
+            if message["type"] != "http.response.start":
+                _share(scope, heard, key)
+                end()
+                for each in heard:
+                    await send(dict(each))
+
+        try:
+            await self._app(scope, receive, listen)
+        finally:
+            end()
+
+
+def _share(scope: Scope, heard: list[Message], key: _Key) -> None:
+    """Keep the answer for the others, where it may be given again."""
+    # Nothing is known to be made of a snapshot unless its handler says so.
+    snapshot, answer = scope.get(SNAPSHOT_KEY), _answer_of(heard)
+    if snapshot is not None and answer is not None and len(snapshot.answers) < MAX_KEPT:
+        snapshot.answers[key] = answer
 
 
 def _key_of(scope: Scope) -> _Key | None:
@@ -88,7 +105,7 @@ def _key_of(scope: Scope) -> _Key | None:
         return None
     words = []
     for name, value in scope["headers"]:
-        if name in _PERSONAL:
+        if name in _PERSONAL or name in _BODY:
             return None
         if name in _WORDS:
             words.append((name, value))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
+from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping
 from pulsemon.readiness import Readiness
@@ -81,25 +83,22 @@ class Site:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""
         if self.settings.base_url:
             return self.settings.base_url
-        host = connection.headers.get("host", "")
-        return f"{connection.url.scheme}://{host}" if is_host(host) else ""
-
-
-def is_host(text: str) -> bool:
-    """Return whether *text* has the form host[:port] and nothing else in it."""
-    name, _, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "")
-    if text.startswith("["):
-        name, _, port = text.partition("]")
-        name, port = name[1:], port.removeprefix(":")
-        return bool(name) and set(name.lower()) <= set("0123456789abcdef:.") and (not port or port.isdigit())
-    is_name = bool(name) and name.isascii() and all(each.isalnum() or each in "-._" for each in name)
-    return is_name and len(text) <= 260 and (":" not in text or port.isdigit())
+        host = asked_host(connection.headers)
+        return f"{connection.url.scheme}://{host.in_url}" if host is not None else ""
 
 
 def host_of(connection: HTTPConnection) -> str:
-    """Return the host name that was asked for, in lower case and without its port."""
-    host = connection.headers.get("host", "").lower()
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+    """Return the name of the host that was asked for, in its one spelling and without a port; '' where it is none."""
+    host = asked_host(connection.headers)
+    return "" if host is None else host.name
+
+
+def asked_host(headers: Headers) -> Host | None:
+    """Return the host that the header Host names."""
+    text = headers.get("host", "")
+    if not text.isascii():  # headers arrive as latin-1; who writes a name in its own script sends UTF-8
+        text = text.encode("latin-1", "replace").decode("utf-8", "replace")
+    return read_host(text)
 
 
 def site_of(connection: HTTPConnection) -> Site:

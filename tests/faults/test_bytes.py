@@ -191,10 +191,10 @@ STRICT_DECODING = """
 
     read_headers = ping._read_headers
 
-    def read_strictly(headers):
+    def read_strictly(headers, size):
         for _, value in headers:
             value.decode()
-        return read_headers(headers)
+        return read_headers(headers, size)
 
     ping._read_headers = read_strictly
 """
@@ -242,6 +242,72 @@ def test_a_prefetch_or_a_preview_leaves_the_monitor_as_it_is(
     monitor = raw.server.get(f"/api/monitors/{fresh.path.split(b'/')[2].decode()}")
     assert (monitor["last_ping"], monitor["status"]) == (None, "UNKNOWN")
     assert stored(raw.server)[rid] == "prefetch"
+
+
+# As they were seen on the wire, or as their makers document them.
+ROBOTS = [
+    b"Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+    b"Slack-ImgProxy (+https://api.slack.com/robots)",
+    b"Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
+    b"WhatsApp/2.23.20.0",
+    b"TelegramBot (like TwitterBot)",
+    b"facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+    b"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0",
+    b"LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)",
+    b"Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5 skype-url-preview@microsoft.com",
+    b"Mattermost-Bot/1.1",
+    b"Mozilla/5.0 (compatible; ZulipURLPreview/1.0; +https://zulip.com)",
+    b"Synapse (bot; +https://github.com/matrix-org/synapse)",
+    b"http.rb/5.1.1 (Mastodon/4.2.1; +https://mastodon.example/) Bot",
+    b"Mozilla/5.0 (compatible; Bluesky Cardyb/1.1; +mailto:support@bsky.app)",
+    b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+]
+# What runs jobs, some of it dressed like a robot.
+JOBS = [
+    b"curl/8.5.0",
+    b"Wget/1.21.4",
+    b"PulseMon-client",
+    b"Java-http-client/21.0.2",
+    b"python-requests/2.32.3",
+    b"Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) PowerShell/7.5.0-preview.3",
+    b"Mozilla/4.0 (compatible; cron-job.org; http://cron-job.org/abuse/)",
+    b"Mozilla/5.0 (compatible; Google-Apps-Script; beanserver; +https://script.google.com; id: x)",
+    b"AppEngine-Google; (+http://code.google.com/appengine; appid: s~jobs)",
+    b"Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
+    b"DiscordBot (https://github.com/Rapptz/discord.py 2.4.0) Python/3.12 aiohttp/3.9",
+    b"Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0",
+    b"backup-robot/1.0",
+]
+
+
+@pytest.mark.parametrize("agent", ROBOTS)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("suffix", [b"", b"/fail"])
+def test_a_robot_that_fetches_a_pasted_url_leaves_the_monitor_as_it_is(
+    raw: Raw, method: bytes, suffix: bytes, agent: bytes
+) -> None:
+    fresh = _another(raw.server)
+
+    answer, rid = fresh.ping(method=method, suffix=suffix, headers=[(b"User-Agent", agent)])
+
+    assert answer.status_code == 200
+    assert method == b"HEAD" or answer.body == b'{"ok": true, "ignored": "prefetch"}'
+    monitor = raw.server.get(f"/api/monitors/{fresh.path.split(b'/')[2].decode()}")
+    assert (monitor["last_ping"], monitor["status"]) == (None, "UNKNOWN")
+    assert stored(raw.server)[rid] == "preview"
+
+
+@pytest.mark.parametrize("agent", JOBS)
+def test_what_runs_jobs_is_no_robot_whatever_it_calls_itself(raw: Raw, agent: bytes) -> None:
+    answer, rid = raw.ping(headers=[(b"User-Agent", agent)])
+
+    assert (answer.body, stored(raw.server)[rid]) == (b'{"ok": true}', "counted")
+
+
+def test_what_is_sent_with_a_robots_name_was_meant(raw: Raw) -> None:
+    answer, rid = raw.ping(method=b"POST", headers=[(b"User-Agent", ROBOTS[0])], body=b"told by a workflow of the chat")
+
+    assert (answer.body, stored(raw.server)[rid]) == (b'{"ok": true}', "counted")
 
 
 def test_a_repeat_of_the_same_rid_counts_once(raw: Raw) -> None:
