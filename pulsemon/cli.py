@@ -25,6 +25,7 @@ from typer.core import TyperCommand
 from pulsemon import __version__, client, clock, log, monitors
 from pulsemon.backup import back_up
 from pulsemon.db import Database
+from pulsemon.doorway import BACKLOG
 from pulsemon.errors import InUse, PulseMonError, StartRefused
 from pulsemon.notify import mailbox
 from pulsemon.notify.mail import Postman
@@ -92,13 +93,14 @@ def serve() -> None:
     settings = load()
     listener, address = _listen(settings)
     config = uvicorn.Config(
-        PulseMon(settings, address=address),
+        PulseMon(settings, address=address, listener=listener),
         http=PingProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=BACKLOG,
         forwarded_allow_ips=list(settings.trusted_proxies),
         # A request that takes longer than this is cut off, so that a stop is a stop.
         timeout_graceful_shutdown=10,

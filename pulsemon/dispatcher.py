@@ -300,8 +300,18 @@ class Backlog:
     held_count: int = 0
 
 
+def oldest_owed_to_webhooks_at(database: Database) -> datetime | None:
+    """Return when the oldest message was written that a monitor's own webhook still has to get, or None.
+
+    Subscribers do not count: a stranger whose mailbox refuses everything is no trouble of this PulseMon.
+    """
+    with database.read() as connection:
+        is_owed = (Delivery.state == "pending", Delivery.subscriber_id.is_(None))
+        return connection.scalar(select(func.min(Delivery.created_at)).where(*is_owed))
+
+
 def backlog(database: Database) -> Backlog:
-    """Return the state of the outbox, for the metrics and `/ready`."""
+    """Return the state of the outbox, for the metrics."""
     with database.read() as connection:
         query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == "pending")
         count, oldest = connection.execute(query).one()

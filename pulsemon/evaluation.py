@@ -34,6 +34,10 @@ FAILED_SLEEP_SEC = 0.25
 WORK_ALLOWANCE_SEC = 6.0
 # Windows of one cause that lie closer together than this are told as one.
 _JOIN = timedelta(seconds=5)
+# Blind for longer than this of that is said wherever somebody may look, and to the monitor of this one.
+BLIND_OFTEN = timedelta(minutes=1)
+BLIND_SPAN = timedelta(minutes=10)
+_TALLY_SEC = 2.0
 # The event loop reads the pings; when it stood still for longer than this, nobody did.
 LOOP_IS_STALLED_SEC = 1.5
 
@@ -48,6 +52,7 @@ class Surroundings:
     loop_beat_at: Callable[[], float]  # monotonic
     on_changed: Callable[[evaluator.Changed], None]
     take_stalls: Callable[[], list[BlindWindow]] = list  # what the event loop found behind it, each told once
+    take_turned_away: Callable[[], BlindWindow | None] = lambda: None  # when connections were, before they were read
 
 
 class Evaluation:
@@ -64,6 +69,7 @@ class Evaluation:
         self._before = around.read_clocks()
         self._expected_sec = 0.0
         self._windows: list[tuple[BlindWindow, BlindCause]] = []
+        self._refused_at: dict[BlindCause, datetime] = {}  # when something was last refused, by how
         self._is_set_back = False
         self._stalled_since: datetime | None = None
         self._beat_at = self._swept_at = self._before.monotonic
@@ -72,6 +78,8 @@ class Evaluation:
         self._is_database_away = False
         self.ticked_at = self._before.monotonic
         self.expired_count = 0
+        self.blind_sec = 0.0  # of the last ten minutes, by what any node noted
+        self._tallied_at = float("-inf")
 
     def begin(self) -> None:
         """Before anything is judged: what was missed since somebody was last able to write is nobody's fault."""
@@ -160,6 +168,7 @@ class Evaluation:
         self._beat(clocks)
         self._excuse(clocks.wall)
         self._sweep(clocks)
+        self._tally(clocks)
         sleep_sec = self._expire(clocks.wall)
         self.ticked_at = clocks.monotonic
         return min(sleep_sec, SHARED_HEARTBEAT_SEC) if self._others else sleep_sec
@@ -196,7 +205,18 @@ class Evaluation:
     def _notice_refusals(self) -> None:
         refusals = self._around.take_refusals()
         if refusals:
-            self._add_window(BlindWindow(refusals[0], refusals[-1]), BlindCause.REFUSED)
+            self._add_refusal(BlindWindow(refusals[0], refusals[-1]), BlindCause.REFUSED)
+        turned_away = self._around.take_turned_away()
+        if turned_away is not None:
+            self._add_refusal(turned_away, BlindCause.TURNED_AWAY)
+
+    def _add_refusal(self, window: BlindWindow, cause: BlindCause) -> None:
+        """Note it; where the last of its cause was just before, nobody knows who else came between the two."""
+        last_at = self._refused_at.get(cause)
+        self._refused_at[cause] = window.ended_at
+        if last_at is not None and last_at <= window.started_at <= last_at + _JOIN:
+            window = BlindWindow(last_at, window.ended_at)
+        self._add_window(window, cause)
 
     def _beat(self, clocks: Reading) -> None:
         """Write the heartbeat, and read those of the others; the time in which it could not be written was blind."""
@@ -253,6 +273,25 @@ class Evaluation:
         finally:  # what could not be done is done at the next tick
             self._windows = windows + self._windows
             self._is_set_back = self._is_set_back or is_set_back
+
+    @property
+    def is_often_blind(self) -> bool:
+        """Return whether PulseMon was blind for more than a minute of the last ten."""
+        return self.blind_sec > BLIND_OFTEN.total_seconds()
+
+    def _tally(self, clocks: Reading) -> None:
+        """Add up how long nobody saw lately, and say in the log when that begins to be much and when it ends."""
+        if clocks.monotonic - self._tallied_at < _TALLY_SEC:
+            return
+        since, was_often = clocks.wall - BLIND_SPAN, self.is_often_blind
+        windows = evaluator.blind_windows_since(self._database, since)
+        spans = (min(each.ended_at, clocks.wall) - max(each.started_at, since) for each in windows)
+        self.blind_sec = sum(max(0.0, each.total_seconds()) for each in spans)
+        self._tallied_at = clocks.monotonic
+        if self.is_often_blind and not was_often:
+            _log.warning("blind.often", seconds_of_ten_minutes=round(self.blind_sec))
+        elif was_often and not self.is_often_blind:
+            _log.info("blind.rarely", seconds_of_ten_minutes=round(self.blind_sec))
 
     def _sweep(self, clocks: Reading) -> None:
         if clocks.monotonic - self._swept_at >= self._sweep_sec:

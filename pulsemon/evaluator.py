@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from pulsemon.core.excuses import Unwatched, awaited_since, excuse, extension
 from pulsemon.core.notes import Detail
 from pulsemon.core.status import BlindWindow, State, Transition, bound_after_step, expire, sweep
+from pulsemon.core.uptime import merged
 from pulsemon.db import Database, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
@@ -96,9 +97,24 @@ def excuse_blindness(
         return excuse(monitor.state, monitor.timing, known.unwatched), None
 
     _for_all(database, decide, now, look_up, prepare=known.look_back)
-    rows = [{"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause} for window, cause in windows]
     with database.write("loops") as connection:
-        connection.execute(insert(BlindWindowRow), rows)
+        for window, cause in windows:
+            _note_window(connection, window, cause)
+
+
+def _note_window(connection: Connection, window: BlindWindow, cause: str) -> None:
+    """Write a window down; one that goes on right where another of its cause ended makes that one longer."""
+    goes_on = (BlindWindowRow.cause == cause) & (BlindWindowRow.ended_at == window.started_at)
+    longer = connection.execute(update(BlindWindowRow).where(goes_on).values(ended_at=window.ended_at))
+    if not longer.rowcount:
+        row = {"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause}
+        connection.execute(insert(BlindWindowRow), [row])
+
+
+def blind_windows_since(database: Database, since: datetime) -> list[BlindWindow]:
+    """Return what any node noted as blind that ended after *since*, joined where it overlaps."""
+    with database.read() as connection:
+        return merged(_stored_windows(connection, since=since))
 
 
 class _KnownWindows:
@@ -117,8 +133,7 @@ class _KnownWindows:
         since = min((start for start in starts if start is not None), default=self._since)
         if since < self._since:
             self._since = since
-            with self._database.read() as connection:
-                self.unwatched = Unwatched([*_stored_windows(connection, since=since), *self._found])
+            self.unwatched = Unwatched([*blind_windows_since(self._database, since), *self._found])
 
     def _may_concern(self, monitor: Watched) -> bool:
         state = monitor.state

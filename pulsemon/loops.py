@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 import socket
 import threading
 from collections import deque
@@ -42,12 +41,14 @@ from pulsemon import (
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.dispatching import Dispatching
+from pulsemon.doorway import Doorway
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import LOOP_IS_STALLED_SEC, Evaluation, Surroundings
 from pulsemon.group_commit import GroupCommit
 from pulsemon.notify.http import GuardedClient, OutboundError
 from pulsemon.notify.mail import Postman
 from pulsemon.notify.notices import Publisher
+from pulsemon.readiness import Readiness
 from pulsemon.settings import Settings
 
 _log = log.get(__name__)
@@ -64,10 +65,6 @@ WATCH_PAUSE_SEC = 0.05
 HOUSEKEEPING_SEC = 60.0
 UPSTREAM_SEC = 60.0
 INCIDENTS_SEC = 1.5
-# A write and a look at the deadlines not much older than a second: promise R9.
-FRESH_SEC = 3.0
-STALE_MESSAGES_SEC = 10.0
-MIN_FREE_BYTES = 50_000_000
 # Between two batches, so that retention never fills the write lane.
 HOUSEKEEPING_PAUSE_SEC = 0.02
 ROLL_UP_PAUSE = timedelta(minutes=10)
@@ -106,10 +103,11 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
 class Loops:
     """Everything that runs beside the requests."""
 
-    def __init__(self, database: Database, settings: Settings, panels: Panels) -> None:
+    def __init__(self, database: Database, settings: Settings, panels: Panels, doorway: Doorway) -> None:
         self._database = database
         self._settings = settings
         self._panels = panels
+        self._doorway = doorway
         self._loop = asyncio.get_running_loop()
         self._stop_threads = threading.Event()
         self._rolled: tuple[set[str], datetime] | None = None  # which zones, and when
@@ -121,8 +119,6 @@ class Loops:
         self._seen_mark: tuple[int, str] | None = None
         self._is_maintenance_edited = asyncio.Event()
         self._maintenance_at: datetime | None = None
-        # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
-        self._folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
         self.lane = GroupCommit(
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
@@ -150,8 +146,12 @@ class Loops:
                 loop_beat_at=lambda: self._loop_beat_at,
                 on_changed=self._on_expired,
                 take_stalls=self._take_stalls,
+                take_turned_away=doorway.take,
             ),
         )
+        # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
+        folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
+        self.readiness = Readiness(database, self.evaluation, self.dispatching, folder=folder)
 
     def start(self) -> None:
         """Start everything; what was missed while nobody ran is excused before the first deadline is judged."""
@@ -217,6 +217,7 @@ class Loops:
             if now.monotonic - before.monotonic > LOOP_IS_STALLED_SEC:
                 # Before the beat: whoever sees that the loop runs again finds the stall behind it.
                 self._stalls.append(BlindWindow(before.wall, max(before.wall, now.wall)))
+            self._doorway.look(now.wall)
             before, self._loop_beat_at = now, now.monotonic
             self.lane.give_up_on_old()
             await asyncio.sleep(PULSE_SEC)
@@ -264,25 +265,6 @@ class Loops:
             self._panels.tell()
         self._seen_mark = mark
 
-    def unready_reasons(self) -> tuple[str, ...]:
-        """Return what stands against calling PulseMon ready; empty while it does its work. Safe in any thread."""
-        now = clock.monotonic()
-        reasons = []
-        if self._database.write_failure is not None:
-            reasons.append(f"the last write failed: {self._database.write_failure}")
-        elif now - self._database.wrote_at > FRESH_SEC:
-            reasons.append("nothing was written for some seconds")
-        if now - self.evaluation.ticked_at > FRESH_SEC:
-            reasons.append("deadlines were not looked at for some seconds")
-        if now - self.dispatching.looked_at > STALE_MESSAGES_SEC:
-            reasons.append("messages were not looked at for some seconds")
-        try:
-            if shutil.disk_usage(self._folder).free < MIN_FREE_BYTES:
-                reasons.append("less than 50 MB of disk are free")
-        except OSError:
-            reasons.append("the disk of the database cannot be looked at")
-        return tuple(reasons)
-
     async def _keep_incidents(self) -> None:
         """Open and close what opens and closes by itself; the outages that make it are in the database."""
         try:
@@ -298,7 +280,7 @@ class Loops:
         url = self._settings.upstream_heartbeat_url
         if not url:
             return
-        reasons = await asyncio.to_thread(self.unready_reasons)
+        reasons = await asyncio.to_thread(lambda: self.readiness.reasons() + self.readiness.warnings())
         if reasons:
             _log.warning("upstream.withheld", reasons=list(reasons))
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, log
+from pulsemon import access, clock, doorway, log
 from pulsemon.db import Database
+from pulsemon.doorway import Doorway
 from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
 from pulsemon.settings import Settings
@@ -25,7 +27,7 @@ from pulsemon.web.app import create_app
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.live import Live
 from pulsemon.web.protocol import STATE_KEY
-from pulsemon.web.site import Readiness, Site
+from pulsemon.web.site import Site
 
 _log = log.get(__name__)
 
@@ -36,10 +38,12 @@ _GC_THRESHOLD = 50_000
 class PulseMon:
     """The ASGI application: starts with the server's lifespan, answers requests, stops with it."""
 
-    def __init__(self, settings: Settings, *, address: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, address: str | None = None, listener: socket.socket | None = None
+    ) -> None:
         log.configure(level=settings.log_level.value, form=settings.log_format.value)
         self._settings = settings
-        self._address = address  # only whoever opens the socket knows it
+        self._address, self._listener = address, listener  # only whoever opens the socket knows them
         self._app: ASGIApp | None = None
         self._database: Database | None = None
         self._loops: Loops | None = None
@@ -77,7 +81,6 @@ class PulseMon:
         # For connections of our own protocol class; under another one nobody looks.
         state = scope.get("state", {})
         state[STATE_KEY] = self._app
-        self._connections = Connections(asyncio.get_running_loop(), self._settings.trusted_proxies)
         state[CONNECTIONS_KEY] = self._connections
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -92,7 +95,8 @@ class PulseMon:
         await asyncio.to_thread(database.migrate)
         secret = settings.admin_session_secret or await asyncio.to_thread(access.session_secret, database)
         live = self._live
-        self._loops = loops = Loops(database, settings, Panels(count=lambda: live.stream_count, tell=live.bump))
+        door = self._open_door()
+        self._loops = loops = Loops(database, settings, Panels(count=lambda: live.stream_count, tell=live.bump), door)
         loops.start()
         site = Site(
             settings=settings,
@@ -101,7 +105,7 @@ class PulseMon:
             session_secret=secret,
             wake=loops.wake,
             now=clock.now,
-            readiness=self._readiness,
+            readiness=loops.readiness,
             figures=self._figures,
             live=live,
         )
@@ -114,6 +118,19 @@ class PulseMon:
             _log.warning("admin.closed", reason="ADMIN_TOKEN is not set or still the placeholder; the rest runs")
         where = {"address": self._address} if self._address else {}
         _log.info("started", database="sqlite" if database.is_sqlite else "postgresql", **where)
+
+    def _open_door(self) -> Doorway:
+        """See to it that many can come in, and that it is known when somebody cannot."""
+        loop = asyncio.get_running_loop()
+        door = Doorway(self._listener)
+        doorway.hear_of_accept_failures(loop, door, clock.now)
+        self._connections = Connections(
+            loop,
+            self._settings.trusted_proxies,
+            room=doorway.connections_of(doorway.raise_limit()),
+            on_turned_away=lambda: door.note(clock.now(), "there are too many connections"),
+        )
+        return door
 
     def _go_deaf(self) -> None:
         """A stop was asked for: sockets close now, requests under way may take a while yet."""
@@ -134,13 +151,9 @@ class PulseMon:
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
 
-    def _readiness(self) -> Readiness:
-        assert self._loops is not None  # noqa: S101 - asked only while running
-        return Readiness(self._loops.unready_reasons())
-
     def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
         """Return (name, kind, help, labels, value) of every counter and gauge of this process."""
-        assert self._loops is not None  # noqa: S101
+        assert self._loops is not None  # noqa: S101 - asked only while running
         counts = self._loops.lane.counts
         pings = [
             ("pulsemon_pings_total", "counter", "Pings answered, by answer", {"answer": answer}, float(value))
@@ -167,6 +180,20 @@ class PulseMon:
             ),
             *messages,
             ("pulsemon_panel_streams", "gauge", "Open panels", {}, float(self._live.stream_count)),
+            *self._door_figures(),
+        ]
+
+    def _door_figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
+        assert self._loops is not None  # noqa: S101
+        assert self._connections is not None  # noqa: S101
+        blind_sec = self._loops.evaluation.blind_sec
+        return [
+            ("pulsemon_connections", "gauge", "Open connections", {}, float(self._connections.count)),
+            *(
+                ("pulsemon_connections_refused_total", "counter", "Connections closed unread", {"bound": bound}, count)
+                for bound, count in self._connections.refused_counts.items()
+            ),
+            ("pulsemon_blind_seconds", "gauge", "Blind within the last ten minutes", {}, blind_sec),
         ]
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pulsemon import evaluator
+from pulsemon import evaluator, log
 from pulsemon.core.blindness import Reading
+from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.db.tables import Node
 from pulsemon.errors import Unavailable
@@ -46,6 +47,7 @@ class World:
     loop_beat_at: float | None = None  # None: it beats as time goes
     oldest_unstored: datetime | None = None
     refusals: list[datetime] = field(default_factory=list)
+    turned_away: BlindWindow | None = None
     changed: list[Changed] = field(default_factory=list)
 
     def read(self) -> Reading:
@@ -60,6 +62,10 @@ class World:
         taken, self.refusals = self.refusals, []
         return taken
 
+    def take_turned_away(self) -> BlindWindow | None:
+        taken, self.turned_away = self.turned_away, None
+        return taken
+
     @property
     def around(self) -> Surroundings:
         return Surroundings(
@@ -68,6 +74,7 @@ class World:
             take_refusals=self.take_refusals,
             loop_beat_at=lambda: self.monotonic if self.loop_beat_at is None else self.loop_beat_at,
             on_changed=self.changed.append,
+            take_turned_away=self.take_turned_away,
         )
 
 
@@ -383,6 +390,64 @@ class TestRefusals:
         process.live_until(at("10:00:16"))
 
         assert again(database, monitor).status == "UP"
+
+    def test_connections_that_were_turned_away_excuse_as_a_restart_does(self, database: Database, world: World) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:08"))
+        world.turned_away = BlindWindow(at("10:00:08"), at("10:00:09"))
+
+        process.live_until(at("10:00:16"))
+
+        assert again(database, monitor).status == "UP"
+        assert blind_windows(database) == [(at("10:00:08"), at("10:00:09"), "turned-away")]
+
+    @pytest.mark.parametrize(("pause_sec", "count"), [(3, 1), (8, 6)])
+    def test_what_is_refused_now_and_then_is_one_window_while_nobody_knows_who_came_between(
+        self, database: Database, world: World, pause_sec: int, count: int
+    ) -> None:
+        process = Process(database, world)
+        for _ in range(6):
+            world.turned_away = BlindWindow(world.wall, world.wall)
+            process.live_until(world.wall + timedelta(seconds=pause_sec))
+
+        found = blind_windows(database)
+        assert len(found) == count
+        assert (found[0][0], found[-1][1]) == (START, START + timedelta(seconds=5 * pause_sec))
+
+
+class TestBlindOften:
+    def test_more_than_a_minute_of_ten_is_often_and_the_log_says_when_that_begins_and_ends(
+        self, database: Database, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        log.configure(level="INFO", form="json")
+        process = Process(database, world)
+        process.live_until(at("10:00:10"))
+        for second in range(75):
+            world.turned_away = BlindWindow(world.wall, world.wall)
+            process.live_until(at("10:00:10") + timedelta(seconds=second + 1))
+            if second < 58:
+                assert not process.evaluation.is_often_blind
+
+        assert process.evaluation.is_often_blind
+        assert process.evaluation.blind_sec == pytest.approx(74, abs=3)
+        process.live_until(at("10:10:00"))
+        assert process.evaluation.is_often_blind
+        process.live_until(at("10:11:00"))
+        assert not process.evaluation.is_often_blind
+        said = capsys.readouterr().err
+        assert (said.count("blind.often"), said.count("blind.rarely")) == (1, 1)
+
+    def test_a_long_window_counts_only_as_far_as_it_lies_in_the_last_ten_minutes(
+        self, database: Database, world: World
+    ) -> None:
+        evaluator.excuse_blindness(database, [(BlindWindow(at("08:00"), at("09:51")), "suspend")], now=START)
+        process = Process(database, world)
+
+        process.look()
+
+        assert process.evaluation.blind_sec == pytest.approx(60)
+        assert not process.evaluation.is_often_blind
 
 
 @contextmanager

@@ -6,7 +6,9 @@ import base64
 import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +17,12 @@ import httpx2
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import create_engine, insert
 from starlette.testclient import TestClient
 
-from pulsemon import __version__
+from pulsemon import __version__, clock, readiness
+from pulsemon.core.status import BlindWindow
+from pulsemon.db.tables import BlindWindowRow
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 NAME = 'Backup "Noturno" \\ n\u00e3o {pare}'
@@ -41,6 +46,16 @@ def read(client: TestClient, **headers: str) -> Any:
     return samples(answer.text)
 
 
+def shown_by(way: str) -> dict[str, str]:
+    """Return the admin token as a header of that kind."""
+    basic = base64.b64encode(f"prometheus:{ADMIN_TOKEN}".encode()).decode()
+    return {
+        "header": {"X-Admin-Token": ADMIN_TOKEN},
+        "bearer": {"Authorization": f"Bearer {ADMIN_TOKEN}"},
+        "basic": {"Authorization": f"Basic {basic}"},
+    }[way]
+
+
 def create(client: TestClient, admin: dict[str, str], **fields: Any) -> dict[str, Any]:
     body = {"name": NAME, "slug": "job", "interval_seconds": 3600} | fields
     return dict(client.post("/api/monitors", json=body, headers=admin).json())
@@ -61,7 +76,26 @@ def test_ready_says_ready_while_everything_works(client: TestClient) -> None:
     wait_until(lambda: client.head("/ready").status_code == 200)
 
 
-def test_ready_is_503_with_reasons_as_long_as_the_last_write_failed(
+@pytest.mark.parametrize("way", ["header", "bearer", "basic"])
+def test_ready_tells_the_owner_that_nothing_is_amiss(one: TestClient, way: str) -> None:
+    answer = wait_until(
+        lambda: (found := one.get("/ready", headers=shown_by(way))).json().get("warnings") == [] and found
+    )
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "reasons": [], "warnings": []}
+
+
+def test_ready_takes_a_wrong_token_for_none_so_that_it_takes_no_node_away(one: TestClient) -> None:
+    wait_until(lambda: one.get("/ready").status_code == 200)
+    answers = [one.get("/ready", headers={"X-Admin-Token": f"wrong {number}"}) for number in range(70)]
+
+    assert {(each.status_code, each.text) for each in answers} == {(200, '{"status":"ready"}')}
+    # They were guesses all the same.
+    assert one.get("/metrics", headers={"X-Admin-Token": "wrong"}).status_code == 429
+
+
+def test_ready_is_503_as_long_as_the_last_write_failed_and_tells_the_owner_why(
     make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str]
 ) -> None:
     client = make_client(sqlite_url)
@@ -70,22 +104,24 @@ def test_ready_is_503_with_reasons_as_long_as_the_last_write_failed(
     try:
         assert client.post("/api/monitors", json={"name": "x", "slug": "x", "interval_seconds": 1}, headers=admin)
         answer = client.get("/ready")
+        reasons = client.get("/ready", headers=admin).json()["reasons"]
         metrics = read(client)
         health = client.get("/health")
     finally:
         other.execute("ROLLBACK")
         other.close()
 
-    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
-    assert any("write failed" in reason for reason in answer.json()["reasons"])
+    assert (answer.status_code, answer.json()) == (503, {"status": "not ready"})
+    assert any("write failed" in reason for reason in reasons)
     assert metrics["pulsemon_ready"] == {(): 0}
     assert health.status_code == 200
     wait_until(lambda: client.get("/ready").status_code == 200)
 
 
-def test_everybody_gets_totals_and_nobody_s_name(client: TestClient, admin: dict[str, str]) -> None:
+def test_everybody_gets_totals_of_what_is_public_and_nobody_s_name(client: TestClient, admin: dict[str, str]) -> None:
     made = create(client, admin)
     create(client, admin, slug="other", name="Other")
+    create(client, admin, slug="mine", name="Mine", public=False)
     client.get(made["ping_url"])
 
     answer = client.get("/metrics")
@@ -97,10 +133,30 @@ def test_everybody_gets_totals_and_nobody_s_name(client: TestClient, admin: dict
     assert all(name.startswith("pulsemon_") for name in found)
     assert found["pulsemon_info"] == {(("version", __version__),): 1}
     assert found["pulsemon_database_up"] == {(): 1}
-    assert found["pulsemon_pings_total"][(("answer", "stored"),)] == 1
-    assert found["pulsemon_deliveries_pending"] == {(): 0}
     states = {labels[0][1]: value for labels, value in found["pulsemon_monitors"].items()}
     assert states == {"up": 1, "late": 0, "down": 0, "paused": 0, "waiting": 1, "blind": 0, "maintenance": 0}
+
+
+def test_a_stranger_cannot_tell_whether_a_private_monitor_is_up_or_down(
+    client: TestClient, admin: dict[str, str]
+) -> None:
+    """Every byte is the same, the counters of the process included, through all that it lives through."""
+    create(client, admin, slug="open")
+    client.post("/api/pages", json={"slug": "team", "title": "Team", "password": "a password of theirs"}, headers=admin)
+    wait_until(lambda: client.get("/ready").status_code == 200)
+    seen = [client.get("/metrics").text]
+
+    secret = create(client, admin, slug="secret", public=False, webhook_url="http://127.0.0.1:1/closed")
+    for suffix in ("", "/fail", "/start", "", "/log"):
+        assert client.get(secret["ping_url"] + suffix).status_code == 200
+        time.sleep(1.1)  # what anybody may ask for is kept for a second: without this the test could not fail
+        seen.append(client.get("/metrics").text)
+    own = read(client, **admin)
+
+    assert len(set(seen)) == 1
+    assert own["pulsemon_pings_total"][(("answer", "stored"),)] == 5
+    assert own["pulsemon_ping_transitions_total"] == {(): 3}
+    assert own["pulsemon_monitors"][(("state", "up"),)] == 1
 
 
 def test_totals_for_anybody_are_at_most_a_second_old_and_for_the_admin_fresh(
@@ -115,8 +171,8 @@ def test_totals_for_anybody_are_at_most_a_second_old_and_for_the_admin_fresh(
     wait_until(lambda: read(client)["pulsemon_monitors"][(("state", "waiting"),)] == 1)
 
 
-def test_counters_exist_from_the_start_with_zero(client: TestClient) -> None:
-    found = read(client)
+def test_counters_exist_from_the_start_with_zero(client: TestClient, admin: dict[str, str]) -> None:
+    found = read(client, **admin)
 
     for name in ("pulsemon_pings_total", "pulsemon_expired_total", "pulsemon_delivery_attempts_total"):
         assert set(found[name].values()) == {0}, name
@@ -223,8 +279,8 @@ def test_whatever_version_a_scraper_asks_for_it_gets_metrics(
     assert answer.headers["content-type"].startswith(("text/plain; version=", "application/openmetrics-text; version="))
 
 
-def test_ready_looks_at_the_disk_of_the_database_and_not_at_the_working_directory_s(
-    make_client: Callable[..., TestClient], sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_a_warning_and_it_is_the_disk_of_the_database_that_is_looked_at(
+    make_client: Callable[..., TestClient], sqlite_url: str, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = make_client(sqlite_url)
     wait_until(lambda: client.get("/ready").status_code == 200)
@@ -234,25 +290,70 @@ def test_ready_looks_at_the_disk_of_the_database_and_not_at_the_working_director
         return SimpleNamespace(free=1_000 if Path(path).resolve() == folder.resolve() else 10**12)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    answer = client.get("/ready")
+    answer = client.get("/ready", headers=admin)
 
-    # Beside what a busy machine may add.
-    assert answer.status_code == 503
-    assert "less than 50 MB of disk are free" in answer.json()["reasons"]
+    assert "less than 50 MB of disk are free" in answer.json()["warnings"]
+    assert read(client, **admin)["pulsemon_warnings"][()] >= 1
+    wait_until(lambda: client.get("/ready").status_code == 200)  # beside what a busy machine may add
 
 
 def test_ready_says_so_when_the_disk_of_the_database_cannot_be_looked_at(
-    make_client: Callable[..., TestClient], tmp_path: Path
+    make_client: Callable[..., TestClient], tmp_path: Path, admin: dict[str, str]
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     client = make_client(f"sqlite:///{folder / 'pulsemon.db'}")
     folder.rename(tmp_path / "elsewhere")
 
-    answer = client.get("/ready")
+    answer = client.get("/ready", headers=admin)
 
-    assert answer.status_code == 503
-    assert "the disk of the database cannot be looked at" in answer.json()["reasons"]
+    assert "the disk of the database cannot be looked at" in answer.json()["warnings"]
+
+
+def test_a_message_that_a_monitor_s_webhook_does_not_take_becomes_a_warning(
+    client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(client, admin, webhook_url="http://127.0.0.1:1/closed")
+    client.get(made["ping_url"] + "/fail")
+
+    def is_told() -> bool:
+        return any("oldest message" in each for each in client.get("/ready", headers=admin).json()["warnings"])
+
+    assert not is_told(), "not at once: most are delivered a little later"
+    monkeypatch.setattr(readiness, "OLD_MESSAGE", timedelta())
+    wait_until(is_told)
+    wait_until(lambda: client.get("/ready").status_code == 200)
+
+
+def test_blind_for_more_than_a_minute_of_ten_is_said_in_the_panel_and_to_whoever_may_ask(
+    client: TestClient, admin: dict[str, str], database_url: str
+) -> None:
+    create(client, admin)
+    client.post("/login", data={"token": ADMIN_TOKEN})
+    words = {"en": "PulseMon was blind for", "pt-BR": "O PulseMon ficou sem ver por"}
+
+    def pages() -> list[str]:
+        return [client.get("/", headers={"accept-language": each}).text for each in words]
+
+    assert [word in page for word, page in zip(words.values(), pages(), strict=True)] == [False, False]
+    now = clock.now()
+    window = BlindWindow(now - timedelta(seconds=150), now - timedelta(seconds=50))
+    note_window(database_url, window)
+
+    wait_until(lambda: read(client, **admin)["pulsemon_blind_seconds"][()] >= 99)
+    told = client.get("/ready", headers=admin).json()["warnings"]
+    assert any(each.startswith("PulseMon was blind for 10") for each in told)
+    assert [word in page for word, page in zip(words.values(), pages(), strict=True)] == [True, True]
+    assert "blind" not in client.get("/ready").text
+
+
+def note_window(url: str, window: BlindWindow) -> None:
+    """Write a blind window as another node would."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        row = {"started_at": window.started_at, "ended_at": window.ended_at, "cause": "stall"}
+        connection.execute(insert(BlindWindowRow), [row])
+    engine.dispose()
 
 
 def test_a_message_that_cannot_be_delivered_shows_in_the_backlog(

@@ -27,6 +27,7 @@ class BlindCause(StrEnum):
     CLOCK = "clock"  # the wall clock was set
     DATABASE = "database"  # nothing could be written
     REFUSED = "refused"  # pings were answered 503
+    TURNED_AWAY = "turned-away"  # connections were, before anybody read what they brought
     NODE = "node"  # another node fell silent, and whatever it had received with it
 
 

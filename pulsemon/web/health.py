@@ -1,14 +1,18 @@
 """Is PulseMon well: `/health` for the process, `/ready` for its work, `/metrics` for both in numbers.
 
-None of them needs a login. Names of monitors appear in the metrics only for whoever shows the admin token.
+None of them needs a login. Strangers hear whether PulseMon does its work, and how many of the monitors that public
+pages show are in which state. Why it does not, what else is amiss, and every count that a private monitor takes part
+in, is for whoever shows the admin token.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import Enum
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -20,7 +24,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import __version__, clock, dispatcher, monitors
+from pulsemon import __version__, clock, dispatcher, monitors, status_page
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -44,6 +48,7 @@ _STATUS_NUMBER = {
 }
 _STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused or under maintenance"
 _MONITOR_LABELS = ("monitor_name", "monitor_slug", "monitor_type")
+_TOKEN_OR_NONE: dict[str, Any] = {"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]}
 _METRICS_EXAMPLE = '# TYPE pulsemon_monitors gauge\npulsemon_monitors{state="up"} 3.0\n'
 _METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
@@ -77,22 +82,25 @@ async def health() -> Response:
     responses=openapi.answer(200, "It does.", {"status": "ready"})
     | {
         503: {
-            "model": openapi.NotReadyAnswer,
-            "description": "It does not, and why.",
-            "content": {
-                "application/json": {
-                    "example": {"status": "not ready", "reasons": ["the last write failed: disk I/O error"]}
-                }
-            },
+            "model": openapi.ReadyAnswer,
+            "description": "It does not.",
+            "content": {"application/json": {"example": {"status": "not ready"}}},
         }
     },
+    openapi_extra=_TOKEN_OR_NONE,
 )
 def ready(request: Request) -> Response:
-    """Say whether pings can be stored and deadlines are watched; reasons where not."""
-    reasons = site_of(request).readiness().reasons
-    if reasons:
-        return JSONResponse({"status": "not ready", "reasons": list(reasons)}, status_code=503, headers=_NO_STORE)
-    return JSONResponse({"status": "ready"}, headers=_NO_STORE)
+    """Say whether pings can be stored and deadlines are watched; to the owner also why not, and what else is amiss.
+
+    The admin token comes as for `/metrics`. Without it, and with a wrong one, there are neither reasons nor warnings,
+    and the status code is the same: whoever looks for it here is a load balancer.
+    """
+    site = site_of(request)
+    reasons = site.readiness.reasons()
+    answer: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
+    if _shown_token(site, request) is _Token.RIGHT:
+        answer |= {"reasons": list(reasons), "warnings": list(site.readiness.warnings())}
+    return JSONResponse(answer, status_code=503 if reasons else 200, headers=_NO_STORE)
 
 
 @router.head("/metrics", include_in_schema=False)
@@ -105,15 +113,15 @@ def ready(request: Request) -> Response:
     responses=_METRICS_ANSWER
     | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong.")
     | openapi.TOO_MANY_TOKENS,
-    openapi_extra={"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]},
+    openapi_extra=_TOKEN_OR_NONE,
 )
 def metrics(request: Request) -> Response:
-    """Give totals to anybody, and every monitor to whoever shows the admin token.
+    """Give totals of what is public to anybody, and all totals and every monitor to whoever shows the admin token.
 
     The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
     """
     site = site_of(request)
-    collected = _Collected(_read(site, shows_monitors=_may_see_monitors(site, request)))
+    collected = _Collected(_read_all(site) if _may_see_all(site, request) else _read_public(site))
     encode, content_type = _encoder(request.headers.get("accept", ""))
     return Response(encode(collected), media_type=content_type, headers=_NO_STORE)
 
@@ -126,23 +134,37 @@ def _encoder(accept: str) -> tuple[Callable[[_Collected], bytes], str]:
         return choose_encoder("")
 
 
-def _may_see_monitors(site: Site, request: Request) -> bool:
+class _Token(Enum):
+    """What became of the admin token that a request may bring."""
+
+    NONE = "none"
+    RIGHT = "right"
+    WRONG = "wrong"
+
+
+def _shown_token(site: Site, request: Request) -> _Token | int:
+    """Judge the token that *request* brings; a number is the seconds for which nothing from there is judged."""
+    authorization = request.headers.get("authorization")
+    if authorization is None and "x-admin-token" not in request.headers:
+        return _Token.NONE
+    given = header_token(request.headers)
+    if authorization is not None and not is_admin(site, request.headers):  # where both are sent, one right one does
+        given = _credential(authorization) or given
+    is_right, wait_sec = judge_token(site, request.scope, given)
+    return wait_sec or (_Token.RIGHT if is_right else _Token.WRONG)
+
+
+def _may_see_all(site: Site, request: Request) -> bool:
     """Return whether the admin token was shown.
 
     Raises:
         HTTPException: 401, a wrong one (a scraper must notice); 429, too many wrong ones before it.
     """
-    authorization = request.headers.get("authorization")
-    if authorization is None and "x-admin-token" not in request.headers:
-        return False
-    given = header_token(request.headers)
-    if authorization is not None and not is_admin(site, request.headers):  # where both are sent, one right one does
-        given = _credential(authorization) or given
-    is_right, wait_sec = judge_token(site, request.scope, given)
-    if wait_sec:
-        raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(wait_sec)})
-    if is_right:
-        return True
+    token = _shown_token(site, request)
+    if isinstance(token, int):
+        raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(token)})
+    if token is not _Token.WRONG:
+        return token is _Token.RIGHT
     detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
     raise HTTPException(401, detail, headers=_NO_STORE | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
 
@@ -170,63 +192,84 @@ class _Collected:
         return self._families
 
 
-def _read(site: Site, *, shows_monitors: bool) -> Iterator[Metric]:
-    yield InfoMetricFamily("pulsemon", "The running version", {"version": __version__})
-    yield _gauge(
-        "pulsemon_ready", "1 while pings can be stored and deadlines are watched", not site.readiness().reasons
-    )
+def _read_all(site: Site) -> Iterator[Metric]:
+    yield from _wellness(site)
+    count = len(site.readiness.warnings())
+    yield _gauge("pulsemon_warnings", "How many things are amiss that do not make /ready 503", count)
     yield from _figures(site)
-    reading = _read_database(site) if shows_monitors else _read_lately(site)
-    yield _gauge("pulsemon_database_up", "1 while the database answers", reading.totals is not None)
+    reading = _read_database(site)
+    yield _database_up(reading)
     # With the database away, what the process knows by itself is still worth telling, just then.
-    if reading.totals is not None:
-        yield from _totals(reading.totals)
-    if reading.totals is not None and shows_monitors:
+    if reading is not None:
+        yield from _totals(reading)
         yield from _per_monitor(site, reading.views)
 
 
-@dataclass(frozen=True, slots=True)
-class _Totals:
-    counts: dict[Shown, int]
-    pending_count: int
-    oldest_age_sec: float
-    held_count: int
+def _read_public(site: Site) -> Iterator[Metric]:
+    """Yield nothing that a monitor which no open page shows takes part in, counters of the process included."""
+    yield from _wellness(site)
+    counts = _read_lately(site)
+    yield _database_up(counts)
+    if counts is not None:
+        yield _by_state(counts)
+
+
+def _wellness(site: Site) -> Iterator[Metric]:
+    yield InfoMetricFamily("pulsemon", "The running version", {"version": __version__})
+    is_ready = not site.readiness.reasons()
+    yield _gauge("pulsemon_ready", "1 while pings can be stored and deadlines are watched", is_ready)
+
+
+def _database_up(reading: object | None) -> Metric:
+    return _gauge("pulsemon_database_up", "1 while the database answers", reading is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What one look at the database gave; no totals: it did not answer."""
+    """What one look at the database gave."""
 
-    totals: _Totals | None
+    counts: dict[Shown, int]
+    pending_count: int
+    oldest_age_sec: float
+    held_count: int
     views: Sequence[View]
-    read_at: float  # monotonic
 
 
 # Anybody may ask for totals, and each look reads every monitor: whoever asks within a second gets the same.
 _FRESH_SEC = 1.0
-_lately: WeakKeyDictionary[Database, _Reading] = WeakKeyDictionary()
+_lately: WeakKeyDictionary[Database, tuple[float, dict[Shown, int] | None]] = WeakKeyDictionary()
 _looking = Lock()
 
 
-def _read_lately(site: Site) -> _Reading:
+def _read_lately(site: Site) -> dict[Shown, int] | None:
+    """Return how many monitors of open pages are in which state; None: the database did not answer."""
     with _looking:
-        reading = _lately.get(site.database)
-        if reading is None or clock.monotonic() - reading.read_at > _FRESH_SEC:
-            reading = _lately[site.database] = replace(_read_database(site), views=())
-        return reading
+        read_at, counts = _lately.get(site.database, (0.0, None))
+        if not read_at or clock.monotonic() - read_at > _FRESH_SEC:
+            counts = _count_public(site)
+            _lately[site.database] = (clock.monotonic(), counts)
+        return counts
 
 
-def _read_database(site: Site) -> _Reading:
+def _count_public(site: Site) -> dict[Shown, int] | None:
+    try:
+        public = status_page.read_public(site.database, now=site.now())
+    except Unavailable:
+        return None
+    counts = Counter(each.shown for each in public.open_monitors())
+    return {state: counts[state] for state in Shown}
+
+
+def _read_database(site: Site) -> _Reading | None:
     try:
         views, _ = monitors.list_all(site.database)
         backlog = dispatcher.backlog(site.database)
     except Unavailable:
-        return _Reading(None, (), clock.monotonic())
+        return None
     now = site.now()
     oldest = backlog.oldest_created_at
     age = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
-    totals = _Totals(monitors.counts(views, now=now), backlog.pending_count, age, backlog.held_count)
-    return _Reading(totals, views, clock.monotonic())
+    return _Reading(monitors.counts(views, now=now), backlog.pending_count, age, backlog.held_count, views)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -245,15 +288,19 @@ def _figures(site: Site) -> Iterator[Metric]:
     yield from families.values()
 
 
-def _totals(totals: _Totals) -> Iterator[Metric]:
+def _by_state(counts: dict[Shown, int]) -> Metric:
     by_state = GaugeMetricFamily("pulsemon_monitors", "Monitors, by the state that is shown", labels=("state",))
-    for state, count in totals.counts.items():
+    for state, count in counts.items():
         by_state.add_metric((state.value,), count)
-    yield by_state
-    yield _gauge("pulsemon_deliveries_pending", "Messages owed to receivers", totals.pending_count)
-    yield _gauge("pulsemon_deliveries_held", "Messages that maintenance holds back", totals.held_count)
+    return by_state
+
+
+def _totals(reading: _Reading) -> Iterator[Metric]:
+    yield _by_state(reading.counts)
+    yield _gauge("pulsemon_deliveries_pending", "Messages owed to receivers", reading.pending_count)
+    yield _gauge("pulsemon_deliveries_held", "Messages that maintenance holds back", reading.held_count)
     text = "Age of the oldest message that is still owed"
-    yield _gauge("pulsemon_oldest_delivery_age_seconds", text, totals.oldest_age_sec)
+    yield _gauge("pulsemon_oldest_delivery_age_seconds", text, reading.oldest_age_sec)
 
 
 def _per_monitor(site: Site, views: Sequence[View]) -> Iterator[Metric]:

@@ -171,16 +171,13 @@ class HealthAnswer(BaseModel):
 
 
 class ReadyAnswer(BaseModel):
-    """PulseMon does its work."""
+    """Whether PulseMon does its work."""
 
-    status: Literal["ready"]
-
-
-class NotReadyAnswer(BaseModel):
-    """PulseMon does not do its work, and why."""
-
-    status: Literal["not ready"]
-    reasons: list[str]
+    status: Literal["ready", "not ready"]
+    reasons: list[str] = Field(
+        default=[], description="With the admin token alone: why pings cannot be stored or deadlines are not watched."
+    )
+    warnings: list[str] = Field(default=[], description="With the admin token alone: what else is amiss.")
 
 
 class ErrorAnswer(BaseModel):

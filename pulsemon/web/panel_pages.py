@@ -132,6 +132,7 @@ def list_values(request: Request) -> dict[str, Any]:
         "page_number": number,
         "last_page": last,
         "blind": _blind_window(site.database, [shown for _, shown in part]),
+        "often_blind_sec": site.readiness.often_blind_sec(),
     }
 
 

@@ -25,6 +25,8 @@ from pulsemon.web.site import Site
 _log = log.get(__name__)
 
 PREFIX = b"/h/"
+# Where a request's scope says what its ping was answered.
+ANSWER_KEY = "pulsemon.answer"
 MAX_HEADER_BYTES = 65_536
 # A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
 BODY_PATIENCE_SEC = 10.0
@@ -146,7 +148,8 @@ class PingGate:
         except Refused as refused:
             return refused.response
         self._note(ping)
-        return response_to(ping, await self._site.lane.submit(ping), is_finished=is_finished)
+        answer = scope[ANSWER_KEY] = await self._site.lane.submit(ping)
+        return response_to(ping, answer, is_finished=is_finished)
 
 
 def _without_root(scope: Scope) -> Scope:

@@ -41,7 +41,7 @@ def _last_words(status_code: int, detail: str) -> bytes:
 _TOO_LATE = _last_words(408, "The request did not arrive in time.")
 _HEADERS_TOO_LARGE = _last_words(431, "The headers are larger than 64 KiB.")
 _STOPPING = _last_words(503, "PulseMon is stopping. Send the request again.")
-_TOO_MANY = _last_words(503, "Too many connections from this address.")
+_TOO_MANY = _last_words(503, "Too many connections.")
 
 
 class _PingCycle:
@@ -87,6 +87,7 @@ class PingProtocol(HttpToolsProtocol):
     _phase = _Phase.FIRST_BYTE
     _since = 0.0
     _head_bytes = 0
+    last_answer: Answer | None = None  # to a plain ping; `connections` looks at it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or close it where its address has too many."""
@@ -206,6 +207,7 @@ class PingProtocol(HttpToolsProtocol):
         return True
 
     def _answer(self, cycle: _PingCycle, ping: Ping, is_head: bool, answer: Answer) -> None:
+        self.last_answer = answer
         self._write(cycle, response_to(ping, answer), is_head=is_head)
 
     def _write(self, cycle: _PingCycle, response: Response, *, is_head: bool) -> None:

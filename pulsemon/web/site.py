@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping
+from pulsemon.readiness import Readiness
 from pulsemon.settings import Settings
 from pulsemon.web.live import Live
 from pulsemon.web.throttle import Allowance, Throttle
@@ -27,13 +28,6 @@ class PingLane(Protocol):
     def submit_for(self, ping: Ping, tell: Callable[[Answer], None]) -> None:
         """Do the same; *tell* is called with the answer."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether PulseMon does its work, and what stands against it."""
-
-    reasons: tuple[str, ...]
 
 
 class Source(Protocol):
@@ -71,7 +65,7 @@ class Site:
     # Something was edited: deadlines may be nearer, messages may be due, open panels are out of date. Any thread.
     wake: Callable[[], None]
     now: Callable[[], datetime]
-    readiness: Callable[[], Readiness]
+    readiness: Readiness
     # Name, help and value of every counter and gauge of the process (`pulsemon_*`).
     figures: Callable[[], list[tuple[str, str, str, dict[str, str], float]]]
     live: Live = field(default_factory=Live)

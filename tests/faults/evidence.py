@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, select
 from sqlalchemy.engine import make_url
 
-from pulsemon.db.tables import Delivery, History, Monitor, Ping, UnseenSpan
+from pulsemon.db.tables import BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
 from tests.faults.checker import (
     Arrival,
     Evidence,
@@ -52,6 +52,16 @@ def unseen_slugs(url: str) -> set[str]:
         with engine.connect() as connection, connection.begin():
             query = select(Monitor.slug).join(UnseenSpan, UnseenSpan.monitor_id == Monitor.id)
             return set(connection.scalars(query))
+    finally:
+        engine.dispose()
+
+
+def blind_causes(url: str) -> frozenset[str]:
+    """Return for what PulseMon says that it was blind."""
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection, connection.begin():
+            return frozenset(connection.scalars(select(BlindWindowRow.cause)))
     finally:
         engine.dispose()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pulsemon.loops import MIN_FREE_BYTES
+from pulsemon.readiness import MIN_FREE_BYTES
 from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Operation, Result, Rule
@@ -34,7 +34,7 @@ from tests.faults.conftest import (
     wait_until_all_acknowledged,
 )
 
-# Freed, it must have more room than `/ready` asks for, or PulseMon would rightly never be called ready again.
+# Freed, it has more room than `/ready` warns of.
 DISK_BYTES = MIN_FREE_BYTES + 30_000_000
 # Longer than interval and grace of the monitors that are watched meanwhile.
 INTERVAL, GRACE = 2, 1
@@ -153,7 +153,7 @@ def _expect_a_clear_no(server: Server, url: str) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert httpx2.get(f"{server.url}/status").status_code == 200
     assert httpx2.get(f"{server.url}/health").status_code == 200
-    ready = httpx2.get(f"{server.url}/ready")
+    ready = httpx2.get(f"{server.url}/ready", headers=server.headers)
     assert ready.status_code == 503
     assert "full" in ready.text
 

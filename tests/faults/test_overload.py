@@ -48,6 +48,11 @@ HAS_FEW_DESCRIPTORS = f"""
 
     resource.setrlimit(resource.RLIMIT_NOFILE, ({FEW_DESCRIPTORS}, {FEW_DESCRIPTORS}))
 """
+NOBODY_MAKES_ROOM = """
+    from pulsemon import doorway
+
+    doorway.connections_of = lambda descriptors: 1_000_000
+"""
 
 
 class Crowd:
@@ -148,6 +153,7 @@ class Outcome:
     is_newcomer_served: bool = True
     flood_answer: bytes = b""
     grown_bytes: int = 0
+    causes: frozenset[str] = frozenset()  # of blindness
 
 
 def slow_crowd(
@@ -167,7 +173,8 @@ def slow_crowd(
                 left = crowd.open_count
         assert server.stop() == 0
         seen = evidence.read(server.environment["DATABASE_URL"], operations=clean.log.operations)
-    return Outcome(clean.log.operations, seen, crowd.greatest_count, left, is_newcomer_served=is_served)
+    causes = evidence.blind_causes(server.environment["DATABASE_URL"])
+    return Outcome(clean.log.operations, seen, crowd.greatest_count, left, is_newcomer_served=is_served, causes=causes)
 
 
 def _is_answered(url: str) -> bool:
@@ -234,15 +241,29 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
         patience = IN_VAIN_SEC if suffix else LONG_ENOUGH_SEC
         for name, run in (
             ("slow", partial(slow_crowd, patch=patch, count=crowd)),
-            ("few", partial(slow_crowd, patch=patch + HAS_FEW_DESCRIPTORS, count=few)),
+            (
+                "few",
+                partial(
+                    slow_crowd,
+                    patch=patch + HAS_FEW_DESCRIPTORS + (NOBODY_MAKES_ROOM if suffix else ""),
+                    count=few,
+                ),
+            ),
             ("endless", partial(endless_body, patch=patch)),
         ):
             trials[name + suffix] = partial(run, folder / (name + suffix), patience_sec=patience)
+    trials["crowded"] = partial(
+        slow_crowd,
+        folder / "crowded",
+        patch=NOBODY_IS_OVERDUE + HAS_FEW_DESCRIPTORS,
+        count=few,
+        patience_sec=IN_VAIN_SEC,
+    )
     with in_parallel(trials) as ask:
         yield ask
 
 
-@pytest.mark.parametrize("trial", ["slow", "few", "endless"])
+@pytest.mark.parametrize("trial", ["slow", "few", "crowded", "endless"])
 def test_a_clean_client_is_answered_throughout(outcomes: Outcomes, trial: str) -> None:
     outcome = outcomes(trial)
 
@@ -266,10 +287,21 @@ def test_control_without_deadlines_slow_sockets_stay(outcomes: Outcomes, trial: 
     assert outcomes(f"{trial} control").left_count > 0
 
 
-def test_control_without_deadlines_slow_sockets_keep_newcomers_out_where_descriptors_are_few(
+def test_control_without_deadlines_and_bound_slow_sockets_keep_newcomers_out_where_descriptors_are_few(
     outcomes: Outcomes,
 ) -> None:
     assert not outcomes("few control").is_newcomer_served
+
+
+def test_where_descriptors_are_few_a_newcomer_is_served_at_the_cost_of_whoever_holds_many_and_only_waits(
+    outcomes: Outcomes,
+) -> None:
+    """Nobody is ever overdue here: it is the bound alone that makes room, and nobody who may be a job pays for it."""
+    outcome = outcomes("crowded")
+
+    assert outcome.is_newcomer_served
+    assert outcome.left_count > 0
+    assert "turned-away" not in outcome.causes
 
 
 def test_a_body_that_never_ends_is_answered_and_takes_no_memory(outcomes: Outcomes) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from pulsemon import clock
+from pulsemon.db.types import to_text
 from tests.conftest import Server, wait_until
 from tests.faults.conftest import Outcomes, in_parallel, serving
 from tests.notify.sink import Sink
@@ -21,10 +24,10 @@ _BREAKABLE = """
 import time
 from pathlib import Path
 
-from pulsemon import dispatcher, evaluator, loops
+from pulsemon import dispatcher, evaluator, loops, readiness
 
 loops.UPSTREAM_SEC = 0.25
-loops.STALE_MESSAGES_SEC = 3.0
+readiness.STALE_MESSAGES_SEC = 3.0
 
 def breakable(module, function, name):
     working = getattr(module, function)
@@ -38,7 +41,7 @@ breakable(evaluator, "next_check_at", "evaluator")
 breakable(dispatcher, "lease_due", "dispatcher")
 """
 _ALWAYS = """
-loops.Loops.unready_reasons = lambda self: ()
+readiness.Readiness.reasons = readiness.Readiness.warnings = lambda self: ()
 """
 PERIOD_SEC = 0.25
 
@@ -63,7 +66,28 @@ def locked_by_somebody_else(file: Path) -> Iterator[None]:
         connection.close()
 
 
+def is_amiss(server: Server) -> bool:
+    """Return whether the owner is told of anything: not all of it makes `/ready` 503."""
+    told = httpx2.get(f"{server.url}/ready", headers=server.headers).json()
+    return bool(told["reasons"] or told["warnings"])
+
+
+@contextmanager
+def blind_for_two_minutes(file: Path) -> Iterator[None]:
+    """So PulseMon's own note says."""
+    now = clock.now()
+    window = [to_text(now - timedelta(seconds=age)) for age in (150, 30)]
+    with closing(sqlite3.connect(file, timeout=60)) as connection:
+        connection.execute("INSERT INTO blind_windows (started_at, ended_at, cause) VALUES (?, ?, 'stall')", window)
+        connection.commit()
+        yield
+        connection.execute("DELETE FROM blind_windows WHERE ended_at = ?", window[1:])
+        connection.commit()
+
+
 def broken(server: Server, link: str) -> AbstractContextManager[None]:
+    if link == "sight":
+        return blind_for_two_minutes(Path(server.environment["DATABASE_URL"].removeprefix("sqlite:///")))
     if link == "database":
         return locked_by_somebody_else(Path(server.environment["DATABASE_URL"].removeprefix("sqlite:///")))
     return blocked(server, link)
@@ -80,16 +104,16 @@ def watch_while_broken(folder: Path, link: str, *, patch: str = "", is_control: 
                 before = len(sink.received)
                 sink.wait_for(before + 3)
             else:
-                wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 503)
+                wait_until(lambda: is_amiss(server))
                 before = len(sink.received)
                 time.sleep(8 * PERIOD_SEC)  # the length of the observation, not a hope
             count = len(sink.received) - before
-        wait_until(lambda: httpx2.get(f"{server.url}/ready").status_code == 200)
+        wait_until(lambda: not is_amiss(server))
         sink.wait_for(len(sink.received) + 3)
         return count
 
 
-LINKS = ("evaluator", "dispatcher", "database")
+LINKS = ("evaluator", "dispatcher", "database", "sight")
 
 
 @pytest.fixture(scope="module")
