@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from pulsemon.core.excuses import Unwatched, awaited_since, excuse, extension
 from pulsemon.core.notes import Detail
-from pulsemon.core.status import BlindWindow, State, Status, Transition, bound_after_step, excuse, expire, sweep
+from pulsemon.core.status import BlindWindow, State, Transition, bound_after_step, expire, sweep
 from pulsemon.core.uptime import merged
 from pulsemon.db import Database, states
 from pulsemon.db.outbox import Decision, apply_decisions
@@ -23,6 +24,7 @@ from pulsemon.db.tables import BlindWindowRow, Monitor, Node
 CHUNK = 500
 Decide = Callable[[Watched, datetime], tuple[State, Transition | None]]
 LookUp = Callable[[], datetime | None]
+Prepare = Callable[[Sequence[Watched]], None]
 
 # A node that is gone is forgotten; its last heartbeat has served its purpose long before.
 _NODE_IS_GONE = timedelta(days=1)
@@ -89,13 +91,12 @@ def excuse_blindness(
     the next start.
     """
 
-    def decide(monitor: Watched, _: datetime) -> tuple[State, Transition | None]:
-        state = monitor.state
-        for window, _cause in windows:
-            state = excuse(state, monitor.timing, window)
-        return state, None
+    known = _KnownWindows(database, [window for window, _ in windows])
 
-    _for_all(database, decide, now, look_up)
+    def decide(monitor: Watched, _: datetime) -> tuple[State, Transition | None]:
+        return excuse(monitor.state, monitor.timing, known.unwatched), None
+
+    _for_all(database, decide, now, look_up, prepare=known.look_back)
     with database.write("loops") as connection:
         for window, cause in windows:
             _note_window(connection, window, cause)
@@ -112,9 +113,39 @@ def _note_window(connection: Connection, window: BlindWindow, cause: str) -> Non
 
 def blind_windows_since(database: Database, since: datetime) -> list[BlindWindow]:
     """Return what any node noted as blind that ended after *since*, joined where it overlaps."""
-    query = select(BlindWindowRow.started_at, BlindWindowRow.ended_at).where(BlindWindowRow.ended_at > since)
     with database.read() as connection:
-        return merged(BlindWindow(*row) for row in connection.execute(query))
+        return merged(_stored_windows(connection, since=since))
+
+
+class _KnownWindows:
+    """The windows that were just found, and of those that are stored as many as the monitors at hand need."""
+
+    def __init__(self, database: Database, found: Sequence[BlindWindow]) -> None:
+        self._database = database
+        self._found = found
+        self._since = min(each.started_at for each in found)
+        self._until = max(each.ended_at for each in found)
+        self.unwatched = Unwatched(found)
+
+    def look_back(self, monitors: Sequence[Watched]) -> None:
+        """Know every window since the oldest of *monitors* was heard of, of those whose deadline may be moved."""
+        starts = [awaited_since(each.state) for each in monitors if self._may_concern(each)]
+        since = min((start for start in starts if start is not None), default=self._since)
+        if since < self._since:
+            self._since = since
+            self.unwatched = Unwatched([*blind_windows_since(self._database, since), *self._found])
+
+    def _may_concern(self, monitor: Watched) -> bool:
+        state = monitor.state
+        if state.due_at is None:
+            return False
+        # One that was moved may have been moved less far than its windows would: it had come to the end of patience.
+        return state.blind_due_at is not None or self._until + extension(monitor.timing) > state.due_at
+
+
+def _stored_windows(connection: Connection, *, since: datetime) -> list[BlindWindow]:
+    query = select(BlindWindowRow.started_at, BlindWindowRow.ended_at).where(BlindWindowRow.ended_at > since)
+    return [BlindWindow(*row) for row in connection.execute(query)]
 
 
 def bound_deadlines(database: Database, *, now: datetime, look_up: LookUp | None = None) -> None:
@@ -166,8 +197,13 @@ def blind_since_last_heartbeat(seen_at: datetime | None, *, now: datetime, is_al
     return BlindWindow(seen_at, now)
 
 
-def _for_all(database: Database, decide: Decide, now: datetime, look_up: LookUp | None) -> Changed:
-    """Apply *decide* to every monitor, a chunk at a time: read without a lock, then lock only what would change."""
+def _for_all(
+    database: Database, decide: Decide, now: datetime, look_up: LookUp | None, prepare: Prepare = lambda monitors: None
+) -> Changed:
+    """Apply *decide* to every monitor, a chunk at a time: read without a lock, then lock only what would change.
+
+    *prepare* is told of each chunk before.
+    """
     transitions = messages = 0
     last_id = 0
     while True:
@@ -177,6 +213,7 @@ def _for_all(database: Database, decide: Decide, now: datetime, look_up: LookUp 
         if not monitors:
             return Changed(transitions, messages)
         last_id = monitors[-1].id
+        prepare(monitors)
         stale = [each.id for each in monitors if decide(each, now)[0] is not each.state or not each.is_found_in_time]
         if stale:
             changed = _decide_locked(database, stale, decide, now)
@@ -197,23 +234,40 @@ def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: 
 
 
 def _apply(connection: Connection, monitors: Sequence[Watched], decide: Decide, now: datetime) -> Changed:
-    decisions, misfiled = [], []
+    decided, misfiled = [], []
     for monitor in monitors:
         after, transition = decide(monitor, now)
         if after is not monitor.state:
-            decisions.append(Decision(monitor, after, transition, _detail(monitor)))
+            decided.append((monitor, after, transition))
         elif monitor.check_at != after.due_at:
             misfiled.append(monitor)
     states.postpone(connection, misfiled)
+    counts = _blind_counts(connection, [monitor for monitor, _, transition in decided if transition is not None])
+    decisions = [Decision(*each, _detail(each[0], counts.get(each[0].id, 0))) for each in decided]
     return Changed(*apply_decisions(connection, decisions, now=now))
 
 
-def _detail(monitor: Watched) -> Detail:
+def _blind_counts(connection: Connection, changed: Sequence[Watched]) -> dict[int, int]:
+    """Return how many separate windows moved the deadline of each, by id; those are left out whose none did."""
+    spans = {
+        each.id: (since, each.state.due_at)
+        for each in changed
+        if each.state.blind_due_at is not None and each.state.due_at is not None
+        if (since := awaited_since(each.state)) is not None
+    }
+    if not spans:
+        return {}
+    unwatched = Unwatched(_stored_windows(connection, since=min(since for since, _ in spans.values())))
+    return {monitor_id: unwatched.count(*span) for monitor_id, span in spans.items()}
+
+
+def _detail(monitor: Watched, blind_count: int) -> Detail:
     timing = monitor.timing
     return Detail(
         interval_seconds=int(timing.interval.total_seconds()),
         grace_seconds=int(timing.grace.total_seconds()),
         run_limit_seconds=int(timing.run_limit.total_seconds()),
         has_calendar=timing.calendar is not None,
-        was_blind=monitor.state.blind_due_at is not None and monitor.state.status is Status.UP,
+        was_blind=monitor.state.blind_due_at is not None,
+        blind_count=blind_count if blind_count > 1 else None,
     )

@@ -96,6 +96,7 @@ class GroupCommit:
         self._is_stopping = False
         self._work: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._refusals: list[datetime] = []
+        self._refused_at: datetime | None = None  # the last, while nothing has been stored since
         self.counts = Counts()
 
     def submit(self, ping: Ping) -> asyncio.Future[Answer]:
@@ -194,6 +195,7 @@ class GroupCommit:
                 counts.unknown += 1
             else:
                 counts.stored += 1
+                self._refused_at = None
             waiting.answer(answer)
 
     def _refuse(self, refused: list[_Waiting]) -> None:
@@ -203,11 +205,14 @@ class GroupCommit:
         if refused:
             # Until now, not until they came: whoever was told "try again" may have gone by then.
             now = self._monotonic()
+            # Since the last one: where pings are rare, one trouble must not look like many, with watched time between.
             ends = [
+                self._refused_at or refused[0].ping.received_at,
                 refused[0].ping.received_at,
                 *(each.ping.received_at + timedelta(seconds=now - (each.since or now)) for each in refused),
             ]
             self._refusals = [min([*self._refusals, *ends]), max([*self._refusals, *ends])]
+            self._refused_at = self._refusals[1]
 
     def _write_in_time(self, batch: list[_Waiting]) -> list[Answer]:
         """Store what has not waited too long.

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, literal, select, update
 
+from pulsemon.core.status import Status
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import NoticeRow, Subscriber
 from pulsemon.db.tables import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
@@ -111,7 +112,7 @@ def _chain(connection: Connection, head: int, monitor_id: int) -> list[tuple[int
 def remove_old_messages(database: Database, *, now: datetime) -> Progress:
     """Remove messages settled long ago, with their attempts and what they said, and old blind windows.
 
-    The latter are those that no availability looks at.
+    The latter are those that no availability looks at, and that no monitor's patience is measured by any more.
     """
     old = now - _DELIVERY_RETENTION
     with database.read() as connection:
@@ -123,7 +124,9 @@ def remove_old_messages(database: Database, *, now: datetime) -> Progress:
             connection.execute(delete(Delivery).where(Delivery.id.in_(ids)))
         is_owed = select(Delivery.id).where(Delivery.notice_id == NoticeRow.id).exists()
         connection.execute(delete(NoticeRow).where(NoticeRow.created_at < old, ~is_owed))
-        connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < now - _BLIND_RETENTION))
+        unheard_since = connection.scalar(select(func.min(Monitor.last_ping)).where(Monitor.status == Status.UP.value))
+        before = min(now - _BLIND_RETENTION, unheard_since or now)
+        connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < before))
     return Progress(len(ids), is_more=len(ids) == BATCH)
 
 

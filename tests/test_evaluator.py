@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import Engine, event, insert, update
 
 from pulsemon import evaluator, monitors, pings
 from pulsemon.core.status import BlindWindow, Signal
@@ -252,6 +252,48 @@ class TestBlindWindows:
 
         assert again(database, monitor).due_at == at("10:35")
         assert [cause for *_, cause in blind_windows(database)] == ["stall", "database"]
+
+    def test_a_dead_monitor_is_down_however_often_nobody_watched(self, database: Database) -> None:
+        """Each restart had added a whole period anew: with one every four minutes it was UP for ever."""
+        monitor = make_up(database, webhook_url=HOOK)
+        alive = make_up(database, "alive")
+
+        for minute in range(3, 40, 4):
+            window = BlindWindow(at(f"10:{minute:02}"), at(f"10:{minute:02}:30"))
+            if minute == 7:
+                record(database, a_ping(alive, at("10:05")))
+            if minute > 7:
+                record(database, a_ping(alive, window.started_at - seconds(30)))
+            expire(database, f"10:{minute:02}")
+            self.excuse(database, window)
+
+        last = transitions(database, monitor)[-1]
+        # Ten minutes in which somebody watched, and the two windows of half a minute that began before they were over.
+        assert (last.new_status, last.occurred_at) == ("DOWN", at("10:11"))
+        assert last.note.endswith(
+            "PulseMon was blind 2 times since the last ping: several pings in a row may have been lost."
+        )
+        assert unseen_spans(database, monitor) == [(at("10:05"), at("10:11"))]
+        assert again(database, alive).status == "UP"
+
+    def test_windows_are_read_once_for_all_monitors_that_need_them(self, database: Database) -> None:
+        for number in range(12):
+            make_up(database, f"m{number}")
+        self.excuse(database, BlindWindow(at("10:01"), at("10:02")))
+        reads = []
+
+        def note(*arguments: object) -> None:
+            reads.extend(each for each in arguments if isinstance(each, str) and "FROM blind_windows" in each)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(evaluator, "CHUNK", 4)
+                self.excuse(database)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+        assert len(reads) == 1
 
     def test_nobody_is_told_and_nothing_is_history(self, database: Database) -> None:
         monitor = make_up(database, webhook_url=HOOK)

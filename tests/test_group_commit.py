@@ -350,6 +350,22 @@ class TestWhatTheEvaluationAsks:
             assert lane.take_refusals() == [numbered(1).received_at, numbered(3).received_at]
             assert lane.take_refusals() == []
 
+    async def test_refusals_with_nothing_stored_in_between_are_one_trouble(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where pings are rare, each would be a moment of its own, and the hour between them watched time."""
+        async with running(Store()) as lane:
+            with monkeypatch.context() as full:
+                full.setattr(group_commit, "MAX_WAITING", 0)
+                lane.submit(numbered(1))
+                lane.take_refusals()
+                lane.submit(numbered(5))
+                assert lane.take_refusals() == [numbered(1).received_at, numbered(5).received_at]
+            await soon(lane.submit(numbered(6)))
+            monkeypatch.setattr(group_commit, "MAX_WAITING", 0)
+            lane.submit(numbered(9))
+            assert lane.take_refusals() == [numbered(9).received_at] * 2
+
 
 async def test_transitions_are_told_to_whoever_must_wake_after_the_commit(database: Database) -> None:
     monitor = make(database)

@@ -24,6 +24,7 @@ from tests.arrange import (
     history,
     make,
     make_down,
+    make_up,
     record,
     rows,
     seconds,
@@ -202,3 +203,17 @@ def test_blind_windows_go_when_no_availability_looks_at_them(database: Database)
     housekeeping.remove_old_messages(database, now=START)
 
     assert [started_at for started_at, *_ in blind_windows(database)] == [START - 399 * DAY]
+
+
+def test_blind_windows_stay_as_long_as_the_patience_with_a_monitor_is_measured_by_them(database: Database) -> None:
+    """One of every other year is UP since before the retention."""
+    make_up(database, interval_seconds=730 * 86_400, last_ping=START - 500 * DAY)
+    with database.write() as connection:
+        connection.execute(
+            insert(BlindWindowRow),
+            [{"started_at": START - age, "ended_at": START - age, "cause": "stall"} for age in (501 * DAY, 499 * DAY)],
+        )
+
+    housekeeping.remove_old_messages(database, now=START)
+
+    assert [started_at for started_at, *_ in blind_windows(database)] == [START - 499 * DAY]

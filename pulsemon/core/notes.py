@@ -24,6 +24,7 @@ class Detail:
     in_a_row: int | None = None
     has_calendar: bool = False
     was_blind: bool = False
+    blind_count: int | None = None  # separate windows since the last ping, where there was more than one
     is_by_word: bool = False
 
     def to_json(self) -> str:
@@ -55,6 +56,9 @@ _IN_A_ROW = N_("It was number %(in_a_row)d in a row.")
 _EXIT_STATUS = N_("The job ended with exit status %(exit_status)d.")
 _BY_WORD = N_("The job's output holds a word that means failure.")
 _WAS_BLIND = N_("PulseMon was blind when one was due: a ping may have been lost.")
+_WAS_BLIND_AGAIN = N_(
+    "PulseMon was blind %(blind_count)d times since the last ping: several pings in a row may have been lost."
+)
 
 
 def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = str) -> str:
@@ -71,5 +75,5 @@ def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = 
     if detail.in_a_row:
         sentences.append(_IN_A_ROW)
     if detail.was_blind:
-        sentences.append(_WAS_BLIND)
+        sentences.append(_WAS_BLIND_AGAIN if detail.blind_count else _WAS_BLIND)
     return " ".join(translate(sentence) % numbers for sentence in sentences)

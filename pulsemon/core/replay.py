@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from pulsemon.core.excuses import Unwatched, excuse
 from pulsemon.core.status import (
     BlindWindow,
     Cause,
@@ -18,7 +19,6 @@ from pulsemon.core.status import (
     Status,
     Transition,
     advance,
-    excuse,
     expire,
     pause,
     resume,
@@ -77,7 +77,7 @@ def replay(past: Past, timing: Timing) -> tuple[Alert, ...]:
 
     The monitor waits at the oldest ping as a new one does: silence before it is not known.
     """
-    watch = _Watch(timing)
+    watch = _Watch(timing, Unwatched(past.blind))
     marks = _marks(past)
     mark = next(marks, None)
     for ping in past.pings:
@@ -111,10 +111,12 @@ def _marks(past: Past) -> Iterator[_Mark]:
 class _Watch:
     """A monitor that is judged again, and what would have been told of it."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, unwatched: Unwatched) -> None:
         self.alerts: list[Alert] = []
         self._timing = replace(timing, since=None)  # as if it had always held
         self._state = State(Status.UNKNOWN)
+        # Those to come too: none begins before a deadline that has been judged without it.
+        self._unwatched = unwatched
         self._blind_count = 0  # windows of several nodes may overlap
 
     def hear(self, ping: PastPing) -> None:
@@ -138,9 +140,9 @@ class _Watch:
         match mark.span, mark.is_end:
             case BlindWindow(), False:
                 self._blind_count += 1
-            case BlindWindow() as window, True:
+            case BlindWindow(), True:
                 self._blind_count -= 1
-                self._state = excuse(self._state, self._timing, window)
+                self._state = excuse(self._state, self._timing, self._unwatched)
             case Pause(), False:
                 self._state, transition = pause(self._state, now=mark.at)
                 if transition is not None:

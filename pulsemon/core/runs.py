@@ -31,13 +31,19 @@ Runs = tuple[Run, ...]
 def begin(runs: Runs, rid: str, *, at: datetime, limit: timedelta) -> Runs:
     """Return *runs* with one that starts at *at*.
 
-    A second start of the same run gives it no more time. What is overdue has been told, and the next start shows that
-    the job went on without it: it is forgotten. Beyond `MAX_OPEN` the oldest are watched, for they are due first.
+    A second start of the same run gives it no more time. What is overdue has been told, or would be if a blind window
+    had not given it time, and the next start shows that the job went on without it: it is forgotten. Beyond `MAX_OPEN`
+    the oldest are watched, for they are due first.
     """
-    left = tuple(run for run in runs if not run.is_overdue)
+    left = tuple(run for run in runs if not run.is_overdue and not _is_past_excused(run, at, limit))
     if len(left) >= MAX_OPEN or any(run.rid == rid for run in left):
         return left if len(left) < len(runs) else runs
     return (*left, Run(rid, at, at + limit))
+
+
+def _is_past_excused(run: Run, at: datetime, limit: timedelta) -> bool:
+    """Its end was probably lost while nobody watched; where nothing moved its limit, passing that is told."""
+    return run.started_at + limit < at and run.started_at + limit < run.due_at
 
 
 def ended_by(runs: Runs, rid: str) -> Run | None:
@@ -92,12 +98,12 @@ def bound(runs: Runs, latest: datetime) -> Runs:
     return _moved(runs, lambda run: min(run.due_at, latest))
 
 
-def extend(runs: Runs, blind_from: datetime, blind_until: datetime, until: datetime) -> Runs:
-    """Return *runs* with more time, up to *until*, for those whose end may have been lost in a blind window."""
+def extend(runs: Runs, blind_from: datetime, blind_until: datetime, until: Callable[[Run], datetime]) -> Runs:
+    """Return *runs* with more time, *until* so long, for those whose end may have been lost in a blind window."""
 
     def due_at(run: Run) -> datetime:
         may_be_lost = run.started_at < blind_until and blind_from < run.due_at
-        return max(run.due_at, until) if may_be_lost else run.due_at
+        return max(run.due_at, until(run)) if may_be_lost else run.due_at
 
     return _moved(runs, due_at)
 

@@ -160,7 +160,7 @@ def _conclude(
     after = State(
         new,
         seen_at,
-        _sooner(timing.due_after(seen_at) if new is _UP else None, runs) if new is not _DOWN else None,
+        first_due(timing.due_after(seen_at) if new is _UP else None, runs, seen_at) if new is not _DOWN else None,
         runs,
         None,
         cause if new is _DOWN else None,
@@ -188,12 +188,22 @@ def _believed(state: State, new: Status, timing: Timing) -> tuple[Status, int]:
     return (new, 0) if count >= needed else (state.status, count)
 
 
-def _sooner(due_at: datetime | None, runs: Runs) -> datetime | None:
-    """A run may only bring a deadline nearer."""
+def first_due(silent: datetime | None, runs: Runs, last_ping: datetime | None = None) -> datetime | None:
+    """Return the first deadline of the two: of silence, *silent*, and of the watched *runs*, each by its own limit.
+
+    A run that began after *last_ping* and in time is the job at its work, which is no silence: its limit counts alone.
+    """
     limit = open_runs.due_first(runs) if runs else None
-    if due_at is None or limit is None:
-        return due_at or limit
-    return min(due_at, limit)
+    if silent is None or limit is None:
+        return silent or limit
+    if last_ping is not None and _is_any_in_time(runs, last_ping, silent):
+        return limit
+    return min(silent, limit)
+
+
+def _is_any_in_time(runs: Runs, last_ping: datetime, latest: datetime) -> bool:
+    since = last_ping - _CLOCK_JITTER
+    return any(not run.is_overdue and since <= run.started_at <= latest for run in runs)
 
 
 def _with_run(state: State, rid: str, *, at: datetime, limit: timedelta) -> State:
@@ -201,7 +211,9 @@ def _with_run(state: State, rid: str, *, at: datetime, limit: timedelta) -> Stat
     runs = open_runs.begin(state.runs, rid, at=at, limit=limit)
     if runs is state.runs:
         return state
-    due_at = None if state.status is _DOWN else _sooner(state.due_at, runs)
+    due_at = first_due(state.due_at, runs, state.last_ping) if state.status is _UP else None
+    if state.status is _UNKNOWN:
+        due_at = open_runs.due_first(runs)
     # Written out: `replace` takes four times as long, and every start comes through here.
     return State(
         state.status, state.last_ping, due_at, runs, state.blind_due_at, state.down_cause, state.contrary_count
@@ -226,25 +238,39 @@ def expire(state: State, timing: Timing, *, now: datetime) -> tuple[State, Trans
 
 
 def _is_run_awaited_first(state: State, timing: Timing) -> bool:
-    """Return whether the end of an open run was due before the next ping was: a run does not excuse silence."""
+    """Return whether the end of an open run was due before the next ping was."""
     started_at = open_runs.open_since(open_runs.watched(state.runs))
     if started_at is None:
         return False
-    expected = _ping_due_at(state, timing)
-    return expected is None or started_at + timing.run_limit < expected
+    expected = silent_at(state, timing)
+    return expected is None or is_held_back(state, timing) or started_at + timing.run_limit < expected
 
 
-def _ping_due_at(state: State, timing: Timing) -> datetime | None:
+def silent_at(state: State, timing: Timing) -> datetime | None:
+    """Return until when the next ping is waited for by the rules, runs and blind windows apart; None: for none."""
     if state.status is not _UP or state.last_ping is None:
         return None
     return timing.due_after(timing.owed_from(state.last_ping))
+
+
+def is_held_back(state: State, timing: Timing) -> bool:
+    """Return whether an open run that began in time holds silence back: until then, it is its limit that counts."""
+    expected = silent_at(state, timing)
+    if not state.runs or expected is None or state.last_ping is None:
+        return False
+    return _is_any_in_time(state.runs, state.last_ping, _latest_start(state, expected))
+
+
+def _latest_start(state: State, expected: datetime) -> datetime:
+    """Where a blind window moved the deadline, who began before that was in time as well."""
+    return expected if state.blind_due_at is None or state.due_at is None else max(expected, state.due_at)
 
 
 def deadline(state: State, timing: Timing) -> datetime | None:
     """Return the deadline that the rules give for *state*: what `due_at` should hold, blind windows apart."""
     if state.status not in (_UP, _UNKNOWN):
         return None
-    return _sooner(_ping_due_at(state, timing), state.runs)
+    return first_due(None if is_held_back(state, timing) else silent_at(state, timing), state.runs)
 
 
 def reschedule(
@@ -274,12 +300,13 @@ def _heal(state: State, timing: Timing, *, now: datetime, cause: Cause) -> tuple
     """What went DOWN by silence is UP again if the rules, as they are now, would not have let it go DOWN."""
     if state.down_cause is not Cause.SILENCE or state.last_ping is None or state.contrary_count:
         return state, None
-    expected = timing.due_after(state.last_ping)
-    if expected is None or not state.last_ping <= now <= expected:
-        return state, None  # a last_ping ahead of now: the clock was set back, nothing is known
     runs = open_runs.mark_overdue(state.runs, now=now)
-    after = State(_UP, state.last_ping, _sooner(timing.due_after(timing.owed_from(state.last_ping)), runs), runs)
-    return after, Transition(_DOWN, _UP, now, cause, told=True)
+    expected = timing.due_after(state.last_ping)
+    patient_until = None if expected is None else first_due(expected, runs, state.last_ping)
+    if patient_until is None or not state.last_ping <= now <= patient_until:
+        return state, None  # a last_ping ahead of now: the clock was set back, nothing is known
+    after = State(_UP, state.last_ping, None, runs)
+    return after._replace(due_at=deadline(after, timing)), Transition(_DOWN, _UP, now, cause, told=True)
 
 
 def sweep(
@@ -321,7 +348,8 @@ def bound_after_step(state: State, timing: Timing, *, now: datetime) -> State:
     state = _with_runs(state, open_runs.bound(state.runs, now + timing.run_limit))
     if state.due_at is None:
         return state
-    due_at = _sooner(min(state.due_at, _furthest(timing, now)), state.runs)
+    is_held = is_held_back(state, timing)
+    due_at = first_due(None if is_held else min(state.due_at, _furthest(timing, now)), state.runs)
     return state if due_at == state.due_at else state._replace(due_at=due_at)
 
 
@@ -355,38 +383,6 @@ class BlindWindow:
 
     started_at: datetime
     ended_at: datetime
-
-
-def excuse(state: State, timing: Timing, window: BlindWindow) -> State:
-    """Return *state* with its deadline moved if a ping may have been lost while PulseMon was blind.
-
-    Applying the same window twice changes nothing more.
-    """
-    if state.due_at is None or window.started_at >= state.due_at:
-        return state
-    awaited_from = _awaited_from(state, timing)
-    # Where the deadline comes before anything is awaited, the clock was set back since: the last ping says nothing.
-    if awaited_from is not None and window.ended_at <= awaited_from < state.due_at:
-        return state
-    moved = window.ended_at + min(timing.interval, LONGEST_EXTENSION) + timing.grace
-    runs = open_runs.extend(state.runs, window.started_at, window.ended_at, moved)
-    # A run that began when the window was over, or has more time left than the window gave, is due as it was.
-    due_at = _sooner(moved, runs) or moved
-    if due_at <= state.due_at:
-        return _with_runs(state, runs)
-    return state._replace(due_at=due_at, runs=runs, blind_due_at=state.blind_due_at or state.due_at)
-
-
-def _awaited_from(state: State, timing: Timing) -> datetime | None:
-    """Return since when a ping may be on its way: half an interval after the last, any time once a run is open."""
-    starts = []
-    if (run_started_at := open_runs.open_since(open_runs.watched(state.runs))) is not None:
-        starts.append(run_started_at)
-    if state.status is _UP and state.last_ping is not None:
-        expected = timing.expected_after(timing.owed_from(state.last_ping))
-        if expected is not None:
-            starts.append(expected - timing.interval / 2)
-    return min(starts, default=None)
 
 
 def unseen(state: State, *, until: datetime) -> BlindWindow | None:

@@ -13,7 +13,11 @@ from pulsemon.locale import translator
 FULL = Detail(interval_seconds=240, grace_seconds=60, run_limit_seconds=90, exit_status=3)
 
 
-@pytest.mark.parametrize("detail", [FULL, NO_DETAIL, Detail(was_blind=True)], ids=["full", "empty", "blind"])
+@pytest.mark.parametrize(
+    "detail",
+    [FULL, NO_DETAIL, Detail(was_blind=True), Detail(was_blind=True, blind_count=2)],
+    ids=["full", "empty", "blind", "blind twice"],
+)
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_a_sentence_without_a_hole(cause: Cause, detail: Detail) -> None:
     sentence = describe(cause, detail)
@@ -61,10 +65,22 @@ def test_a_down_after_blindness_says_that_a_ping_may_have_been_lost() -> None:
     assert note.endswith("PulseMon was blind when one was due: a ping may have been lost.")
 
 
+def test_a_down_after_several_blind_windows_says_how_many_there_were_in_both_languages() -> None:
+    detail = Detail(interval_seconds=240, grace_seconds=0, was_blind=True, blind_count=3)
+    english, portuguese = (
+        describe(Cause.SILENCE, detail, translate=translator(locale).gettext) for locale in ("en", "pt-BR")
+    )
+
+    assert english.endswith(
+        "PulseMon was blind 3 times since the last ping: several pings in a row may have been lost."
+    )
+    assert portuguese.endswith("3 vezes desde o último sinal: vários sinais seguidos podem ter se perdido.")
+
+
 numbers = st.none() | st.integers(0, 10**9)
 
 
-@given(st.builds(Detail, numbers, numbers, numbers, numbers, numbers, st.booleans(), st.booleans(), st.booleans()))
+@given(st.builds(Detail, *[numbers] * 5, st.booleans(), st.booleans(), numbers, st.booleans()))
 def test_a_detail_survives_the_database(detail: Detail) -> None:
     assert Detail.from_json(detail.to_json()) == detail
 

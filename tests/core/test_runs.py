@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pulsemon.core import runs as open_runs
+from pulsemon.core.excuses import Unwatched, excuse
 from pulsemon.core.runs import MAX_OPEN, Run, Runs, begin, ended_by, mark_overdue
 from pulsemon.core.status import (
     BlindWindow,
@@ -16,7 +17,6 @@ from pulsemon.core.status import (
     Status,
     advance,
     bound_after_step,
-    excuse,
     expire,
     reschedule,
     sweep,
@@ -140,7 +140,7 @@ class TestBlindness:
         state = signal(signal(up(), Signal.START, "10:00", A), Signal.START, "10:05", B)
         blind = BlindWindow(at("10:20"), at("10:50"))
 
-        state = signal(excuse(state, DAILY, blind), Signal.SUCCESS, "10:51", B)
+        state = signal(excuse(state, DAILY, Unwatched([blind])), Signal.SUCCESS, "10:51", B)
 
         assert state.due_at == at("12:50")  # the end of the window, an hour, and the grace
         assert expire(state, DAILY, now=at("11:00")) == (state, None)
@@ -148,7 +148,7 @@ class TestBlindness:
     def test_a_run_that_began_afterwards_has_none(self) -> None:
         state = up(started((A, "10:30")))
 
-        assert excuse(state, DAILY, BlindWindow(at("10:00"), at("10:20"))) is state
+        assert excuse(state, DAILY, Unwatched([BlindWindow(at("10:00"), at("10:20"))])) is state
 
 
 class TestEdit:

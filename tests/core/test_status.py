@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulsemon.core import schedule
+from pulsemon.core.excuses import Unwatched, excuse
 from pulsemon.core.runs import Run, in_order, open_since
 from pulsemon.core.shown import Shown, is_late, shown
 from pulsemon.core.status import (
@@ -24,7 +26,6 @@ from pulsemon.core.status import (
     advance,
     bound_after_step,
     deadline,
-    excuse,
     expire,
     is_repeat,
     pause,
@@ -173,10 +174,19 @@ class TestRuns:
         assert (after.due_at, transition) == (at("10:02:30"), None)
         assert after.runs == (Run("", at("10:01"), at("10:02:30")),)
 
-    def test_start_never_moves_the_deadline_away(self) -> None:
-        after, _ = advance(up(), Signal.START, at=at("10:04:30"), timing=self.RUN)
+    def test_a_start_in_time_gives_the_run_its_own_limit(self) -> None:
+        """It used to be DOWN at 10:05, in the middle of a run that nothing was wrong with."""
+        after, _ = advance(up(), Signal.START, at=at("10:05"), timing=self.RUN)
 
-        assert after.due_at == at("10:05")
+        assert after.due_at == at("10:06:30")
+        assert deadline(after, self.RUN) == after.due_at
+
+    def test_a_start_after_the_deadline_that_nobody_has_noticed_yet_moves_nothing(self) -> None:
+        after, _ = advance(up(), Signal.START, at=at("10:05") + MICROSECOND, timing=self.RUN)
+
+        assert after.due_at == deadline(after, self.RUN) == at("10:05")
+        _, transition = expire(after, self.RUN, now=at("10:06"))
+        assert transition == Transition(Status.UP, Status.DOWN, at("10:05"), Cause.SILENCE, told=True)
 
     def test_a_second_start_does_not_give_the_first_run_more_time(self) -> None:
         once, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.RUN)
@@ -224,15 +234,85 @@ class TestRuns:
         assert after == up(at("10:01"))
         assert transition == Transition(Status.UNKNOWN, Status.UP, at("10:01"), Cause.PING, told=False)
 
-    def test_a_run_that_could_still_go_on_when_the_silence_ended_is_down_by_silence(self) -> None:
-        """A start had turned every later silence into an overlong run, with a wrong note and beyond healing by edit."""
-        long_run = replace(TIMING, max_run=timedelta(hours=1))
-        running, _ = advance(up(), Signal.START, at=at("10:01"), timing=long_run)
+    LONG = replace(TIMING, max_run=timedelta(hours=1))
 
-        after, transition = expire(running, long_run, now=at("10:06"))
+    def test_a_run_that_began_in_time_is_no_silence_until_its_own_limit(self) -> None:
+        running, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.LONG)
 
-        assert transition == Transition(Status.UP, Status.DOWN, at("10:05"), Cause.SILENCE, told=True)
-        assert after.down_cause is Cause.SILENCE
+        assert expire(running, self.LONG, now=at("11:01")) == (running, None)
+        assert sweep(running, self.LONG, now=at("10:30")) == (running, None)
+        after, transition = expire(running, self.LONG, now=at("11:01") + MICROSECOND)
+        assert transition == Transition(Status.UP, Status.DOWN, at("11:01"), Cause.RUN_LIMIT, told=True)
+        assert after.down_cause is Cause.RUN_LIMIT
+
+    def test_the_ping_after_a_long_run_is_due_a_period_after_its_end(self) -> None:
+        running, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.LONG)
+
+        after, transition = advance(running, Signal.SUCCESS, at=at("10:45"), timing=self.LONG)
+
+        assert (after, transition) == (up(at("10:45")), None)
+
+    def test_a_run_that_began_before_the_last_success_holds_no_later_silence_back(self) -> None:
+        """A run whose end was never told must not hide for the hours of its limit that everything else has died."""
+        running, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.LONG, rid="a")
+        heard, _ = advance(running, Signal.SUCCESS, at=at("10:04"), timing=self.LONG, rid="b")
+        assert heard.due_at == deadline(heard, self.LONG) == at("10:09")
+
+        _, transition = expire(heard, self.LONG, now=at("10:10"))
+
+        assert transition == Transition(Status.UP, Status.DOWN, at("10:09"), Cause.SILENCE, told=True)
+
+    def test_a_start_that_another_node_stamped_a_moment_before_the_last_success_counts_as_after_it(self) -> None:
+        heard, _ = advance(up(), Signal.SUCCESS, at=at("10:03"), timing=self.LONG)
+
+        after, _ = advance(heard, Signal.START, at=at("10:02:59"), timing=self.LONG)
+
+        assert after.due_at == deadline(after, self.LONG) == at("11:02:59")
+
+    def test_runs_that_overlap_end_each_by_its_own_limit(self) -> None:
+        first, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.LONG, rid="a")
+        both, _ = advance(first, Signal.START, at=at("10:20"), timing=self.LONG, rid="b")
+
+        assert both.due_at == deadline(both, self.LONG) == at("11:01")
+
+    def test_a_run_that_began_late_leaves_it_down_until_the_success(self) -> None:
+        silent, _ = expire(up(), self.LONG, now=at("10:06"))
+        running, _ = advance(silent, Signal.START, at=at("10:07"), timing=self.LONG)
+
+        assert (running.status, running.due_at) == (Status.DOWN, None)
+        assert sweep(running, self.LONG, now=at("10:08"), down_recorded_at=at("10:06")) == (running, None)
+        after, transition = advance(running, Signal.SUCCESS, at=at("10:30"), timing=self.LONG)
+        assert after.status is Status.UP
+        assert transition is not None
+
+    def test_an_edit_that_makes_the_start_one_in_time_heals_the_silence(self) -> None:
+        late, _ = advance(up(), Signal.START, at=at("10:05:10"), timing=self.LONG)
+        silent, _ = expire(late, self.LONG, now=at("10:06"))
+        assert silent.down_cause is Cause.SILENCE
+        patient = replace(self.LONG, grace=timedelta(minutes=2))
+
+        after, transition = reschedule(silent, patient, now=at("10:30"))
+
+        assert (after.status, after.due_at) == (Status.UP, at("11:05:10"))
+        assert transition == Transition(Status.DOWN, Status.UP, at("10:30"), Cause.EDIT, told=True)
+
+    def test_a_clock_set_back_in_the_middle_of_a_long_run_does_not_end_it(self) -> None:
+        running, _ = advance(up(), Signal.START, at=at("10:01"), timing=self.LONG)
+
+        bounded = bound_after_step(running, self.LONG, now=at("09:50"))
+
+        assert bounded.due_at == at("10:50")
+
+    def test_by_a_schedule_too_a_run_that_began_in_time_is_judged_by_its_limit(self) -> None:
+        calendar = schedule.parse("* * * * *")
+        timing = Timing(timedelta(minutes=1), timedelta(seconds=5), timedelta(seconds=50), calendar)
+        state, _ = advance(State(Status.UNKNOWN), Signal.SUCCESS, at=at("10:00:01"), timing=timing)
+
+        running, _ = advance(state, Signal.START, at=at("10:01:00.300"), timing=timing)
+
+        assert running.due_at == at("10:01:50.300")
+        ended, _ = advance(running, Signal.SUCCESS, at=at("10:01:40"), timing=timing)
+        assert ended.due_at == at("10:02:05")
 
     def test_start_while_down_is_noted_and_sets_no_deadline(self) -> None:
         after, transition = advance(down(), Signal.START, at=at("11:00"), timing=self.RUN)
@@ -294,7 +374,7 @@ class TestEdit:
         assert (after.status, after.down_cause) == (Status.DOWN, Cause.RUN_LIMIT)
 
     def test_time_that_a_blind_window_gave_is_not_taken_back(self) -> None:
-        excused = excuse(up(), TIMING, BlindWindow(at("10:03"), at("10:04")))
+        excused = excuse(up(), TIMING, Unwatched([BlindWindow(at("10:03"), at("10:04"))]))
         assert excused.due_at == at("10:09")
 
         after, _ = reschedule(excused, TIMING, now=at("10:04"))
@@ -431,46 +511,55 @@ class TestPause:
 
 class TestBlindness:
     def test_a_window_over_the_deadline_gives_a_whole_period_from_its_end(self) -> None:
-        after = excuse(up(), TIMING, BlindWindow(at("10:04"), at("10:20")))
+        after = excuse(up(), TIMING, Unwatched([BlindWindow(at("10:04"), at("10:20"))]))
 
         assert after == up()._replace(due_at=at("10:25"), blind_due_at=at("10:05"))
 
     def test_it_gives_at_most_an_hour_and_the_grace(self) -> None:
         daily = Timing(timedelta(days=1), timedelta(minutes=10))
 
-        after = excuse(up(timing=daily), daily, BlindWindow(NOW + timedelta(hours=23), NOW + timedelta(hours=24)))
+        after = excuse(
+            up(timing=daily), daily, Unwatched([BlindWindow(NOW + timedelta(hours=23), NOW + timedelta(hours=24))])
+        )
 
         assert after.due_at == NOW + timedelta(hours=25, minutes=10)
 
-    def test_a_window_in_the_first_half_of_the_interval_changes_nothing(self) -> None:
+    def test_a_window_that_was_over_before_the_last_ping_changes_nothing(self) -> None:
         state = up()
 
-        assert excuse(state, TIMING, BlindWindow(at("10:00"), at("10:02"))) is state
-        assert excuse(state, TIMING, BlindWindow(at("10:00"), at("10:02") + MICROSECOND)) is not state
+        assert excuse(state, TIMING, Unwatched([BlindWindow(at("09:50"), at("10:00"))])) is state
+
+    def test_a_window_right_after_the_last_ping_gives_a_period_from_its_end(self) -> None:
+        """A job that pings when it likes, within its interval, lost such a ping and was called down by the next."""
+        after = excuse(up(), TIMING, Unwatched([BlindWindow(at("10:00"), at("10:00:30"))]))
+
+        assert after.due_at == at("10:05:30")
 
     def test_a_window_that_begins_at_the_deadline_changes_nothing(self) -> None:
         state = up()
 
-        assert excuse(state, TIMING, BlindWindow(at("10:05"), at("11:00"))) is state
+        assert excuse(state, TIMING, Unwatched([BlindWindow(at("10:05"), at("11:00"))])) is state
 
     def test_the_same_window_twice_changes_nothing_more(self) -> None:
         window = BlindWindow(at("10:04"), at("10:20"))
-        once = excuse(up(), TIMING, window)
+        once = excuse(up(), TIMING, Unwatched([window]))
 
-        assert excuse(once, TIMING, window) is once
+        assert excuse(once, TIMING, Unwatched([window])) is once
 
     def test_a_second_window_keeps_the_first_deadline_as_the_end_of_knowledge(self) -> None:
-        once = excuse(up(), TIMING, BlindWindow(at("10:04"), at("10:20")))
+        first, second = BlindWindow(at("10:04"), at("10:20")), BlindWindow(at("10:22"), at("10:30"))
+        once = excuse(up(), TIMING, Unwatched([first]))
 
-        twice = excuse(once, TIMING, BlindWindow(at("10:22"), at("10:30")))
+        twice = excuse(once, TIMING, Unwatched([first, second]))
 
-        assert (twice.due_at, twice.blind_due_at) == (at("10:35"), at("10:05"))
+        # Ten minutes in which somebody watched, and not the five after the second window that one alone would give.
+        assert (twice.due_at, twice.blind_due_at) == (at("10:34"), at("10:05"))
 
     @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.DOWN, Status.PAUSED])
     def test_what_has_no_deadline_needs_no_excuse(self, status: Status) -> None:
         state = one_of(status)
 
-        assert excuse(state, TIMING, BlindWindow(at("00:00"), at("23:00"))) is state
+        assert excuse(state, TIMING, Unwatched([BlindWindow(at("00:00"), at("23:00"))])) is state
 
     def test_the_lost_end_of_a_run_is_excused_early_in_the_interval_too(self) -> None:
         """A nightly job whose end was lost in a restart right after its start had been called down."""
@@ -478,32 +567,32 @@ class TestBlindness:
         running, _ = advance(up(timing=nightly), Signal.START, at=at("11:00"), timing=nightly)
         assert running.due_at == at("11:10")
 
-        after = excuse(running, nightly, BlindWindow(at("11:05"), at("11:06")))
+        after = excuse(running, nightly, Unwatched([BlindWindow(at("11:05"), at("11:06"))]))
 
         assert after.due_at == at("12:16")
 
     def test_a_window_before_the_run_began_does_not_touch_the_run(self) -> None:
         running, _ = advance(State(Status.UNKNOWN), Signal.START, at=at("11:00"), timing=TIMING)
 
-        assert excuse(running, TIMING, BlindWindow(at("10:30"), at("10:59"))) is running
+        assert excuse(running, TIMING, Unwatched([BlindWindow(at("10:30"), at("10:59"))])) is running
 
     def test_a_last_ping_stamped_before_the_clock_was_set_back_does_not_stand_against_an_excuse(self) -> None:
         """A restart right after the clock was set back: the last ping lies ahead and says nothing about now."""
         state = bound_after_step(up(at("12:00")), TIMING, now=at("11:00"))
 
-        after = excuse(state, TIMING, BlindWindow(at("11:04"), at("11:10")))
+        after = excuse(state, TIMING, Unwatched([BlindWindow(at("11:04"), at("11:10"))]))
 
         assert after.due_at == at("11:15")
 
     def test_a_clock_set_back_and_forward_again_is_excused(self) -> None:
         state = bound_after_step(up(at("12:00")), TIMING, now=at("11:00"))
 
-        after = excuse(state, TIMING, BlindWindow(at("11:00:30"), at("12:00:30")))
+        after = excuse(state, TIMING, Unwatched([BlindWindow(at("11:00:30"), at("12:00:30"))]))
 
         assert after.due_at == at("12:05:30")
 
     def test_blindness_is_shown_from_the_old_deadline_to_the_next_ping(self) -> None:
-        state = excuse(up(), TIMING, BlindWindow(at("10:04"), at("10:20")))
+        state = excuse(up(), TIMING, Unwatched([BlindWindow(at("10:04"), at("10:20"))]))
 
         assert shown(state, TIMING, now=at("10:05")) is Shown.LATE
         assert shown(state, TIMING, now=at("10:05") + MICROSECOND) is Shown.BLIND
@@ -513,7 +602,7 @@ class TestBlindness:
         assert (shown(pinged, TIMING, now=at("10:21")), transition) == (Shown.UP, None)
 
     def test_a_monitor_that_really_died_is_down_at_the_new_deadline(self) -> None:
-        state = excuse(up(), TIMING, BlindWindow(at("10:04"), at("10:20")))
+        state = excuse(up(), TIMING, Unwatched([BlindWindow(at("10:04"), at("10:20"))]))
 
         after, transition = expire(state, TIMING, now=at("10:26"))
 
@@ -605,11 +694,12 @@ def test_a_sweep_never_makes_a_failed_monitor_up(
 def test_an_excuse_never_moves_a_deadline_earlier_and_repeating_it_changes_nothing(
     state: State, timing: Timing, window: BlindWindow
 ) -> None:
-    once = excuse(state, timing, window)
+    unwatched = Unwatched([window])
+    once = excuse(state, timing, unwatched)
 
     assert (once.due_at is None) == (state.due_at is None)
     assert once.due_at is None or state.due_at is None or once.due_at >= state.due_at
-    assert excuse(once, timing, window) is once
+    assert excuse(once, timing, unwatched) is once
 
 
 @given(states, timings, seconds, st.sampled_from(Status))
