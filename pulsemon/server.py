@@ -28,6 +28,7 @@ from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.live import Live
 from pulsemon.web.protocol import STATE_KEY
 from pulsemon.web.site import Site
+from pulsemon.web.under_uvicorn import take_connections
 
 _log = log.get(__name__)
 
@@ -62,6 +63,7 @@ class PulseMon:
 
     async def _live_through(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        take_connections()  # before the signals are ours, too
         try:
             await self._start()
         except PulseMonError as refused:

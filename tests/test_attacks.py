@@ -94,11 +94,30 @@ def test_bare_line_feeds_are_400(server: Server) -> None:
 
 # Host, and addresses that lead elsewhere
 
-HOSTS = ["evil.example", "[", "[::1", "a[b]", "a/b", "a?", "a#", "x@y", "é", "", "a:99999999", "[::1]:x", "\\", "a:b:c"]
+HOSTS = ["evil.example", "", "a_b.example.:8088", "[::1]", "x%2Fy", "a!$&'()*+;=b"]
+# None of these is a name or an address and nothing else.
+NO_HOSTS = [
+    "[",
+    "[::1",
+    "a[b]",
+    "a/b",
+    "a?",
+    "a#",
+    "x@y",
+    "é",
+    "a:99999999",
+    "[::1]:x",
+    "\\",
+    "a:b:c",
+    "a,b",
+    "a b",
+    "a%",
+]
+NO_HOSTS += ["a" * 300, "http://a", "a\tb", '"', "<script>"]
 PAGES = ["/", "/nothing", "/status", "/status?lang=en", "/login", "/docs", "/health", "/metrics", "/monitors/1"]
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", [*HOSTS, *NO_HOSTS])
 def test_no_host_breaks_a_page_or_stands_in_one(server: Server, host: str) -> None:
     for path in PAGES:
         received = exchange(
@@ -113,14 +132,39 @@ def test_no_host_breaks_a_page_or_stands_in_one(server: Server, host: str) -> No
         f"POST /login HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}",
     )
-    assert statuses(received) == [303]
-    assert re.search(rb"^location: (.*)\r$", received, re.MULTILINE | re.IGNORECASE)[1] == b"/"  # type: ignore[index]
+    assert statuses(received) == ([400] if host in NO_HOSTS else [303])
+    if host in HOSTS:
+        location = re.search(rb"^location: (.*)\r$", received, re.MULTILINE | re.IGNORECASE)
+        assert location is not None
+        assert location[1] == b"/"
 
 
-def test_a_target_with_a_host_in_it_is_read_as_its_path(server: Server) -> None:
-    received = exchange(server, "GET http://evil.example/api/monitors HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+@pytest.mark.parametrize(
+    ("target", "lines", "status"),
+    [
+        ("/health", "", 400),
+        ("/health", "Host: h\r\nHost: h\r\n", 400),
+        ("/health", "Host: h\r\nX-A: b\r\nhOST: evil.example\r\n", 400),
+        ("http://h/api/monitors", "Host: h\r\n", 401),  # read as its path
+        ("http://H:80/api/monitors", "Host: h\r\n", 401),
+        ("https://h/api/monitors", "Host: h:443\r\n", 401),
+        ("http://h?x", "Host: h\r\n", 200),  # the path of no path is /
+        ("http://h", "Host: h\r\n", 200),
+        ("http://evil.example/api/monitors", "Host: h\r\n", 400),
+        ("http://h:81/health", "Host: h\r\n", 400),
+        ("http://u@h/health", "Host: h\r\n", 400),
+        ("http:///health", "Host:\r\n", 400),
+        ("ftp://h/health", "Host: h\r\n", 400),
+        ("h:80", "Host: h\r\n", 400),
+    ],
+)
+def test_a_request_names_one_host_or_is_400(server: Server, target: str, lines: str, status: int) -> None:
+    assert statuses(exchange(server, f"GET {target} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n")) == [status]
 
-    assert statuses(received) == [401]
+
+def test_before_http_1_1_nobody_had_to_name_a_host(server: Server) -> None:
+    assert statuses(exchange(server, "GET /health HTTP/1.0\r\n\r\n")) == [200]
+    assert statuses(exchange(server, "GET /health HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n")) == [400]
 
 
 ELSEWHERE = [

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from pulsemon.pings import Answer
 from pulsemon.web import connections
 from pulsemon.web.connections import Connections
-from pulsemon.web.ping import ANSWER_KEY
 
 ROOM = 20
 JOB = "192.0.2.7"
@@ -25,7 +23,7 @@ class Member:
 
     address: str
     cycle: Any = None
-    last_answer: Answer | None = None
+    has_pinged: bool = False
     is_waiting: bool = True
     is_closed: bool = False
     transport: Any = field(init=False)
@@ -182,15 +180,8 @@ def test_where_nothing_waits_the_newcomer_is_turned_away(house: House) -> None:
     assert house.turned_away == 1
 
 
-@pytest.mark.parametrize("answer", [Answer.STORED, Answer.IGNORED])
-@pytest.mark.parametrize("way", ["short", "long"])
-def test_a_connection_that_pinged_stays(house: House, way: str, answer: Answer) -> None:
-    state = (
-        {"cycle": finished(), "last_answer": answer}
-        if way == "short"
-        else {"cycle": SimpleNamespace(response_complete=True, scope={ANSWER_KEY: answer})}
-    )
-    pinging = house.crowd(ROOM - 1, **state)
+def test_a_connection_that_pinged_stays(house: House) -> None:
+    pinging = house.crowd(ROOM - 1, cycle=finished(), has_pinged=True)
     other = house.crowd(1, first=100)
 
     assert house.enter(JOB) is not None
@@ -199,15 +190,15 @@ def test_a_connection_that_pinged_stays(house: House, way: str, answer: Answer) 
     assert closed(pinging) == []
 
 
-def test_a_ping_of_an_unknown_token_favours_nobody(house: House) -> None:
-    crowd = house.crowd(ROOM, cycle=finished(), last_answer=Answer.UNKNOWN)
+def test_a_connection_that_was_answered_something_else_makes_room(house: House) -> None:
+    crowd = house.crowd(ROOM, cycle=finished())
 
     assert house.enter(JOB) is not None
     assert len(closed(crowd)) == 1
 
 
 def test_an_address_from_which_a_ping_was_stored_is_the_last_to_lose_a_connection(house: House) -> None:
-    before = house.enter(JOB, cycle=finished(), last_answer=Answer.STORED)
+    before = house.enter(JOB, cycle=finished(), has_pinged=True)
     assert before is not None
     house.leave(before)
     job = house.enter(JOB)
@@ -221,7 +212,7 @@ def test_an_address_from_which_a_ping_was_stored_is_the_last_to_lose_a_connectio
 def test_addresses_are_remembered_within_bounds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_MAX_PINGERS", 3)
     for n in range(10):
-        member = house.enter(f"203.0.{n}.1", last_answer=Answer.STORED)
+        member = house.enter(f"203.0.{n}.1", has_pinged=True)
         assert member is not None
         house.leave(member)
 

@@ -171,9 +171,9 @@ def test_open_event_streams_do_not_delay_a_stop(server: Server) -> None:
 def test_a_server_that_stops_judges_nothing_while_its_sockets_are_closed(
     make_server: Callable[..., Server], sqlite_url: str
 ) -> None:
-    # Plain uvicorn waits for a request under way; our own protocol class would end it at once.
+    # uvicorn's own class waits for a request under way; ours would end it at once.
     plain = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
-    server = make_server(sqlite_url, arguments=plain)
+    server = make_server(sqlite_url, arguments=[*plain, "--http", "httptools"])
     made = server.create(interval_seconds=5, grace_seconds=0)
     address = urlsplit(made["ping_url"])
     with socket.create_connection((address.hostname or "", address.port or 0)) as slow:

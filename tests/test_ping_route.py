@@ -1,7 +1,7 @@
 """The ping URL, byte for byte, on real sockets: every line of "Heartbeats" in docs/heartbeats.md.
 
-Everything here runs twice: under `pulsemon serve`, whose protocol class answers plain pings itself, and under plain
-uvicorn, where each goes the long way. What a client sees is the same.
+Everything here runs twice: under `pulsemon serve`, whose protocol class answers plain pings itself, and under uvicorn
+with its own class, where each goes the long way. What a client sees is the same.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from tests.arrange import START, make
 from tests.conftest import ADMIN_TOKEN, ROOT, Server, free_port, settings_for, wait_until
 
 SERVE = [sys.executable, "-m", "pulsemon", "serve"]
-# The flags of the original specification, --reload apart.
+# The flags of the original specification, --reload apart, and uvicorn's own class.
 UVICORN = [sys.executable, "-m", "uvicorn", "app.main:app", "--host", "127.0.0.1", "--port", "{port}"]
+UVICORN += ["--http", "httptools"]
 RID = "123E4567-e89b-42d3-a456-426614174000"
 
 

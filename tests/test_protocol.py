@@ -17,7 +17,8 @@ import pytest
 
 from tests.conftest import LONG_ENOUGH_SEC, ROOT, Server, server_maker
 
-PLAIN = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
+TYPED = [sys.executable, "-m", "uvicorn", "app.main:app", "--app-dir", str(ROOT), "--port", "{port}"]
+PLAIN = [*TYPED, "--http", "httptools"]  # with a class of its own, which somebody has to ask for
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +244,13 @@ def test_a_trusted_proxy_may_hold_more(make_server: Callable[..., Server], sqlit
     server = make_server(sqlite_url)
     with holding(server, 200):
         assert talk(server, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_uvicorn_as_people_type_it_has_our_class(make_server: Callable[..., Server], sqlite_url: str) -> None:
+    answer = talk(make_server(sqlite_url, arguments=TYPED), b"GET /health HTTP/1.1\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400")  # no Host
+
+
+def test_whoever_asks_uvicorn_for_another_class_gets_it(pair: dict[str, Any]) -> None:
+    assert talk(pair["uvicorn"][0], b"GET /health HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200")

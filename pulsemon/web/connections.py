@@ -18,9 +18,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Protocol
 
-from pulsemon.pings import Answer
-from pulsemon.web.ping import ANSWER_KEY
-
 # Where they wait in the lifespan's state, which uvicorn hands to every connection.
 CONNECTIONS_KEY = "pulsemon.connections"
 MAX_CONNECTIONS_PER_ADDRESS = 128
@@ -34,7 +31,6 @@ _MAX_PINGERS = 10_000
 # So many are looked at to find one that may go; where none of them may, none goes.
 _MAX_LOOKS = 256
 _SWEEP_SEC = 1.0
-_STORED = frozenset({Answer.STORED, Answer.IGNORED})
 
 
 class Connection(Protocol):
@@ -42,7 +38,7 @@ class Connection(Protocol):
 
     transport: asyncio.Transport
     cycle: Any  # uvicorn's request under way, or the last one
-    last_answer: Answer | None  # to the last plain ping
+    has_pinged: bool  # whether a ping that came over it was stored
 
     @property
     def is_waiting(self) -> bool:
@@ -149,7 +145,7 @@ class Connections:
         for crowd in (self._strangers, self._known):
             candidates = ((who, each) for who in crowd.greatest_first() for each in self._by_address[who])
             for who, each in islice(candidates, _MAX_LOOKS):
-                if each.is_waiting and not has_pinged(each):
+                if each.is_waiting and not each.has_pinged:
                     if self._may_be_a_job(each, who):
                         self._turn_away()
                     self._end(each, who)
@@ -178,7 +174,7 @@ class Connections:
         self._crowd_of(who).move(who, len(held) + 1, len(held))
         if not held:
             del self._by_address[who]
-        if has_pinged(connection):
+        if connection.has_pinged:
             self._remember(who)
 
     def _crowd_of(self, who: str) -> Crowd:
@@ -228,11 +224,3 @@ class Connections:
 def _was_answered(connection: Connection) -> bool:
     """Return whether it had its turn: a request came, and all of its answer went out."""
     return connection.cycle is not None and bool(connection.cycle.response_complete)
-
-
-def has_pinged(connection: Connection) -> bool:
-    """Return whether the last request on this connection was a ping that was stored."""
-    if connection.last_answer in _STORED:
-        return True
-    scope = getattr(connection.cycle, "scope", None)  # of a ping that took the long way
-    return scope is not None and scope.get(ANSWER_KEY) in _STORED

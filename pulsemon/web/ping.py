@@ -28,9 +28,11 @@ from pulsemon.web.site import Site
 _log = log.get(__name__)
 
 PREFIX = b"/h/"
-# Where a request's scope says what its ping was answered.
-ANSWER_KEY = "pulsemon.answer"
 MAX_HEADER_BYTES = 65_536
+# Browsers behind several proxies send forty.
+MAX_HEADER_LINES = 100
+# Where a protocol class of ours leaves the connection in the scope of a ping; others leave nothing.
+CONNECTION_KEY = "pulsemon.connection"
 # A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
 BODY_PATIENCE_SEC = 10.0
 # One that comes a byte at a time ends as well.
@@ -151,7 +153,9 @@ class PingGate:
         except Refused as refused:
             return refused.response
         self._note(ping)
-        answer = scope[ANSWER_KEY] = await self._site.lane.submit(ping)
+        answer = await self._site.lane.submit(ping)
+        if answer is Answer.STORED and (connection := scope.get(CONNECTION_KEY)) is not None:
+            connection.has_pinged = True
         return response_to(ping, answer, is_finished=is_finished)
 
 

@@ -38,9 +38,9 @@ IN_VAIN_SEC = 10 + 6
 FEW_DESCRIPTORS = 256
 
 NOBODY_IS_OVERDUE = """
-    from pulsemon.web import ping, protocol
+    from pulsemon.web import patience, ping
 
-    protocol._PATIENCE_SEC = dict.fromkeys(protocol._Phase, float("inf"))
+    patience.PATIENCE_SEC.update(dict.fromkeys(patience.Arriving, float("inf")))
     ping.BODY_PATIENCE_SEC = ping.MAX_BODY_SEC = 1e6
 """
 HAS_FEW_DESCRIPTORS = f"""
