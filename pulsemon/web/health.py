@@ -135,10 +135,11 @@ def _may_see_monitors(site: Site, request: Request) -> bool:
     authorization = request.headers.get("authorization")
     if authorization is None and "x-admin-token" not in request.headers:
         return False
-    given = header_token(request.headers)
+    given, is_ours = header_token(request.headers), True
     if authorization is not None and not is_admin(site, request.headers):  # where both are sent, one right one does
-        given = _credential(authorization) or given
-    is_right, wait_sec = judge_token(site, request.scope, given)
+        credential = _credential(authorization)
+        given, is_ours = credential or given, not credential
+    is_right, wait_sec = judge_token(site, request.scope, given, is_ours=is_ours)
     if wait_sec:
         raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(wait_sec)})
     if is_right:
