@@ -9,16 +9,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.db import Database
 from pulsemon.db.tables import Meta, Session
+from pulsemon.db.upsert import upsert_all
 
 SESSION_LIFETIME = timedelta(days=7)
 _SECRET_KEY = "session-secret"  # noqa: S105 - the name of a row
+# For so long an address is known from which the right token, or the password of a page, came.
+KNOWN_FOR = timedelta(days=30)
+# The newest so many: owners and their programs; readers of pages with a password.
+MAX_KNOWN = {"admin": 1_000, "page": 5_000}
+_KNOWN_KEY = "known:{kind}:{hashed}"
 
 
 def is_admin_token(given: str, expected: str) -> bool:
@@ -75,3 +82,47 @@ def session_secret(database: Database) -> str:
         pass  # another node was faster: its secret is the one
     with database.read() as connection:
         return connection.execute(query).scalar_one()
+
+
+def known_addresses(database: Database, *, now: datetime) -> dict[tuple[str, str], datetime]:
+    """Return (kind, hash) -> when the right token last came from that address, of the last thirty days."""
+    found: dict[tuple[str, str], datetime] = {}
+    with database.read() as connection:
+        for kind in MAX_KNOWN:
+            prefix = _KNOWN_KEY.format(kind=kind, hashed="")
+            for key, value in connection.execute(select(Meta.key, Meta.value).where(Meta.key.startswith(prefix))):
+                seen_at = _instant(value)
+                if seen_at is not None and now - seen_at < KNOWN_FOR:
+                    found[kind, key.removeprefix(prefix)] = seen_at
+    return found
+
+
+def remember_addresses(database: Database, seen: Mapping[tuple[str, str], datetime], *, now: datetime) -> None:
+    """Write (kind, hash) -> when the right token came from that address, and forget the oldest of too many."""
+    rows = [
+        {"key": _KNOWN_KEY.format(kind=kind, hashed=hashed), "value": _text(seen_at)}
+        # In one order, so that two nodes do not wait for each other's rows.
+        for (kind, hashed), seen_at in sorted(seen.items())
+    ]
+    with database.write() as connection:
+        upsert_all(connection, Meta, rows)
+        for kind, count in MAX_KNOWN.items():
+            theirs = Meta.key.startswith(_KNOWN_KEY.format(kind=kind, hashed=""))
+            connection.execute(delete(Meta).where(theirs, Meta.value < _text(now - KNOWN_FOR)))
+            surplus = connection.scalars(
+                select(Meta.key).where(theirs).order_by(Meta.value.desc(), Meta.key).offset(count)
+            ).all()
+            for key in surplus:
+                connection.execute(delete(Meta).where(Meta.key == key))
+
+
+def _text(instant: datetime) -> str:
+    """Return an instant as text of fixed width, which sorts as the instants do."""
+    return f"{int(instant.timestamp()):012d}"
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):  # edited by hand
+        return None

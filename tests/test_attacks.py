@@ -5,6 +5,7 @@ Real servers on real sockets where the bytes matter, the application in this pro
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -235,8 +236,11 @@ def test_answers_do_not_say_which_server_gives_them(server: Server) -> None:
 # Behind a proxy, or not
 
 
+NUMBERS = itertools.count()
+
+
 def guess(server: Server, path: str, address: str) -> int:
-    headers = {"X-Admin-Token": "wrong", "X-Forwarded-For": address, "X-Forwarded-Proto": "https"}
+    headers = {"X-Admin-Token": f"wrong-{next(NUMBERS)}", "X-Forwarded-For": address, "X-Forwarded-Proto": "https"}
     return httpx2.get(server.url + path, headers=headers).status_code
 
 

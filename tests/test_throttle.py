@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime, timedelta
 
-import limits.storage.memory as limits_memory
 import pytest
 from starlette.testclient import TestClient
 
+from pulsemon import access
+from pulsemon.db import Database
+from pulsemon.db.tables import Meta
+from pulsemon.server import PulseMon
+from pulsemon.web.known_addresses import KnownAddresses
 from pulsemon.web.throttle import Throttle, Verdict
-from tests.conftest import ADMIN_TOKEN
+from tests.arrange import rows, seconds
+from tests.conftest import ADMIN_TOKEN, at, settings_for
+from tests.test_panel import database_away
 
 RIGHT = {"X-Admin-Token": ADMIN_TOKEN}
-WRONG = {"X-Admin-Token": "wrong"}
+WRONG = {"X-Admin-Token": "wrong-{}"}
+NUMBERS = itertools.count()
 TOO_MANY = {"detail": "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."}
 
 
@@ -29,8 +37,17 @@ def at_address(client: TestClient, host: str) -> TestClient:
     return TestClient(client.app, base_url="http://testserver", client=(host, 1234))
 
 
+def numbered(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers with another number in the place of `{}` each time: a guesser does not say the same twice."""
+    return {name: value.format(next(NUMBERS)) for name, value in headers.items()}
+
+
 def statuses(client: TestClient, count: int, headers: dict[str, str], path: str = "/api/monitors") -> list[int]:
-    return [client.get(path, headers=headers).status_code for _ in range(count)]
+    return [client.get(path, headers=numbered(headers)).status_code for _ in range(count)]
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def test_after_sixty_wrong_tokens_the_next_is_429_even_if_it_is_the_right_one(client: TestClient) -> None:
@@ -48,22 +65,26 @@ def test_the_paths_and_methods_of_the_api_share_one_count(client: TestClient) ->
     paths = ["/api/monitors", "/api/monitors/x", "/api/history/x", "/api/keys", "/api/monitors/a%2Fb/pause"]
     for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS") * 2:
         for path in paths:
-            assert client.request(method, path, headers=WRONG).status_code == 401
+            assert client.request(method, path, headers=numbered(WRONG)).status_code == 401
 
-    assert client.post("/api/monitors", json={}, headers=WRONG).status_code == 429
+    assert client.post("/api/monitors", json={}, headers=numbered(WRONG)).status_code == 429
 
 
 @pytest.mark.parametrize(
     "headers",
     [
         WRONG,
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": "Basic OndIYXQ="},
-        {"Authorization": "Bearer wrong", "X-Admin-Token": "wrong"},
+        {"Authorization": "Bearer wrong-{}"},
+        {"Authorization": "basic"},
+        {"Authorization": "Bearer wrong-{}", "X-Admin-Token": "wrong"},
     ],
 )
 def test_the_metrics_are_no_way_around(client: TestClient, headers: dict[str, str]) -> None:
-    assert statuses(client, 61, headers, "/metrics") == [401] * 60 + [429]
+    def shown() -> dict[str, str]:
+        return basic("x", f"wrong-{next(NUMBERS)}") if headers == {"Authorization": "basic"} else numbered(headers)
+
+    found = [client.get("/metrics", headers=shown()).status_code for _ in range(61)]
+    assert found == [401] * 60 + [429]
 
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
     assert (answer.status_code, answer.json()) == (429, TOO_MANY)
@@ -107,7 +128,7 @@ def test_a_script_with_an_old_token_does_not_close_the_login_form_nor_the_other_
 
     script, guesser = at_address(client, "192.0.2.1"), at_address(client, "192.0.2.2")
     assert statuses(script, 61, WRONG)[-1] == 429
-    assert [log_in(guesser, "wrong") for _ in range(11)][-1] == 429
+    assert [log_in(guesser, f"wrong-{number}") for number in range(11)][-1] == 429
 
     assert log_in(script, ADMIN_TOKEN) == 303
     assert guesser.get("/api/monitors", headers=RIGHT).status_code == 200
@@ -117,7 +138,7 @@ def test_each_wrong_token_that_is_judged_is_a_line_in_the_log(
     client: TestClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    statuses(at_address(client, "192.0.2.1"), 70, {"X-Admin-Token": "canary"})
+    statuses(at_address(client, "192.0.2.1"), 70, {"X-Admin-Token": "canary-{}"})
     client.post("/login", data={"token": "canary"})
 
     lines = [line for line in capsys.readouterr().err.splitlines() if "token.wrong" in line]
@@ -135,30 +156,215 @@ def test_pings_and_pages_of_a_guesser_go_on(client: TestClient) -> None:
     assert [client.get(path).status_code for path in (ping_url, "/status", "/", "/health")] == [200] * 4
 
 
-def now() -> datetime:
-    """Return what the library that counts takes for now; it asks the system."""
-    return datetime.fromtimestamp(limits_memory.time.time(), UTC)
+# The same again, and what is somebody else's.
+
+
+def test_the_same_wrong_token_counts_once_however_often_it_is_shown(client: TestClient) -> None:
+    old = {"X-Admin-Token": "the-token-of-last-year"}
+    assert statuses(client, 200, old) == [401] * 200
+    assert statuses(client, 70, basic("proxy", "secret"), "/metrics") == [401] * 70
+
+    assert client.get("/api/monitors", headers=RIGHT).status_code == 200
+
+
+def test_after_the_limit_the_same_wrong_token_is_told_nothing_either(client: TestClient) -> None:
+    assert statuses(client, 60, WRONG) == [401] * 60
+    assert statuses(client, 2, {"X-Admin-Token": "one-more"}) == [429] * 2
+    assert statuses(client, 2, {"X-Admin-Token": f"wrong-{next(NUMBERS) - 1}"}) == [429] * 2
+
+
+SIGNED = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ7fSJ9.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        f"Bearer {SIGNED}{{}}",
+        "Bearer eyJhbGciOiJSU0EifQ.a{}.b.c.d",
+        'Digest username="a", nonce="{}"',
+        "Negotiate YII{}",
+        "AWS4-HMAC-SHA256 Credential=AKIA{}",
+    ],
+)
+def test_what_can_be_no_token_of_ours_is_no_guess(client: TestClient, foreign: str) -> None:
+    found = [
+        client.get("/metrics", headers={"Authorization": foreign.replace("{}", str(number))}).status_code
+        for number in range(70)
+    ]
+
+    assert found == [401] * 70
+    assert client.get("/api/monitors", headers=RIGHT).status_code == 200
+
+
+def test_an_admin_token_that_looks_signed_can_be_guessed_no_oftener(
+    make_client: Callable[..., TestClient], sqlite_url: str
+) -> None:
+    client = make_client(sqlite_url, admin_token=SIGNED)
+
+    assert statuses(client, 61, {"Authorization": f"Bearer {SIGNED}{{}}"}, "/metrics") == [401] * 60 + [429]
+
+
+# Where the right one came from.
+
+
+@pytest.fixture
+def site(make_client: Callable[..., TestClient], database_url: str) -> TestClient:
+    """The whole application, on each database."""
+    return make_client(database_url)
+
+
+def test_where_the_right_token_came_from_it_gets_in_while_others_are_refused(site: TestClient) -> None:
+    owner, stranger = at_address(site, "192.0.2.1"), at_address(site, "192.0.2.2")
+    assert owner.get("/api/monitors", headers=RIGHT).status_code == 200
+    for each in (owner, stranger):
+        assert statuses(each, 61, WRONG)[-1] == 429
+
+    assert owner.get("/api/monitors", headers=RIGHT).status_code == 200
+    assert owner.get("/metrics", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}).status_code == 200
+    assert statuses(owner, 100, WRONG) == [429] * 100
+    assert owner.get("/api/monitors", headers=RIGHT).status_code == 200
+    assert stranger.get("/api/monitors", headers=RIGHT).status_code == 429
+
+
+def test_the_login_and_the_api_know_the_same_addresses(site: TestClient) -> None:
+    owner = at_address(site, "2001:db8:1:2::1")
+    assert owner.get("/api/monitors", headers=RIGHT).status_code == 200
+
+    neighbour = at_address(site, "2001:db8:1:2:ffff::9")
+    assert [neighbour.post("/login", data={"token": f"no {n}"}).status_code for n in range(11)][-1] == 429
+    assert neighbour.post("/login", data={"token": ADMIN_TOKEN}, follow_redirects=False).status_code == 303
+    elsewhere = at_address(site, "2001:db8:1:3::1")
+    assert [elsewhere.post("/login", data={"token": f"no {n}"}).status_code for n in range(11)][-1] == 429
+    assert elsewhere.post("/login", data={"token": ADMIN_TOKEN}).status_code == 429
+
+
+def test_an_address_is_known_after_a_restart_and_to_another_node(
+    make_client: Callable[..., TestClient], database_url: str
+) -> None:
+    with TestClient(PulseMon(settings_for(database_url))) as first:
+        assert at_address(first, "192.0.2.1").get("/api/monitors", headers=RIGHT).status_code == 200
+
+    second = make_client(database_url)
+    owner, stranger = at_address(second, "192.0.2.1"), at_address(second, "192.0.2.2")
+    for each in (owner, stranger):
+        assert statuses(each, 61, WRONG)[-1] == 429
+
+    assert owner.get("/api/monitors", headers=RIGHT).status_code == 200
+    assert stranger.get("/api/monitors", headers=RIGHT).status_code == 429
+
+
+def test_another_token_makes_every_address_a_stranger_s(
+    make_client: Callable[..., TestClient], sqlite_url: str
+) -> None:
+    with TestClient(PulseMon(settings_for(sqlite_url))) as first:
+        assert at_address(first, "192.0.2.1").get("/api/monitors", headers=RIGHT).status_code == 200
+
+    owner = at_address(make_client(sqlite_url, admin_token="a-new-token"), "192.0.2.1")
+    assert statuses(owner, 61, WRONG)[-1] == 429
+    assert owner.get("/api/monitors", headers={"X-Admin-Token": "a-new-token"}).status_code == 429
+
+
+def test_who_shares_the_owner_s_address_guesses_twice_as_much_and_not_without_end() -> None:
+    known = KnownAddresses("secret")
+    throttle, now = Throttle("login", known), at("10:00")
+    assert throttle.judge("right", "right", host="192.0.2.1", now=now).is_right
+    for number in range(10 + 10 * 24 * 60):
+        assert not throttle.judge(f"no {number}", "right", host="192.0.2.1", now=now).is_right
+
+    assert throttle.judge("right", "right", host="192.0.2.1", now=now).wait_sec
+    assert throttle.judge("right", "right", host="192.0.2.1", now=now + seconds(61)).is_right
+
+
+class TestKnownAddresses:
+    """What is kept of where the right token came from, on each database."""
+
+    def test_it_is_kept_thirty_days_and_no_longer(self, database: Database) -> None:
+        known, now = KnownAddresses("secret"), at("10:00")
+        known.note("admin", "token", "192.0.2.1", now=now)
+        known.care(database, now=now)
+
+        for days, is_known in ((29, True), (31, False)):
+            later = now + timedelta(days=days)
+            again = KnownAddresses("secret")
+            again.is_wanted = True
+            again.care(database, now=later)
+            assert again.holds("admin", "token", "192.0.2.1", now=later) is is_known
+            assert known.holds("admin", "token", "192.0.2.1", now=later) is is_known
+        assert not known.holds("admin", "token", "192.0.2.2", now=now)
+        assert not known.holds("page", "token", "192.0.2.1", now=now)
+
+    def test_an_address_is_written_once_a_day_and_not_with_each_request(self, database: Database) -> None:
+        known, now = KnownAddresses("secret"), at("10:00")
+        known.note("admin", "token", "192.0.2.1", now=now)
+        assert known.needs_care
+        known.care(database, now=now)
+
+        for hours, needs_care in ((1, False), (23, False), (24, True)):
+            known.note("admin", "token", "192.0.2.1", now=now + timedelta(hours=hours))
+            assert known.needs_care is needs_care
+
+    def test_the_newest_are_kept_and_the_table_does_not_grow(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(access.MAX_KNOWN, "page", 3)
+        known, now = KnownAddresses("secret"), at("10:00")
+        known.note("admin", "token", "192.0.2.1", now=now)
+        for number in range(10):
+            known.note("page", "door", str(number), now=now + seconds(number))
+            if number % 4 == 1:
+                known.care(database, now=now)
+        known.care(database, now=now)
+
+        assert len(access.known_addresses(database, now=now)) == 4
+        assert [known.holds("page", "door", str(number), now=now) for number in range(10)] == [False] * 7 + [True] * 3
+
+    def test_nobody_s_address_stands_in_the_database(self, database: Database) -> None:
+        known, now = KnownAddresses("secret"), at("10:00")
+        known.note("admin", ADMIN_TOKEN, "192.0.2.1", now=now)
+        known.care(database, now=now)
+
+        (kept,) = [row.key for row in rows(database, Meta) if row.key.startswith("known:")]
+        assert "192" not in kept.removeprefix("known:admin:")[:3]
+        assert len(kept) <= 64
+        assert KnownAddresses("other")._hash(ADMIN_TOKEN, "192.0.2.1") not in kept
+
+    def test_what_could_not_be_written_is_written_later(
+        self, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        database = Database.open(postgres_url)
+        database.migrate()
+        known, now = KnownAddresses("secret"), at("10:00")
+        known.note("admin", "token", "192.0.2.1", now=now)
+        with database_away(postgres_url):
+            known.care(database, now=now)
+        assert not known.needs_care  # not at once
+        monkeypatch.setattr("pulsemon.web.known_addresses.PAUSE_SEC", 0.0)
+        known._next_care_at = 0.0
+
+        known.care(database, now=now)
+
+        assert len(access.known_addresses(database, now=now)) == 1
+        database.close()
 
 
 class TestWindow:
     """The minute itself, at the module."""
 
-    def wrong(self, throttle: Throttle, host: str = "192.0.2.1") -> Verdict:
-        return throttle.judge("wrong", "right", host=host, now=now())
+    def wrong(self, throttle: Throttle, host: str = "192.0.2.1", *, now: datetime | None = None) -> Verdict:
+        return throttle.judge(f"wrong-{next(NUMBERS)}", "right", host=host, now=now or at("10:00"))
 
-    def test_it_ends_a_minute_after_the_first_wrong_token_whatever_comes_meanwhile(self, later: Any) -> None:
-        throttle = Throttle("login")
+    def test_it_ends_a_minute_after_the_first_wrong_token_whatever_comes_meanwhile(self) -> None:
+        throttle, start = Throttle("login"), at("10:00")
         for _ in range(10):
-            assert self.wrong(throttle) == (False, 0)
-        first_wait = self.wrong(throttle).wait_sec
+            assert self.wrong(throttle, now=start) == (False, 0)
+        first_wait = self.wrong(throttle, now=start).wait_sec
         assert 1 <= first_wait <= 61
 
-        later(seconds=40)
         for _ in range(100):
-            assert self.wrong(throttle).wait_sec <= first_wait - 39
-        later(seconds=61)
+            assert self.wrong(throttle, now=start + seconds(40)).wait_sec <= first_wait - 39
 
-        assert throttle.judge("right", "right", host="192.0.2.1", now=now()) == (True, 0)
+        right = throttle.judge("right", "right", host="192.0.2.1", now=start + seconds(61))
+        assert right == (True, 0)
 
     def test_tries_that_arrive_together_are_counted_one_by_one(self) -> None:
         throttle = Throttle("login")
@@ -192,13 +398,10 @@ class TestWindow:
 
         assert self.wrong(throttle, "x" * 2000).wait_sec > 0
 
-    @pytest.fixture
-    def later(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-        """Let time pass for the library that counts."""
-        started = now().timestamp()
+    def test_guessers_of_many_addresses_fill_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pulsemon.web.throttle._MAX_TRIES_KEPT", 50)
+        throttle = Throttle("login")
+        for number in range(1_000):
+            self.wrong(throttle, f"10.0.{number // 250}.{number % 250}")
 
-        def move(*, seconds: float) -> None:
-            monkeypatch.setattr("time.time", lambda: started + seconds)
-
-        move(seconds=0)
-        return move
+        assert len(throttle._windows) == throttle._kept_count == 50

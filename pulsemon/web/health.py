@@ -148,10 +148,11 @@ def _shown_token(site: Site, request: Request) -> _Token | int:
     authorization = request.headers.get("authorization")
     if authorization is None and "x-admin-token" not in request.headers:
         return _Token.NONE
-    given = header_token(request.headers)
+    given, is_ours = header_token(request.headers), True
     if authorization is not None and not is_admin(site, request.headers):  # where both are sent, one right one does
-        given = _credential(authorization) or given
-    is_right, wait_sec = judge_token(site, request.scope, given)
+        credential = _credential(authorization)
+        given, is_ours = credential or given, not credential
+    is_right, wait_sec = judge_token(site, request.scope, given, is_ours=is_ours)
     return wait_sec or (_Token.RIGHT if is_right else _Token.WRONG)
 
 

@@ -15,11 +15,12 @@ from itsdangerous import BadSignature, Signer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon.core import passwords
 from pulsemon.core.addresses import page_path
 from pulsemon.status_page import Look
 from pulsemon.web import page_look, rendering
+from pulsemon.web.page_passwords import RETRY_AFTER_SEC
 from pulsemon.web.site import Site, site_of
+from pulsemon.web.throttle import Verdict
 
 LIFETIME = timedelta(days=7)
 _MAX_BODY_BYTES = 4_096
@@ -59,26 +60,29 @@ def question(request: Request, look: Look, *, status_code: int = 200, wait_sec: 
         style=style,
         action=page_path(look.slug),
         is_wrong=status_code == 401,
+        is_busy=status_code == 503,
         wait_sec=wait_sec,
     )
     response.headers["content-security-policy"] = page_look.policy_of(style)
     return response
 
 
-def unlock(request: Request, look: Look, given: str, *, path: str) -> Response:
-    """Judge a password and lead to the page at *path*, or ask again; ten wrong ones a minute and address are judged."""
-    kept = look.password_hash
-    if kept is None:
-        return RedirectResponse(path, status_code=303)
-    site = site_of(request)
+async def judge(request: Request, look: Look, given: str) -> Verdict:
+    """Judge a password of *look*, which has one; ten wrong ones a minute and address are judged. Raises Busy."""
+    site, kept = site_of(request), look.password_hash
     host = request.client.host if request.client else ""
-    verdict = site.passwords.judge_by(lambda: passwords.matches(given, kept), host=host, now=site.now())
+    return await site.passwords.judge(look.id, kept or "", given, host=host, now=site.now())
+
+
+def lead_in(request: Request, look: Look, verdict: Verdict, *, path: str) -> Response:
+    """Lead to the page at *path* with the cookie that opens it, or ask again."""
     if verdict.wait_sec:
         response = question(request, look, status_code=429, wait_sec=verdict.wait_sec)
         response.headers["retry-after"] = str(verdict.wait_sec)
         return response
     if not verdict.is_right:
         return question(request, look, status_code=401)
+    site = site_of(request)
     response = RedirectResponse(path, status_code=303)
     end = int((site.now() + LIFETIME).timestamp())
     response.set_cookie(
@@ -90,6 +94,13 @@ def unlock(request: Request, look: Look, given: str, *, path: str) -> Response:
         samesite="lax",
         secure=request.url.scheme == "https",
     )
+    return response
+
+
+def come_back(request: Request, look: Look) -> Response:
+    """Ask again, later: more passwords are being judged than can be."""
+    response = question(request, look, status_code=503)
+    response.headers["retry-after"] = str(RETRY_AFTER_SEC)
     return response
 
 

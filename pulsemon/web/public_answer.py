@@ -11,21 +11,26 @@ import binascii
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon.core import passwords
+from pulsemon.core.addresses import MAIN
 from pulsemon.errors import Invalid, NotFound, Unavailable
 from pulsemon.status_page import Look, PublicPage
-from pulsemon.web import page_lock
-from pulsemon.web.security import CSP, PublicRoute
-from pulsemon.web.site import site_of
+from pulsemon.web import page_lock, page_passwords
+from pulsemon.web.page_passwords import Busy
+from pulsemon.web.security import CSP, PublicRoute, route_path
 from pulsemon.web.status import SNAPSHOT_KEY, Rendered, Snapshot, board_of, pack, send
+from pulsemon.web.throttle import Verdict
 
 RETRY_AFTER_SEC = 5
 # Of one snapshot, which lives a second: as many as a large page has badges.
 MAX_MADE = 1_000
 NOTHING_HERE = "There is nothing here."
+# Where those that a password closes stand, and what was found out of the one that came with a request.
+_OF_PAGES = ("/status/", "/api/v2/")
+_GIVEN_KEY = "pulsemon.page_password"
 _ASK = {"www-authenticate": 'Basic realm="PulseMon", charset="UTF-8"'}
 
 Make = Callable[[Snapshot, PublicPage], bytes]
@@ -40,7 +45,10 @@ class MachineRoute(PublicRoute):
 
         async def handle_for_anybody(request: Request) -> Response:
             try:
+                request.scope[_GIVEN_KEY] = await _judged(request)
                 response = await handle(request)
+            except Busy as busy:
+                response = _error(503, str(busy), {"retry-after": str(page_passwords.RETRY_AFTER_SEC)})
             except NotFound:
                 response = _error(404, NOTHING_HERE)
             except Invalid as invalid:
@@ -100,14 +108,28 @@ def made(snapshot: Snapshot, key: tuple[object, ...], make: Callable[[], bytes],
     return found
 
 
-def _refusal(request: Request, look: Look) -> Response | None:
-    kept = look.password_hash
-    if kept is None or page_lock.is_open(request, look):
-        return None
+async def _judged(request: Request) -> tuple[Look, Verdict] | None:
+    """Judge the password that came with the request, before a thread of the handlers is taken; None: there is none.
+
+    Raises Busy.
+    """
     given = _basic_password(request.headers.get("authorization", ""))
-    if given is not None:
-        site, host = site_of(request), request.client.host if request.client else ""
-        verdict = site.passwords.judge_by(lambda: passwords.matches(given, kept), host=host, now=site.now())
+    if given is None or not route_path(request.scope).startswith(_OF_PAGES):
+        return None
+    snapshot = await run_in_threadpool(board_of(request).snapshot)
+    look = None if snapshot is None else snapshot.public.looks.get(request.path_params.get("slug", MAIN))
+    if look is None or look.password_hash is None or page_lock.is_open(request, look):
+        return None
+    return look, await page_lock.judge(request, look, given)
+
+
+def _refusal(request: Request, look: Look) -> Response | None:
+    if page_lock.is_open(request, look):
+        return None
+    judged = request.scope.get(_GIVEN_KEY)
+    # Only of this page and this password: the page may have got another one meanwhile.
+    if judged is not None and (judged[0].id, judged[0].password_hash) == (look.id, look.password_hash):
+        verdict = judged[1]
         if verdict.is_right:
             return None
         if verdict.wait_sec:

@@ -48,6 +48,8 @@ _NO_ORIGIN_CHECK = ("/api/", "/h/")
 ONE_CLICK_PATH = "/subscriptions/{token}/unsubscribe"
 _ONE_CLICK = re.compile(r"/subscriptions/[^/]+/unsubscribe")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A JSON Web Token, signed or encrypted: two to four more parts after a header that is a JSON object (`{"`).
+_SIGNED = re.compile(r"eyJ[\w-]+(\.[\w-]*){2,4}", re.ASCII)
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -193,10 +195,15 @@ def is_admin(site: Site, headers: Headers) -> bool:
     return access.is_admin_token(header_token(headers), site.settings.admin_token)
 
 
-def judge_token(site: Site, scope: Scope, given: str) -> Verdict:
-    """Judge a token that a program sent, in whichever header; wrong ones count. None at all is no guess."""
+def judge_token(site: Site, scope: Scope, given: str, *, is_ours: bool = True) -> Verdict:
+    """Judge a token that a program sent, in whichever header; wrong ones count. None at all is no guess.
+
+    *is_ours*: it came in a header of ours. In one that proxies use too, a signed token of somebody else's is no guess.
+    """
     expected = site.settings.admin_token
     if not given or not expected:
+        return Verdict(is_right=False, wait_sec=0)
+    if not is_ours and _SIGNED.fullmatch(given) and not _SIGNED.fullmatch(expected):
         return Verdict(is_right=False, wait_sec=0)
     client = scope.get("client")
     return site.tokens.judge(given, expected, host=client[0] if client else "", now=site.now())
@@ -248,6 +255,8 @@ class Gate:
             # Starlette raises a bug once more after it was answered and logged: one traceback is enough.
             if not is_answered:
                 raise
+        if self._site.known.needs_care:
+            await run_in_threadpool(self._site.known.care, self._site.database, now=self._site.now())
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)

@@ -16,8 +16,11 @@ from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping
 from pulsemon.readiness import Readiness
 from pulsemon.settings import Settings
+from pulsemon.web.fair_share import FairShare
+from pulsemon.web.known_addresses import KnownAddresses
 from pulsemon.web.live import Live
-from pulsemon.web.throttle import Allowance, Throttle
+from pulsemon.web.page_passwords import PagePasswords
+from pulsemon.web.throttle import Throttle
 
 
 class PingLane(Protocol):
@@ -71,13 +74,23 @@ class Site:
     # Name, help and value of every counter and gauge of the process (`pulsemon_*`).
     figures: Callable[[], list[tuple[str, str, str, dict[str, str], float]]]
     live: Live = field(default_factory=Live)
+    # Where the right token came from lately.
+    known: KnownAddresses = field(init=False)
     # Two, so that a script with an old token does not close the login form for whoever shares its address.
-    logins: Throttle = field(default_factory=lambda: Throttle("login"))
-    tokens: Throttle = field(default_factory=lambda: Throttle("header"))
+    logins: Throttle = field(init=False)
+    tokens: Throttle = field(init=False)
     # Of public pages.
-    passwords: Throttle = field(default_factory=lambda: Throttle("page"))
+    passwords: PagePasswords = field(init=False)
     # Of visitors who subscribe.
-    subscriptions: Allowance = field(default_factory=lambda: Allowance("10/hour"))
+    subscriptions: FairShare = field(default_factory=FairShare)
+
+    def __post_init__(self) -> None:
+        """Make what counts tries; all of them know the same addresses."""
+        known = KnownAddresses(self.session_secret)
+        object.__setattr__(self, "known", known)
+        object.__setattr__(self, "logins", Throttle("login", known))
+        object.__setattr__(self, "tokens", Throttle("header", known))
+        object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

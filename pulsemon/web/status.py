@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -28,6 +29,7 @@ from pulsemon.locale import LOCALES, translator
 from pulsemon.public_windows import PublicWindow
 from pulsemon.status_page import MAIN_LOOK, Look, Public, PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
+from pulsemon.web.page_passwords import Busy
 from pulsemon.web.public_changes import ChangeKeeper
 from pulsemon.web.public_days import MAX_DRAWN, DayKeeper, Days
 from pulsemon.web.security import PublicRoute
@@ -283,17 +285,17 @@ def status_of(request: Request, slug: str) -> Response:
 
 
 @router.post("/status")
-def unlock(request: Request, form: Annotated[dict[str, str], Depends(page_lock.read_password)]) -> Response:
+async def unlock(request: Request, form: Annotated[dict[str, str], Depends(page_lock.read_password)]) -> Response:
     """Open the page for whoever knows its password."""
-    return _unlock(request, MAIN, form)
+    return await _unlock(request, MAIN, form)
 
 
 @router.post("/status/{slug}")
-def unlock_other(
+async def unlock_other(
     request: Request, slug: str, form: Annotated[dict[str, str], Depends(page_lock.read_password)]
 ) -> Response:
     """Open one of the other pages."""
-    return _unlock(request, slug, form)
+    return await _unlock(request, slug, form)
 
 
 @router.api_route("/status/{slug}/logo", methods=["GET", "HEAD"])
@@ -308,11 +310,18 @@ def logo(request: Request, slug: str) -> Response:
     return Response(content, media_type=media_type, headers={"cache-control": kept})
 
 
-def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
-    look = _look(request, slug)
+async def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
+    look = await run_in_threadpool(_look, request, slug)
     if look is None:
         raise NotFound("There is no such page.")
-    return page_lock.unlock(request, look, form.get("password", ""), path=_path(request, look))
+    path = _path(request, look)
+    if look.password_hash is None:
+        return RedirectResponse(path, status_code=303)
+    try:
+        verdict = await page_lock.judge(request, look, form.get("password", ""))
+    except Busy:
+        return await run_in_threadpool(page_lock.come_back, request, look)
+    return await run_in_threadpool(page_lock.lead_in, request, look, verdict, path=path)
 
 
 def _look(request: Request, slug: str) -> Look | None:
