@@ -48,7 +48,16 @@ _LINGER_SEC = 2.0
 _PIPE_MAX = 1 << 20
 _WAITING_MAX = 100
 _USAGE, _CANNOT_RUN, _NOT_FOUND = 2, 126, 127
-_URL = re.compile(r"https?://[^\s/@?#]+/[!-~]+")
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[^][\s/@?#:\\]+|\[[0-9a-f:.]+\])(?P<port>:[0-9]{0,5})?"
+    r"(?P<path>/[^\s\x00-\x1f\x7f?#]+)(?P<query>\?[^\s\x00-\x1f\x7f#]*)?(#\S*)?",
+    re.IGNORECASE,
+)
+# What is pasted along and nobody sees: the byte order mark, zero-width and soft characters, marks of direction.
+_UNSEEN = dict.fromkeys(
+    [0, *map(ord, "\xad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")]
+)
+_AROUND = "\"'`<>,;\u200c\u200d\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -65,33 +74,97 @@ def find_url(target: str) -> str:
     Raises:
         Unknown: no file names it, or what stands there is no URL.
     """
+    target = cleaned(target)
+    if not target:
+        raise Unknown("the slug or URL given is empty")
     if "/" in target:
         return _checked(target, "the URL given")
     looked_in = []
     for path in _files_of_urls():
         try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines = file.read().splitlines()
+            with open(path, "rb") as file:
+                lines = _text_of(file.read()).translate(_UNSEEN).splitlines()
         except OSError as failed:
             looked_in.append(f"{path} ({failed.strerror})")
             continue
         for number, line in enumerate(lines, 1):
             words = line.split(None, 1)
-            if words and words[0] == target and not target.startswith("#"):
-                return _checked("".join(words[1:]).strip(), f"{path}, line {number}: what follows {target}")
+            if words and cleaned(words[0]) == target and not words[0].startswith("#"):
+                return _checked("".join(words[1:]), f"{path}, line {number}: what follows {target}")
         looked_in.append(f"{path} (does not name it)")
     raise Unknown(f"no ping URL is known for {target!r}; looked in {', '.join(looked_in)}")
 
 
 def _files_of_urls() -> list[str]:
     named = os.environ.get("PULSEMON_URLS")
+    if named and not os.path.exists(named):
+        named = os.path.expanduser(cleaned(named))
     return [*([named] if named else []), os.path.expanduser("~/.config/pulsemon/urls"), "/etc/pulsemon/urls"]
 
 
+def cleaned(text: str) -> str:
+    """Return *text* without what came along when it was pasted: white space, quotes, brackets, what nobody sees."""
+    text = text.translate(_UNSEEN)
+    while text != text.strip().strip(_AROUND):
+        text = text.strip().strip(_AROUND)
+    return text
+
+
+def _text_of(content: bytes) -> str:
+    """Return the text of a file as editors and shells write it: UTF-8, or the UTF-16 of Windows."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", "replace")
+    if b"\0" in content[:2]:
+        return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-16-le", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
 def _checked(url: str, what: str) -> str:
-    if not _URL.fullmatch(url):
-        raise Unknown(f"{what} is not a ping URL such as https://status.example.org/h/SLUG/TOKEN")
-    return url
+    """Return *url* as it is sent: ASCII alone, the host by IDNA, the path in escapes. Raises Unknown."""
+    url = cleaned(url)
+    found = _URL.fullmatch(url)
+    if not found:
+        authority = url.partition("://")[2].partition("/")[0]
+        why = " (there is white space in it)" if re.search(r"\s", url) else ""
+        why = " (a name and a password are not taken)" if "@" in authority else why
+        raise Unknown(f"{what} is not a ping URL such as https://status.example.org/h/SLUG/TOKEN{why}")
+    port = (found["port"] or "").strip(":")
+    host = _ascii_host(found["host"])
+    if not host or (port and not 0 < int(port) < 65_536):
+        raise Unknown(f"{what} has a {'port' if host else 'host'} that cannot be")
+    path = found["path"] + (found["query"] or "")
+    if not path.isascii():
+        path = "".join(map(_escaped, path))
+    return f"{found['scheme'].lower()}://{host}{port and ':' + port}{path}"
+
+
+def _escaped(letter: str) -> str:
+    return letter if letter.isascii() else "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "surrogateescape"))
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host's name as it is looked up, "" for what is none.
+
+    IDNA 2008 as far as the library goes, with the mappings of UTS 46 that matter (width, case, composition): its own
+    codec is of 2003 and would lead `strasse` and the name with a sharp s to one host.
+    """
+    if host.isascii():
+        return host
+    if re.search("[\ud800-\udfff]", host):
+        return ""
+    import unicodedata
+
+    labels = []
+    for label in re.split("[.\u3002\uff0e\uff61]", host):
+        # Letter by letter: lower() of a word makes the last sigma of it a final one, which is another name.
+        plain = unicodedata.normalize("NFKC", "".join(map(str.lower, unicodedata.normalize("NFKC", label))))
+        labels.append(plain if plain.isascii() else "xn--" + plain.encode("punycode").decode("ascii"))
+    name = ".".join(labels)
+    is_one = re.fullmatch(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?", name) and len(name) <= 253
+    return name if is_one else ""
 
 
 def new_rid() -> str:
@@ -113,6 +186,7 @@ def _without_secret(url: str) -> str:
     if not found:
         return "the URL given"
     host, *path = rest.partition("?")[0].split("/")
+    host = host.rpartition("@")[2]
     return f"{scheme}://{host}" + (f"/h/{path[1]}/..." if path[0] == "h" and len(path) > 2 else "/...")
 
 
@@ -143,7 +217,7 @@ def _post(url: str, body: bytes, *, timeout: float) -> tuple[str, float | None]:
     from urllib.error import HTTPError, URLError
     from urllib.request import Request
 
-    headers = {"User-Agent": "PulseMon-client", "Content-Type": "text/plain"}
+    headers = {"User-Agent": "PulseMon-client", "Content-Type": f"text/plain{_charset(body)}"}
     try:
         # The URL is http or https: _checked has seen it.
         with _opener().open(Request(url, body, headers, method="POST"), timeout=timeout) as reply:  # noqa: S310
@@ -160,6 +234,25 @@ def _post(url: str, body: bytes, *, timeout: float) -> tuple[str, float | None]:
     if said.replace(b" ", b"").startswith(b'{"ok":true') or said in (b"OK", b"Created"):
         return "", None
     return "the answer is not PulseMon's", None
+
+
+def _charset(body: bytes) -> str:
+    """Return what a Content-Type says of the job's words: UTF-8 if they are, else what the console speaks."""
+    if body.isascii():
+        return ""
+    with contextlib.suppress(UnicodeDecodeError):
+        # The beginning may be cut in the middle of a character.
+        body.lstrip(bytes(range(0x80, 0xC0))).decode("utf-8")
+        return "; charset=utf-8"
+    if os.name == "nt":
+        import ctypes
+
+        page = ctypes.windll.kernel32.GetConsoleOutputCP() or ctypes.windll.kernel32.GetOEMCP()  # type: ignore[attr-defined]
+        return f"; charset=cp{page}"
+    import locale
+
+    spoken = locale.getpreferredencoding(False)
+    return "" if spoken.lower() in ("utf-8", "utf8", "ascii", "us-ascii", "ansi_x3.4-1968") else f"; charset={spoken}"
 
 
 def _refusal(code: int, retry_after: str) -> tuple[str, float | None]:
@@ -192,7 +285,7 @@ class Teller:
     """
 
     def __init__(self, target: str, say: Callable[[str], None], *, tries: int, patience: float) -> None:
-        self.target, self.tries, self.patience = target, tries, patience
+        self.target, self.tries, self.patience = cleaned(str(target)), tries, patience
         self._say, self._said = say, ""
         self._begin()
 
@@ -471,10 +564,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(words[:cut])
     command = words[cut + 1 :]
-    target = options.url or options.slug or os.environ.get("PULSEMON_URL")
+    given = [each for each in (options.url, options.slug, os.environ.get("PULSEMON_URL")) if each is not None]
     if options.url and options.slug:
         parser.error("give a slug or --url, not both")
-    if not target:
+    # Where each is empty, such as a variable that was never set, the job runs all the same.
+    target = next((each for each in given if cleaned(each)), "")
+    if not given:
         parser.error("which monitor? Give a slug or --url URL, or set PULSEMON_URL")
     if options.word == "ping":
         if command:
@@ -550,9 +645,10 @@ def _exit_status(text: str) -> str:
 
 
 def _rid(text: str) -> str:
-    if not _UUID.fullmatch(text):
+    rid = cleaned(text).strip("{}")
+    if not _UUID.fullmatch(rid):
         raise argparse.ArgumentTypeError(f"{text!r} is not a UUID such as {new_rid()}")
-    return text
+    return rid
 
 
 def _warn(text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import CTE, ColumnElement, Connection, Row, bindparam, func, literal, select
 
+from pulsemon.core.body_text import text_of
 from pulsemon.db.tables import Monitor, Ping
 
 # Enough to recognise a log by; the whole body is a download.
@@ -36,7 +37,7 @@ _DISORDER = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class PingEvent:
-    """One ping. `excerpt` is the beginning of its body, decoded with replacement.
+    """One ping. `excerpt` is the beginning of its body as text; `charset` is stored where that was declared.
 
     Where words were searched for, it is what surrounds them; `is_cut` tells that something stands before it.
     """
@@ -55,6 +56,7 @@ class PingEvent:
     duration_ms: int | None
     body_length: int
     excerpt: str
+    charset: str | None = None
     is_cut: bool = False
     kind: str = "ping"
 
@@ -62,6 +64,11 @@ class PingEvent:
     def started_at(self) -> datetime | None:
         """Return when the run began that this ping ended; None where it ended none."""
         return None if self.duration_ms is None else self.at - timedelta(milliseconds=self.duration_ms)
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether more of the body stands behind the beginning that is shown."""
+        return not self.is_cut and self.body_length > EXCERPT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,18 +225,20 @@ _COLUMNS = (
     Ping.remote_addr,
     Ping.user_agent,
     Ping.duration_ms,
+    Ping.charset,
     _LENGTH,
 )
 _WITH_IDS = Ping.id.in_(bindparam("ids", expanding=True))
 _EXCERPTS = select(*_COLUMNS, func.substr(Ping.body, 1, EXCERPT_BYTES).label("body")).where(_WITH_IDS)
 # What is searched; of the thousands of pings that do not fit nothing else is read.
-_TEXTS = select(Ping.id, Ping.body, Ping.rid, Ping.remote_addr, Ping.user_agent).where(_WITH_IDS)
+_TEXTS = select(Ping.id, Ping.body, Ping.charset, Ping.rid, Ping.remote_addr, Ping.user_agent).where(_WITH_IDS)
 
 
 def _load(connection: Connection, steps: Sequence[Row[*tuple[Any, ...]]]) -> list[PingEvent]:
     # An empty list too: the number of queries must not depend on what is found.
     rows = {row.id: row for row in connection.execute(_EXCERPTS, {"ids": [step.id for step in steps]})}
-    return [_event(rows[step.id], _decoded(rows[step.id].body)) for step in steps if step.id in rows]
+    found = [rows[step.id] for step in steps if step.id in rows]
+    return [_event(row, _decoded(row.body, row.charset)) for row in found]
 
 
 def _found(
@@ -240,34 +249,34 @@ def _found(
         return _load(connection, steps[:length])
     text = wanted.text.casefold()
     found: dict[int, int] = {}  # id -> after how many characters of the body it stands; -1: it stands elsewhere
-    for ping_id, body, *others in connection.execute(_TEXTS, {"ids": [step.id for step in steps]}):
-        place = _place_in(body, text)
+    for ping_id, body, charset, *others in connection.execute(_TEXTS, {"ids": [step.id for step in steps]}):
+        place = _place_in(body, charset, text)
         if place >= 0 or any(text in each.casefold() for each in others if each):
             found[ping_id] = place
     events = _load(connection, [step for step in steps if step.id in found][:length])
     return [_around(connection, event, found[event.id]) for event in events]
 
 
-def _place_in(body: bytes | None, text: str) -> int:
+def _place_in(body: bytes | None, charset: str | None, text: str) -> int:
     """Return after how many characters of *body* the text (casefolded) stands; -1 if it does not."""
     if not body:
         return -1
-    if body.isascii():  # four times as fast, and nearly always so
+    if body.isascii() and charset is None and b"\0" not in body:  # four times as fast, and nearly always so
         return bytes(body).lower().find(text.encode("utf-8", "replace"))
-    return bytes(body).decode("utf-8", "replace").casefold().find(text)
+    return text_of(bytes(body), charset).casefold().find(text)
 
 
 def _around(connection: Connection, event: PingEvent, place: int) -> PingEvent:
     """Return *event* with what surrounds the text, where that lies beyond the beginning of its body."""
-    if place <= EXCERPT_BYTES - _BEFORE_MATCH:
+    if event.body_length <= EXCERPT_BYTES or place <= len(event.excerpt) - _BEFORE_MATCH:
         return event
     body = connection.scalar(select(Ping.body).where(Ping.id == event.id))
-    excerpt = _decoded(body)[place - _BEFORE_MATCH :][:EXCERPT_BYTES]
+    excerpt = _decoded(body, event.charset)[place - _BEFORE_MATCH :][:EXCERPT_BYTES]
     return replace(event, excerpt=excerpt.replace("\0", "\ufffd"), is_cut=True)
 
 
-def _decoded(excerpt: bytes | None) -> str:
-    return bytes(excerpt or b"").decode("utf-8", "replace")
+def _decoded(excerpt: bytes | None, charset: str | None) -> str:
+    return text_of(bytes(excerpt or b""), charset)
 
 
 def _event(row: Row[*tuple[Any, ...]], excerpt: str) -> PingEvent:
@@ -286,6 +295,7 @@ def _event(row: Row[*tuple[Any, ...]], excerpt: str) -> PingEvent:
         duration_ms=row.duration_ms,
         body_length=row.body_length or 0,
         excerpt=excerpt.replace("\0", "\ufffd"),
+        charset=row.charset,
     )
 
 

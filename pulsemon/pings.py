@@ -51,6 +51,7 @@ class Ping:
     remote_addr: str | None = None
     user_agent: str | None = None
     body: bytes | None = None
+    charset: str | None = None  # what the body has to be read in, where it does not say so itself: of core.body_text
     unasked: Outcome | None = None  # a prefetch or a preview: kept, and counts for nothing
 
 
@@ -168,6 +169,7 @@ def _record_known(
                 ping.body,
                 verdict.duration_ms,
                 verdict.flag,
+                ping.charset,
             )
         )
         track.last_ping_id = ping_id
@@ -259,7 +261,7 @@ def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
     if ping.unasked is not None:
         return _Verdict(signal, ping.unasked)
     if track.rules is not NO_RULES:
-        signal, outcome = read_signal(track.rules, signal, method=ping.method, body=ping.body)
+        signal, outcome = read_signal(track.rules, signal, method=ping.method, body=ping.body, charset=ping.charset)
         if outcome is not Outcome.COUNTED:
             return _Verdict(signal, outcome)
     run_before = None

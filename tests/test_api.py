@@ -567,6 +567,10 @@ def test_what_is_no_json_in_utf8_is_400(api: TestClient) -> None:
     assert api.get("/api/monitors").json() == []
 
 
+def test_a_byte_order_mark_before_the_json_is_no_part_of_it(api: TestClient) -> None:
+    assert send(api, json.dumps(GOOD).encode("utf-8-sig")).status_code == 201
+
+
 def test_json_is_read_whatever_the_content_type_says(api: TestClient) -> None:
     for number, kind in enumerate((None, "text/plain", "application/x-www-form-urlencoded", "nonsense", "")):
         headers = {} if kind is None else {"content-type": kind}

@@ -41,7 +41,7 @@ def a_talkative_monitor(database: Database) -> View:
         (Signal.START, {"rid": f"{RID}1"}),
         (Signal.FAIL, {"rid": f"{RID}1", "body": b"x" * 5_000 + b"No Space Left" + b"y" * 5_000, "exit_status": 3}),
         (Signal.SUCCESS, {"user_agent": "Curl/8.5", "remote_addr": "2001:db8::7"}),
-        (Signal.LOG, {"body": b"\xff\xfe no \xc3\xa3 text \x00"}),
+        (Signal.LOG, {"body": b"\xff no \xc3\xa3 text \x00"}),
     ]
     for number, (signal, fields) in enumerate(said):
         record(database, a_ping(monitor, START + seconds(10 * number), signal, **fields))
@@ -151,6 +151,41 @@ def test_the_way_to_an_instant_long_ago_is_bounded_too(database: Database, monke
 
     assert numbers(found) == [2, 1]
     assert [len(page.events) for page in found] == [0, 0, 2]
+
+
+SPOKEN = [
+    ("não concluído", "utf-8", None),
+    ("não concluído", "latin-1", "cp1252"),
+    ("não concluído", "cp1252", None),
+    ("не сделано", "koi8-r", "koi8_r"),
+    ("não concluído", "utf-16", None),
+    ("nao concluido", "utf-16-be", "utf_16_be"),
+]
+
+
+@pytest.mark.parametrize(("words", "sent", "charset"), SPOKEN)
+@pytest.mark.parametrize("before", ["", "x" * 3_000])
+def test_a_body_is_shown_and_found_as_it_was_meant(
+    database: Database, words: str, sent: str, charset: str | None, before: str
+) -> None:
+    monitor = make(database)
+    body = (before + words).encode(sent)
+    record(database, a_ping(monitor, START, body=body, charset=charset))
+
+    (found,) = event_log.read_pings(database, monitor.id, wanted=Filter(text=words.upper()), length=3).events
+
+    assert (words in found.excerpt, found.charset, found.is_cut) == (True, charset, bool(before))
+    assert event_log.body_of_number(database, monitor.id, 1) == body
+
+
+def test_a_short_body_is_shown_whole_and_does_not_go_on(database: Database) -> None:
+    monitor = make(database)
+    record(database, a_ping(monitor, START, body=("não " * 200).encode()))
+    record(database, a_ping(monitor, START + seconds(1), body=("não " * 300).encode()))
+
+    longer, short = event_log.read_pings(database, monitor.id, wanted=Filter(), length=2).events
+
+    assert (short.excerpt, short.goes_on, longer.goes_on) == ("não " * 200, False, True)
 
 
 def test_pings_are_read_a_page_at_a_time_and_by_number(database: Database) -> None:

@@ -320,6 +320,21 @@ class TestBody:
         assert ask(job.server, job.path, "POST", body=body).status == 200
         assert [bytes(row.body) for row in job.pings()] == [body]
 
+    @pytest.mark.parametrize(
+        ("charset", "sent"),
+        [("iso-8859-1", "latin-1"), ("UTF-16LE", "utf-16-le"), ("utf-8", "utf-8"), ("", "cp1252"), ("", "utf-16")],
+    )
+    def test_words_are_found_whatever_the_charset_and_the_bytes_are_kept(
+        self, server: Server, charset: str, sent: str
+    ) -> None:
+        words = "backup não concluído"
+        job = Job(server, server.create(slug=f"job-{next(_numbers)}", failure_keywords=[words]))
+        declared = {"Content_Type": f"text/plain; charset={charset}"} if charset else {}
+
+        assert ask(job.server, job.path, "POST", body=words.encode(sent), **declared).status == 200
+
+        assert [(bytes(row.body), row.signal) for row in job.pings()] == [(words.encode(sent), "fail")]
+
     def test_the_rest_is_read_and_thrown_away(self, job: Job) -> None:
         reply = ask(job.server, job.path + "/fail", "POST", body=b"a" * 1_000 + b"b" * 300_000)
 

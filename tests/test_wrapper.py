@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import idna
 import pytest
 
 import pulsemon
@@ -574,6 +575,101 @@ def test_a_url_that_is_none_is_not_shown(pulse: Pulse, black_hole: str) -> None:
         assert b"the URL given is not a ping URL" in done.stderr
 
 
+PLACES = ("option", "argument", "file")
+PASTED = {
+    "a newline": "{url}\n",
+    "CR LF and blanks": " \t{url}\r\n",
+    "a byte order mark": "\ufeff{url}",
+    "what nobody sees": "\u200b\u00a0{url}\u2060\u00a0",
+    "quotes": "'\"{url}\"'",
+    "a word processor's quotes": "\u201c{url}\u201d",
+    "angle brackets": "<{url}>",
+    "a comma": "{url},",
+    "a fragment": "{url}#top",
+    "upper case": "HTTP{url}",
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "written"),
+    [*(("variable", each) for each in PASTED.values()), *((each, "\ufeff <{url}>\u00a0\r\n") for each in PLACES)],
+)
+def test_what_is_pasted_along_with_a_url_is_left_out(
+    pulse: Pulse, sink: Sink, tmp_path: Path, place: str, written: str
+) -> None:
+    url = written.replace("HTTP{url}", "HTTP" + sink.url[4:]).format(url=sink.url)
+    (tmp_path / "urls").write_bytes(f"\ufeff backup  {url}\r\n".encode())
+    words, variables = {
+        "variable": ([], {"PULSEMON_URL": url}),
+        "option": (["--url", url], {}),
+        "argument": ([url], {}),
+        "file": (["backup"], {"PULSEMON_URLS": f"{tmp_path / 'urls'}\r\n"}),
+    }[place]
+
+    done = pulse("run", *words, "--", "sh", "-c", "exit 3", **variables)
+
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert [each.path for each in sink.got] == [f"/h/backup/{TOKEN}/start", f"/h/backup/{TOKEN}/3"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_a_file_of_urls_is_read_as_editors_write_it(pulse: Pulse, sink: Sink, tmp_path: Path, encoding: str) -> None:
+    text = f"backup  {sink.url}\r\n# \u00e9 um coment\u00e1rio\r\nother \u00a0 {sink.url}-other\r\n"
+    (tmp_path / "urls").write_bytes(text.encode(encoding))
+
+    assert pulse("ping", "backup\n", PULSEMON_URLS=str(tmp_path / "urls")).returncode == 0
+    assert pulse("ping", "other", PULSEMON_URLS=str(tmp_path / "urls")).returncode == 0
+
+    assert sink.signals == [TOKEN, f"{TOKEN}-other"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://h/h/backup/\n" + TOKEN, "white space"),
+        (f"http://ana:{TOKEN}@h/h/backup/x", "a name and a password"),
+        (f"http://h:99999/h/backup/{TOKEN}", "port that cannot be"),
+        (f"http://\u2100/h/backup/{TOKEN}", "host that cannot be"),
+        ("http://" + "\u00e9" * 70 + f"/h/backup/{TOKEN}", "host that cannot be"),
+        (f"http://h/h/\x01/{TOKEN}", "not a ping URL"),
+        ("", "is empty"),
+        ("\ufeff\r\n", "is empty"),
+    ],
+)
+@pytest.mark.parametrize("place", ["variable", "option"])
+def test_what_cannot_be_understood_is_one_line_and_the_job_runs(pulse: Pulse, place: str, url: str, said: str) -> None:
+    words, variables = ([], {"PULSEMON_URL": url}) if place == "variable" else (["--url", url], {})
+
+    done = pulse("run", *words, "--", "sh", "-c", "echo fine; exit 3", **variables)
+
+    assert (done.returncode, done.stdout) == (3, b"fine\n")
+    assert done.stderr.count(b"\n") == 1
+    assert said in done.stderr.decode()
+
+
+def test_a_host_in_another_script_is_looked_up_as_its_ascii_form_and_a_path_is_escaped(pulse: Pulse) -> None:
+    done = pulse("ping", f"http://\u043f\u0440\u0438\u043c\u0435\u0440.invalid/h/c\u00f3pia/{TOKEN}", "--tries", "1")
+
+    assert done.returncode == 1
+    assert "http://xn--e1afmkfd.invalid/h/c%C3%B3pia/..." in done.stderr.decode()
+    assert b"codec" not in done.stderr
+
+
+NAMES = [
+    "b\u00fccher.de",
+    "stra\u00dfe.de",
+    "\u03a3\u0391\u03a3.gr",
+    "\u4f8b\u3048\u3002\u30c6\u30b9\u30c8",
+    "\u00d6BB.at",
+    "\uff25\uff58.com",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_become_what_idna_2008_makes_of_them(name: str) -> None:
+    assert client._ascii_host(name) == idna.encode(name, uts46=True).decode()
+
+
 def test_an_unknown_slug_says_where_it_was_looked_for_and_the_job_runs(pulse: Pulse, tmp_path: Path) -> None:
     (tmp_path / "urls").write_text(f"other http://127.0.0.1:1/h/other/{TOKEN}\n")
 
@@ -587,7 +683,9 @@ def test_an_unknown_slug_says_where_it_was_looked_for_and_the_job_runs(pulse: Pu
     assert pulse("ping", "backup").returncode == 1
 
 
-@pytest.mark.parametrize("wrong", [f"ftp://h/{TOKEN}", f"http://{TOKEN}@h/h/x", f"{TOKEN}", f"http://h/ü/{TOKEN}", ""])
+@pytest.mark.parametrize(
+    "wrong", [f"ftp://h/{TOKEN}", f"http://{TOKEN}@h/h/x", f"{TOKEN}", f"http://h/h/a/ {TOKEN}", ""]
+)
 def test_a_line_without_a_ping_url_is_named_and_not_shown(pulse: Pulse, tmp_path: Path, wrong: str) -> None:
     (tmp_path / "urls").write_text(f"backup {wrong}\n")
     done = pulse("run", "backup", "--", "sh", "-c", "exit 3", PULSEMON_URLS=str(tmp_path / "urls"))
@@ -639,6 +737,19 @@ def test_ping_brings_a_body(pulse: Pulse, sink: Sink) -> None:
     pulse("ping", sink.url, "--log", "--body", "-", stdin=b"x" * 50_000 + b"\xff\x00the end")
     assert sink.got[0].body == "olá".encode()
     assert sink.got[1].body == b"x" * 9_991 + b"\xff\x00the end"
+
+
+def test_the_charset_of_the_output_is_declared_where_it_is_known(pulse: Pulse, sink: Sink) -> None:
+    locales = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=False).stdout.split()
+    pulse("ping", sink.url, "--body", "fine")
+    pulse("ping", sink.url, "--body", "ol\u00e1")
+    pulse("ping", sink.url, "--body", "-", stdin=("\u00e1" * 6_000 + "n").encode())  # cut in the middle of a letter
+    pulse("ping", sink.url, "--body", "-", stdin=b"n\xe3o")
+    told = [each.headers["Content-Type"] for each in sink.got]
+    assert told == ["text/plain", "text/plain; charset=utf-8", "text/plain; charset=utf-8", "text/plain"]
+    for spoken in (each for each in locales if each.lower() == "pt_br.iso88591"):
+        pulse("ping", sink.url, "--body", "-", stdin=b"n\xe3o", LC_ALL=spoken)
+        assert sink.got[-1].headers["Content-Type"] == "text/plain; charset=ISO-8859-1"
 
 
 # --- alone, and at once

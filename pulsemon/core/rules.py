@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pulsemon.core.body_text import Words
 from pulsemon.core.status import Signal
 
 
@@ -43,8 +44,10 @@ class Rules:
 NO_RULES = Rules()
 
 
-def read_signal(rules: Rules, signal: Signal, *, method: str, body: bytes | None) -> tuple[Signal, Outcome]:
-    """Return what a ping says under *rules*, and whether it counts.
+def read_signal(
+    rules: Rules, signal: Signal, *, method: str, body: bytes | None, charset: str | None = None
+) -> tuple[Signal, Outcome]:
+    """Return what a ping says under *rules*, and whether it counts. *charset*: that of its body, see `body_text`.
 
     Words are looked for only where the URL says nothing (a plain success), failure first: a job that prints both has
     failed. Where there are words for success and none is found, the ping says nothing at all.
@@ -53,12 +56,12 @@ def read_signal(rules: Rules, signal: Signal, *, method: str, body: bytes | None
         return signal, Outcome.METHOD
     if signal is not Signal.SUCCESS:
         return signal, Outcome.COUNTED
-    text = (body or b"").decode("utf-8", "replace")
-    if any(word in text for word in rules.failure_keywords):
+    text = Words(body, charset)
+    if any(text.hold(word) for word in rules.failure_keywords):
         return Signal.FAIL, Outcome.COUNTED
-    if any(word in text for word in rules.success_keywords):
+    if any(text.hold(word) for word in rules.success_keywords):
         return Signal.SUCCESS, Outcome.COUNTED
-    if any(word in text for word in rules.start_keywords):
+    if any(text.hold(word) for word in rules.start_keywords):
         return Signal.START, Outcome.COUNTED
     return signal, Outcome.UNMATCHED if rules.success_keywords else Outcome.COUNTED
 

@@ -78,6 +78,7 @@ class PingRow(NamedTuple):
     body: bytes | None
     duration_ms: int | None
     flag: str | None
+    charset: str | None
 
 
 _COLUMNS = ", ".join(MonitorRow._fields)
@@ -103,7 +104,7 @@ _UPDATE_TYPES = (
 )  # fmt: skip
 _PING_TYPES = (
     "bigint", "int", "int", "bigint", "timestamptz", "text", "int", "text", "text", "text", "text", "text", "bytea",
-    "bigint", "text",
+    "bigint", "text", "text",
 )  # fmt: skip
 
 

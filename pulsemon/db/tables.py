@@ -161,6 +161,7 @@ class Ping(Base):
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     duration_ms: Mapped[int | None] = mapped_column(BigInteger)  # of the run that this ping ended
     flag: Mapped[str | None] = mapped_column(String(8))  # of core.rules.Flag
+    charset: Mapped[str | None] = mapped_column(String(16))  # of core.body_text; NULL: the body says it itself
 
 
 class DoomedPings(Base):

@@ -20,6 +20,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from pulsemon.core import body_text
 from pulsemon.errors import PulseMonError
 from pulsemon.notify.address import ALLOW, DENY, IPAddress, judge_address
 from pulsemon.notify.message import Reason
@@ -198,12 +199,13 @@ def _reply(response: httpcore2.Response, body: bytes) -> Reply:
     for name, value in response.headers:
         headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
     is_packed = headers.get("content-encoding", "identity").strip().lower() not in ("", "identity")
-    return Reply(response.status, headers, "" if is_packed else excerpt_of(body))
+    return Reply(response.status, headers, "" if is_packed else excerpt_of(body, headers.get("content-type", "")))
 
 
-def excerpt_of(body: bytes) -> str:
+def excerpt_of(body: bytes, content_type: str = "") -> str:
     """Return the beginning of *body* as text that can be stored and shown: at most 500 characters, one line."""
-    text = body[: 4 * EXCERPT_LENGTH].decode("utf-8", "replace")
+    beginning = body[: 4 * EXCERPT_LENGTH]
+    text = body_text.text_of(beginning, body_text.charset_of(content_type.encode("latin-1", "replace"), beginning))
     return _UNSAFE.sub(" ", text).strip()[:EXCERPT_LENGTH]
 
 

@@ -150,7 +150,8 @@ def _too_large() -> HTTPException:
 def _decode(received: bytes) -> object:
     try:
         # A number of thousands of digits is a number out of every range, not a fault of the JSON.
-        decoded: object = json.loads(received.decode(), parse_int=whole_number)
+        # Windows' programs write a byte order mark before it.
+        decoded: object = json.loads(received.decode("utf-8-sig"), parse_int=whole_number)
     except UnicodeDecodeError:
         raise HTTPException(400, "The body is not UTF-8.") from None
     except RecursionError:

@@ -51,6 +51,10 @@ class PingAnswer(BaseModel):
     user_agent: str | None
     duration_ms: int | None = Field(description="How long the run took that it ended; null: it ended none.")
     body_length: int = Field(description="Bytes that were kept of its body.")
+    body_charset: str | None = Field(
+        description="What its body is read in, where that was declared. Null: by its byte order mark, else as UTF-8, "
+        "each byte that is none as Windows-1252."
+    )
 
 
 class RunAnswer(BaseModel):
@@ -83,6 +87,7 @@ EXAMPLE_PING = {
     "user_agent": "pulsemon-run/1.0.0",
     "duration_ms": 12310,
     "body_length": 1742,
+    "body_charset": None,
 }
 EXAMPLE_OPEN_RUN = {
     "state": "open",
@@ -266,6 +271,7 @@ def _ping_answer(ping: PingEvent) -> dict[str, Any]:
         "user_agent": ping.user_agent,
         "duration_ms": ping.duration_ms,
         "body_length": ping.body_length,
+        "body_charset": ping.charset,
     }
 
 

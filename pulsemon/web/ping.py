@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import log
+from pulsemon.core import body_text
 from pulsemon.core.rules import Outcome
 from pulsemon.core.status import Signal
 from pulsemon.pings import Answer, Ping
@@ -149,6 +150,7 @@ class PingGate:
                     return None  # the client is gone
                 is_finished = body.is_finished
                 ping.body = body.kept or None
+                ping.charset = _read_charset(scope["headers"], body.kept)
                 ping.received_at = self._site.now()
         except Refused as refused:
             return refused.response
@@ -200,6 +202,7 @@ def _parse(scope: Scope, method: str, received_at: datetime) -> Ping:
         _address(scope.get("client")),
         user_agent,
         None,
+        None,
         # A robot fetches; what is sent to us somebody meant.
         None if unasked is Outcome.PREVIEW and method == "POST" else unasked,
     )
@@ -236,6 +239,13 @@ def _read_agent(value: bytes) -> tuple[str, bool]:
     """Return the user agent as it is kept, and whether it is a robot's."""
     user_agent = _CONTROL.sub(" ", value.decode("utf-8", "replace"))[:_MAX_USER_AGENT]
     return user_agent, previews.is_robot(user_agent)
+
+
+def _read_charset(headers: list[tuple[bytes, bytes]], body: bytes) -> str | None:
+    for name, value in headers:
+        if name == b"content-type":
+            return body_text.charset_of(value, body)
+    return None
 
 
 def _read_suffix(segment: bytes) -> tuple[Signal, int | None]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsemon.notify.address import ALLOW, DENY
-from pulsemon.notify.http import Failed, GuardedClient, NotSent, check_peer, read_url
+from pulsemon.notify.http import Failed, GuardedClient, NotSent, check_peer, excerpt_of, read_url
 from pulsemon.notify.message import Reason
 from pulsemon.notify.resolver import SystemResolver
 from tests.notify import sink as behaviours
@@ -359,6 +359,19 @@ async def test_a_compressed_body_is_never_unpacked() -> None:
         reply = await GuardedClient(ALLOW).post(sink.url, headers={}, content=b"{}")
 
     assert (reply.status_code, reply.excerpt) == (500, "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("", "n\u00e3o".encode()),
+        ("Content-Type: text/plain; charset=iso-8859-1", "n\u00e3o".encode("latin-1")),
+        ("", "n\u00e3o".encode("latin-1")),
+        ("Content-Type: text/plain; charset=zlib", "n\u00e3o".encode("utf-16")),
+    ],
+)
+def test_an_excerpt_is_read_as_it_was_meant(headers: str, body: bytes) -> None:
+    assert excerpt_of(body, headers.partition(": ")[2]) == "n\u00e3o"
 
 
 async def test_an_excerpt_holds_nothing_that_moves_a_cursor_or_turns_a_text() -> None:
