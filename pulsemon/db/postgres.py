@@ -103,8 +103,9 @@ def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
                 name: connection.exec_driver_sql(f"SHOW {name}").scalar()
                 for name in ("fsync", "full_page_writes", "synchronous_commit")
             }
-    except DBAPIError as failed:
-        reason = str(failed.orig).strip().splitlines()[0].strip() if str(failed.orig).strip() else "no answer"
+    except (DBAPIError, UnicodeError) as failed:  # UnicodeError: a host that is no name
+        said = str(getattr(failed, "orig", failed)).strip()
+        reason = said.splitlines()[0].strip() if said else "no answer"
         if "statement pooling" in reason:  # PgBouncer's words
             reason += '. PulseMon needs transactions: pool_mode "transaction" or "session", or a direct connection.'
         raise StartRefused(f"The database of DATABASE_URL cannot be used: {reason[:200]}") from None
