@@ -22,7 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from typer.core import TyperCommand
 
-from pulsemon import __version__, client, clock, log, monitors, redaction
+from pulsemon import __version__, client, clock, db, log, monitors, redaction
 from pulsemon.backup import back_up
 from pulsemon.db import Database
 from pulsemon.doorway import BACKLOG
@@ -59,6 +59,12 @@ def main() -> None:
         app()
     except PulseMonError as refused:
         print(f"PulseMon: {redaction.redact(str(refused))}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except db.ERRORS as failed:
+        print(f"PulseMon: {redaction.redact(db.trouble(failed))}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as failed:
+        print(f"PulseMon: {redaction.redact(str(failed))}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

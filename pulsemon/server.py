@@ -9,15 +9,13 @@ import asyncio
 import gc
 import signal
 import socket
-import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, doorway, log, redaction
+from pulsemon import access, clock, db, doorway, log, redaction
 from pulsemon.db import Database
 from pulsemon.doorway import Doorway
 from pulsemon.errors import PulseMonError, StartRefused
@@ -70,11 +68,9 @@ class PulseMon:
             await self._close()
             await send({"type": "lifespan.startup.failed", "message": str(refused)})
             return
-        except (DBAPIError, sqlite3.Error) as failed:  # a file that is damaged, a disk that is full
+        except db.ERRORS as failed:  # a file that is damaged, a disk that is full
             await self._close()
-            reason = str(getattr(failed, "orig", failed)).strip().splitlines()
-            message = f"The database cannot be used: {reason[0] if reason else type(failed).__name__}."
-            await send({"type": "lifespan.startup.failed", "message": message})
+            await send({"type": "lifespan.startup.failed", "message": db.trouble(failed)})
             return
         except Exception:  # a bug: without this uvicorn would take it for a missing lifespan and serve nothing but 500
             _log.exception("start.failed")

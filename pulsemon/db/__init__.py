@@ -39,7 +39,10 @@ _BUSY_MS = int(sqlite.BUSY_TIMEOUT_SEC * 1000)
 
 # PostgreSQL's codes, from the appendix of its manual.
 _CONTENDED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
-_READ_ONLY = "25006"  # a standby, or a server whose disk somebody guards
+# A standby, or a server whose disk somebody guards; and a role that was given too little.
+_READ_ONLY, _NOT_ALLOWED = "25006", "42501"
+# All that a driver raises: what is not one of ours is told as `trouble` where a command or a start ends with it.
+ERRORS = (DBAPIError, sqlite3.Error)
 # After pings waited for a row in vain: the same one is likely to be asked for again, and all pings wait behind it.
 _HURRY_SEC = 10.0
 
@@ -120,7 +123,7 @@ class Database:
         """Bring the schema up to date; does nothing when it is. All or nothing, and one process at a time.
 
         Raises:
-            StartRefused: the database is newer than the program, or cannot be written.
+            StartRefused: the database cannot be written, by anybody or by this role.
         """
         try:
             with self.write() as connection:
@@ -129,9 +132,14 @@ class Database:
 
                     postgres.wait_as_long_as_it_takes(connection)
                 schema.upgrade(connection)
-        except Unavailable as failed:
+        except (Unavailable, *ERRORS) as failed:
+            reason = str(failed) if isinstance(failed, Unavailable) else _summary(getattr(failed, "orig", failed))
+            if isinstance(failed.__cause__, DBAPIError) and _code(failed.__cause__) == _NOT_ALLOWED:
+                reason += (
+                    " (the role of DATABASE_URL needs USAGE and CREATE on the schema, and its tables must be its own)"
+                )
             raise StartRefused(
-                f"The database could not be brought up to date: {failed}. Nothing was changed."
+                f"The database could not be brought up to date: {reason}. Nothing was changed."
             ) from None
 
     @contextmanager
@@ -271,7 +279,7 @@ class Database:
         except DBAPIError as failed:
             if failed.connection_invalidated:
                 raise Unavailable("the connection to the database was lost") from failed
-            if _code(failed) == _READ_ONLY:
+            if _code(failed) in (_READ_ONLY, _NOT_ALLOWED):
                 raise Unavailable(_summary(failed.orig)) from failed
             raise
 
@@ -292,6 +300,11 @@ def _roll_back(connection: Connection, transaction: Any, failed: BaseException) 
 def _code(failed: DBAPIError) -> str | None:
     """Return PostgreSQL's five characters for what went wrong; None on SQLite."""
     return getattr(failed.orig, "sqlstate", None)
+
+
+def trouble(failed: BaseException) -> str:
+    """Return the one line for somebody whose command or start ends with *failed*, one of `ERRORS`."""
+    return f"The database cannot be used: {_summary(getattr(failed, 'orig', failed))}."
 
 
 def _summary(failed: BaseException | None) -> str:

@@ -12,8 +12,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from pulsemon.db import schema, sessions
+from pulsemon import log
+from pulsemon.db import charsets, schema, sessions
 from pulsemon.errors import StartRefused
+
+_log = log.get(__name__)
 
 # Longer than a lock is waited for, and short enough that a ping's answer is not late. The kernel's own timeouts do not
 # help where a proxy or a firewall takes the bytes and passes nothing on.
@@ -94,24 +97,40 @@ def _check(writer: Engine, target: URL, *, allow_unsafe: bool) -> None:
             revision = None
             if "alembic_version" in columns:
                 revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            driver: Any = connection.connection.driver_connection
+            encoding = charsets.encoding_of(driver)
             durability = {
                 name: connection.exec_driver_sql(f"SHOW {name}").scalar()
                 for name in ("fsync", "full_page_writes", "synchronous_commit")
             }
-    except DBAPIError as failed:
-        reason = str(failed.orig).strip().splitlines()[0].strip() if str(failed.orig).strip() else "no answer"
+    except (DBAPIError, UnicodeError) as failed:  # UnicodeError: a host that is no name
+        said = str(getattr(failed, "orig", failed)).strip()
+        reason = said.splitlines()[0].strip() if said else "no answer"
         if "statement pooling" in reason:  # PgBouncer's words
             reason += '. PulseMon needs transactions: pool_mode "transaction" or "session", or a direct connection.'
         raise StartRefused(f"The database of DATABASE_URL cannot be used: {reason[:200]}") from None
     problem = schema.objection(columns, revision)
     if problem:
         raise StartRefused(f"The database {target.database!r} {problem}")
+    _check_encoding(encoding, target, is_empty=not columns)
     unsafe = [f"{name}=off" for name, value in durability.items() if value == "off"]
     if unsafe and not allow_unsafe:
         raise StartRefused(
             f"PostgreSQL runs with {', '.join(unsafe)}: it may lose pings that were acknowledged. "
             "Switch that on, or set ALLOW_UNSAFE_DATABASE=true."
         )
+
+
+def _check_encoding(encoding: str, target: URL, *, is_empty: bool) -> None:
+    if encoding == charsets.UTF8:
+        return
+    if is_empty:
+        raise StartRefused(
+            f"The database {target.database!r} is encoded in {encoding}, which cannot hold every text. "
+            "Make one that can: CREATE DATABASE pulsemon ENCODING 'UTF8' TEMPLATE template0;"
+        )
+    reason = "what it cannot hold is replaced by ?; move to a database in UTF8 (pg_dump --encoding=UTF8)"
+    _log.warning("database.encoding", encoding=encoding, reason=reason)
 
 
 class _Patient(psycopg.Connection[Any]):

@@ -17,6 +17,8 @@ import psycopg
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
+from pulsemon.db import charsets
+
 # A statement that waits longer than this for a lock or for the disk is not going to make the five seconds in which a
 # ping is answered. A node that was stopped in the middle of a transaction must not hold its locks for longer than
 # others wait for them.
@@ -63,6 +65,7 @@ def prepare(connection: psycopg.Connection[Any], info: dict[str, Any]) -> None:
     row = connection.execute(
         f"SELECT {is_pooled}, {wanted}".encode(), {"pid": connection.pgconn.backend_pid}, prepare=False
     ).fetchone()
+    charsets.adapt(connection)
     connection.autocommit = False
     assert row is not None  # noqa: S101 - a SELECT without FROM
     # Short statements that repeat: prepared after their first use.
