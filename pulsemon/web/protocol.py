@@ -303,13 +303,8 @@ class PingProtocol(HttpToolsProtocol):
         if self._held or self.flow.read_paused:
             self._read_on()
 
-    def pause_writing(self) -> None:
-        """The reader is behind: until he has caught up, nothing more is read of what he sends."""
-        super().pause_writing()
-        self.flow.pause_reading()
-
     def resume_writing(self) -> None:
-        """The reader goes on."""
+        """The reader has caught up: what he sent meanwhile is read."""
         super().resume_writing()
         self._reader = None
         self._read_on()
