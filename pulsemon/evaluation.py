@@ -37,6 +37,9 @@ WORK_ALLOWANCE_SEC = 6.0
 CLOCK_SETTLES_SEC = 6.0
 # Windows of one cause that lie closer together than this are told as one.
 _JOIN = timedelta(seconds=5)
+# While something is refused all the time, deadlines are moved at most so often: a pass looks at every monitor.
+EXCUSE_PAUSE_SEC = 1.0
+_REFUSALS = frozenset({BlindCause.REFUSED, BlindCause.TURNED_AWAY})
 # Blind for longer than this of that is said wherever somebody may look, and to the monitor of this one.
 BLIND_OFTEN = timedelta(minutes=1)
 BLIND_SPAN = timedelta(minutes=10)
@@ -83,7 +86,7 @@ class Evaluation:
         self.ticked_at = self._before.monotonic
         self.expired_count = 0
         self.blind_sec = 0.0  # of the last ten minutes, by what any node noted
-        self._tallied_at = float("-inf")
+        self._tallied_at = self._excused_at = float("-inf")
 
     def begin(self) -> None:
         """Before anything is judged: what was missed since somebody was last able to write is nobody's fault."""
@@ -170,7 +173,7 @@ class Evaluation:
         self._notice_stalls()
         self._notice_refusals()
         self._beat(clocks)
-        self._excuse(clocks.wall)
+        self._excuse(clocks)
         if clocks.monotonic < self._judges_from:
             sleep_sec = SHARED_HEARTBEAT_SEC
         else:
@@ -223,8 +226,8 @@ class Evaluation:
         """Note it; where the last of its cause was just before, nobody knows who else came between the two."""
         last_at = self._refused_at.get(cause)
         self._refused_at[cause] = window.ended_at
-        if last_at is not None and last_at <= window.started_at <= last_at + _JOIN:
-            window = BlindWindow(last_at, window.ended_at)
+        if last_at is not None and last_at <= window.ended_at and window.started_at <= last_at + _JOIN:
+            window = BlindWindow(min(last_at, window.started_at), window.ended_at)
         self._add_window(window, cause)
 
     def _beat(self, clocks: Reading) -> None:
@@ -268,7 +271,13 @@ class Evaluation:
                 return
         self._windows.append((window, cause))
 
-    def _excuse(self, now: datetime) -> None:
+    def _excuse(self, clocks: Reading) -> None:
+        """Move the deadlines that the windows found since the last time touch; refusals can wait a little."""
+        now = clocks.wall
+        may_wait = not self._is_set_back and all(cause in _REFUSALS for _, cause in self._windows)
+        if may_wait and (not self._windows or clocks.monotonic - self._excused_at < EXCUSE_PAUSE_SEC):
+            return
+        self._excused_at = clocks.monotonic
         windows, self._windows = self._windows, []
         is_set_back, self._is_set_back = self._is_set_back, False
         try:
@@ -345,15 +354,20 @@ class Evaluation:
             return MAX_SLEEP_SEC
         if check_at >= now:
             return min(MAX_SLEEP_SEC, (check_at - now).total_seconds() + 0.001)
-        horizon = self._horizon(now)
-        if self._windows:
-            return 0.0  # a node has just been missed: what that excuses is excused first
+        # What was just found excuses no deadline that passed before it began: those are judged, whatever goes on.
+        horizon = min([self._horizon(now), *(window.started_at for window, _ in self._windows)])
         if check_at >= horizon:
-            return HELD_BY_OTHERS_SLEEP_SEC if self._others else HELD_SLEEP_SEC
+            return self._until_it_can_be_judged()
         changed = evaluator.expire_due(self._database, now=horizon, recorded_at=now)
         self.expired_count += changed.transition_count
         self._report(changed)
         return 0.0 if changed.is_more else HELD_SLEEP_SEC
+
+    def _until_it_can_be_judged(self) -> float:
+        """Return how long to sleep while something is due and held back."""
+        if any(cause not in _REFUSALS for _, cause in self._windows):
+            return 0.0  # a node has just been missed: what that excuses is excused first
+        return HELD_BY_OTHERS_SLEEP_SEC if self._others or self._windows else HELD_SLEEP_SEC
 
     def _report(self, changed: evaluator.Changed) -> None:
         if changed.transition_count:

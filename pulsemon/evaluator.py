@@ -103,9 +103,13 @@ def excuse_blindness(
 
 
 def _note_window(connection: Connection, window: BlindWindow, cause: str) -> None:
-    """Write a window down; one that goes on right where another of its cause ended makes that one longer."""
-    goes_on = (BlindWindowRow.cause == cause) & (BlindWindowRow.ended_at == window.started_at)
-    longer = connection.execute(update(BlindWindowRow).where(goes_on).values(ended_at=window.ended_at))
+    """Write a window down; one that begins in another of its cause, or right where it ended, makes that one longer."""
+    goes_on = (
+        BlindWindowRow.cause == cause,
+        BlindWindowRow.started_at <= window.started_at,
+        BlindWindowRow.ended_at.between(window.started_at, window.ended_at),
+    )
+    longer = connection.execute(update(BlindWindowRow).where(*goes_on).values(ended_at=window.ended_at))
     if not longer.rowcount:
         row = {"started_at": window.started_at, "ended_at": window.ended_at, "cause": cause}
         connection.execute(insert(BlindWindowRow), [row])

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -414,6 +415,44 @@ class TestRefusals:
         found = blind_windows(database)
         assert len(found) == count
         assert (found[0][0], found[-1][1]) == (START, START + timedelta(seconds=5 * pause_sec))
+
+    def test_whoever_is_turned_away_all_the_time_keeps_no_deadline_from_being_judged_that_passed_before(
+        self, database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:09.900"))
+        world.pass_time(0.6)  # the deadline passed at 10:00:10, half a second before the flood
+        monkeypatch.setattr(world, "take_turned_away", lambda: BlindWindow(world.wall, world.wall))
+        process.evaluation._around = world.around
+
+        process.live_until(at("10:00:12"))
+
+        assert again(database, monitor).status == "DOWN"
+        assert transitions(database, monitor)[-1].occurred_at == at("10:00:10")
+
+    def test_while_everybody_is_turned_away_deadlines_are_moved_once_a_second_and_nobody_is_blamed(
+        self, database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monitor = watched(database)
+        process = Process(database, world)
+        process.live_until(at("10:00:09"))
+        monkeypatch.setattr(world, "take_turned_away", lambda: BlindWindow(world.wall, world.wall))
+        process.evaluation._around = world.around
+        passes: list[datetime] = []
+        excuse = evaluator.excuse_blindness
+
+        def count(*arguments: Any, now: datetime, **named: Any) -> None:
+            passes.append(now)
+            excuse(*arguments, now=now, **named)
+
+        monkeypatch.setattr(evaluator, "excuse_blindness", count)
+
+        process.live_until(at("10:00:19"))
+
+        assert again(database, monitor).status == "UP"
+        assert 8 <= len(passes) <= 11
+        assert len(blind_windows(database)) == 1
 
 
 class TestBlindOften:

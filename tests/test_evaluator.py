@@ -335,6 +335,24 @@ class TestBlindWindows:
         assert again(database, monitor).due_at == at("10:25")
         assert blind_windows(database) == []
 
+    @pytest.mark.parametrize(
+        ("started_at", "cause", "rows"),
+        [
+            ("10:05", "refused", [("10:00", "10:09", "refused")]),
+            ("10:03", "refused", [("10:00", "10:09", "refused")]),
+            ("10:05", "stall", [("10:00", "10:05", "refused"), ("10:05", "10:09", "stall")]),
+            ("10:06", "refused", [("10:00", "10:05", "refused"), ("10:06", "10:09", "refused")]),
+            ("09:59", "refused", [("10:00", "10:05", "refused"), ("09:59", "10:09", "refused")]),
+        ],
+    )
+    def test_a_window_that_goes_on_is_one_row(
+        self, database: Database, started_at: str, cause: str, rows: list[tuple[str, str, str]]
+    ) -> None:
+        evaluator.excuse_blindness(database, [(BlindWindow(at("10:00"), at("10:05")), "refused")], now=at("10:05"))
+        evaluator.excuse_blindness(database, [(BlindWindow(at(started_at), at("10:09")), cause)], now=at("10:09"))
+
+        assert blind_windows(database) == [(at(since), at(until), why) for since, until, why in rows]
+
 
 class TestHeartbeat:
     def test_the_newest_of_all_nodes_counts(self, database: Database) -> None:

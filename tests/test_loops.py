@@ -14,6 +14,7 @@ from pulsemon import clock, log, pages
 from pulsemon import loops as background
 from pulsemon.db import Database
 from pulsemon.db.tables import RolledDay
+from pulsemon.doorway import Doorway
 from pulsemon.loops import Loops, Panels
 from tests.arrange import make, make_up, rows
 from tests.conftest import settings_for
@@ -55,7 +56,7 @@ def sqlite_database(tmp_path: Path) -> Database:
 @asynccontextmanager
 async def running(database: Database, tmp_path: Path, panel: Listening, **changes: object) -> AsyncIterator[Loops]:
     settings = settings_for(f"sqlite:///{tmp_path / 'pulsemon.db'}", **changes)
-    loops = Loops(database, settings, Panels(count=panel.count, tell=panel.tell))
+    loops = Loops(database, settings, Panels(count=panel.count, tell=panel.tell), Doorway(None))
     loops.start()
     try:
         yield loops

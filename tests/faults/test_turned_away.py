@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -66,6 +68,13 @@ USES_THEM_UP = f"""
                 time.sleep(0.01)
 
     threading.Thread(target=use_up, daemon=True).start()
+"""
+# uvicorn closes what is idle after five seconds; a busy machine may take longer to let a crowd in.
+IDLE_ONES_STAY = """
+    import uvicorn
+
+    make = uvicorn.Config.__init__
+    uvicorn.Config.__init__ = lambda self, *given, **named: make(self, *given, timeout_keep_alive=3_600, **named)
 """
 NOBODY_LOOKS = """
     from pulsemon import doorway
@@ -144,14 +153,59 @@ def _is_refused(server: Server) -> bool:
         return member.recv(65_536).startswith(b"HTTP/1.1 503")
 
 
+class Caller:
+    """A connection that is kept alive, from an address of its own."""
+
+    def __init__(self, server: Server, address: str) -> None:
+        self._socket = socket.socket()
+        self._socket.settimeout(60)
+        self._socket.bind((address, 0))
+        self._socket.connect(("127.0.0.1", int(server.environment["APP_PORT"])))
+
+    def ask(self, method: str, path: str) -> bytes:
+        """Return the whole answer, a JSON object; empty where the server has hung up."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        try:
+            self._socket.sendall(head.encode())
+            answer = b""
+            while not answer.endswith(b"}") and (part := self._socket.recv(65_536)):
+                answer += part
+        except OSError:
+            return b""
+        return answer
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def call_before_and_after_a_crowd(folder: Path) -> dict[str, bytes]:
+    """Have each kind of caller ask once, then a crowd come that needs all the room, then each ask again."""
+    folder.mkdir()
+    with serving(folder) as serve, ExitStack() as held:
+        server = serve(patch=_FEW + IDLE_ONES_STAY, TRUSTED_PROXIES="192.0.2.1")
+        path = urlsplit(create_monitors(server, many(1))["job-0"]).path
+        kinds = {"visitor": ("GET", "/health"), "guest": ("GET", "/h/job-0/wrong")}
+        kinds |= {"short": ("GET", path), "long": ("POST", path)}
+        callers = {kind: Caller(server, f"127.4.0.{number}") for number, kind in enumerate(kinds, start=1)}
+        for kind, caller in callers.items():
+            held.callback(caller.close)
+            assert caller.ask(*kinds[kind]).startswith(b"HTTP/1.1 404" if kind == "guest" else b"HTTP/1.1 200")
+        for number in range(FEW_DESCRIPTORS // 2):  # what connections may take; each address one
+            held.callback(Caller(server, f"127.5.{number}.1").close)
+        # Who comes last is accepted last: the crowd is in by then.
+        assert httpx2.get(f"{server.url}/health").status_code == 200
+        return {kind: caller.ask(*kinds[kind]) for kind, caller in callers.items()}
+
+
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """All at once: they mostly wait."""
     folder = tmp_path_factory.mktemp("turned-away")
-    trials: dict[str, Callable[[], Outcome]] = {
+    trials: dict[str, Callable[[], Any]] = {
         "used up": partial(use_up_and_give_back, folder / "used up"),
         "control": partial(use_up_and_give_back, folder / "control", patch=NOBODY_LOOKS),
         "one address": partial(be_one_too_many, folder / "one address"),
+        "crowd": partial(call_before_and_after_a_crowd, folder / "crowd"),
     }
     with in_parallel(trials) as ask:
         yield ask
@@ -183,3 +237,14 @@ def test_who_is_turned_away_by_his_own_address_s_bound_silences_no_alarm(outcome
     assert outcome.refusals >= 1
     assert checker.check_noticed(outcome.seen, ["job-0"]) == []
     assert outcome.causes & {"turned-away", "refused"} == set()
+
+
+def test_a_connection_on_which_a_ping_was_stored_outlasts_a_crowd_and_any_other_does_not(outcomes: Outcomes) -> None:
+    again = outcomes("crowd")
+
+    assert {kind: answer[:12] for kind, answer in again.items()} == {
+        "visitor": b"",
+        "guest": b"",
+        "short": b"HTTP/1.1 200",
+        "long": b"HTTP/1.1 200",
+    }
