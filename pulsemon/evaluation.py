@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pulsemon import evaluator, log
+from pulsemon import evaluator, log, lost_zones
 from pulsemon.core.blindness import HEARTBEAT_IS_FRESH, NODE_IS_LOST, BlindCause, Reading, compare
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
+from pulsemon.lost_zones import Lost
 
 _log = log.get(__name__)
 
@@ -87,6 +88,7 @@ class Evaluation:
         self.expired_count = 0
         self.blind_sec = 0.0  # of the last ten minutes, by what any node noted
         self._tallied_at = self._excused_at = float("-inf")
+        self.lost: tuple[Lost, ...] = ()  # by the last look: schedules and zones that can be read no more
 
     def begin(self) -> None:
         """Before anything is judged: what was missed since somebody was last able to write is nobody's fault."""
@@ -106,6 +108,7 @@ class Evaluation:
         evaluator.beat(self._database, self._node, now=now.wall)
         self._before = self._last_beat = now
         self._beat_at = self._swept_at = now.monotonic
+        self._look_for_lost_zones()
 
     def run(self) -> None:
         """Tick until `stop`; the body of the evaluating thread."""
@@ -320,6 +323,14 @@ class Evaluation:
             self._report(swept)
             if not swept.is_more:
                 self._swept_at = clocks.monotonic
+                self._look_for_lost_zones()
+
+    def _look_for_lost_zones(self) -> None:
+        """Say once of each what can be read no more."""
+        before, self.lost = set(self.lost), lost_zones.find(self._database)
+        for each in self.lost:
+            if each not in before:
+                _log.warning("schedule.lost", **{each.kind: each.name}, schedule=each.schedule, timezone=each.timezone)
 
     def _look_up(self) -> datetime:
         """Between two chunks of a pass: a stop in the middle of it was blindness too."""

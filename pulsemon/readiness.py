@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pulsemon import clock, dispatcher
+from pulsemon import clock, dispatcher, lost_zones
 from pulsemon.db import Database
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Unavailable
@@ -72,6 +72,7 @@ class Readiness:
             yield "messages were not looked at for some seconds"
         if (blind_sec := self.often_blind_sec()) is not None:
             yield f"PulseMon was blind for {blind_sec} seconds of the last ten minutes"
+        yield from lost_zones.told(self._evaluation.lost)
         yield from self._old_messages(now)
         yield from self._disk()
         if clock_is_off := self._timekeeping.warning():

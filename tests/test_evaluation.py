@@ -602,3 +602,32 @@ def test_on_postgres_too_silence_is_noticed_and_a_restart_is_excused(postgres_ur
     assert transitions(database, monitor)[-1].occurred_at == at("10:20:10")
     assert blind_windows(database) == [(at("10:00:05"), at("10:20"), "restart")]
     database.close()
+
+
+def test_nodes_that_die_one_after_the_other_hide_no_dead_monitor_and_blame_no_living_one(
+    postgres_url: str, world: World
+) -> None:
+    """Each death is a blind window, and each had given the dead monitor a whole period anew."""
+    database = Database.open(postgres_url)
+    dead = make_up(database, "dead", interval_seconds=5, grace_seconds=30)
+    alive = make_up(database, "alive", interval_seconds=5, grace_seconds=30)
+    process = Process(database, world, node="stays")
+
+    for number in range(8):
+        evaluator.beat(database, f"dies-{number}", now=world.wall)
+        for _ in range(2):
+            process.live_until(world.wall + seconds(10))
+            record(database, a_ping(alive, world.wall))
+
+    causes = [cause for *_, cause in blind_windows(database)]
+    assert causes == ["node"] * 8
+    assert again(database, alive).status == "UP"
+    last = transitions(database, dead)[-1]
+    assert last.new_status == "DOWN"
+    # 35 seconds to the deadline and 35 more of watched time, among them the windows of those that died by then.
+    blind = sum(
+        (min(end, last.occurred_at) - start for start, end, _ in blind_windows(database) if start < last.occurred_at),
+        timedelta(0),
+    )
+    assert last.occurred_at - START - blind == seconds(70)
+    database.close()

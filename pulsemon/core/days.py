@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
@@ -26,9 +26,18 @@ class Day:
     end: datetime
 
 
+@lru_cache(maxsize=1_000)
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone; UTC where there is none of that name any more."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
 def date_at(instant: datetime, timezone: str) -> date:
     """Return the date that a calendar in *timezone* shows at *instant*."""
-    return instant.astimezone(ZoneInfo(timezone)).date()
+    return instant.astimezone(zone_of(timezone)).date()
 
 
 # Every page asks for the same ninety borders.
@@ -38,7 +47,7 @@ def day_start(day: date, timezone: str) -> datetime:
 
     Where midnight comes twice, the first one counts.
     """
-    zone = ZoneInfo(timezone)
+    zone = zone_of(timezone)
     midnight = datetime.combine(day, time(), zone)
     start = midnight.astimezone(UTC)
     if start.astimezone(zone).replace(tzinfo=None) == midnight.replace(tzinfo=None):

@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 from oncalendar import BaseIterator, OnCalendarError
 
+from pulsemon.core.days import zone_of
 from pulsemon.core.texts import N_
 
 # Longer ones are lists that nobody reads again, and each is parsed at every look.
@@ -259,15 +260,16 @@ def read(expression: str, timezone: str = "UTC", *, now: datetime) -> Calendar:
 
 def on_the_wall(instant: datetime, timezone: str) -> datetime:
     """Return *instant* as the clocks of a time zone show it; in UTC where there is no such zone any more."""
-    return instant.astimezone(ZoneInfo(timezone) if timezone in zone_names() else UTC)
+    return instant.astimezone(zone_of(timezone))
 
 
 def instant_of(wall: datetime, timezone: str) -> datetime | None:
     """Return the instant, in UTC, at which the clocks of a zone show *wall*, which has none; None: they skip it.
 
-    Of a time that they show twice, the first. A date at the end of all dates has no instant either.
+    Of a time that they show twice, the first. A date at the end of all dates has no instant either. As `on_the_wall`,
+    in UTC where there is no such zone any more.
     """
-    zone = ZoneInfo(timezone)
+    zone = zone_of(timezone)
     try:
         at = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
         shown = at.astimezone(zone).replace(tzinfo=None)

@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, case, insert, select, update
 from sqlalchemy.orm import aliased
 
-from pulsemon.core import schedule as schedules
-from pulsemon.core.schedule import Calendar, ScheduleError
+from pulsemon.core.lost_schedules import calendar_of
 from pulsemon.core.status import BlindWindow, Cause, State, Status
 from pulsemon.core.timing import Timing
 from pulsemon.db.tables import History, Monitor, UnseenSpan
@@ -110,13 +109,6 @@ def timing_of(row: Any) -> Timing:
     return timing(*(getattr(row, column.key) for column in TIMING_COLUMNS))
 
 
-def _calendar(expression: str, timezone: str) -> Calendar | None:
-    try:
-        return schedules.parse(expression, timezone)
-    except ScheduleError:
-        return None
-
-
 # Many monitors share few timings, and making one costs a ping more than finding it.
 @lru_cache(maxsize=4096)
 def timing(
@@ -129,12 +121,12 @@ def timing(
     successes_to_up: int = 1,
     since: datetime | None = None,
 ) -> Timing:
-    """Return the timing that the columns hold. A schedule that cannot be read any more leaves the interval to count."""
+    """Return the timing that the columns hold. By a schedule that can be read no more nothing is due too soon."""
     return Timing(
         timedelta(seconds=interval_seconds),
         timedelta(seconds=grace_seconds),
         timedelta(seconds=max_run_seconds) if max_run_seconds else None,
-        None if schedule is None else _calendar(schedule, timezone or "UTC"),
+        None if schedule is None else calendar_of(schedule, timezone or "UTC"),
         failures_to_down,
         successes_to_up,
         since,

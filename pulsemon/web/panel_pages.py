@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon import event_log, monitors, status_page, track_record
+from pulsemon.core import lost_schedules
 from pulsemon.core.placement import MAX_TAG_LENGTH
 from pulsemon.core.rules import Rules
 from pulsemon.core.schedule import Clock
@@ -264,7 +265,12 @@ def head_values(request: Request, view: View) -> dict[str, Any]:
     site = site_of(request)
     shown = view.shown(now=site.now())
     changed_at = event_log.changed_at(site.database, [view.id]).get(view.id)
-    return {"line": Line(view, shown, changed_at), "view": view, "blind": _blind_window(site.database, [shown])}
+    return {
+        "line": Line(view, shown, changed_at),
+        "view": view,
+        "blind": _blind_window(site.database, [shown]),
+        "lost": lost_schedules.problem(view.schedule, view.timezone),
+    }
 
 
 def record_values(request: Request, view: View) -> dict[str, Any]:
