@@ -7,7 +7,7 @@ sending, the message becomes due again by itself. Sending stands in `notify`, th
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from pulsemon.core import alerting
+from pulsemon.announcements import MAIL_RECEIVER
+from pulsemon.core import alerting, places
+from pulsemon.core.places import Standing
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import NoticeRow, Subscriber
 from pulsemon.db.tables import Attempt, Delivery, Monitor, Webhook
@@ -28,8 +30,12 @@ from pulsemon.notify.message import Announcement, Delivered, Message, Outcome, R
 LEASE = timedelta(seconds=30)
 # To one receiver at once: a hanging one holds so many connections and no more.
 LANE_WIDTH = 4
-# To all of them: with 15 s a message, a hundred hanging receivers leave room for the others.
+# To all of them: sockets, of which a process has 1,024 where nobody raised that. `core.places` says whose they are.
 MAX_IN_FLIGHT = 500
+# Leased or settled in one transaction: nobody's message waits until hundreds of others are dealt with.
+BATCH = 64
+# What is known of receivers at the start comes from so many of the newest attempts: 15 ms to read.
+MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +77,19 @@ class Sent:
     jitter: float  # in [-1, 1]
 
 
-def lease_due(database: Database, *, now: datetime, in_flight: Mapping[str, int]) -> list[Leased]:
+def lease_due(
+    database: Database,
+    *,
+    now: datetime,
+    in_flight: Mapping[str, int],
+    standing_of: Callable[[str], Standing] = lambda _: Standing.ANSWERS,
+) -> list[Leased]:
     """Take what is due at *now*, at most `LANE_WIDTH` a receiver and `MAX_IN_FLIGHT` in all.
 
-    *in_flight* counts what this process is sending by receiver. A message waits for the older ones of its monitor or
-    subscriber: UP is not sent before its DOWN was delivered or given up.
+    *in_flight* counts what this process is sending by receiver, and *standing_of* says what it knows of one. At most
+    `BATCH` are taken at a time; where there are so many, more may be due. A message waits for the older ones of its
+    monitor or subscriber: UP is not sent before its DOWN was delivered or given up.
     """
-    wanted = _lanes_with_work(database, now, in_flight)
-    if not wanted:
-        return []
-    with database.write("loops") as connection:
-        ids = [each for receiver, room in wanted.items() for each in _due_ids(connection, receiver, room, now)]
-        return _lease(connection, ids, now) if ids else []
-
-
-def next_attempt_at(database: Database) -> datetime | None:
-    """Return when the next message is due, or None."""
-    with database.read() as connection:
-        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "pending"))
-
-
-def _lanes_with_work(database: Database, now: datetime, in_flight: Mapping[str, int]) -> dict[str, int]:
-    """Return receiver -> how many messages may be taken for it."""
-    room_in_all = MAX_IN_FLIGHT - sum(in_flight.values())
     with database.read() as connection:
         due = connection.execute(
             select(Delivery.receiver, func.count())
@@ -101,13 +97,41 @@ def _lanes_with_work(database: Database, now: datetime, in_flight: Mapping[str, 
             .group_by(Delivery.receiver)
             .order_by(func.min(Delivery.next_attempt_at))
         ).all()
-    wanted: dict[str, int] = {}
-    for receiver, count in due:
-        room = min(LANE_WIDTH - in_flight.get(receiver, 0), count, room_in_all)
-        if room > 0:
-            wanted[receiver] = room
-            room_in_all -= room
-    return wanted
+    wanted = places.share(
+        [(row[0], row[1]) for row in due], in_flight, standing_of, places=MAX_IN_FLIGHT, width=LANE_WIDTH
+    )
+    if not wanted:
+        return []
+    with database.write("loops") as connection:
+        ids: list[int] = []
+        for receiver, room in wanted.items():
+            ids += _due_ids(connection, receiver, min(room, BATCH - len(ids)), now)
+            if len(ids) == BATCH:
+                break
+        return _lease(connection, ids, now) if ids else []
+
+
+def standings(database: Database) -> dict[str, Standing]:
+    """Return what the newest attempts, of whichever server, say of their receivers; mail has no part in it."""
+    newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
+    attempts = newest.limit(MAX_REMEMBERED).subquery()
+    query = (
+        select(Delivery.receiver, attempts.c.duration_ms)
+        .join(attempts, attempts.c.delivery_id == Delivery.id)
+        .where(Delivery.receiver != MAIL_RECEIVER)
+        .order_by(attempts.c.id)
+    )
+    with database.read() as connection:
+        return {
+            receiver: places.standing(timedelta(milliseconds=duration_ms))
+            for receiver, duration_ms in connection.execute(query)
+        }
+
+
+def next_attempt_at(database: Database) -> datetime | None:
+    """Return when the next message is due, or None."""
+    with database.read() as connection:
+        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "pending"))
 
 
 def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:

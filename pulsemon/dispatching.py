@@ -13,6 +13,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from pulsemon import dispatcher, log
+from pulsemon.announcements import MAIL_RECEIVER
+from pulsemon.core import places
+from pulsemon.core.places import Standing
 from pulsemon.db import Database
 from pulsemon.dispatcher import Leased, Sent
 from pulsemon.errors import Unavailable
@@ -53,6 +56,10 @@ class Dispatching:
         self._monotonic = monotonic
         self._on_settled = on_settled
         self._in_flight: Counter[str] = Counter()
+        # What the last attempt says of its receiver; None until the database was asked.
+        self._standings: dict[str, Standing] | None = None
+        # Of what is being sent to receivers that are not known to hang: since when, and the limit that ends it.
+        self._hurried: dict[int, tuple[float, asyncio.Timeout]] = {}
         self._sent: list[Sent] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -92,33 +99,75 @@ class Dispatching:
         for task in self._tasks:
             task.cancel()
         try:
-            await self._settle()
+            while self._sent:
+                await self._settle()
         except Unavailable as failed:
             _log.warning("delivery.unavailable", reason=str(failed))
         if self._postman is not None:
             await self._postman.close()
 
     async def _lease(self) -> None:
+        if self._standings is None:
+            self._standings = await asyncio.to_thread(dispatcher.standings, self._database)
+        self._make_room()
         leased = await asyncio.to_thread(
-            dispatcher.lease_due, self._database, now=self._now(), in_flight=dict(self._in_flight)
+            dispatcher.lease_due,
+            self._database,
+            now=self._now(),
+            in_flight=dict(self._in_flight),
+            standing_of=self._standing_of,
         )
+        if len(leased) == dispatcher.BATCH:
+            self._wake.set()
         for each in leased:
             self._in_flight[each.receiver] += 1
             task = asyncio.create_task(self._send(each))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def _standing_of(self, receiver: str) -> Standing:
+        if receiver == MAIL_RECEIVER:  # one lane, with limits of its own
+            return Standing.ANSWERS
+        return (self._standings or {}).get(receiver, Standing.UNKNOWN)
+
+    def _make_room(self) -> None:
+        """Where few places are free, end what has lasted long without being known for it; it is tried again."""
+        if not places.is_scarce(self._in_flight.total(), places=dispatcher.MAX_IN_FLIGHT):
+            return
+        for since, limit in list(self._hurried.values()):
+            if self._monotonic() - since >= places.PATIENCE.total_seconds() and not limit.expired():
+                limit.reschedule(0)
+
+    def _learn(self, sent: Sent) -> None:
+        standings = self._standings
+        if standings is None or sent.leased.mailbox is not None:
+            return
+        receiver = sent.leased.receiver
+        standings.pop(receiver, None)  # to the end: the oldest are forgotten first
+        standings[receiver] = places.standing(sent.finished_at - sent.started_at)
+        while len(standings) > dispatcher.MAX_REMEMBERED:
+            del standings[next(iter(standings))]
+
     async def _send(self, leased: Leased) -> None:
         started_at = self._now()
+        may_hurry = leased.mailbox is None and self._standing_of(leased.receiver) is not Standing.HANGS
         try:
-            outcome = await self._outcome(leased, started_at)
+            async with asyncio.timeout(None) as limit:
+                if may_hurry:
+                    self._hurried[leased.delivery_id] = (self._monotonic(), limit)
+                outcome = await self._outcome(leased, started_at)
+        except TimeoutError:
+            outcome = Retry(Reason.TIMEOUT, excerpt="Too many receivers did not answer; this one had three seconds.")
         except Exception:
             _log.exception("delivery.crashed", message=leased.message.message_id)
             outcome = Retry(Reason.INTERNAL)
         finally:
             self._in_flight[leased.receiver] -= 1
+            self._hurried.pop(leased.delivery_id, None)
         finished_at = self._now()
-        self._sent.append(Sent(leased, outcome, started_at, finished_at, jitter=self._random.uniform(-1, 1)))
+        sent = Sent(leased, outcome, started_at, finished_at, jitter=self._random.uniform(-1, 1))
+        self._sent.append(sent)
+        self._learn(sent)
         self._count(leased, outcome)
         self._wake.set()
 
@@ -159,9 +208,11 @@ class Dispatching:
         What cannot be written for another reason is let go: its lease ends and it is sent again, and the messages
         behind it do not wait for ever.
         """
-        sent, self._sent = self._sent, []
+        sent, self._sent = self._sent[: dispatcher.BATCH], self._sent[dispatcher.BATCH :]
         if not sent:
             return
+        if self._sent:
+            self._wake.set()
         try:
             await asyncio.to_thread(dispatcher.settle, self._database, sent)
         except Unavailable:

@@ -124,7 +124,7 @@ class Loops:
         self.lane = GroupCommit(
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
-        self._client = GuardedClient(private=settings.outbound_private.value)
+        self._client = GuardedClient(private=settings.outbound_private.value, allowed=settings.outbound_allow)
         publisher = Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
         mail_server = settings.mail_server
         self.dispatching = Dispatching(

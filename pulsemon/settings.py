@@ -27,6 +27,7 @@ from pulsemon.core.hosts import DEFAULT_PORTS, read_host
 from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
 from pulsemon.notify import mailbox
+from pulsemon.notify.address import IPAddress, read_allowed
 from pulsemon.notify.mail import MailServer, Security
 
 # The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
@@ -112,6 +113,9 @@ class Settings(BaseSettings):
         default=("127.0.0.1", "::1"), description="peers whose X-Forwarded-* headers are believed"
     )
     outbound_private: OutboundPrivate = Field(default=OutboundPrivate.ALLOW, description="webhooks to private hosts")
+    outbound_allow: Annotated[tuple[IPAddress, ...], NoDecode] = Field(
+        default=(), description="single addresses that webhooks may go to whatever network they are in"
+    )
     ping_body_limit: int = Field(default=10_000, ge=0, le=1_000_000, description="bytes of a ping's body kept")
     ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
     ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
@@ -253,6 +257,13 @@ class Settings(BaseSettings):
             username=self.smtp_username,
             password=self.smtp_password,
         )
+
+    @field_validator("outbound_allow", mode="before")
+    @classmethod
+    def _single_addresses(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(read_allowed(entry.strip()) for entry in value.split(",") if entry.strip())
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

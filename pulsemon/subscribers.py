@@ -7,11 +7,12 @@ address is asked first, whoever entered it. What they are told is `announcements
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon import announcements
@@ -25,13 +26,11 @@ from pulsemon.db.page_tables import StatusPage
 from pulsemon.db.tables import Delivery
 from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
-from pulsemon.notify import webhook
+from pulsemon.notify import mailbox, webhook
 
 EMAIL, WEBHOOK = "email", "webhook"
-# One mail that asks, to one address on whatever pages; a second page's waits until the hour is over.
+# One mail that asks, to one mailbox on whatever pages; a second page's waits until the hour is over.
 ASK_AGAIN_AFTER = timedelta(hours=1)
-# Of all visitors together, so that nobody makes PulseMon a fountain of mail. Above it they are told to come later.
-MAX_ASKED_AN_HOUR = 200
 MAX_PER_PAGE = 10_000
 # 256 bits, in characters that a URL carries as they are.
 _TOKEN_BYTES = 32
@@ -39,7 +38,6 @@ _TOKEN_BYTES = 32
 KNOWN = N_("This subscriber is on the list already.")
 ASKED_LATELY = N_("This address was asked within the last hour. It has to answer before it is told anything.")
 FULL = N_("This page has as many subscribers as it may have.")
-TOO_MANY_ASK = N_("Too many people subscribe at the moment. Try again in an hour.")
 NOT_ACTIVE = N_("Only an active subscriber can be sent a test message.")
 NO_PAGE = "There is no such page."
 NO_SUBSCRIBER = "This page has no such subscriber."
@@ -166,45 +164,62 @@ def invite(database: Database, slug: str, address: str, *, locale: str, now: dat
         known = _find(connection, page_id, EMAIL, address)
         if known is not None and known.confirmed_at is not None and known.switched_off_at is None:
             raise Conflict(KNOWN)
-        subscriber_id = _ask(connection, page_id, known, address, locale=locale, now=now)
+        same = connection.execute(select(Subscriber.__table__).where(*_is_address(address))).all()
+        subscriber_id = _ask(connection, page_id, known, address, locale=locale, now=now, same=same)
         if subscriber_id is None:
             raise Conflict(ASKED_LATELY)
         mark_changed(connection)
         return _view(_get(connection, subscriber_id))
 
 
-def is_open_to_more(database: Database, *, now: datetime) -> bool:
-    """Return whether visitors may ask for mail at the moment, whatever their address."""
-    lately = (Subscriber.kind == EMAIL, Subscriber.asked_at > now - ASK_AGAIN_AFTER)
-    with database.read() as connection:
-        return (connection.scalar(select(func.count()).where(*lately)) or 0) < MAX_ASKED_AN_HOUR
-
-
 def ask(database: Database, slug: str, address: str, *, locale: str, now: datetime) -> None:
     """Ask *address*, for a visitor, whether it wants to be told; whoever knows the answer must not tell it.
 
-    Does nothing for an address that is told already or was asked lately, and where the page or room for more is gone.
+    Does nothing for an address that is told already or whose mailbox was asked lately, under whatever spelling, and
+    where the page or room for more is gone.
     """
     try:
         with database.write() as connection:
             page_id = _own_page_id(connection, slug, now)
             known = _find(connection, page_id, EMAIL, address)
             if known is None or known.confirmed_at is None or known.switched_off_at is not None:
-                _ask(connection, page_id, known, address, locale=locale, now=now)
-            else:  # it counts as a fresh address does: by `is_open_to_more` nobody learns that it is told
-                connection.execute(update(Subscriber).where(Subscriber.id == known.id).values(asked_at=now))
+                _ask(connection, page_id, known, address, locale=locale, now=now, same=_of_mailbox(connection, address))
     except (NotFound, Conflict):
         return
 
 
+def _is_address(address: str) -> tuple[Any, Any]:
+    return Subscriber.kind == EMAIL, Subscriber.address == address
+
+
+def _of_mailbox(connection: Connection, address: str) -> list[Any]:
+    """Return every subscriber, of whatever page, whose address is another spelling of the same mailbox."""
+    candidates = [
+        Subscriber.address.startswith(beginning, autoescape=True) & Subscriber.address.endswith(end, autoescape=True)
+        for beginning, end in mailbox.patterns_of(address)
+    ]
+    rows = connection.execute(select(Subscriber.__table__).where(Subscriber.kind == EMAIL, or_(*candidates)))
+    wanted = mailbox.mailbox_of(address)
+    return [row for row in rows if mailbox.mailbox_of(row.address) == wanted]
+
+
 def _ask(
-    connection: Connection, page_id: int, known: Any | None, address: str, *, locale: str, now: datetime
+    connection: Connection,
+    page_id: int,
+    known: Any | None,
+    address: str,
+    *,
+    locale: str,
+    now: datetime,
+    same: Sequence[Any],
 ) -> int | None:
-    """Owe the mail that asks, and return who is asked; None where one is owed already, or went out lately."""
-    this = (Subscriber.kind == EMAIL, Subscriber.address == address)
-    last = connection.scalar(select(func.max(Subscriber.asked_at)).where(*this))
-    at = now if last is None else max(now, last + ASK_AGAIN_AFTER)
-    was_asked_here = known is not None and known.asked_at > now - _pause_after(known)
+    """Owe the mail that asks, and return who is asked; None where one is owed already, or went out lately.
+
+    *same* are those whose mails count as mails to this one.
+    """
+    last = max((each.asked_at for each in same), default=None)
+    at = now if last is None else max(now, last + _pause_after(same))
+    was_asked_here = known is not None and known.asked_at > now - _pause_after([known])
     if was_asked_here or at - now > ASK_AGAIN_AFTER:
         return None
     if known is None:
@@ -219,9 +234,12 @@ def _ask(
     return subscriber_id
 
 
-def _pause_after(known: Any) -> timedelta:
+def _pause_after(same: Sequence[Any]) -> timedelta:
     """Each further mail to somebody who never answered comes after twice the time: nobody is asked every hour."""
-    asked_for = timedelta(0) if known.confirmed_at else known.asked_at - known.created_at
+    unanswered = [each for each in same if each.confirmed_at is None]
+    if not unanswered:
+        return ASK_AGAIN_AFTER
+    asked_for: timedelta = max(each.asked_at for each in unanswered) - min(each.created_at for each in unanswered)
     return max(ASK_AGAIN_AFTER, asked_for)
 
 

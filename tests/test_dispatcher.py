@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from pulsemon import dispatcher, evaluator, monitors, pings
+from pulsemon.core.places import Standing
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables import Delivery
@@ -36,7 +38,7 @@ from tests.arrange import (
     seconds,
 )
 from tests.conftest import at
-from tests.notify.sink import Sink, status
+from tests.notify.sink import Conversation, Sink, status
 
 LATER = at("10:10")
 
@@ -159,6 +161,49 @@ class TestLease:
             make_down(database, f"m{number}", webhook_url=f"http://r{number}.example/")
 
         assert len(dispatcher.lease_due(database, now=LATER, in_flight={"r9.example:80": 1})) == 2
+
+    def test_receivers_that_hang_share_half_of_the_places(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 4)
+        for name in ("slow1", "slow2", "slow3", "well1", "well2"):
+            make_down(database, name, webhook_url=f"http://{name}.example/")
+
+        leased = dispatcher.lease_due(
+            database,
+            now=LATER,
+            in_flight={},
+            standing_of=lambda receiver: Standing.HANGS if receiver.startswith("slow") else Standing.ANSWERS,
+        )
+
+        assert sorted(each.receiver[:5] for each in leased) == ["slow1", "slow2", "well1", "well2"]
+
+    def test_so_many_are_taken_at_a_time_and_the_rest_at_once_after_them(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dispatcher, "BATCH", 3)
+        for number in range(4):
+            make_down(database, f"m{number}", webhook_url=f"http://r{number // 2}.example/")
+
+        assert [len(lease(database)) for _ in range(3)] == [3, 1, 0]
+
+    def test_what_the_newest_attempts_say_of_receivers_is_known_after_a_restart(self, database: Database) -> None:
+        lasted = {"slow": [0.1, 3.0], "well": [15.0, 2.9], "new": []}
+        for name in lasted:
+            make_down(database, name, webhook_url=f"http://{name}.example/")
+        now = LATER
+        for _ in range(2):
+            for each in lease(database, now):
+                seconds_left = lasted[str(each.message.payload["slug"])]
+                if seconds_left:
+                    finished_at = now + seconds(seconds_left.pop(0))
+                    dispatcher.settle(database, [Sent(each, Retry(Reason.TIMEOUT), now, finished_at, 0)])
+            now += seconds(60)
+
+        assert dispatcher.standings(database) == {
+            "slow.example:80": Standing.HANGS,
+            "well.example:80": Standing.ANSWERS,
+        }
 
     def test_another_monitor_s_message_does_not_wait(self, database: Database) -> None:
         down_and_up(database, "one")
@@ -475,6 +520,43 @@ class TestEndToEnd:
             (1, "retry", 500),
             (2, "delivered", 204),
         ]
+
+    async def test_receivers_that_hang_keep_no_other_waiting_and_are_tried_again(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 8)
+        monkeypatch.setattr("pulsemon.core.places.PATIENCE", timedelta(seconds=0.2))
+        with socket.create_server(("", 0), backlog=200) as hanging, Sink() as sink:
+            port = hanging.getsockname()[1]
+            for number in range(40):
+                make_down(database, f"slow{number}", webhook_url=f"http://127.3.0.{number + 1}:{port}/")
+            async with self.sending(database):
+                await self.until(lambda: len(attempts(database)) >= 8)
+                make_down(database, "well", webhook_url=sink.url)
+                await self.until(lambda: ("delivered", None) in states_of(database))
+                # Whoever hangs is not given up for that.
+                await self.until(lambda: len({row.delivery_id for row in attempts(database)}) > 40)
+
+        assert {row.outcome for row in attempts(database)} == {"retry", "delivered"}
+        standings = dispatcher.standings(database)
+        assert standings.pop(sink.url.split("/")[2]) is Standing.ANSWERS
+        assert set(standings.values()) == {Standing.HANGS}
+
+    async def test_while_there_is_room_a_slow_receiver_has_its_time(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pulsemon.core.places.PATIENCE", timedelta(0))
+
+        def slow(conversation: Conversation) -> None:
+            conversation.stopping.wait(2.5)
+            status(204)(conversation)
+
+        with Sink(then=slow) as sink:
+            make_down(database, webhook_url=sink.url)
+            async with self.sending(database):
+                await self.until(lambda: states_of(database) == [("delivered", None)])
+
+        assert [row.outcome for row in attempts(database)] == ["delivered"]
 
     async def test_a_receiver_that_says_gone_hears_nothing_more(self, database: Database) -> None:
         with Sink(then=status(410)) as sink:

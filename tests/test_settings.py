@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -72,6 +73,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("BASE_URL", "http://[::1]:8088", "http://[::1]:8088"),
         ("TRUSTED_PROXIES", "10.0.0.5, 192.168.0.0/24,::1", ("10.0.0.5", "192.168.0.0/24", "::1")),
         ("TRUSTED_PROXIES", ",", ()),
+        ("OUTBOUND_ALLOW", "169.254.1.2, ::ffff:10.0.0.5,", (IPv4Address("169.254.1.2"), IPv4Address("10.0.0.5"))),
+        ("OUTBOUND_ALLOW", "", ()),
         ("OUTBOUND_PRIVATE", "deny", "deny"),
         ("PING_BODY_LIMIT", "0", 0),
         ("PING_RETENTION_DAYS", "1", 1),
@@ -109,6 +112,8 @@ WRONG = [
     ("BASE_URL", "https://example.org:0", "scheme and host without a path"),
     ("TRUSTED_PROXIES", "my-proxy", "addresses or networks"),
     ("TRUSTED_PROXIES", "10.0.0.0/99", "addresses or networks"),
+    ("OUTBOUND_ALLOW", "169.254.0.0/16", "single addresses"),
+    ("OUTBOUND_ALLOW", "169.254.1.2,169.254.169.254", "a cloud metadata service"),
     ("OUTBOUND_PRIVATE", "perhaps", "allow or deny"),
     ("PING_BODY_LIMIT", "-1", "at least 0"),
     ("PING_BODY_LIMIT", "1000001", "at most 1000000"),

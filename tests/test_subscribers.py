@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from pulsemon.db.tables import Delivery
 from pulsemon.dispatcher import LANE_WIDTH, Leased, Sent
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
-from pulsemon.subscribers import MAX_ASKED_AN_HOUR, SubscriberView
+from pulsemon.subscribers import SubscriberView
 from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, rows, said, seconds
 from tests.conftest import at
 from tests.test_event_log import counted_queries
@@ -391,28 +392,37 @@ class TestAsking:
         assert owed(database) == []
         assert [view.state for view in everybody(database)] == ["active"]
 
-    def test_all_visitors_together_are_bounded(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(subscribers, "MAX_ASKED_AN_HOUR", 3)
-        assert MAX_ASKED_AN_HOUR > 3
-        for number in range(3):
-            assert subscribers.is_open_to_more(database, now=START)
-            self.ask(database, START, f"m{number}@example.org")
+    def test_the_spellings_of_one_mailbox_are_asked_as_one_on_whatever_page(self, database: Database) -> None:
+        pages.create(database, "one", {}, now=START)
+        spellings = ("v.ictim@gmail.com", "victim+1@gmail.com", "vic.tim@googlemail.com", "victim@gmail.com")
+        for number, address in enumerate(spellings * 2):
+            self.ask(database, START, address, slug="one" if number % 2 else "status")
+        self.ask(database, START, "victim@example.org")
 
-        assert not subscribers.is_open_to_more(database, now=START)
-        assert subscribers.is_open_to_more(database, now=START + HOUR)
+        assert self.asked_at(database) == [START, START + HOUR, START]
+        assert [view.address for view in everybody(database)] == ["v.ictim@gmail.com", "victim@example.org"]
 
-    @pytest.mark.parametrize("address", ["ana@example.org", "fresh@example.org"])
-    def test_that_bound_does_not_tell_who_is_on_the_list(
-        self, database: Database, monkeypatch: pytest.MonkeyPatch, address: str
+    def test_a_mailbox_that_never_answers_is_asked_after_twice_the_time_however_it_is_spelt(
+        self, database: Database
     ) -> None:
-        by_mail(database)
-        monkeypatch.setattr(subscribers, "MAX_ASKED_AN_HOUR", 1)
-        later = START + 2 * HOUR
-        assert subscribers.is_open_to_more(database, now=later)
+        for hours in range(7 * 24):
+            self.ask(database, START + hours * HOUR, f"victim+{hours}@example.org")
 
-        self.ask(database, later, address)
+        asked = [(at - START) // HOUR for at in self.asked_at(database)]
+        assert len(asked) <= 10
+        assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(asked))
 
-        assert not subscribers.is_open_to_more(database, now=later)
+    def test_the_owner_may_ask_several_addresses_of_one_mailbox(self, database: Database) -> None:
+        for address in ("team+ops@example.org", "team+dev@example.org"):
+            subscribers.invite(database, "status", address, locale="en", now=START)
+
+        assert self.asked_at(database) == [START, START]
+
+    def test_signs_that_mean_something_to_the_database_mean_nothing_in_an_address(self, database: Database) -> None:
+        for address in ("a%@example.org", "axx@example.org", "a_@example.org", "ab@example.org"):
+            self.ask(database, START, address)
+
+        assert self.asked_at(database) == [START] * 4
 
     def test_a_full_page_takes_nobody_more(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(subscribers, "MAX_PER_PAGE", 1)

@@ -253,16 +253,26 @@ def test_one_client_subscribes_ten_times_an_hour_and_holds_up_no_other(one: Test
     assert len(sink.wait_for(11)) == 11
 
 
-def test_too_many_of_all_visitors_together_are_told_to_come_later(
-    one: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(subscribers, "MAX_ASKED_AN_HOUR", 1)
-    ask(one, "ana@example.org")
+def test_whoever_has_twenty_addresses_closes_the_form_for_these_alone(one: TestClient) -> None:
+    site = one.app._app._site  # type: ignore[attr-defined]
+    for number in range(200):
+        assert site.subscriptions.take(f"10.0.0.{number // 10}", now=site.now()) == 0
+    attacker, other = (TestClient(one.app, client=(host, 1)) for host in ("10.0.0.7", "10.0.0.99"))
 
-    for address in ("ana@example.org", "bob@example.org"):
-        answer = ask(one, address)
-        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
-        assert "Too many people subscribe at the moment." in answer.text
+    refused = ask(attacker, "m1@example.org")
+    assert refused.status_code == 429
+    assert "Too many subscriptions came from your address" in refused.text
+    assert ask(other, "bob@example.org").status_code == 200
+    assert ask(other, "bob@example.org").status_code == 429
+
+
+def test_the_spellings_of_one_mailbox_get_one_mail_and_it_goes_to_the_one_that_was_typed(
+    site: TestClient, sink: MailSink
+) -> None:
+    for address in ("v.ictim+a@googlemail.com", "victim@gmail.com", "VICTIM+b@gmail.com", "other@gmail.com"):
+        assert ask(site, address).status_code == 200
+
+    assert sorted(each.to for each in sink.wait_for(2)) == ["other@gmail.com", "v.ictim+a@googlemail.com"]
 
 
 def test_a_page_with_a_password_offers_its_form_behind_it_only(one: TestClient, sink: MailSink) -> None:

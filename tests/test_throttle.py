@@ -398,6 +398,17 @@ class TestWindow:
 
         assert self.wrong(throttle, "x" * 2000).wait_sec > 0
 
+    def test_a_try_counts_though_its_twin_was_not_judged(self) -> None:
+        throttle, now = Throttle("page"), at("10:00")
+        for number in range(10):
+            judged, forgotten = (throttle.begin(f"no {number}", "door", host="192.0.2.1", now=now) for _ in range(2))
+            throttle.forget(forgotten)
+            assert throttle.end(judged, is_right=False, now=now) == (False, 0)
+
+        attempt = throttle.begin("right", "door", host="192.0.2.1", now=now)
+        assert attempt.verdict is not None
+        assert attempt.verdict.wait_sec > 0
+
     def test_guessers_of_many_addresses_fill_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("pulsemon.web.throttle._MAX_TRIES_KEPT", 50)
         throttle = Throttle("login")

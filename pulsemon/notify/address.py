@@ -7,8 +7,8 @@ RFC 6890, and the clouds' own documentation for the metadata services.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 ALLOW = "allow"
 DENY = "deny"
@@ -21,8 +21,8 @@ def _named(verdict: str, *networks: str) -> list[tuple[_Network, str]]:
     return [(ip_network(network), verdict) for network in networks]
 
 
-# Refused whatever the settings say. The first match names the verdict.
-_ALWAYS = [
+# Refused whatever the settings say.
+_METADATA = [
     *_named(
         "a cloud metadata service",
         "169.254.169.254/32",  # AWS, Azure, Google Cloud, Oracle, DigitalOcean, OpenStack, Hetzner
@@ -37,6 +37,11 @@ _ALWAYS = [
         "fd00:c1::a9fe:a9fe/128",  # Oracle
         "fd00:42::42/128",  # Scaleway
     ),
+]
+
+# Refused unless OUTBOUND_ALLOW names the very address. The first match names the verdict.
+_ALWAYS = [
+    *_METADATA,
     *_named("unspecified", "0.0.0.0/8", "::/128"),
     *_named("link-local", "169.254.0.0/16", "fe80::/10"),
     *_named("multicast", "224.0.0.0/4", "ff00::/8"),
@@ -64,6 +69,9 @@ _ROUTED = [
     for network in ("2000::/3", "fc00::/7", "fec0::/10", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/32")
 ]
 
+# Addresses of no single machine.
+_NOBODY = _named("nobody", "0.0.0.0/8", "255.255.255.255/32")
+
 _LOW_32_BITS = ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 _EMBEDDING_IN_LOW_BITS = [ip_network(network) for network in _LOW_32_BITS]
 _NAT64_LOCAL = IPv6Network("64:ff9b:1::/48")
@@ -72,12 +80,15 @@ _SIX_TO_FOUR = IPv6Network("2002::/16")
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
 
-def judge_address(address: IPAddress, private: str) -> str | None:
+def judge_address(address: IPAddress, private: str, allowed: Collection[IPAddress] = ()) -> str | None:
     """Return why no request may go to *address*, or None if one may.
 
+    *allowed* are single addresses, as `read_allowed` returns them, that are reached whatever network they are in.
     *private* is `allow` or `deny`: whether private, loopback and similar addresses are reached. An IPv4 address
     inside an IPv6 one (mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP) must pass as well as the IPv6 one.
     """
+    if plain(address) in allowed:
+        return None
     candidates = (address, *_embedded(address))
     for networks in (_ALWAYS, _PRIVATE) if private == DENY else (_ALWAYS,):
         for candidate in candidates:
@@ -85,6 +96,29 @@ def judge_address(address: IPAddress, private: str) -> str | None:
                 return verdict
     is_routed = address.version == 4 or any(address in network for network in _ROUTED)
     return None if is_routed else "reserved"
+
+
+def plain(address: IPAddress) -> IPAddress:
+    """Return an address in the one form that it is compared in: an IPv4 address as such, and without a zone."""
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))
+
+
+def read_allowed(text: str) -> IPAddress:
+    """Return the address that the owner names as one to be reached.
+
+    Raises ValueError: it is none, or one that no receiver has; the message says what is wanted instead.
+    """
+    try:
+        address = plain(ip_address(text.strip("[]")))
+    except ValueError:
+        raise ValueError("single addresses without ports, comma separated, such as 169.254.1.2") from None
+    if _verdict(address, _METADATA) or any(_verdict(each, _METADATA) for each in _embedded(address)):
+        raise ValueError(f"without {address}: a cloud metadata service, which hands out keys to whoever asks")
+    if address.is_unspecified or address.is_multicast or _verdict(address, _NOBODY):
+        raise ValueError(f"without {address}: no single machine has this address")
+    return address
 
 
 def _verdict(address: IPAddress, networks: list[tuple[_Network, str]]) -> str | None:

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import re
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -113,13 +113,15 @@ class Reply:
 class GuardedClient:
     """Sends POST requests to hosts that nobody vouches for. One for the process; it holds no connection.
 
-    *private* is `allow` or `deny` (the setting OUTBOUND_PRIVATE). *deadline* bounds each request as a whole.
+    *private* is `allow` or `deny` (the setting OUTBOUND_PRIVATE), *allowed* are addresses that are reached all the same
+    (OUTBOUND_ALLOW). *deadline* bounds each request as a whole.
     """
 
     def __init__(
         self,
         private: str,
         *,
+        allowed: Collection[IPAddress] = (),
         deadline: timedelta = DEADLINE,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
@@ -127,6 +129,7 @@ class GuardedClient:
         if private not in (ALLOW, DENY):
             raise ValueError("private is 'allow' or 'deny'")
         self._private = private
+        self._allowed = frozenset(allowed)
         self._deadline = deadline
         self._resolve = resolve or SystemResolver()
         self._tls = tls or httpcore2.default_ssl_context()
@@ -150,7 +153,8 @@ class GuardedClient:
     async def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
         target = read_url(url)
         request = _request(method, target, headers, content)
-        route = _GuardedRoute(self._private, self._resolve, step_seconds=self._deadline.total_seconds() * STEP_SHARE)
+        step_seconds = self._deadline.total_seconds() * STEP_SHARE
+        route = _GuardedRoute(self._private, self._allowed, self._resolve, step_seconds=step_seconds)
         connection = httpcore2.AsyncHTTPConnection(request.url.origin, ssl_context=self._tls, network_backend=route)
         try:
             return await self._exchange(connection, request)
@@ -212,8 +216,9 @@ def excerpt_of(body: bytes, content_type: str = "") -> str:
 class _GuardedRoute(httpcore2.AsyncNetworkBackend):
     """The way to one host for one request: resolves once, judges every address, connects to one that passed."""
 
-    def __init__(self, private: str, resolve: Resolve, *, step_seconds: float) -> None:
+    def __init__(self, private: str, allowed: Collection[IPAddress], resolve: Resolve, *, step_seconds: float) -> None:
         self._private = private
+        self._allowed = allowed
         self._resolve = resolve
         self._step_seconds = step_seconds
         self._transport = httpcore2.AnyIOBackend()
@@ -237,7 +242,8 @@ class _GuardedRoute(httpcore2.AsyncNetworkBackend):
                     raise _failure(error) from error
                 continue
             self._stream = _BoundedStream(stream)
-            check_peer(stream.get_extra_info("server_addr"), expected=address, private=self._private)
+            peer = stream.get_extra_info("server_addr")
+            check_peer(peer, expected=address, private=self._private, allowed=self._allowed)
             return self._stream
         raise AssertionError("a host has at least one address")
 
@@ -250,7 +256,7 @@ class _GuardedRoute(httpcore2.AsyncNetworkBackend):
         literal = _literal(host)
         addresses = [literal] if literal else await self._resolved(host, port)
         for address in addresses:
-            if verdict := judge_address(address, self._private):
+            if verdict := judge_address(address, self._private, self._allowed):
                 problem = f"{host} is {address}, which is refused: {verdict}."
                 # A name may mean another address an hour later (a resolver that lies during an outage): tried again.
                 raise (NotSent if _is_number(host) or literal else Failed)(Reason.REFUSED_ADDRESS, problem)
@@ -282,14 +288,18 @@ def _is_number(host: str) -> bool:
     return _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) is not None
 
 
-def check_peer(peer: Sequence[Any] | None, *, expected: IPAddress, private: str) -> None:
+def check_peer(
+    peer: Sequence[Any] | None, *, expected: IPAddress, private: str, allowed: Collection[IPAddress] = ()
+) -> None:
     """Make sure that the socket is connected to *expected*, as the kernel sees it, and that it still passes.
 
     Raises:
         NotSent: it is not, or it does not.
     """
     actual = _literal(str(peer[0]).partition("%")[0]) if peer else None
-    if actual != expected or actual is None or judge_address(actual, private):
+    # Without zones: the kernel writes them otherwise than a resolver does.
+    wanted = _literal(str(expected).partition("%")[0])
+    if actual is None or actual != wanted or judge_address(actual, private, allowed):
         raise NotSent(Reason.REFUSED_ADDRESS, "The connection did not lead to the address that was checked.")
 
 

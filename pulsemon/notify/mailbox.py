@@ -55,3 +55,55 @@ def masked(address: str) -> str:
     """Return an address so that its owner knows it again, and nobody else learns it."""
     local, _, host = address.partition("@")
     return f"{local[:1]}•••@{host}"
+
+
+# Names of one provider, whose mailboxes are the same under each. Source: the providers' own help pages.
+_SAME_HOSTS = {
+    "googlemail.com": "gmail.com",
+    "protonmail.com": "proton.me",
+    "protonmail.ch": "proton.me",
+    "pm.me": "proton.me",
+    "me.com": "icloud.com",
+    "mac.com": "icloud.com",
+    "ya.ru": "yandex.ru",
+    "yandex.com": "yandex.ru",
+    "yandex.by": "yandex.ru",
+    "yandex.kz": "yandex.ru",
+}
+# What their mailboxes do not tell apart, as `str.translate` wants it.
+_IGNORED: dict[str, dict[int, int | None]] = {
+    "gmail.com": str.maketrans("", "", "."),
+    "proton.me": str.maketrans("", "", ".-_"),
+    "yandex.ru": {ord("-"): ord(".")},
+}
+# Where a sub-address begins with a hyphen; with a plus it does everywhere (RFC 5233).
+_HYPHEN_HOSTS = re.compile(r"(yahoo|ymail|rocketmail)\.[a-z.]+")
+# Where the part before the host name is the mailbox, and what stands before the @ a sub-address: any@ana.fastmail.com.
+_HOSTS_OF_MAILBOXES = ("fastmail.com", "fastmail.fm")
+
+
+def mailbox_of(address: str) -> str:
+    """Return what all addresses of one mailbox have in common, as far as it can be known from outside.
+
+    *address* is one of `read_address`. The result is to be compared, never sent to: of two people whose provider does
+    not know sub-addresses it makes one, which costs the second an hour and no more.
+    """
+    local, _, host = address.rpartition("@")
+    host = _SAME_HOSTS.get(host, host)
+    for each in _HOSTS_OF_MAILBOXES:
+        if host.endswith(f".{each}"):
+            local, host = host.removesuffix(f".{each}"), each
+    local = local.partition("+")[0] or local
+    if _HYPHEN_HOSTS.fullmatch(host):
+        local = local.partition("-")[0] or local
+    return f"{local.translate(_IGNORED.get(host, {}))}@{host}"
+
+
+def patterns_of(address: str) -> list[tuple[str, str]]:
+    """Return (beginning, end) of every address that may belong to the same mailbox; `mailbox_of` says which do."""
+    local, _, host = mailbox_of(address).rpartition("@")
+    # An address of Gmail begins as its mailbox does, for none begins with a dot.
+    beginning = local[:1] if host == "gmail.com" else "" if host in _IGNORED else local
+    hosts = [host, *(each for each, same in _SAME_HOSTS.items() if same == host)]
+    found = [(beginning, f"@{each}") for each in hosts]
+    return [*found, ("", f"@{local}.{host}")] if host in _HOSTS_OF_MAILBOXES else found

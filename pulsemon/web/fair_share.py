@@ -33,13 +33,13 @@ class FairShare:
 
     def take(self, host: str, *, now: datetime) -> int:
         """Count once for *host* and return 0; or count nothing and return the seconds to wait."""
-        rules = {network(host): OF_AN_ADDRESS, _prefix(host, *_SITE): OF_A_SITE}
+        rules = [(network(host), OF_AN_ADDRESS), (_prefix(host, *_SITE), OF_A_SITE)]
         with self._lock:
             self._forget(now)
             for count, of_ipv4, of_ipv6 in CROWDED:
                 if len(self._asked) >= count:
-                    rules[_prefix(host, of_ipv4, of_ipv6)] = 1
-            full = [self._asked_at[who][0] for who, most in rules.items() if len(self._asked_at.get(who, ())) >= most]
+                    rules.append((_prefix(host, of_ipv4, of_ipv6), 1))
+            full = [self._asked_at[who][0] for who, most in rules if len(self._asked_at.get(who, ())) >= most]
             if full:
                 return max(1, int((max(full) + HOUR - now).total_seconds()) + 1)
             lengths = dict.fromkeys([_SITE, *((of_ipv4, of_ipv6) for _, of_ipv4, of_ipv6 in CROWDED)])

@@ -18,7 +18,7 @@ from pulsemon.core.addresses import MAIN, page_path, subscribe_path
 from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.notify import mailbox
 from pulsemon.status_page import MAIN_LOOK, Look
-from pulsemon.subscribers import TOO_MANY_ASK, Subscription
+from pulsemon.subscribers import Subscription
 from pulsemon.web import page_lock, page_look, rendering, subscriber_fields
 from pulsemon.web.security import LinkRoute, PublicRoute
 from pulsemon.web.site import Site, site_of
@@ -28,7 +28,6 @@ router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 link_router = APIRouter(route_class=LinkRoute, include_in_schema=False)
 _log = log.get(__name__)
 
-RETRY_AFTER_SEC = 3_600
 _NOWHERE = "There is no such page."
 
 Typed = Annotated[dict[str, str], Depends(page_lock.read_password)]
@@ -77,8 +76,6 @@ def _subscribe(request: Request, slug: str, typed: dict[str, str]) -> Response:
     site = site_of(request)
     host = request.client.host if request.client else ""
     wait_sec = site.subscriptions.take(host, now=site.now())
-    if not wait_sec and not subscribers.is_open_to_more(site.database, now=site.now()):
-        wait_sec = RETRY_AFTER_SEC
     if wait_sec:
         response = _form_page(request, look, status_code=429, given=given, wait_sec=wait_sec)
         response.headers["retry-after"] = str(wait_sec)
@@ -132,7 +129,6 @@ def _form_page(
         given=given,
         problem=problem,
         wait_sec=wait_sec,
-        too_many=TOO_MANY_ASK,
         asked=asked,
     )
 

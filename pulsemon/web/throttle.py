@@ -117,9 +117,11 @@ class Throttle:
                 began_at, count = self._beyond.get(attempt.who, (now, 0))
                 self._beyond[attempt.who] = (began_at, count + 1)
                 return Verdict(False, attempt.wait_sec)
-            window = self._windows.get(attempt.who)
-            if window is not None and attempt.key in window.tries:
-                window.tries[attempt.key] = True
+            window = self._window(attempt.who, now)
+            is_new = attempt.key not in window.tries  # the minute ended meanwhile, or a twin of this try was forgotten
+            window.tries[attempt.key] = True
+            if is_new:
+                self._keep(attempt.who, window)
         if self._known is not None:
             self._known.is_wanted = True
         # Only what is judged: guessing does not fill the disk.

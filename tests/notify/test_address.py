@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.notify.address import ALLOW, DENY, judge_address
+from pulsemon.notify.address import ALLOW, DENY, judge_address, read_allowed
 
 ALWAYS_REFUSED = {
     "169.254.169.254": "metadata",
@@ -148,3 +148,40 @@ def test_deny_reaches_nothing_that_the_standard_library_calls_local(address: IPv
     mapped = getattr(address, "ipv4_mapped", None)
     if not (mapped or address).is_global or address.is_multicast:
         assert judge_address(address, DENY) is not None
+
+
+HOST_OF_A_CONTAINER = read_allowed("169.254.1.2")
+
+
+@pytest.mark.parametrize("private", [ALLOW, DENY])
+@pytest.mark.parametrize("text", ["169.254.1.2", "::ffff:169.254.1.2", "::ffff:a9fe:102"])
+def test_an_address_that_the_owner_names_is_reached_in_each_spelling(text: str, private: str) -> None:
+    address = ip_address(text)
+    assert judge_address(address, private) is not None
+    assert judge_address(address, private, {HOST_OF_A_CONTAINER}) is None
+    assert judge_address(ip_address("169.254.1.2"), private, {read_allowed(text)}) is None
+
+
+@pytest.mark.parametrize("text", [*ALWAYS_REFUSED, "169.254.1.3", "64:ff9b::a9fe:102", "2002:a9fe:102::1"])
+def test_naming_one_address_opens_no_other(text: str) -> None:
+    named = {HOST_OF_A_CONTAINER, read_allowed("fe80::5"), read_allowed("10.0.0.5")}
+    assert judge_address(ip_address(text), DENY, named) is not None
+
+
+def test_a_zone_changes_nothing_of_an_address_that_is_named() -> None:
+    assert judge_address(ip_address("fe80::5%eth0"), ALLOW, {read_allowed("fe80::5")}) is None
+    assert judge_address(ip_address("fe80::5"), ALLOW, {read_allowed("[fe80::5%eth1]")}) is None
+
+
+@pytest.mark.parametrize("text", [each for each, verdict in ALWAYS_REFUSED.items() if "metadata" in verdict])
+def test_a_metadata_address_cannot_be_named(text: str) -> None:
+    with pytest.raises(ValueError, match="a cloud metadata service"):
+        read_allowed(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["169.254.0.0/16", "host.containers.internal", "169.254.1.2:80", "0xa9fe0102", "2852061442", "", "0.0.0.0"]
+)
+def test_only_single_addresses_are_named(text: str) -> None:
+    with pytest.raises(ValueError, match=r"single addresses|no single machine"):
+        read_allowed(text)

@@ -166,6 +166,20 @@ async def test_one_refused_address_among_a_names_addresses_refuses_the_name(answ
         assert sink.connection_count == 0
 
 
+async def test_an_address_that_the_owner_names_is_reached_where_its_network_is_refused() -> None:
+    with Sink() as sink:
+        for allowed, is_reached in (((), False), ((ip_address("127.0.0.1"),), True)):
+            client = GuardedClient(DENY, allowed=allowed, resolve=Names(["127.0.0.1"], ["127.0.0.1"]))
+            for url in (sink.url, f"http://host.containers.internal:{sink.port}/"):
+                if is_reached:
+                    assert (await client.post(url, headers={}, content=b"")).status_code == 204
+                    continue
+                with pytest.raises((NotSent, Failed), match="refused"):
+                    await client.post(url, headers={}, content=b"")
+
+    check_peer(("fe80::5%eth0", 80), expected=ip_address("fe80::5%3"), private=ALLOW, allowed=[ip_address("fe80::5")])
+
+
 async def test_a_name_that_is_rebound_after_the_check_is_connected_to_where_it_was_checked() -> None:
     names = Names(["127.0.0.1"], ["169.254.169.254"])
     with Sink() as sink:

@@ -94,3 +94,52 @@ def test_the_sender_is_an_address_with_or_without_a_name(text: str, sender: tupl
 
 def test_a_masked_address_names_its_host_and_one_letter() -> None:
     assert mailbox.masked("ana@example.org") == "a•••@example.org"
+
+
+SAME = [
+    ("ana@example.org", ["ana+news@example.org", "ana+a+b@example.org"]),
+    ("anasilva@gmail.com", ["a.n.a.silva@gmail.com", "anasilva+x@googlemail.com", "ana.silva@googlemail.com"]),
+    ("ana-silva@proton.me", ["anasilva@protonmail.com", "ana.silva@pm.me", "ana_silva+x@protonmail.ch"]),
+    ("ana@yahoo.com.br", ["ana-shop@yahoo.com.br", "ana-a-b@yahoo.com.br"]),
+    ("ana@icloud.com", ["ana@me.com", "ana+x@mac.com"]),
+    ("ana.silva@yandex.ru", ["ana-silva@ya.ru", "ana.silva+x@yandex.com"]),
+    ("ana@fastmail.com", ["anything@ana.fastmail.com", "ana+x@fastmail.com"]),
+]
+OTHERS = ["ana.silva@example.org", "ana-b@example.org", "ana@gmail.com", "+@example.org", "an@example.org"]
+
+
+@pytest.mark.parametrize(("address", "spellings"), SAME, ids=lambda each: each if isinstance(each, str) else "")
+def test_spellings_of_one_mailbox_are_one(address: str, spellings: list[str]) -> None:
+    assert {mailbox.mailbox_of(each) for each in spellings} == {mailbox.mailbox_of(address)}
+
+
+def test_other_mailboxes_are_others() -> None:
+    every = [address for address, _ in SAME] + OTHERS
+    assert len({mailbox.mailbox_of(each) for each in every}) == len(every)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["ANA+x@GMail.com", "ana@ｇｍａｉｌ.com", "ana@gmail。com", " ana@googlemail.com "],
+)
+def test_what_looks_like_another_name_is_read_before_it_is_compared(typed: str) -> None:
+    read = mailbox.read_address(typed)
+    assert read is not None
+    assert mailbox.mailbox_of(read) == "ana@gmail.com"
+
+
+@pytest.mark.parametrize("typed", ['"ana"@gmail.com', "ana@gmail.com.", "ａｎａ@gmail.com", "ana@[127.0.0.1]"])
+def test_what_could_be_a_second_spelling_of_an_address_is_none(typed: str) -> None:
+    assert mailbox.read_address(typed) is None
+
+
+LOCAL = st.from_regex(r"[a-c+._-]{1,8}", fullmatch=True)
+HOST = st.sampled_from([each.rpartition("@")[2] for address, more in SAME for each in [address, *more]])
+
+
+@given(LOCAL, HOST, LOCAL, HOST)
+def test_whoever_is_of_one_mailbox_is_found_by_its_patterns(local: str, host: str, other: str, another: str) -> None:
+    one, two = (mailbox.read_address(each) for each in (f"{local}@{host}", f"{other}@{another}"))
+    if one is None or two is None or mailbox.mailbox_of(one) != mailbox.mailbox_of(two):
+        return
+    assert any(two.startswith(beginning) and two.endswith(end) for beginning, end in mailbox.patterns_of(one))
