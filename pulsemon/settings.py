@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1", "::1"), description="peers whose X-Forwarded-* headers are believed"
     )
+    panel_host: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="host names at which panel and API answer"
+    )
     outbound_private: OutboundPrivate = Field(default=OutboundPrivate.ALLOW, description="webhooks to private hosts")
     ping_body_limit: int = Field(default=10_000, ge=0, le=1_000_000, description="bytes of a ping's body kept")
     ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
@@ -249,6 +252,17 @@ class Settings(BaseSettings):
             username=self.smtp_username,
             password=self.smtp_password,
         )
+
+    @field_validator("panel_host", mode="before")
+    @classmethod
+    def _host_names(cls, value: Any) -> Any:
+        """Names as `core.hosts` spells them; a port says nothing, for a proxy listens on another one."""
+        if not isinstance(value, str):
+            return value
+        hosts = [read_host(entry.strip()) for entry in value.split(",") if entry.strip()]
+        if any(host is None for host in hosts):
+            raise ValueError("host names, comma separated, such as panel.example.org,localhost")
+        return tuple(dict.fromkeys(host.name for host in hosts if host is not None))
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -7,9 +7,10 @@ that a request pays for no timer. What a connection waits for, and for how long,
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Sequence
 from typing import Protocol
+
+from pulsemon.web.proxies import Proxies, plain_address
 
 # Where they wait in the lifespan's state, which uvicorn hands to every connection.
 CONNECTIONS_KEY = "pulsemon.connections"
@@ -41,7 +42,7 @@ class Connections:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, trusted_proxies: Sequence[str]) -> None:
         self._loop = loop
-        self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
+        self._proxies = Proxies(trusted_proxies)
         self._open: set[Connection] = set()
         self._by_address: dict[str, dict[Connection, None]] = {}  # in the order in which they came
         self._is_sweeping = False
@@ -83,11 +84,8 @@ class Connections:
             connection.end_if_unfinished()
 
     def _is_trusted(self, address: str) -> bool:
-        try:
-            peer = ipaddress.ip_address(address)
-        except ValueError:  # a socket without an address
-            return True
-        return any(peer in network for network in self._trusted)
+        peer = plain_address(address)
+        return peer is None or self._proxies.is_trusted(peer)  # None: a socket without an address
 
     def _sweep(self) -> None:
         """End what is overdue; goes on once a second while anything is open."""

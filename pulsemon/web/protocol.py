@@ -24,12 +24,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from pulsemon.pings import Answer, Ping
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.ping import MAX_HEADER_BYTES, PREFIX, PingGate, Refused, Response, response_to
+from pulsemon.web.proxies import normal_peer
 
 # Where the gate waits in the lifespan's state, which uvicorn hands to every connection.
 STATE_KEY = "pulsemon.ping_gate"
 _METHODS = (b"GET", b"HEAD")
-# Their meaning is uvicorn's business (who is trusted, what is answered first).
-_NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"expect", b"upgrade"})
+# Their meaning is decided elsewhere: `web.proxies` knows who is trusted, uvicorn what is answered first.
+_NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"expect", b"upgrade"})
 
 
 def _last_words(status_code: int, detail: str) -> bytes:
@@ -91,6 +92,7 @@ class PingProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or close it where its address has too many."""
         super().connection_made(transport)
+        self.client = normal_peer(self.client)
         self._since = self.loop.time()
         self._known = self.app_state.get(CONNECTIONS_KEY)
         if self._known is not None and not self._known.admit(self, self._address()):
