@@ -234,9 +234,7 @@ def test_every_answer_carries_the_security_headers(client: TestClient, declared:
         assert headers["cache-control"] in {"no-store"} | kept, path
         assert headers["referrer-policy"] == "no-referrer", path
         assert headers["x-frame-options"] == "DENY", path
-        is_for_all = path.startswith(("/badge/", "/api/v2/")) or path.endswith(
-            (".svg", ".json", ".atom", ".ics")
-        )
+        is_for_all = path.startswith(("/badge/", "/api/v2/")) or path.endswith((".svg", ".json", ".atom", ".ics"))
         is_for_all = is_for_all and path != "/openapi.json"
         assert headers["cross-origin-resource-policy"] == ("cross-origin" if is_for_all else "same-origin"), path
         assert "camera=()" in headers["permissions-policy"], path
