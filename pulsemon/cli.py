@@ -24,6 +24,7 @@ from typer.core import TyperCommand
 
 from pulsemon import __version__, client, clock, db, log, monitors, redaction
 from pulsemon.backup import back_up
+from pulsemon.core.hosts import Host
 from pulsemon.db import Database
 from pulsemon.doorway import BACKLOG
 from pulsemon.errors import InUse, PulseMonError, StartRefused
@@ -109,7 +110,7 @@ def serve() -> None:
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # pulsemon.web.proxies reads them
         # A request that takes longer than this is cut off, so that a stop is a stop.
         timeout_graceful_shutdown=10,
     )
@@ -349,6 +350,8 @@ def _api(settings: Settings) -> Callable[..., httpx2.Response]:
             raise StartRefused("The server runs, and talking to it takes ADMIN_TOKEN, which is not set here.")
         url = f"http://{host}:{settings.app_port}{path}"
         headers = {b"X-Admin-Token": settings.admin_token.encode()}  # as curl sends it, letters with accents too
+        if settings.panel_host:  # the API answers under that name alone
+            headers[b"Host"] = Host(settings.panel_host[0], None).in_url.encode()
         try:
             with httpx2.Client(trust_env=False, timeout=_API_TIMEOUT_SEC) as client:
                 answer = client.request(method, url, headers=headers, json=body)

@@ -25,6 +25,7 @@ from pulsemon.web.app import create_app
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.live import Live
 from pulsemon.web.protocol import STATE_KEY
+from pulsemon.web.proxies import Proxies
 from pulsemon.web.site import Site
 from pulsemon.web.under_uvicorn import take_connections
 
@@ -49,12 +50,14 @@ class PulseMon:
         self._loops: Loops | None = None
         self._connections: Connections | None = None
         self._live = Live()
+        self._proxies = Proxies(settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the server."""
         if scope["type"] == "lifespan":
             await self._live_through(scope, receive, send)
         elif self._app is not None:
+            self._proxies.read(scope)
             await self._app(scope, receive, send)
         else:
             raise RuntimeError("PulseMon was asked before it started: the server must support lifespan")

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1", "::1"), description="peers whose X-Forwarded-* headers are believed"
     )
+    panel_host: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="host names at which panel and API answer"
+    )
     outbound_private: OutboundPrivate = Field(default=OutboundPrivate.ALLOW, description="webhooks to private hosts")
     outbound_allow: Annotated[tuple[IPAddress, ...], NoDecode] = Field(
         default=(), description="single addresses that webhooks may go to whatever network they are in"
@@ -264,6 +267,17 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(read_allowed(entry.strip()) for entry in value.split(",") if entry.strip())
+
+    @field_validator("panel_host", mode="before")
+    @classmethod
+    def _host_names(cls, value: Any) -> Any:
+        """Names as `core.hosts` spells them; a port says nothing, for a proxy listens on another one."""
+        if not isinstance(value, str):
+            return value
+        hosts = [read_host(entry.strip()) for entry in value.split(",") if entry.strip()]
+        if any(host is None for host in hosts):
+            raise ValueError("host names, comma separated, such as panel.example.org,localhost")
+        return tuple(dict.fromkeys(host.name for host in hosts if host is not None))
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

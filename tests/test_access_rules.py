@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from pulsemon.web import app as web_app
+from pulsemon.web import permissions
 from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, LinkRoute, PublicRoute
 from pulsemon.web.site import Site
 from tests.conftest import ADMIN_TOKEN
@@ -233,3 +234,14 @@ def test_every_answer_carries_the_security_headers(client: TestClient, declared:
         assert headers["cache-control"] in {"no-store"} | kept, path
         assert headers["referrer-policy"] == "no-referrer", path
         assert headers["x-frame-options"] == "DENY", path
+        is_for_all = path.startswith(("/badge/", "/api/v2/")) or path.endswith((".svg", ".json", ".atom", ".ics"))
+        is_for_all = is_for_all and path != "/openapi.json"
+        assert headers["cross-origin-resource-policy"] == ("cross-origin" if is_for_all else "same-origin"), path
+        assert "camera=()" in headers["permissions-policy"], path
+
+
+def test_no_permission_of_a_browser_is_left_open_but_to_copy() -> None:
+    directives = [each.partition("=") for each in permissions.POLICY.split(", ")]
+
+    assert len({name for name, _, _ in directives}) == len(directives) > 50
+    assert {name for name, _, allowed in directives if allowed != "()"} == {"clipboard-write"}

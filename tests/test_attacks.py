@@ -29,7 +29,8 @@ from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.pings import Answer, Ping, record_pings
 from pulsemon.web import app as web_app
-from pulsemon.web.security import SESSION_COOKIE, Access, AdminRoute
+from pulsemon.web.security import Access, AdminRoute
+from pulsemon.web.session_cookies import PLAIN
 from pulsemon.web.site import Site
 from tests.arrange import START, make, record
 from tests.conftest import ADMIN_TOKEN, Server, server_maker, wait_until
@@ -477,7 +478,7 @@ def test_no_secret_is_in_the_log_at_debug_whatever_happens(
                 browser.get("/metrics", headers=headers)
             browser.post("/login", data={"token": "canary-typed"})
             assert browser.post("/login", data={"token": ADMIN_TOKEN}).status_code == 303
-            cookie = browser.cookies[SESSION_COOKIE]
+            cookie = browser.cookies[PLAIN]
             secrets += [cookie, cookie.rpartition(".")[0]]
             for suffix in ("", "/fail", "/start", "/nonsense", "/999"):
                 browser.get(made["ping_url"] + suffix)

@@ -154,6 +154,7 @@ def test_a_logo_is_known_by_its_bytes_and_served_as_what_it_is(client: TestClien
     assert client.put("/api/pages/shop/logo", content=PNG, headers=ADMIN).json()["has_logo"]
     seen(client, "/status/shop", 'src="/status/shop/logo?v=')
     answer = client.get("/status/shop/logo")
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert (answer.content, answer.headers["content-type"]) == (PNG, "image/png")
     client.delete("/api/pages/shop/logo", headers=ADMIN)
     wait_until(lambda: client.get("/status/shop/logo").status_code == 404)

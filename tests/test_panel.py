@@ -680,3 +680,15 @@ def test_when_the_database_is_away_the_panel_says_so_in_both_languages(
     assert "O banco de dados não responde" in text_of(portuguese)
     assert english.headers["retry-after"] == "5"
     wait_until(lambda: client.get("/", headers=PAGE).status_code == 200)
+
+
+def test_a_page_that_asks_before_names_what_it_is_about(panel: TestClient, admin: dict[str, str]) -> None:
+    """Two monitors may have one name; the slug tells which."""
+    body = {"name": "Backup", "slug": "backup-of-the-shop", "interval_seconds": 60}
+    panel.post("/api/monitors", json=body, headers=admin)
+    panel.post("/api/pages", json={"slug": "shop", "title": "Backup"}, headers=admin)
+
+    for path in ("/monitors/1/delete", "/monitors/1/rotate-token", "/pages/shop/delete"):
+        main = panel.get(path).text.partition("<main")[2].partition("</main>")[0]
+        assert ">Backup<" in main, path
+        assert ">backup-of-the-shop<" in main or ">/status/shop<" in main, path

@@ -80,8 +80,8 @@ def _name(text: str) -> str | None:
     return name
 
 
-def is_same_origin(origin: str, host: str, *, is_secure: bool) -> bool:
-    """Return whether the header Origin names the very place that a request with this Host header came to.
+def is_same_origin(origin: str, ours: Host | None, *, is_secure: bool) -> bool:
+    """Return whether the header Origin names the very place that a request to this host came to.
 
     The port that belongs to the origin's scheme may be written or not. `is_secure`: the request is known to have come
     by HTTPS, so that a page that came without it is another's; where that is not known, a proxy may have taken it off.
@@ -92,7 +92,7 @@ def is_same_origin(origin: str, host: str, *, is_secure: bool) -> bool:
     default = DEFAULT_PORTS.get(scheme.lower())
     if not separator or default is None or (is_secure and default != DEFAULT_PORTS["https"]):
         return False
-    theirs, ours = read_host(place), read_host(host)
+    theirs = read_host(place)
     if theirs is None or ours is None or theirs.name != ours.name:
         return False
     return (theirs.port or default) == (ours.port or default)

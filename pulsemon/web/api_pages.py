@@ -116,7 +116,7 @@ def create_page(request: Request, data: Body) -> Response:
     """Make a page at `/status/{slug}`. Without `monitors` it shows every public monitor."""
     site = site_of(request)
     values = page_fields.from_json(PageCreate, data)
-    page_fields.refuse_panels_host(values, base_url=site.settings.base_url, asked=host_of(request))
+    page_fields.refuse_panels_host(values, site.settings, asked=host_of(request))
     view = pages.create(site.database, values.pop("slug"), values, now=site.now())
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
@@ -171,7 +171,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
     """Change the fields that are sent; the others stay. A new password closes the page for who knew the old one."""
     site = site_of(request)
     changes = page_fields.from_json(PagePatch, data)
-    page_fields.refuse_panels_host(changes, base_url=site.settings.base_url, asked=host_of(request))
+    page_fields.refuse_panels_host(changes, site.settings, asked=host_of(request))
     if not changes:
         return read_page(request, slug)
     view = pages.edit(site.database, slug, changes, now=site.now())

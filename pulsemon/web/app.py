@@ -84,6 +84,7 @@ def make_fastapi(site: Site) -> FastAPI:
         api_incidents.router,
         api_maintenance.router,
         health.router,
+        health.metrics_router,
         docs_page.router,
         # Before the pages: /status/subscribe, /status/history ... would be taken for pages of these names.
         subscribing.router,
@@ -94,6 +95,7 @@ def make_fastapi(site: Site) -> FastAPI:
         statuspage_v2.router,
         status_history.router,
         status.router,
+        panel.home_router,
         panel.public_router,
         panel.router,
     ):

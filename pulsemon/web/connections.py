@@ -18,6 +18,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Protocol
 
+from pulsemon.web.proxies import Proxies, plain_address
+
 # Where they wait in the lifespan's state, which uvicorn hands to every connection.
 CONNECTIONS_KEY = "pulsemon.connections"
 MAX_CONNECTIONS_PER_ADDRESS = 128
@@ -84,7 +86,7 @@ class Connections:
         on_turned_away: Callable[[], None],
     ) -> None:
         self._loop = loop
-        self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
+        self._proxies = Proxies(trusted_proxies)
         self._room = room
         self._on_turned_away = on_turned_away
         self._open: set[Connection] = set()
@@ -199,17 +201,11 @@ class Connections:
 
     def _find_counted_as(self, address: str | None) -> str | None:
         """Return who counts as one: an IPv4 address, or the /64 that one IPv6 subscriber has; None: is not counted."""
-        try:
-            peer = ipaddress.ip_address((address or "").partition("%")[0])
-        except ValueError:  # a socket without an address
+        spelt = plain_address(address or "")
+        if spelt is None or self._proxies.is_trusted(spelt):  # None: a socket without an address
             return None
-        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
-            peer = peer.ipv4_mapped
-        if any(peer in network for network in self._trusted):
-            return None
-        if isinstance(peer, ipaddress.IPv6Address):
-            return str(ipaddress.ip_network((peer, 64), strict=False))
-        return str(peer)
+        peer = ipaddress.ip_address(spelt)
+        return str(ipaddress.ip_network((peer, 64), strict=False)) if peer.version == 6 else spelt
 
     def _sweep(self) -> None:
         """End what is overdue; goes on once a second while anything is open."""

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from pulsemon.web import openapi
-from pulsemon.web.security import PublicRoute
+from pulsemon.web.security import OwnersPublicRoute
 
-router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+router = APIRouter(route_class=OwnersPublicRoute, include_in_schema=False)
 
 _PAGE = """\
 <!doctype html>

@@ -31,10 +31,11 @@ from pulsemon.errors import Unavailable
 from pulsemon.redaction import redact
 from pulsemon.views import View
 from pulsemon.web import openapi
-from pulsemon.web.security import TOO_MANY_TOKENS, PublicRoute, header_token, is_admin, judge_token
+from pulsemon.web.security import TOO_MANY_TOKENS, OwnersPublicRoute, PublicRoute, header_token, is_admin, judge_token
 from pulsemon.web.site import Site, site_of
 
 router = APIRouter(route_class=PublicRoute)
+metrics_router = APIRouter(route_class=OwnersPublicRoute)
 
 _NO_STORE = {"cache-control": "no-store"}
 # The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
@@ -104,8 +105,8 @@ def ready(request: Request) -> Response:
     return JSONResponse(answer, status_code=503 if reasons else 200, headers=_NO_STORE)
 
 
-@router.head("/metrics", include_in_schema=False)
-@router.get(
+@metrics_router.head("/metrics", include_in_schema=False)
+@metrics_router.get(
     "/metrics",
     response_class=Response,
     tags=["Health"],

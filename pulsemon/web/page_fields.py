@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from pulsemon.core.hosts import MAX_LENGTH, read_host
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
+from pulsemon.settings import Settings
 from pulsemon.web.checks import (
     MAX_MONITORS,
     MAX_NAME_LENGTH,
@@ -170,8 +171,10 @@ def from_form(model: type[BaseModel], typed: Mapping[str, str]) -> dict[str, Any
     return RULES.check(model, values)
 
 
-def refuse_panels_host(values: Mapping[str, Any], *, base_url: str, asked: str) -> None:
-    """Refuse a host name under which the owner reaches the panel: BASE_URL's, or *asked*, this request's own."""
-    host, ours = values.get("host"), read_host(urlsplit(base_url).netloc)
-    if host is not None and host in (ours and ours.name, asked):
+def refuse_panels_host(values: Mapping[str, Any], settings: Settings, *, asked: str) -> None:
+    """Refuse a host name under which the owner reaches the panel: PANEL_HOST's; without it BASE_URL's, or *asked*."""
+    host = values.get("host")
+    ours = read_host(urlsplit(settings.base_url).netloc)
+    panels = settings.panel_host or (ours and ours.name, asked)
+    if host is not None and host in panels:
         raise Invalid((RULES.problem("host", "own-host"),))

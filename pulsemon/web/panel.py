@@ -21,29 +21,39 @@ from pulsemon.web import (
     panel_several,
     panel_subscribers,
     rendering,
+    session_cookies,
     status,
 )
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import (
-    SESSION_COOKIE,
+    OwnersPublicRoute,
     PublicRoute,
     SessionRoute,
     has_session,
-    session_id_of,
+    is_panels_host,
+    session_ids_of,
     set_session_cookie,
 )
 from pulsemon.web.site import site_of
 
-public_router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+home_router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+public_router = APIRouter(route_class=OwnersPublicRoute, include_in_schema=False)
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 
-@public_router.api_route("/", methods=["GET", "HEAD"])
+@home_router.api_route("/", methods=["GET", "HEAD"])
 def home(request: Request) -> Response:
-    """Answer with the list, or with the login form where nobody is logged in; under a page's host name, with it."""
-    own = status.slug_of_host(request)
+    """Answer with the list, or with the login form where nobody is logged in; under a page's host name, with it.
+
+    With PANEL_HOST the panel is there alone; whoever comes by a name that is nobody's is led to the status page.
+    """
+    panel_host = site_of(request).settings.panel_host
+    is_ours = is_panels_host(panel_host, request.headers)
+    own = None if panel_host and is_ours else status.slug_of_host(request)
     if own is not None:
         return status.answer(request, own)
+    if not is_ours:
+        return RedirectResponse("/status", status_code=303)
     if has_session(request):
         return panel_pages.list_page(request)
     return _login_page(request)
@@ -70,8 +80,7 @@ def login(request: Request, form: Form) -> Response:
         return response
     if not is_right:
         return _login_page(request, status_code=401, is_wrong=True)
-    old_session = session_id_of(request)
-    if old_session is not None:
+    for old_session in session_ids_of(request):
         access.close_session(site.database, old_session)
     response = RedirectResponse("/", status_code=303)
     session_id = access.open_session(site.database, site.settings.admin_token, now=site.now())
@@ -88,11 +97,10 @@ def logout_address(request: Request) -> Response:
 @public_router.post("/logout")
 def logout(request: Request) -> Response:
     """End the session, here and wherever its cookie was copied to."""
-    session_id = session_id_of(request)
-    if session_id is not None:
+    for session_id in session_ids_of(request):
         access.close_session(site_of(request).database, session_id)
     response = RedirectResponse("/", status_code=303)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=request.url.scheme == "https")
+    session_cookies.take_away(request, response)
     return response
 
 

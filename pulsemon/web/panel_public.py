@@ -116,7 +116,7 @@ def edit_page(request: Request, slug: str, filled: Filled) -> Response:
 
 def _check(request: Request, values: Mapping[str, Any], logo: bytes | None) -> None:
     """Refuse before anything is stored what would be refused halfway."""
-    page_fields.refuse_panels_host(values, base_url=site_of(request).settings.base_url, asked=host_of(request))
+    page_fields.refuse_panels_host(values, site_of(request).settings, asked=host_of(request))
     if logo is not None:
         pages.check_logo(logo)
 

@@ -41,6 +41,7 @@ from pulsemon.web.ping import (
     Response,
     response_to,
 )
+from pulsemon.web.proxies import normal_peer
 
 _log = log.get(__name__)
 
@@ -50,9 +51,9 @@ STATE_KEY = "pulsemon.ping_gate"
 # shortest requests there are. A ping with a body of a kilobyte is one piece.
 PIECE_BYTES = 2_048
 _METHODS = (b"GET", b"HEAD")
-# With one of these a request is none of the plain ones: their meaning is uvicorn's business (who is trusted, what is
-# answered first).
-_NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"expect"})
+# With one of these a request is none of the plain ones: `web.proxies` knows who is trusted, uvicorn what is
+# answered first.
+_NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"expect"})
 _LOOKED_AT = _NOT_PLAIN | {b"host"}
 _VERSIONS = ("1.1", "1.0")
 _NOTHING = memoryview(b"")
@@ -116,6 +117,7 @@ class PingProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or close it where its address has too many."""
         super().connection_made(transport)
+        self.client = normal_peer(self.client)
         self._known = self.app_state.get(CONNECTIONS_KEY)
         if self._known is not None and not self._known.admit(self, self._address()):
             transport.write(last_words.TOO_MANY)

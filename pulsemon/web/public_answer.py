@@ -56,6 +56,7 @@ class MachineRoute(PublicRoute):
             except Unavailable:
                 response = _error(503, "The database does not answer.", {"retry-after": str(RETRY_AFTER_SEC)})
             response.headers["access-control-allow-origin"] = "*"
+            response.headers["cross-origin-resource-policy"] = "cross-origin"  # a badge is a picture in another page
             return response
 
         return handle_for_anybody

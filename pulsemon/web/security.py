@@ -27,14 +27,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pulsemon import access, clock, log
 from pulsemon.core.hosts import is_same_origin
 from pulsemon.redaction import redact_path
-from pulsemon.web.site import Site, site_of
+from pulsemon.web import permissions, session_cookies
+from pulsemon.web.site import Site, asked_host, site_of
 from pulsemon.web.throttle import Verdict
 
 _log = log.get(__name__)
 # Asked with every request: the logger above is made anew each time that it is asked, a twentieth of a page's cost.
 _plain_log = logging.getLogger(__name__)
 
-SESSION_COOKIE = "pulsemon_session"
 ADMIN_PREFIXES = (
     "/api/monitors",
     "/api/history",
@@ -63,12 +63,18 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    # What is meant for other sites (badges, feeds, logos) says otherwise itself.
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": permissions.POLICY,
 }
 _OURS = tuple((name.encode(), value.encode()) for name, value in _HEADERS.items())
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 TOO_MANY_TOKENS = "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."
+
+
+# Set in the scope of a request that names another host than PANEL_HOST: what is the owner's is not there.
+_ELSEWHERE_KEY = "pulsemon.elsewhere"
 
 
 class Access(StrEnum):
@@ -87,7 +93,19 @@ class PublicRoute(APIRoute):
     access = Access.PUBLIC
 
 
-class AdminRoute(APIRoute):
+class _OwnersRoute(APIRoute):
+    """What is the owner's: with PANEL_HOST it is there under that name alone, and elsewhere as unknown as any path."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match nothing where the request names another host."""
+        return (Match.NONE, {}) if scope.get(_ELSEWHERE_KEY) else super().matches(scope)
+
+
+class OwnersPublicRoute(_OwnersRoute, PublicRoute):
+    """Anybody may come here who knows where the panel is: to log in, to read the API's description."""
+
+
+class AdminRoute(_OwnersRoute):
     """Only with the admin token in `X-Admin-Token`.
 
     `Gate` closes the whole path prefix before; this is the second lock, which no way of reaching the route can miss.
@@ -128,7 +146,7 @@ class LinkRoute(APIRoute):
     access = Access.LINK
 
 
-class SessionRoute(APIRoute):
+class SessionRoute(_OwnersRoute):
     """Only with an open session of the panel; others are sent to the login at `/`."""
 
     access = Access.SESSION
@@ -159,25 +177,24 @@ def has_session(request: HTTPConnection) -> bool:
 
 def session_id_of(request: HTTPConnection) -> str | None:
     """Return the session id of the cookie if its signature is ours."""
-    cookie = request.cookies.get(SESSION_COOKIE)
-    if not cookie:
-        return None
-    try:
-        return _signer(site_of(request)).unsign(cookie).decode()
-    except (BadSignature, UnicodeError):
-        return None
+    return next(iter(session_ids_of(request)), None)
+
+
+def session_ids_of(request: HTTPConnection) -> list[str]:
+    """Return the ids of all cookies of a session that bear our signature, the one that nobody else can set first."""
+    signer, found = _signer(site_of(request)), []
+    for cookie in session_cookies.values_of(request.headers):
+        try:
+            found.append(signer.unsign(cookie).decode())
+        except (BadSignature, UnicodeError):
+            continue
+    return found
 
 
 def set_session_cookie(request: Request, response: Response, session_id: str) -> None:
     """Give the browser the signed id: unreadable for scripts, not sent with another site's forms."""
-    response.set_cookie(
-        SESSION_COOKIE,
-        _signer(site_of(request)).sign(session_id).decode(),
-        max_age=int(access.SESSION_LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https",
-    )
+    value = _signer(site_of(request)).sign(session_id).decode()
+    session_cookies.give(request, response, value, max_age_sec=int(access.SESSION_LIFETIME.total_seconds()))
 
 
 def _signer(site: Site) -> Signer:
@@ -221,7 +238,7 @@ def is_from_elsewhere(scope: Scope, headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return False
-    return not is_same_origin(origin, headers.get("host", ""), is_secure=scope["scheme"] == "https")
+    return not is_same_origin(origin, asked_host(headers), is_secure=scope["scheme"] == "https")
 
 
 class Gate:
@@ -261,7 +278,9 @@ class Gate:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         path = route_path(scope)
-        if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
+        if not is_panels_host(self._site.settings.panel_host, headers):
+            scope[_ELSEWHERE_KEY] = True
+        elif any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
             if not self._site.settings.admin_token:
                 return _refuse(
                     401, "Administration is closed: ADMIN_TOKEN is not set. Set it and start PulseMon again."
@@ -275,6 +294,14 @@ class Gate:
         if is_unsafe and is_from_elsewhere(scope, headers):
             return _refuse(403, "This request came from another site.")
         return None
+
+
+def is_panels_host(panel_host: tuple[str, ...], headers: Headers) -> bool:
+    """Return whether panel and API are there for such a request: PANEL_HOST, where it is set, names its host."""
+    if not panel_host:
+        return True
+    host = asked_host(headers)
+    return host is not None and host.name in panel_host
 
 
 def _with_ours(headers: Iterable[tuple[bytes, bytes]], *, is_secure: bool) -> list[tuple[bytes, bytes]]:

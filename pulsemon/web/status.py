@@ -307,7 +307,8 @@ def logo(request: Request, slug: str) -> Response:
     media_type, content = pages.logo(site_of(request).database, slug)
     # Its address bears a hash of it; one that needs a password is for nobody's shared cache.
     kept = "private, max-age=3600" if look.password_hash else "public, max-age=86400"
-    return Response(content, media_type=media_type, headers={"cache-control": kept})
+    headers = {"cache-control": kept, "cross-origin-resource-policy": "cross-origin"}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 async def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
