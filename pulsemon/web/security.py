@@ -81,20 +81,12 @@ class Access(StrEnum):
     LINK = "link"
 
 
-class PublicRoute(APIRoute):
-    """Anybody may come here."""
+class _NamingRoute(APIRoute):
+    """A route whose path names what people named.
 
-    access = Access.PUBLIC
-
-
-class AdminRoute(APIRoute):
-    """Only with the admin token in `X-Admin-Token`.
-
-    `Gate` closes the whole path prefix before; this is the second lock, which no way of reaching the route can miss.
-    An encoded slash belongs to the slug that it stands in, as in ping URLs: an old database may hold such slugs.
+    An encoded slash belongs to the name that it stands in, as in ping URLs: an old database may hold such slugs, and a
+    tag may hold one any day.
     """
-
-    access = Access.ADMIN
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the path before it was decoded where it holds a `%2F`, and decode the parameters afterwards."""
@@ -105,6 +97,21 @@ class AdminRoute(APIRoute):
         if match is not Match.NONE:
             found["path_params"] = {name: unquote(value) for name, value in found["path_params"].items()}
         return match, found
+
+
+class PublicRoute(_NamingRoute):
+    """Anybody may come here."""
+
+    access = Access.PUBLIC
+
+
+class AdminRoute(_NamingRoute):
+    """Only with the admin token in `X-Admin-Token`.
+
+    `Gate` closes the whole path prefix before; this is the second lock, which no way of reaching the route can miss.
+    """
+
+    access = Access.ADMIN
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Check the token before the handler sees the request."""
