@@ -335,7 +335,8 @@ def make_env_file(file: Path) -> bool:
 def read_env_file(file: Path) -> dict[str, str]:
     """Return the values in *file* that are not empty; good enough for showing, pulsemon.settings reads for real."""
     try:
-        text = file.read_bytes().decode("utf-8-sig", "replace")
+        content = file.read_bytes()
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
     except OSError as wrong:
         raise Refused(f"PulseMon did not start: {file} cannot be read ({wrong.strerror}).") from None
     values = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import os
@@ -56,6 +57,10 @@ _API_TIMEOUT_SEC = 10.0
 def main() -> None:
     """Run the command line; what goes wrong is one line on standard error and exit status 1."""
     log.hide_what_nobody_catches()
+    for stream in (sys.stdout, sys.stderr):
+        # A name may hold what the terminal's encoding has not; None where somebody closed it before we began.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except PulseMonError as refused:
@@ -177,7 +182,7 @@ async def _send_one(postman: Postman, told: Announcement, to: str, locale: str) 
 def test_mail(address: Annotated[str, typer.Argument(help="Who gets it.")]) -> None:
     """Send one mail by SMTP_HOST, to see whether mail works; say what the mail server answered."""
     settings = load()
-    server, to = settings.mail_server, mailbox.read_address(address)
+    server, to = settings.mail_server, mailbox.read_address(client.cleaned(address))
     if server is None:
         raise StartRefused("SMTP_HOST is not set, so no mail can be sent.")
     if to is None:
@@ -265,7 +270,8 @@ def list_monitors(
         lambda api: [_summary_of_api(each) for each in api("GET", "/api/monitors").json()],
     )
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(json.dumps(found, ensure_ascii=not is_utf_8, indent=2))
         return
     for each in found:
         print(f"{each['status']:8} {each['slug']:30} {each['last_ping'] or '-':24}  {each['name']}")
@@ -282,10 +288,10 @@ def create_monitor(
     """Create a monitor and print the path of its ping URL."""
     body = {
         "name": name,
-        "slug": slug or forms.slugify(name),
+        "slug": client.cleaned(slug or "") or forms.slugify(name),
         "interval_seconds": interval,
         "grace_seconds": grace,
-        "webhook_url": webhook_url,
+        "webhook_url": client.cleaned(webhook_url or "") or None,
     }
     new = forms.create_from_json(body)
     made = _through(
@@ -301,6 +307,7 @@ def delete_monitor(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a monitor with its pings, history and unsent messages."""
+    slug = client.cleaned(slug)
     if not yes:
         typer.confirm(f"Delete {slug!r} with its pings, history and unsent messages?", abort=True)
     _through(

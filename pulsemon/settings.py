@@ -6,17 +6,23 @@ it may hold. `docs/configuration.md` and `.env.example` are held against this mo
 
 from __future__ import annotations
 
+import contextlib
+import io
 import ipaddress
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
+import idna
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -71,6 +77,35 @@ class Locale(StrEnum):
     PT_BR = "pt-BR"
 
 
+# Nobody sees them at the end of what was pasted: the byte order mark, zero-width characters, marks of direction.
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"
+_AS_THEY_STAND = frozenset({"admin_token", "admin_session_secret", "smtp_password"})
+
+
+def _trimmed(name: str, value: str) -> str:
+    """Return a value without what came along: the line end of a secret's file, blanks, what nobody sees."""
+    if name == "smtp_password":  # a blank may be part of it
+        return value.strip("\r\n" + _UNSEEN)
+    return value.strip().strip(_UNSEEN).strip()
+
+
+class _Environment(EnvSettingsSource):
+    """The real variables, trimmed. `docker run --env-file` leaves quotes where they are: a pair around a value goes.
+
+    A token or a password stands as it is: its quotes may be its own.
+    """
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        found = {}
+        for name, value in super()._load_env_vars().items():
+            text = _trimmed(name, value or "") if name in Settings.model_fields else ""
+            if name not in _AS_THEY_STAND and len(text) > 1 and text[0] in "\"'" and text[0] == text[-1]:
+                text = text[1:-1].strip()
+            if text:
+                found[name] = text
+        return found
+
+
 class _EnvFile(PydanticBaseSettingsSource):
     """The lines of `.env`, each value as it stands: a token may hold `${`, and Docker reads such a line the same way.
 
@@ -89,17 +124,23 @@ class _EnvFile(PydanticBaseSettingsSource):
         """Return the values by field. Names are read in either case, and an empty value counts as unset."""
         if self._path is None:
             return {}
-        encoding = self.config.get("env_file_encoding")
-        found = dotenv_values(self._path, interpolate=False, encoding=encoding)
-        return {name.lower(): value for name, value in found.items() if value and name.lower() in Settings.model_fields}
+        try:
+            content = Path(self._path).read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            return {}
+        # PowerShell's > writes UTF-16.
+        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        lines = dotenv_values(stream=io.StringIO(content.decode(encoding)), interpolate=False)
+        named = ((name.strip(_UNSEEN).lower(), value or "") for name, value in lines.items())
+        values = {name: _trimmed(name, value) for name, value in named if name in Settings.model_fields}
+        return {name: value for name, value in values.items() if value}
 
 
 class Settings(BaseSettings):
     """Every variable PulseMon reads, in the order of `.env.example`. An empty value counts as unset."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    # env_file: an empty list, so that only _EnvFile reads .env; pydantic-settings' own source takes UTF-8 alone.
+    model_config = SettingsConfigDict(env_file=(), env_ignore_empty=True, extra="ignore", frozen=True)
 
     admin_token: str = Field(default="", description="login of the panel and value of the header X-Admin-Token")
     admin_session_secret: str = Field(default="", description="signs the session cookie")
@@ -146,8 +187,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return where values come from, the strongest first."""
         env_file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
-        path = None if env_file is None else str(env_file)
-        return init_settings, env_settings, _EnvFile(settings_cls, path)
+        path = ".env" if env_file == () else None
+        return init_settings, _Environment(settings_cls), _EnvFile(settings_cls, path)
 
     @field_validator("admin_token", "admin_session_secret")
     @classmethod
@@ -212,6 +253,9 @@ class Settings(BaseSettings):
     @field_validator("smtp_host")
     @classmethod
     def _mail_host(cls, value: str) -> str:
+        if not value.isascii():
+            with contextlib.suppress(idna.IDNAError, UnicodeError):
+                value = idna.encode(value, uts46=True).decode("ascii")
         if value and not _MAIL_HOST.fullmatch(value):
             raise ValueError("the name or the address of a mail server, such as smtp.example.org, without a port")
         return value

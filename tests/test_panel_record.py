@@ -228,7 +228,7 @@ def test_the_csv_says_the_same_and_no_cell_is_a_formula(panel: TestClient, now: 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert f'filename="job-{month}.csv"' in answer.headers["content-disposition"]
     assert answer.text.endswith("\r\n")
-    table = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    table = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
     assert list(table[0]) == panel_record.COLUMNS
     kinds = [row["record"] for row in table]
     assert (kinds[0], kinds.count("outage"), kinds.count("correction")) == ("month", 1, 1)

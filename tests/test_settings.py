@@ -96,6 +96,22 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("SMTP_PORT", "465", 465),
         ("SMTP_SECURITY", "TLS", "tls"),
         ("MAIL_FROM", "Status <status@example.org>", "Status <status@example.org>"),
+        # As the file of a secret, a web page or `docker run --env-file` gives them.
+        ("ADMIN_TOKEN", "a token\r\n", "a token"),
+        ("ADMIN_TOKEN", "\ufeffa token\u200b\n", "a token"),
+        ("ADMIN_TOKEN", '"a token"', '"a token"'),
+        ("SMTP_PASSWORD", " secret \n", " secret "),
+        ("DATABASE_URL", "postgresql://u:p@h/n\n", "postgresql://u:p@h/n"),
+        ("DATABASE_URL", '"sqlite:////data/pulsemon.db"', "sqlite:////data/pulsemon.db"),
+        ("BASE_URL", " https://status.example.org/\r\n", "https://status.example.org"),
+        ("BASE_URL", "'https://status.example.org'", "https://status.example.org"),
+        ("APP_PORT", "\u00a08088\n", 8088),
+        ("APP_PORT", " \n", 8088),
+        ("LOG_LEVEL", "debug\n", "DEBUG"),
+        ("DEFAULT_LOCALE", "pt-BR\n", "pt-BR"),
+        ("AVAILABILITY_TIMEZONE", "Europe/Lisbon\n", "Europe/Lisbon"),
+        ("UPSTREAM_HEARTBEAT_URL", "https://other.example/h/a/b\n", "https://other.example/h/a/b"),
+        ("MAIL_FROM", "status@example.org\n", "status@example.org"),
     ],
 )
 def test_what_a_variable_takes(variable: Set, name: str, text: str, value: Any) -> None:
@@ -307,6 +323,13 @@ class TestFile:
         Path(".env").write_bytes(b"\xef\xbb\xbfADMIN_TOKEN=t\r\nAPP_PORT=9000\r\n")
 
         assert (load().admin_token, load().app_port) == ("t", 9000)
+
+    def test_a_file_that_powershell_wrote_is_read(self) -> None:
+        for encoding in ("utf-16", "utf-8-sig"):
+            text = "ADMIN_TOKEN=t\u00a0\r\nAPP_PORT= 9000\u200b\r\nPUBLIC_STATUS_TITLE=Situação\r\n"
+            Path(".env").write_bytes(text.encode(encoding))
+
+            assert (load().admin_token, load().app_port, load().public_status_title) == ("t", 9000, "Situação")
 
     def test_a_value_stands_as_written_and_no_other_variable_is_put_into_it(self, variable: Set) -> None:
         variable("HOME", "/root")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from pulsemon import monitors
@@ -67,8 +67,16 @@ def _slug(text: str) -> str:
     return text
 
 
+_UNSEEN = "".join(each for each in map(chr, range(0x10000)) if each.isspace() or re.match(f"[{INVISIBLE}]", each))
+
+
+def _pasted(text: object) -> object:
+    """Leave out what came along with an address: line ends, blanks, characters that nobody sees."""
+    return text.strip(_UNSEEN) if isinstance(text, str) else text
+
+
 def _url(text: str) -> str:
-    if any(each.isspace() for each in text) or not monitors.is_webhook_url(text):
+    if any(each.isspace() for each in text) or re.search(f"[{INVISIBLE}]", text) or not monitors.is_webhook_url(text):
         raise PydanticCustomError("url", "")
     return text
 
@@ -122,6 +130,7 @@ _RunLimit = Annotated[
 _WebhookUrl = Annotated[
     str,
     Field(max_length=MAX_URL_LENGTH, description="Where changes between UP and DOWN are told. Null: nowhere."),
+    BeforeValidator(_pasted),
     AfterValidator(printable),
     AfterValidator(_url),
     documented(format="uri", pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#]+[^\s]*$"),

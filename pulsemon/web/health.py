@@ -179,7 +179,7 @@ def _credential(authorization: str) -> str:
     if scheme.lower() != "basic":
         return ""
     try:
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2].strip()
     except (binascii.Error, UnicodeDecodeError):
         return ""
 

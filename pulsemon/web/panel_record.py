@@ -86,7 +86,7 @@ def report_csv(request: Request, monitor_id: int) -> Response:
         "content-disposition": f'attachment; filename="{name}-{month}.csv"',
         "cache-control": "no-store",
     }
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _month(request: Request, site: Site) -> Month:

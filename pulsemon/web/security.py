@@ -87,7 +87,25 @@ class Access(StrEnum):
     LINK = "link"
 
 
-class PublicRoute(APIRoute):
+class _NamingRoute(APIRoute):
+    """A route whose path names what people named.
+
+    An encoded slash belongs to the name that it stands in, as in ping URLs: an old database may hold such slugs, and a
+    tag may hold one any day.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the path before it was decoded where it holds a `%2F`, and decode the parameters afterwards."""
+        raw_path: bytes = scope.get("raw_path") or b""
+        if b"%2f" not in raw_path.lower():
+            return super().matches(scope)
+        match, found = super().matches({**scope, "path": raw_path.partition(b"?")[0].decode("latin-1")})
+        if match is not Match.NONE:
+            found["path_params"] = {name: unquote(value) for name, value in found["path_params"].items()}
+        return match, found
+
+
+class PublicRoute(_NamingRoute):
     """Anybody may come here."""
 
     access = Access.PUBLIC
@@ -105,24 +123,13 @@ class OwnersPublicRoute(_OwnersRoute, PublicRoute):
     """Anybody may come here who knows where the panel is: to log in, to read the API's description."""
 
 
-class AdminRoute(_OwnersRoute):
+class AdminRoute(_OwnersRoute, _NamingRoute):
     """Only with the admin token in `X-Admin-Token`.
 
     `Gate` closes the whole path prefix before; this is the second lock, which no way of reaching the route can miss.
-    An encoded slash belongs to the slug that it stands in, as in ping URLs: an old database may hold such slugs.
     """
 
     access = Access.ADMIN
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the path before it was decoded where it holds a `%2F`, and decode the parameters afterwards."""
-        raw_path: bytes = scope.get("raw_path") or b""
-        if b"%2f" not in raw_path.lower():
-            return super().matches(scope)
-        match, found = super().matches({**scope, "path": raw_path.partition(b"?")[0].decode("latin-1")})
-        if match is not Match.NONE:
-            found["path_params"] = {name: unquote(value) for name, value in found["path_params"].items()}
-        return match, found
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Check the token before the handler sees the request."""
