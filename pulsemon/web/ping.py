@@ -26,6 +26,8 @@ _log = log.get(__name__)
 
 PREFIX = b"/h/"
 MAX_HEADER_BYTES = 65_536
+# Browsers send twenty, behind several proxies forty.
+MAX_HEADER_LINES = 100
 # A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
 BODY_PATIENCE_SEC = 10.0
 # One that comes a byte at a time ends as well.

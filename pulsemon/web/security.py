@@ -25,6 +25,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import access, clock, log
+from pulsemon.web import bounds
 from pulsemon.web.site import Site, site_of
 from pulsemon.web.throttle import Verdict
 
@@ -248,13 +249,15 @@ class Gate:
 
         refusal = self._refusal(scope)
         try:
-            await (refusal or self._app)(scope, receive, send_with_headers)
+            await (refusal or self._app)(bounds.with_our_cookies(scope), receive, send_with_headers)
         except Exception:
             # Starlette raises a bug once more after it was answered and logged: one traceback is enough.
             if not is_answered:
                 raise
 
     def _refusal(self, scope: Scope) -> Response | None:
+        if refused := bounds.refusal_of(scope):
+            return _refuse(*refused)
         headers = Headers(scope=scope)
         path = route_path(scope)
         if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):

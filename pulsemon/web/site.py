@@ -15,6 +15,7 @@ from pulsemon.pings import Answer, Ping
 from pulsemon.settings import Settings
 from pulsemon.web.live import Live
 from pulsemon.web.throttle import Allowance, Throttle
+from pulsemon.web.turns import Pool
 
 
 class PingLane(Protocol):
@@ -80,6 +81,8 @@ class Site:
     tokens: Throttle = field(default_factory=lambda: Throttle("header"))
     # Of public pages.
     passwords: Throttle = field(default_factory=lambda: Throttle("page"))
+    # Where bodies are read that cost something to read.
+    reading: Pool = field(default_factory=Pool)
     # Of visitors who subscribe.
     subscriptions: Allowance = field(default_factory=lambda: Allowance("10/hour"))
 

@@ -27,7 +27,7 @@ _log = log.get(__name__)
 # a guesser of 192 bits either is nothing.
 WRONG_TOKENS = {"login": parse("10/minute"), "page": parse("10/minute"), "header": parse("60/minute")}
 # Behind a trusted proxy the address is what the proxy says; no address is longer.
-_MAX_ADDRESS = 64
+MAX_ADDRESS = 64
 
 
 class Verdict(NamedTuple):
@@ -52,7 +52,7 @@ class Throttle:
 
     def judge_by(self, compare: Callable[[], bool], *, host: str, now: datetime) -> Verdict:
         """Ask *compare* whether what came from *host* is right, under the same rule."""
-        guesser = _network(host)
+        guesser = network_of(host)
         # One at a time: tries that arrive together must not all pass before the first is counted.
         with self._lock:
             if not self._limiter.test(self._allowed, guesser):
@@ -75,19 +75,19 @@ class Allowance:
 
     def take(self, host: str, *, now: datetime) -> int:
         """Count once for *host* and return 0; or count nothing and return the seconds to wait."""
-        who = _network(host)
+        who = network_of(host)
         if self._limiter.hit(self._allowed, who):
             return 0
         reset_at = self._limiter.get_window_stats(self._allowed, who).reset_time
         return max(1, int(reset_at - now.timestamp()) + 1)
 
 
-def _network(host: str) -> str:
+def network_of(host: str) -> str:
     """Return who counts as one guesser: an IPv4 address, or the /64 that one IPv6 subscriber has."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return host[:_MAX_ADDRESS]
+        return host[:MAX_ADDRESS]
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
