@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, log
+from pulsemon import access, clock, interpreter, log
 from pulsemon.db import Database
 from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
@@ -112,6 +112,9 @@ class PulseMon:
         gc.set_threshold(_GC_THRESHOLD, 20, 20)
         if not settings.admin_token:
             _log.warning("admin.closed", reason="ADMIN_TOKEN is not set or still the placeholder; the rest runs")
+        if lacking := interpreter.missing():
+            wanted = f"at least Python {interpreter.least_version(lacking)}, or your distribution's mendings"
+            _log.warning("python.outdated", lacks=", ".join(each.cve for each in lacking), wanted=wanted)
         where = {"address": self._address} if self._address else {}
         _log.info("started", database="sqlite" if database.is_sqlite else "postgresql", **where)
 
