@@ -46,6 +46,7 @@ def padded(limit: int, prefix: str = "") -> str:
 
 TOO_MUCH = [
     pytest.param("/status/" + padded(9_000), (), 414, "path", "8 KiB", id="path"),
+    pytest.param("/" + "%41" * 20_000, (), 414, "path", "8 KiB", id="escapes"),
     pytest.param("/health?" + padded(9_000), (), 414, "query", "8 KiB", id="query"),
     pytest.param("/health?" + "&".join(["a"] * 101), (), 400, "query", "100", id="fields"),
     pytest.param("/health?" + "&" * 8_000, (), 400, "query", "100", id="empty-fields"),
@@ -101,6 +102,12 @@ def test_what_people_really_send_is_answered(
     code, body = get(servers, target, *lines)
 
     assert code == status, body
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_ping_url_longer_than_any_is_nobodys_and_its_query_may_be_long(servers: list[Server], method: str) -> None:
+    assert get(servers, "/h/" + "%41" * 20_000, "Content-Length: 0", method=method)[0] == 404
+    assert get(servers, "/h/a/b?x=" + "a" * 20_000 + "&rid=1", "Content-Length: 0", method=method)[0] == 400
 
 
 def scope(*cookies: bytes) -> dict[str, Any]:

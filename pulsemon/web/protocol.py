@@ -22,6 +22,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from pulsemon.pings import Answer, Ping
+from pulsemon.web.bounds import MAX_PATH_BYTES
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.ping import MAX_HEADER_BYTES, PREFIX, PingGate, Refused, Response, response_to
 
@@ -30,6 +31,12 @@ STATE_KEY = "pulsemon.ping_gate"
 _METHODS = (b"GET", b"HEAD")
 # Their meaning is uvicorn's business (who is trusted, what is answered first).
 _NOT_PLAIN = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"expect", b"upgrade"})
+
+
+def _cut(url: bytes) -> bytes:
+    """Return a target whose path ends a byte behind the bound: enough to be refused, and uvicorn decodes no more."""
+    path, mark, query = url.partition(b"?")
+    return path[: MAX_PATH_BYTES + 1] + mark + query
 
 
 def _last_words(status_code: int, detail: str) -> bytes:
@@ -166,6 +173,8 @@ class PingProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Answer a plain ping; hand every other request on."""
+        if len(self.url) > MAX_PATH_BYTES:
+            self.url = _cut(self.url)
         is_ping = self.url.startswith(PREFIX)
         # The gate watches over the body of a POST itself; what another ping carries is nobody's.
         method = self.parser.get_method()
