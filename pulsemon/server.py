@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, db, doorway, log, redaction
+from pulsemon import access, clock, db, doorway, interpreter, log, redaction
 from pulsemon.db import Database
 from pulsemon.doorway import Doorway
 from pulsemon.errors import PulseMonError, StartRefused
@@ -119,6 +119,9 @@ class PulseMon:
         gc.set_threshold(_GC_THRESHOLD, 20, 20)
         if not settings.admin_token:
             _log.warning("admin.closed", reason="ADMIN_TOKEN is not set or still the placeholder; the rest runs")
+        if lacking := interpreter.missing():
+            wanted = f"at least Python {interpreter.least_version(lacking)}, or your distribution's mendings"
+            _log.warning("python.outdated", lacks=", ".join(each.cve for each in lacking), wanted=wanted)
         where = {"address": self._address} if self._address else {}
         _log.info("started", database="sqlite" if database.is_sqlite else "postgresql", **where)
 

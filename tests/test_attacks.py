@@ -352,7 +352,7 @@ def test_every_way_into_the_program_is_known(client: TestClient) -> None:
         layer = getattr(layer, "_app", None)
     made = web_app.make_fastapi(cast(Site, None))
 
-    assert layers == ["PingGate", "Gate", "SharedAnswers", "FastAPI"]
+    assert layers == ["PingGate", "Turns", "Gate", "SharedAnswers", "FastAPI"]
     assert made.user_middleware == []
     assert [type(route).__name__ for route in made.routes if not hasattr(route, "access")] == ["Mount"]
     assert {rule for rule in Access if rule is not Access.PING} == {

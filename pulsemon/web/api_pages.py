@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.pages import PageView
 from pulsemon.web import openapi, page_fields
 from pulsemon.web.api import Body, Paging, instant, reads
+from pulsemon.web.bodies import receive_up_to
 from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
@@ -211,12 +212,8 @@ def delete_page(request: Request, slug: str) -> Response:
 )
 async def put_logo(request: Request, slug: str) -> Response:
     """Take the body as a PNG, JPEG or WebP picture of at most 256 kB; what it is, its bytes say."""
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_LOGO_BYTES:
-            raise HTTPException(413, pages.LOGO_TOO_LARGE, headers={"connection": "close"})
-    return await run_in_threadpool(_save_logo, request, slug, bytes(received))
+    received = await receive_up_to(request, MAX_LOGO_BYTES, too_large=pages.LOGO_TOO_LARGE)
+    return await run_in_threadpool(_save_logo, request, slug, received)
 
 
 @router.delete(

@@ -45,6 +45,7 @@ from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
 from pulsemon.web.shared_answers import SharedAnswers
 from pulsemon.web.site import Site
+from pulsemon.web.turns import Turns
 
 _log = log.get(__name__)
 
@@ -58,7 +59,7 @@ def create_app(site: Site) -> ASGIApp:
     """Return the whole web side of PulseMon for *site*: the ping route first, then everything else behind the gate."""
     app = make_fastapi(site)
     board = app.state.status_board = status.Board(site)
-    return PingGate(Gate(SharedAnswers(app, board), site), site)
+    return PingGate(Turns(Gate(SharedAnswers(app, board), site)), site)
 
 
 def make_fastapi(site: Site) -> FastAPI:

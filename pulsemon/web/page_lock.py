@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.core.addresses import page_path
 from pulsemon.status_page import Look
 from pulsemon.web import page_look, rendering
+from pulsemon.web.bodies import MAX_FIELDS, receive_up_to
 from pulsemon.web.page_passwords import RETRY_AFTER_SEC
 from pulsemon.web.site import Site, site_of
 from pulsemon.web.throttle import Verdict
@@ -27,13 +28,17 @@ _MAX_BODY_BYTES = 4_096
 
 
 async def read_password(request: Request) -> dict[str, str]:
-    """Return the fields of the question's form. Raises HTTPException: 413, it is larger than any password."""
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > _MAX_BODY_BYTES:
-            raise HTTPException(413, "The form is too large.", headers={"connection": "close"})
-    return dict(parse_qsl(received.decode("utf-8", "replace"), keep_blank_values=True))
+    """Return the fields of the question's form.
+
+    Raises:
+        HTTPException: 413, it is larger than any password; 400, it did not arrive, or has more fields than any form.
+    """
+    received = await receive_up_to(request, _MAX_BODY_BYTES, too_large="The form is too large.")
+    try:
+        fields = parse_qsl(received.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise HTTPException(400, f"The form has more than {MAX_FIELDS} fields.") from None
+    return dict(fields)
 
 
 def is_open(request: Request, look: Look) -> bool:

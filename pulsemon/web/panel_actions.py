@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import Message
 
 from pulsemon import dispatcher, event_log, monitors
 from pulsemon.core.status import Signal
@@ -19,40 +17,17 @@ from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailab
 from pulsemon.pings import Answer, Ping
 from pulsemon.views import View
 from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.web.bodies import MAX_FIELDS, read_fields
 from pulsemon.web.checks import MAX_MONITORS
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
-MAX_FORM_BYTES = 65_536
-MAX_FIELDS = 50
 # A text of 10,000 characters may be 90,000 bytes of a form, and the slugs of a thousand monitors 150,000.
 MAX_LISTS_BYTES = 512 * 1024
 _LARGEST_DELIVERY_ID = 2**63 - 1
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
-
-
-async def read_fields(
-    request: Request, *, max_fields: int = MAX_FIELDS, max_files: int = 0, max_bytes: int = MAX_FORM_BYTES
-) -> FormData:
-    """Return the fields of a form, whichever way it is encoded.
-
-    Raises:
-        HTTPException: 413, it is larger than *max_bytes*; 400, it cannot be read.
-    """
-    length = 0
-
-    async def receive() -> Message:
-        nonlocal length
-        message = await request.receive()
-        length += len(message.get("body", b""))
-        if length > max_bytes:
-            raise HTTPException(413, "The form is too large.")
-        return message
-
-    capped = Request(request.scope, receive)
-    return await capped.form(max_files=max_files, max_fields=max_fields, max_part_size=MAX_FORM_BYTES)
 
 
 async def read_form(request: Request) -> dict[str, str]:

@@ -18,9 +18,10 @@ from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.pages import PageView
 from pulsemon.web import page_fields, panel_pages, panel_several, rendering
+from pulsemon.web.bodies import read_fields
 from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.paging import read_position
-from pulsemon.web.panel_actions import Form, read_fields
+from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import host_of, site_of
 

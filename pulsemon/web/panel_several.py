@@ -17,8 +17,9 @@ from pulsemon.core import placement
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.web.bodies import read_fields
 from pulsemon.web.checks import LARGEST_ID
-from pulsemon.web.panel_actions import Form, read_fields
+from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 

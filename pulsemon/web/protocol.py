@@ -28,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from pulsemon import log
 from pulsemon.pings import Answer, Ping
 from pulsemon.web import last_words
+from pulsemon.web.bounds import MAX_PATH_BYTES
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.host import Ambiguous, target_of
 from pulsemon.web.patience import LAST_CALL, PATIENCE_SEC, Arriving, Reader, unsent_bytes
@@ -68,6 +69,12 @@ class _Refusal(Exception):
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
+
+
+def _cut(url: bytes) -> bytes:
+    """Return a target whose path ends a byte behind the bound: enough to be refused, and uvicorn decodes no more."""
+    path, mark, query = url.partition(b"?")
+    return path[: MAX_PATH_BYTES + 1] + mark + query
 
 
 class _Nowhere(list[tuple[bytes, bytes]]):
@@ -216,6 +223,8 @@ class PingProtocol(HttpToolsProtocol):
             self._is_offer = True
             return
         is_plain = self._judge_head()
+        if len(self.url) > MAX_PATH_BYTES:
+            self.url = _cut(self.url)
         is_ping = self.url.startswith(PREFIX)
         is_watched = is_ping and method == b"POST"
         # The gate watches over the body of a POST itself; what another ping carries is nobody's.

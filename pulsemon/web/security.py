@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pulsemon import access, clock, log
 from pulsemon.core.hosts import is_same_origin
 from pulsemon.redaction import redact_path
-from pulsemon.web import permissions, session_cookies
+from pulsemon.web import bounds, permissions, session_cookies
 from pulsemon.web.site import Site, asked_host, site_of
 from pulsemon.web.throttle import Verdict
 
@@ -274,7 +274,7 @@ class Gate:
 
         refusal = self._refusal(scope)
         try:
-            await (refusal or self._app)(scope, receive, send_with_headers)
+            await (refusal or self._app)(bounds.with_our_cookies(scope), receive, send_with_headers)
         except Exception:
             # Starlette raises a bug once more after it was answered and logged: one traceback is enough.
             if not is_answered:
@@ -283,6 +283,8 @@ class Gate:
             await run_in_threadpool(self._site.known.care, self._site.database, now=self._site.now())
 
     def _refusal(self, scope: Scope) -> Response | None:
+        if refused := bounds.refusal_of(scope):
+            return _refuse(*refused)
         headers = Headers(scope=scope)
         path = route_path(scope)
         if not is_panels_host(self._site.settings.panel_host, headers):

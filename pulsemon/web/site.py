@@ -21,6 +21,7 @@ from pulsemon.web.known_addresses import KnownAddresses
 from pulsemon.web.live import Live
 from pulsemon.web.page_passwords import PagePasswords
 from pulsemon.web.throttle import Throttle
+from pulsemon.web.turns import Pool
 
 
 class PingLane(Protocol):
@@ -81,6 +82,8 @@ class Site:
     tokens: Throttle = field(init=False)
     # Of public pages.
     passwords: PagePasswords = field(init=False)
+    # Where bodies are read that cost something to read.
+    reading: Pool = field(default_factory=Pool)
     # Of visitors who subscribe.
     subscriptions: FairShare = field(default_factory=FairShare)
 

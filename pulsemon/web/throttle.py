@@ -30,7 +30,7 @@ _log = log.get(__name__)
 WRONG_TOKENS = {"login": 10, "page": 10, "header": 60}
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 # Behind a trusted proxy the address is what the proxy says; no address is longer.
-_MAX_ADDRESS = 64
+MAX_ADDRESS = 64
 # Of all addresses together, about 100 bytes each. Whoever has so many guesses from each but once.
 _MAX_TRIES_KEPT = 100_000
 
@@ -181,7 +181,7 @@ def network(host: str) -> str:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return host[:_MAX_ADDRESS]
+        return host[:MAX_ADDRESS]
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
