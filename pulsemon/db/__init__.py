@@ -67,6 +67,11 @@ class Database:
         self._lock = lock
         self._files = files
         self._is_taken_away = False  # changed only by whoever holds the lane
+        self._begin: Callable[[Connection], None] = _nothing
+        if lane is None:
+            from pulsemon.db import sessions
+
+            self._begin = sessions.begin
         self._busy_ms = _BUSY_MS  # changed only by whoever holds the lane
         self._hurry_until = 0.0  # monotonic; PostgreSQL's ping lane only
         # Why the last write failed; None once one has succeeded since. `/ready` tells it.
@@ -213,12 +218,6 @@ class Database:
             self._files.save(driver)
             raise Unavailable("the database file was deleted, moved or replaced while PulseMon runs")
 
-    def _begin(self, connection: Connection) -> None:
-        if self._lane is None:
-            from pulsemon.db import sessions
-
-            sessions.begin(connection)
-
     def _hurry(self, connection: Connection) -> None:
         """After pings waited for a row in vain, wait only briefly: what is still locked would hold all others up."""
         if time.monotonic() < self._hurry_until:
@@ -282,6 +281,10 @@ class Database:
             if _code(failed) in (_READ_ONLY, _NOT_ALLOWED):
                 raise Unavailable(_summary(failed.orig)) from failed
             raise
+
+
+def _nothing(_connection: Connection) -> None:
+    """SQLite's transactions need nothing at their beginning."""
 
 
 def _roll_back(connection: Connection, transaction: Any, failed: BaseException) -> None:

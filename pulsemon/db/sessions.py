@@ -77,8 +77,9 @@ def prepare(connection: psycopg.Connection[Any], info: dict[str, Any]) -> None:
 
 def begin(connection: Connection) -> None:
     """Set the transaction of *connection* up, where a pooler stands between: nothing that was set before holds."""
-    if connection.info.get(_POOLED):
-        connection.exec_driver_sql(connection.info[_POOLED])
+    wanted = connection.info[_POOLED]
+    if wanted is not None:
+        connection.exec_driver_sql(wanted)
 
 
 def watch(engine: Engine) -> None:
