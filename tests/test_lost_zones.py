@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from pulsemon import evaluator, lost_zones, maintenance, maintenance_ticks
+from pulsemon import evaluator, log, lost_zones, maintenance, maintenance_ticks
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.db import Database
 from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow
@@ -48,6 +48,7 @@ def test_a_yearly_job_is_not_judged_by_the_minute(database: Database) -> None:
 def test_what_is_lost_is_said_once_in_the_log_and_again_where_more_is_found(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    log.configure(level="INFO", form="json")
     make(database, "yearly", schedule="* * 1 1 *", timezone="Europe/Kyiv")
     make(database, "plain")
     world = World()

@@ -12,6 +12,7 @@ from pulsemon.core import schedule
 from pulsemon.core.excuses import Unwatched, excuse
 from pulsemon.core.runs import MAX_OPEN
 from pulsemon.core.status import (
+    CLOCK_TOLERANCE,
     BlindWindow,
     Signal,
     State,
@@ -118,7 +119,8 @@ def test_after_the_clock_was_set_back_everything_is_due_within_one_period(
         state, _ = sweep(state, timing, now=now)
 
         limits = [run.due_at for run in state.runs if not run.is_overdue]
-        assert all(limit <= now + timing.run_limit for limit in limits)
+        # A start that lies ahead by no more than the tolerance is another thread's stamp, and keeps its whole limit.
+        assert all(limit <= now + timing.run_limit + CLOCK_TOLERANCE for limit in limits)
         if state.status is Status.UP:
             # A run that began in time may go on to its own limit.
             furthest = timing.due_after(now)
