@@ -227,10 +227,9 @@ def stop_here(*_):
 ping_rows.store = stop_here
 """
 _FOREVER = """
-from pulsemon.db import postgres
+from pulsemon.db import sessions
 
-options = postgres._CONNECT_ARGS["options"].split("idle_in_transaction_session_timeout")[0]
-postgres._CONNECT_ARGS["options"] = options + "idle_in_transaction_session_timeout=0"
+sessions._SETTINGS["idle_in_transaction_session_timeout"] = "0"
 """
 
 
