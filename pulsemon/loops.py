@@ -292,7 +292,7 @@ class Loops:
         url = self._settings.upstream_heartbeat_url
         if not url:
             return
-        reasons = await asyncio.to_thread(lambda: self.readiness.reasons() + self.readiness.warnings())
+        reasons = await asyncio.to_thread(self.readiness.why_silent)
         if reasons:
             _log.warning("upstream.withheld", reasons=list(reasons))
         else:

@@ -1,8 +1,9 @@
 """Does PulseMon do its work? What stands against it, and what its owner should look at.
 
 *Reasons* are why pings cannot be stored or deadlines are not watched: `/ready` is 503 for them and for nothing else,
-since a load balancer takes a node away for it. All else is a *warning*. Both are told to the owner alone, and for both
-the heartbeat to another monitor is withheld. A new warning is one more line in `_warnings`.
+since a load balancer takes a node away for it. All else is a *warning*. Both are told to the owner alone. The heartbeat
+to another monitor is withheld for reasons and for *troubles*, those warnings that say of PulseMon's own work that it is
+not done; the rest is *advice*, which nobody should be woken for. A new warning is one more line in either.
 """
 
 from __future__ import annotations
@@ -52,7 +53,12 @@ class Readiness:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what else its owner should know."""
-        return tuple(map(redact, self._warnings(clock.monotonic(), clock.now())))
+        return tuple(map(redact, (*self._troubles(clock.monotonic(), clock.now()), *self._advice())))
+
+    def why_silent(self) -> tuple[str, ...]:
+        """Return why the heartbeat to another monitor is withheld; empty while PulseMon does all of its work."""
+        monotonic = clock.monotonic()
+        return tuple(map(redact, (*self._reasons(monotonic), *self._troubles(monotonic, clock.now()))))
 
     def often_blind_sec(self) -> int | None:
         """Return for how many of the last ten minutes' seconds PulseMon was blind; None: for a minute at most."""
@@ -66,15 +72,17 @@ class Readiness:
         if monotonic - self._evaluation.ticked_at > FRESH_SEC:
             yield "deadlines were not looked at for some seconds"
 
-    def _warnings(self, monotonic: float, now: datetime) -> Iterator[str]:
+    def _troubles(self, monotonic: float, now: datetime) -> Iterator[str]:
         """Yield a sentence for each. No secret, and nothing that waits for a network other than the database's."""
         if monotonic - self._dispatching.looked_at > STALE_MESSAGES_SEC:
             yield "messages were not looked at for some seconds"
         if (blind_sec := self.often_blind_sec()) is not None:
             yield f"PulseMon was blind for {blind_sec} seconds of the last ten minutes"
-        yield from lost_zones.told(self._evaluation.lost)
         yield from self._old_messages(now)
         yield from self._disk()
+
+    def _advice(self) -> Iterator[str]:
+        yield from lost_zones.told(self._evaluation.lost)
         if clock_is_off := self._timekeeping.warning():
             yield clock_is_off
 

@@ -111,5 +111,6 @@ def test_the_owner_is_told_by_ready_and_at_the_monitor_in_both_languages(
     ]
 
     assert f"monitor yearly: the schedule '* * 1 1 *' in the zone {LOST} cannot be read any more" in warnings
+    assert not any(LOST in reason for reason in client.app._loops.readiness.why_silent()), "nobody is woken for that"
     assert f"This system knows no time zone {LOST} any more." in pages[0]
     assert f"Este sistema não conhece mais o fuso horário {LOST}." in pages[1]

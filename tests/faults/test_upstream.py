@@ -41,7 +41,7 @@ breakable(evaluator, "next_check_at", "evaluator")
 breakable(dispatcher, "lease_due", "dispatcher")
 """
 _ALWAYS = """
-readiness.Readiness.reasons = readiness.Readiness.warnings = lambda self: ()
+readiness.Readiness.why_silent = lambda self: ()
 """
 PERIOD_SEC = 0.25
 
