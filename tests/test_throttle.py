@@ -398,6 +398,14 @@ class TestWindow:
 
         assert self.wrong(throttle, "x" * 2000).wait_sec > 0
 
+    def test_in_the_login_form_the_same_wrong_token_counts_each_time_and_in_a_header_once(self) -> None:
+        login, header = Throttle("login"), Throttle("header")
+        waits = [login.judge("same", "right", host="192.0.2.1", now=at("10:00")).wait_sec for _ in range(11)]
+
+        assert waits[:10] == [0] * 10
+        assert waits[10] > 0
+        assert not any(header.judge("same", "right", host="192.0.2.1", now=at("10:00")).wait_sec for _ in range(99))
+
     def test_a_try_counts_though_its_twin_was_not_judged(self) -> None:
         throttle, now = Throttle("page"), at("10:00")
         for number in range(10):

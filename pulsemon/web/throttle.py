@@ -1,11 +1,11 @@
 """Whoever guesses a token or a password is stopped: wrong ones are counted by address, and so many a minute are judged.
 
 A minute begins with the first wrong one of an address, and the same wrong one counts once in it: a program that shows
-somebody else's password again and again guesses nothing. Once there were too many, nothing from there is judged until
-the minute ends: a right token would otherwise tell the guesser that it is right. What is refused meanwhile does not
-count, so that the rightful owner behind the same address waits at most that minute, whatever a stranger goes on
-sending; and where the right one came from lately (`known_addresses`), it is let in all the same. Not here: what
-answers look like.
+somebody else's password again and again guesses nothing. In the login form each try counts: no such program fills it.
+Once there were too many, nothing from there is judged until the minute ends: a right token would otherwise tell the
+guesser that it is right. What is refused meanwhile does not count, so that the rightful owner behind the same address
+waits at most that minute, whatever a stranger goes on sending; and where the right one came from lately
+(`known_addresses`), it is let in all the same. Not here: what answers look like.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Throttle:
 
         Where the result has no verdict it has to be judged, and `end` or `forget` called with it.
         """
-        who, key = network(host), self.key_of(given, door)
+        who = network(host)
+        key = secrets.token_bytes(16) if self._way == "login" else self.key_of(given, door)
         with self._lock:
             window = self._window(who, now)
             is_known_wrong = window.tries.get(key, False)
