@@ -265,7 +265,7 @@ def test_open_metrics_are_given_to_who_asks_for_them(client: TestClient) -> None
     assert answer.text.endswith("# EOF\n")
 
 
-@pytest.mark.parametrize("version", ["abc", "1.x", "", "1.", "9" * 5000, "\u00b2", "1.0.0", "0.0.1", "2.0.0"])
+@pytest.mark.parametrize("version", ["abc", "1.x", "", "1.", "9" * 900, "\u00b2", "1.0.0", "0.0.1", "2.0.0"])
 @pytest.mark.parametrize("kind", ["application/openmetrics-text", "text/plain"])
 def test_whatever_version_a_scraper_asks_for_it_gets_metrics(
     make_client: Callable[..., TestClient], sqlite_url: str, kind: str, version: str
