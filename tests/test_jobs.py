@@ -141,7 +141,7 @@ class TestRuns:
             connection.exec_driver_sql("UPDATE monitors SET open_runs = '{', rules = '[', schedule = 'soon'")
 
         assert send(database, monitor, "10:01") is Answer.STORED
-        assert expire(database, "11:00") == 1, "what was due before is; an expression that says nothing asks for nothing"
+        assert expire(database, "11:00") == 1, "what was due before; what says nothing asks for nothing"
         assert again(database, other).status is Status.DOWN
         assert again(database, monitor).status is Status.UP
 

@@ -15,3 +15,26 @@ def answer_first(self, ping, tell):
 
 GroupCommit.submit_for = answer_first
 """
+
+
+def one_queue_for_all(places: int) -> str:
+    """All receivers share a few places, first come, first served, and whoever hangs keeps his."""
+    return f"""
+from datetime import timedelta
+
+from pulsemon import dispatcher
+from pulsemon.core import places
+
+def first_come(due, in_flight, standing_of, *, places, width):
+    wanted, free = {{}}, places - sum(in_flight.values())
+    for receiver, count in due:
+        taken = min(count, width - in_flight.get(receiver, 0), free)
+        if taken > 0:
+            wanted[receiver] = taken
+            free -= taken
+    return wanted
+
+dispatcher.MAX_IN_FLIGHT = {places}
+places.share = first_come
+places.PATIENCE = timedelta(hours=1)
+"""

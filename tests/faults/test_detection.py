@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from sqlalchemy import create_engine, select
@@ -26,6 +27,7 @@ from tests.faults import checker, evidence
 from tests.faults.checker import Arrival, Evidence, Operation, Result, Rule, StoredTransition
 from tests.faults.clients import Clients
 from tests.faults.conftest import IS_SOAK, Outcomes, in_parallel, rounds, serving
+from tests.faults.patches import one_queue_for_all
 from tests.notify.sink import Sink, hang
 
 LATE = rounds(2_000, soak=10_000)
@@ -63,11 +65,6 @@ ALL_IN_ONE_TRANSACTION = """
     from pulsemon import evaluator
 
     evaluator.CHUNK = 1_000_000
-"""
-ONE_QUEUE_FOR_ALL = f"""
-    from pulsemon import dispatcher
-
-    dispatcher.MAX_IN_FLIGHT = {HANGING}
 """
 
 
@@ -110,7 +107,7 @@ def burst(folder: Path, *, patch: str = "", late: int = LATE, are_down: bool = T
         hung = [stack.enter_context(Sink(hang)) for _ in range(HANGING)]
         _populate(url, late, well=well, hung=hung)
         serve = stack.enter_context(serving(folder))
-        server = serve(patch=PATIENT_WITH_RECEIVERS + patch, WORKER_INTERVAL_SEC="3600")
+        server = serve(patch=dedent(PATIENT_WITH_RECEIVERS) + dedent(patch), WORKER_INTERVAL_SEC="3600")
         with Clients(_living(server), connections=CONNECTIONS, pause_sec=PAUSE_SEC) as clients:
             if are_down:
                 for sink in hung:  # before there is anything to tell the others
@@ -190,7 +187,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
         "as it is": partial(burst, folder / "as it is"),
         "nobody looks": partial(control, folder / "nobody looks", are_down=False, patch=NOBODY_LOOKS_AT_DEADLINES),
         "one transaction": partial(control, folder / "one transaction", patch=ALL_IN_ONE_TRANSACTION),
-        "one queue": partial(control, folder / "one queue", patch=ONE_QUEUE_FOR_ALL),
+        "one queue": partial(control, folder / "one queue", patch=one_queue_for_all(HANGING)),
     }
     # One after the other where there are very many: they would only be in each other's way.
     with in_parallel(trials, at_once=rounds(len(trials), soak=1)) as ask:

@@ -28,6 +28,7 @@ from tests.faults import checker, evidence
 from tests.faults.checker import Arrival, Evidence, Rule
 from tests.faults.conftest import Outcomes, create_monitors, in_parallel, rounds, serving
 from tests.faults.flapping import Failing
+from tests.faults.patches import one_queue_for_all
 from tests.faults.postgres import fresh_databases
 from tests.notify import sink as behaviours
 from tests.notify.sink import MISBEHAVIOURS, Conversation, Received, Sink
@@ -255,14 +256,6 @@ def send_again_after_giving_up(server: Server, sink: Sink, file: Path, slug: str
     run.again = sink.received
 
 
-_ONE_QUEUE_FOR_ALL = """
-# All receivers share a few places, and whoever hangs keeps one.
-from pulsemon import dispatcher
-
-dispatcher.MAX_IN_FLIGHT = 2
-"""
-
-
 # --- two nodes and no fault
 
 
@@ -302,7 +295,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, postgres_server: str, postgre
             "killed, at most once": lambda: kill_every_second(folders[1], patch=_AT_MOST_ONCE, kills=3),
             "killed, no order": lambda: kill_every_second(folders[2], patch=_NO_ORDER, kills=1),
             "misbehaving": lambda: misbehave(folders[3]),
-            "misbehaving, one queue": lambda: misbehave(folders[4], patch=_ONE_QUEUE_FOR_ALL, has_end=False),
+            "misbehaving, one queue": lambda: misbehave(folders[4], patch=one_queue_for_all(2), has_end=False),
             "two nodes": lambda: tell_from_two_nodes(folders[5], urls[0]),
             "two nodes, no lease": lambda: tell_from_two_nodes(folders[6], urls[1], patch=_NO_LEASE),
         }
