@@ -69,6 +69,9 @@ def main() -> None:
     except db.ERRORS as failed:
         print(f"PulseMon: {redaction.redact(db.trouble(failed))}", file=sys.stderr)
         raise SystemExit(1) from None
+    except BrokenPipeError:  # whoever read us has read enough: `... | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - what is left to write goes nowhere at the end
+        raise SystemExit(1) from None
     except OSError as failed:
         print(f"PulseMon: {redaction.redact(str(failed))}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -30,6 +30,8 @@ MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 64_000_000
 # A client hears within five seconds of its request; the rest is for the answer's way back.
 PATIENCE_SEC = 4.5
+# Refusals further apart, with nothing stored between them, are two troubles: what lies between was watched after all.
+ONE_TROUBLE = timedelta(hours=1)
 # What one more transaction may take that waits for a locked row in vain, see `Database.write`.
 APART_SEC = 0.3
 
@@ -206,9 +208,11 @@ class GroupCommit:
             # Until now, not until they came: whoever was told "try again" may have gone by then.
             now = self._monotonic()
             # Since the last one: where pings are rare, one trouble must not look like many, with watched time between.
+            first_at = refused[0].ping.received_at
+            is_same = self._refused_at is not None and timedelta(0) <= first_at - self._refused_at <= ONE_TROUBLE
             ends = [
-                self._refused_at or refused[0].ping.received_at,
-                refused[0].ping.received_at,
+                self._refused_at if is_same and self._refused_at is not None else first_at,
+                first_at,
                 *(each.ping.received_at + timedelta(seconds=now - (each.since or now)) for each in refused),
             ]
             self._refusals = [min([*self._refusals, *ends]), max([*self._refusals, *ends])]

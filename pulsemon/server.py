@@ -140,11 +140,11 @@ class PulseMon:
 
     def _go_deaf(self) -> None:
         """A stop was asked for: sockets close now, requests under way may take a while yet."""
+        if self._loops is not None:
+            self._loops.evaluation.deafen()
         self._live.close()
         if self._connections is not None:
             self._connections.end_unfinished()
-        if self._loops is not None:
-            self._loops.evaluation.deafen()
 
     async def _stop(self) -> None:
         self._go_deaf()

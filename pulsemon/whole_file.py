@@ -17,6 +17,10 @@ from pathlib import Path
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
 
+# The names of what is not whole yet.
+PATTERN = "." + "[0-9a-f]" * 16 + ".unfinished"
+
+
 def make(path: Path, *, mode: int) -> None:
     """Make the empty file *path*, its rights *mode* less those that the process masks.
 

@@ -7,6 +7,7 @@ Samoa left out, is no day there.
 
 from __future__ import annotations
 
+import errno
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -26,12 +27,24 @@ class Day:
     end: datetime
 
 
+# What says nothing of the name: no descriptor or memory left, a disk that cannot be read.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
+
+
 @lru_cache(maxsize=1_000)
 def zone_of(name: str) -> tzinfo:
-    """Return a time zone; UTC where there is none of that name any more."""
+    """Return a time zone; UTC where there is none of that name any more.
+
+    Raises:
+        OSError: it could not be read this time, for want of a file descriptor or the like.
+    """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+    except OSError as failed:
+        if failed.errno in _PASSING:
+            raise
         return UTC
 
 

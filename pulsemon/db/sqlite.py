@@ -56,14 +56,18 @@ def open_file(url: str, *, lock_patience_sec: float) -> OpenFile:
     inspect(path)
     lock = lock_file(path, patience_sec=lock_patience_sec)
     writer, reader = _engine(path, is_writer=True), _engine(path, is_writer=False)
+    keeper: sqlite3.Connection | None = None
     try:
         make_private(path)
         if not lock.cover(path):
             raise _in_use(path)
         with writer.connect() as connection:
             _check_durable(connection, path)
-        files = OpenFiles(path, _keeper(path))
+        keeper = _keeper(path)
+        files = OpenFiles(path, keeper)
     except (DBAPIError, sqlite3.Error, OSError, StartRefused) as failed:
+        if keeper is not None:
+            keeper.close()
         writer.dispose()
         lock.release()
         if isinstance(failed, StartRefused):

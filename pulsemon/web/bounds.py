@@ -95,11 +95,11 @@ def with_our_cookies(scope: Scope) -> Scope:
     ours = [pair for line in lines for pair in line.split(b";") if _is_ours(pair)]
     headers = [each for each in scope["headers"] if each[0] != b"cookie"]
     if ours:
-        headers.append((b"cookie", b"; ".join(pair.strip() for pair in ours)))
+        headers.append((b"cookie", b"; ".join(pair.strip(b" \t") for pair in ours)))
     return {**scope, "headers": headers}
 
 
 def _is_ours(pair: bytes) -> bool:
-    name, _, value = pair.strip().partition(b"=")
+    name, _, value = pair.strip(b" \t").partition(b"=")
     is_named = name.startswith(_OUR_COOKIES) or name == _LANGUAGE
     return is_named and len(value) <= _MAX_COOKIE_BYTES and b'"' not in value and b"\\" not in value

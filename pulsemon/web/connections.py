@@ -210,11 +210,13 @@ class Connections:
     def _sweep(self) -> None:
         """End what is overdue; goes on once a second while anything is open."""
         now = self._loop.time()
-        for connection in list(self._open):
-            connection.end_if_overdue(now)
-        self._is_sweeping = bool(self._open)
-        if self._is_sweeping:
-            self._loop.call_later(_SWEEP_SEC, self._sweep)
+        try:
+            for connection in list(self._open):
+                connection.end_if_overdue(now)
+        finally:  # a bug that one connection meets is told by the loop, and costs no other its deadlines
+            self._is_sweeping = bool(self._open)
+            if self._is_sweeping:
+                self._loop.call_later(_SWEEP_SEC, self._sweep)
 
 
 def _was_answered(connection: Connection) -> bool:

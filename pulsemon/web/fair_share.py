@@ -39,7 +39,7 @@ class FairShare:
             for count, of_ipv4, of_ipv6 in CROWDED:
                 if len(self._asked) >= count:
                     rules.append((_prefix(host, of_ipv4, of_ipv6), 1))
-            full = [self._asked_at[who][0] for who, most in rules if len(self._asked_at.get(who, ())) >= most]
+            full = [self._asked_at[who][-most] for who, most in rules if len(self._asked_at.get(who, ())) >= most]
             if full:
                 return max(1, int((max(full) + HOUR - now).total_seconds()) + 1)
             lengths = dict.fromkeys([_SITE, *((of_ipv4, of_ipv6) for _, of_ipv4, of_ipv6 in CROWDED)])

@@ -49,6 +49,8 @@ def _prepare(folder: Path) -> None:
 
 
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+    for left in folder.rglob(whole_file.PATTERN):  # of a call that was killed: nobody else writes here now
+        left.unlink(missing_ok=True)
     before = _listed(folder)
     # Before the files themselves: whatever interrupts this, the next call knows what to take away.
     _list(folder, {*before, *files})

@@ -31,7 +31,7 @@ from pulsemon.errors import Unavailable
 from pulsemon.redaction import redact
 from pulsemon.views import View
 from pulsemon.web import openapi
-from pulsemon.web.security import TOO_MANY_TOKENS, OwnersPublicRoute, PublicRoute, header_token, is_admin, judge_token
+from pulsemon.web.security import TOO_MANY_TOKENS, OwnersPublicRoute, PublicRoute, header_token, judge_token
 from pulsemon.web.site import Site, site_of
 
 router = APIRouter(route_class=PublicRoute)
@@ -149,12 +149,11 @@ def _shown_token(site: Site, request: Request) -> _Token | int:
     authorization = request.headers.get("authorization")
     if authorization is None and "x-admin-token" not in request.headers:
         return _Token.NONE
-    given, is_ours = header_token(request.headers), True
-    if authorization is not None and not is_admin(site, request.headers):  # where both are sent, one right one does
-        credential = _credential(authorization)
-        given, is_ours = credential or given, not credential
-    is_right, wait_sec = judge_token(site, request.scope, given, is_ours=is_ours)
-    return wait_sec or (_Token.RIGHT if is_right else _Token.WRONG)
+    # Where both are sent, one right one does; each is a try of its own.
+    verdict = judge_token(site, request.scope, header_token(request.headers))
+    if authorization is not None and not verdict.is_right and not verdict.wait_sec:
+        verdict = judge_token(site, request.scope, _credential(authorization), is_ours=False)
+    return verdict.wait_sec or (_Token.RIGHT if verdict.is_right else _Token.WRONG)
 
 
 def _may_see_all(site: Site, request: Request) -> bool:

@@ -1,8 +1,10 @@
 """Where the right token or password came from in the last thirty days: from there it is let in while others guess.
 
-Kept is a keyed hash of the address and of what was right, so that a stolen database tells nobody's address and a new
-token makes all of them strangers. Read once from the database, when somebody is wrong for the first time, and again
-when another node may know more; written once a day for each address, after an answer, never with a request.
+Kept is a keyed hash of the address and of what was right, so that a new token makes all of them strangers, and a stolen
+database tells no address from which the admin token came (of readers of pages it does to whoever tries all there are,
+unless ADMIN_SESSION_SECRET is set: the key lies beside it). Read once from the database, when somebody is wrong for the
+first time, and again when another node may know more; written once a day for each address, after an answer, never with
+a request.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from datetime import datetime, timedelta
 
 from pulsemon import access, clock, log
 from pulsemon.db import Database
-from pulsemon.errors import Unavailable
 
 _log = log.get(__name__)
 
@@ -71,7 +72,7 @@ class KnownAddresses:
                 access.remember_addresses(database, unsaved, now=now)
             if is_wanted:
                 self._take(access.known_addresses(database, now=now))
-        except Unavailable as failed:
+        except Exception as failed:  # after the answer: nobody is left to be told
             _log.warning("addresses.not_kept", reason=str(failed))
             with self._lock:
                 self._unsaved = unsaved | self._unsaved

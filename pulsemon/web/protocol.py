@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pulsemon import log
@@ -166,8 +167,8 @@ class PingProtocol(HttpToolsProtocol):
             return
         if self._held or self.pipeline or self.flow.write_paused:
             self.flow.pause_reading()
-        else:
-            self.flow.resume_reading()
+        elif self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self.flow.resume_reading()  # else uvicorn does, once the handler has taken what there is of the body
 
     def _read(self, data: bytes | memoryview) -> None:
         try:
@@ -231,7 +232,7 @@ class PingProtocol(HttpToolsProtocol):
         self._arriving, self._since = (_PING_BODY if is_watched else _BODY), None
         gate: PingGate | None = self.app_state.get(STATE_KEY)
         if gate is None or not is_ping or method not in _METHODS or not is_plain:
-            if is_watched:
+            if is_ping:
                 self.scope[CONNECTION_KEY] = self  # type: ignore[literal-required]
             super().on_headers_complete()
             return
@@ -361,6 +362,8 @@ class PingProtocol(HttpToolsProtocol):
 
     def _refuse(self, answer: bytes) -> None:
         """End the connection with *answer*, as soon as all requests before this one have theirs."""
+        if self._farewell is not None:
+            return  # it is refused already, and waits for those
         self._held = _NOTHING
         is_begun = self._arriving in (_BODY, _PING_BODY)
         is_own = is_begun and self.cycle is self._running

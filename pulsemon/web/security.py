@@ -101,7 +101,10 @@ class _NamingRoute(APIRoute):
             return super().matches(scope)
         match, found = super().matches({**scope, "path": raw_path.partition(b"?")[0].decode("latin-1")})
         if match is not Match.NONE:
-            found["path_params"] = {name: unquote(value) for name, value in found["path_params"].items()}
+            found["path_params"] = {
+                name: unquote(value) if isinstance(value, str) else value
+                for name, value in found["path_params"].items()
+            }
         return match, found
 
 
