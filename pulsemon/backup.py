@@ -11,6 +11,9 @@ from pulsemon import whole_file
 from pulsemon.db import sqlite
 from pulsemon.errors import StartRefused
 
+# It reads and removes files of these names beside a database.
+_SQLITES_OWN = ("-wal", "-shm", "-journal")
+
 
 def back_up(url: str, target: Path) -> int:
     """Copy the database of *url* to *target* and return its size in bytes. Only reads the database.
@@ -29,6 +32,8 @@ def back_up(url: str, target: Path) -> int:
     sqlite.inspect(source)
     if os.path.lexists(target):
         raise StartRefused(f"{target} exists already. Name a file that does not.")
+    if target.name.endswith(_SQLITES_OWN):
+        raise StartRefused(f"{target} has a name that SQLite gives to files of its own. Name another one.")
     if not target.parent.is_dir():
         raise StartRefused(f"The folder {target.parent} does not exist.")
     try:

@@ -151,6 +151,14 @@ def test_without_hard_links_a_copy_comes_out_and_still_replaces_nothing(
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_copy_gets_no_name_that_sqlite_takes_for_its_own(
+    suffix: str, migrated_sqlite_url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StartRefused, match="SQLite"):
+        back_up(migrated_sqlite_url, tmp_path / f"pulsemon.db{suffix}")
+
+
 def _no_tables(path: Path) -> None:
     path.touch()
 
@@ -261,6 +269,55 @@ def test_a_write_into_a_file_that_lost_its_name_is_not_acknowledged(
         assert mode_of(saved[0]) == 0o600
         assert "before" in names_in(saved[0])
     database.close()
+
+
+@posix
+@pytest.mark.parametrize(
+    "what", ["the log emptied", "the log cut and grown again", "a shorter file", "nothing", "text"]
+)
+def test_a_file_that_is_overwritten_in_its_place_takes_no_write_that_is_acknowledged(what: str, path: Path) -> None:
+    database = Database.open(f"sqlite:///{path}")
+    make(database, "before", now=NOW)
+    log_file = beside(path, "-wal")
+    match what:
+        case "the log emptied":
+            os.truncate(log_file, 0)
+        case "the log cut and grown again":
+            size = log_file.stat().st_size
+            os.truncate(log_file, 0)
+            os.truncate(log_file, size)
+        case "a shorter file":
+            os.truncate(path, path.stat().st_size - 4096)
+        case "nothing":
+            os.truncate(path, 0)
+        case _:
+            path.write_bytes(b"something else" * 100_000)
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            make(database, "after", now=NOW)
+
+    assert database.write_failure
+    database.close()
+
+
+def test_a_database_that_somebody_tidies_up_meanwhile_goes_on(path: Path) -> None:
+    database = Database.open(f"sqlite:///{path}")
+    made = [make(database, f"job-{number}", name="x" * 200, now=NOW) for number in range(200)]
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = path.stat().st_size
+        other.execute("DELETE FROM monitors WHERE slug <> 'job-0'")
+        other.commit()
+        other.execute("VACUUM")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    make(database, "again", now=NOW)
+
+    assert path.stat().st_size < before, len(made)
+    assert database.write_failure is None
+    database.close()
+    assert names_in(path) == {"job-0", "again"}
 
 
 @posix

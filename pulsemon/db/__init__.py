@@ -271,14 +271,16 @@ class Database:
         except (OperationalError, InterfaceError) as failed:
             kind = Contended if _code(failed) in _CONTENDED else Unavailable
             raise kind(_summary(failed.orig)) from failed
-        except sqlite3.OperationalError as failed:  # from the ping lane, which talks to the driver itself
-            raise Unavailable(_summary(failed)) from failed
+        except sqlite3.DatabaseError as failed:  # from the ping lane, which talks to the driver itself
+            if isinstance(failed, sqlite3.OperationalError) or _is_damaged(failed):
+                raise Unavailable(_summary(failed)) from failed
+            raise
         except PoolTimeout as failed:
             raise Unavailable("all connections to the database are busy") from failed
         except DBAPIError as failed:
             if failed.connection_invalidated:
                 raise Unavailable("the connection to the database was lost") from failed
-            if _code(failed) in (_READ_ONLY, _NOT_ALLOWED):
+            if _code(failed) in (_READ_ONLY, _NOT_ALLOWED) or _is_damaged(failed.orig):
                 raise Unavailable(_summary(failed.orig)) from failed
             raise
 
@@ -303,6 +305,11 @@ def _roll_back(connection: Connection, transaction: Any, failed: BaseException) 
 def _code(failed: DBAPIError) -> str | None:
     """Return PostgreSQL's five characters for what went wrong; None on SQLite."""
     return getattr(failed.orig, "sqlstate", None)
+
+
+def _is_damaged(failed: BaseException | None) -> bool:
+    """Return whether SQLite found what it never wrote: somebody wrote into the file, or the disk lost some of it."""
+    return getattr(failed, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def trouble(failed: BaseException) -> str:

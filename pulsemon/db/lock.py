@@ -67,6 +67,11 @@ class FileLock:
         self._covered = descriptor
         return True
 
+    @property
+    def descriptor(self) -> int | None:
+        """Return what is open on the file that is covered."""
+        return self._covered
+
     def release(self) -> None:
         """Give the lock back. The file stays: removing it would let two processes lock two files of one name."""
         if self._covered is not None:

@@ -20,27 +20,46 @@ _log = log.get(__name__)
 # Beside the database: the log of what was written last, and the memory that its processes share.
 _BESIDE = ("-wal", "-shm")
 _Identity = tuple[int, int]
+_DATABASE_BEGINS = (b"SQLite format 3\0",)
+# How a log begins once something is in it (https://www.sqlite.org/fileformat2.html#walformat, in either byte order).
+_LOG_BEGINS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 
 class OpenFiles:
     """A SQLite database and the files beside it, by what they were when it was opened."""
 
-    def __init__(self, path: Path, keeper: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, keeper: sqlite3.Connection, descriptor: int | None) -> None:
         """Note which files *path* names; *keeper* is a connection that has read from them and stays open.
 
-        While one is open SQLite itself neither removes nor remakes the files beside the database.
+        While one is open SQLite itself neither removes nor remakes the files beside the database. *descriptor*, where
+        there is one, is open on the database for as long as this is; to close one would drop SQLite's locks.
         """
         self._path = path
         self._keeper = keeper
         self._known = [(name, _identity(name)) for name in (str(path) + suffix for suffix in ("", *_BESIDE))]
         self._is_told = False
+        self._size = path.stat().st_size
+        # Of the log, on which SQLite holds no lock that closing this would drop.
+        self._log = os.open(f"{path}-wal", os.O_RDONLY) if hasattr(os, "pread") else None
+        self._looked_into: tuple[tuple[int | None, tuple[bytes, ...]], ...] = (
+            (descriptor, _DATABASE_BEGINS),
+            (self._log, _LOG_BEGINS),
+        )
 
     def close(self) -> None:
         """Close the connection that keeps the files."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log, self._looked_into = None, ()
         self._keeper.close()
 
     def are_in_place(self) -> bool:
-        """Return whether each name still leads to the file that is open. Costs three looks at a directory."""
+        """Return whether each name still leads to the file that is open, and nobody overwrote it in its place.
+
+        Overwritten is what lost its beginning, and a database that became shorter and is not whole. Costs three looks
+        at a directory and two into the files.
+        """
+        size = self._size
         for name, known in self._known:
             try:
                 found = os.stat(name)  # noqa: PTH116 - a path is made anew for each look otherwise
@@ -50,8 +69,28 @@ class OpenFiles:
                 continue
             if (found.st_dev, found.st_ino) != known and not _is_open(name, found):
                 return False
+            if name is self._known[0][0]:
+                size = found.st_size
+        if self._is_overwritten(size):
+            return False
+        self._size = size
         self._is_told = False
         return True
+
+    def _is_overwritten(self, size: int) -> bool:
+        """Return whether somebody wrote into what is open, as far as its size and beginnings tell."""
+        looked_into = ((each, wanted) for each, wanted in self._looked_into if each is not None)
+        return not all(_begins(each, wanted) for each, wanted in looked_into) or (
+            size < self._size and (size == 0 or not self._is_whole())
+        )
+
+    def _is_whole(self) -> bool:
+        """Ask SQLite, which may take seconds. A database that became shorter may have been tidied up (VACUUM)."""
+        try:
+            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+                return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+        except sqlite3.DatabaseError:
+            return False
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Put what the open files hold where it can be found, and say so in one line; once, until all is in place.
@@ -75,6 +114,8 @@ class OpenFiles:
 
     def _save(self, connection: sqlite3.Connection) -> str:
         database, *beside = [(name, _identity_or_none(name) == known) for name, known in self._known]
+        if database[1] and self._is_overwritten(self._path.stat().st_size):
+            return "is what the copies hold that were made before: the files were overwritten in their place"
         if database[1] and any(Path(name).exists() and not is_ours for name, is_ours in beside):
             # Somebody else has the same database open by another log: what is ours must not be mixed with theirs.
             return self._copy(connection)
@@ -96,6 +137,12 @@ class OpenFiles:
                 copy.execute("PRAGMA journal_mode = DELETE")
             whole_file.give_new_name(made, target)
         return f"was copied to {target}"
+
+
+def _begins(descriptor: int, wanted: tuple[bytes, ...]) -> bool:
+    """Return whether the file begins with one of *wanted*, or is empty, as a log is that holds nothing."""
+    found = os.pread(descriptor, len(wanted[0]), 0)
+    return not found or found in wanted
 
 
 def _identity(name: str) -> _Identity:

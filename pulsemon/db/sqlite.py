@@ -64,7 +64,7 @@ def open_file(url: str, *, lock_patience_sec: float) -> OpenFile:
         with writer.connect() as connection:
             _check_durable(connection, path)
         keeper = _keeper(path)
-        files = OpenFiles(path, keeper)
+        files = OpenFiles(path, keeper, lock.descriptor)
     except (DBAPIError, sqlite3.Error, OSError, StartRefused) as failed:
         if keeper is not None:
             keeper.close()
