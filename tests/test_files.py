@@ -156,7 +156,7 @@ def test_a_copy_gets_no_name_that_sqlite_takes_for_its_own(
     suffix: str, migrated_sqlite_url: str, tmp_path: Path
 ) -> None:
     with pytest.raises(StartRefused, match="SQLite"):
-        back_up(migrated_sqlite_url, tmp_path / f"pulsemon.db{suffix}")
+        back_up(migrated_sqlite_url, tmp_path / f"copy.db{suffix}")
 
 
 def _no_tables(path: Path) -> None:
