@@ -352,6 +352,32 @@ async def test_what_cannot_be_read_is_told_after_the_answers_before_it(listener:
     assert b"/never" not in received
 
 
+async def test_what_was_refused_and_waits_is_not_refused_again(listener: Listener, client: Client) -> None:
+    broken = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"
+    await client.send(GET % b"/wait" + broken)
+    await until(lambda: client.protocol._farewell)
+
+    await client.looked_at(1.0, 100.0, 200.0, 300.0)
+    client.protocol.end_if_unfinished()
+    listener.go_on.set()
+
+    assert statuses(await client.read_to_the_end()) == [200, 400]
+
+
+async def test_a_body_that_nobody_reads_yet_waits_in_the_socket(listener: Listener, client: Client) -> None:
+    head = b"POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % BIG
+    sending = asyncio.ensure_future(client.send(head + b"b" * BIG))
+    await until(lambda: client.protocol.flow.read_paused)
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert client.protocol.flow.read_paused
+    assert len(client.protocol.cycle.body) < BIG / 2
+    listener.go_on.set()
+    assert statuses(await client.read_until(lambda received: received.endswith(b"/wait"))) == [200]
+    sending.cancel()
+
+
 async def test_a_request_that_is_answered_hears_that_its_client_is_gone(listener: Listener, client: Client) -> None:
     """Another one behind it changes nothing."""
     await client.send(GET % b"/stream" + GET % b"/x")
