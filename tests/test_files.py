@@ -168,11 +168,21 @@ def _anothers(path: Path) -> None:
         connection.execute("CREATE TABLE monitors (id INTEGER)")
 
 
+def _robbed(path: Path) -> None:
+    database = Database.open(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("DROP TABLE monitors")
+    path.with_name(f"{path.name}.lock").unlink()
+
+
 def _garbage(path: Path) -> None:
     path.write_bytes(b"no database" * 1_000)
 
 
-@pytest.mark.parametrize("what", [_no_tables, _anothers, _garbage])
+@pytest.mark.parametrize("what", [_no_tables, _anothers, _robbed, _garbage])
 def test_what_is_no_database_of_ours_is_not_called_a_copy(what: Callable[[Path], None], tmp_path: Path) -> None:
     what(tmp_path / "pulsemon.db")
 

@@ -38,7 +38,8 @@ def objection(columns: Mapping[str, set[str]], revision: str | None) -> str | No
     An empty one, one of the first PulseMon's, and one that a migration of ours made are welcome.
     """
     if revision == HEAD:
-        return None
+        lost = sorted(_FIRST_PULSEMON.keys() - columns.keys())
+        return f"has lost its tables {', '.join(lost)}. Put a copy of it in place." if lost else None
     if revision is not None:
         from alembic.script import ScriptDirectory
 
