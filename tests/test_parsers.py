@@ -207,6 +207,7 @@ PARSERS = [
     Parser("ping: the suffix", KIB_64, lambda n: b"0" * n, ping._read_suffix),
     Parser("ping: rid", KIB_64, lambda n: "rid=" + "%41" * (n // 3), ping_query),
     Parser("ping: fields", KIB_64, lambda n: "rid&" * (n // 4), ping_query),
+    Parser("ping: fields nearly named so", KIB_64, lambda n: "ridx&" * (n // 5), ping_query),
     Parser(
         "ping: User-Agent", KIB_64, lambda n: [(b"user-agent", b"\x01" * n)], lambda lines: ping._read_headers(lines, 0)
     ),
