@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType, TracebackType
-    from typing import Any, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
@@ -58,6 +58,9 @@ _UNSEEN = dict.fromkeys(
     [0, *map(ord, "\xad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")]
 )
 _AROUND = "\"'`<>,;\u200c\u200d\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
+# What may be quoted in a message. Shorter than any token: those of PulseMon have 32 characters and more.
+_SLUG = re.compile(r"[\w.-]{1,29}")
+_HOST = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -84,15 +87,27 @@ def find_url(target: str) -> str:
         try:
             with open(path, "rb") as file:
                 lines = _text_of(file.read()).translate(_UNSEEN).splitlines()
-        except OSError as failed:
-            looked_in.append(f"{path} ({failed.strerror})")
+        except (OSError, ValueError) as failed:
+            # What is no file may be a URL, put into the wrong variable.
+            name = path if path.endswith("pulsemon/urls") else "what PULSEMON_URLS says"
+            looked_in.append(f"{name} ({getattr(failed, 'strerror', 'no name of a file')})")
             continue
+        why_not = "does not name it"
         for number, line in enumerate(lines, 1):
             words = line.split(None, 1)
             if words and cleaned(words[0]) == target and not words[0].startswith("#"):
-                return _checked("".join(words[1:]), f"{path}, line {number}: what follows {target}")
-        looked_in.append(f"{path} (does not name it)")
-    raise Unknown(f"no ping URL is known for {target!r}; looked in {', '.join(looked_in)}")
+                return _checked("".join(words[1:]), f"{path}, line {number}: what follows the slug")
+            if re.match(re.escape(target) + "[\"']?\\s*[=:,;|]", cleaned(line)):
+                why_not = f"line {number} is not of the form `SLUG URL`, with a blank between the two"
+        looked_in.append(f"{path} ({why_not})")
+    if re.search(r"[:\\%]", target):
+        raise Unknown("what was given is neither a slug nor a ping URL such as https://status.example.org/h/SLUG/TOKEN")
+    raise Unknown(f"no ping URL is known for {_shown(target)}; looked in {', '.join(looked_in)}")
+
+
+def _shown(target: str) -> str:
+    """Return a slug as it may be shown: what does not look like one may be a token, or hold one."""
+    return repr(target) if _SLUG.fullmatch(target) else "what was given (not shown: it may be a token)"
 
 
 def _files_of_urls() -> list[str]:
@@ -152,7 +167,7 @@ def _ascii_host(host: str) -> str:
     codec is of 2003 and would lead `strasse` and the name with a sharp s to one host.
     """
     if host.isascii():
-        return host
+        return host if _HOST.fullmatch(host) and len(host) <= 254 else ""
     if re.search("[\ud800-\udfff]", host):
         return ""
     import unicodedata
@@ -163,8 +178,7 @@ def _ascii_host(host: str) -> str:
         plain = unicodedata.normalize("NFKC", "".join(map(str.lower, unicodedata.normalize("NFKC", label))))
         labels.append(plain if plain.isascii() else "xn--" + plain.encode("punycode").decode("ascii"))
     name = ".".join(labels)
-    is_one = re.fullmatch(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?", name) and len(name) <= 253
-    return name if is_one else ""
+    return name if _HOST.fullmatch(name) and len(name) <= 253 else ""
 
 
 def new_rid() -> str:
@@ -182,12 +196,16 @@ def _ping_url(url: str, suffix: str, rid: str | None) -> str:
 
 def _without_secret(url: str) -> str:
     """Return as much of a ping URL as may be shown: the server, and the slug where the path has one."""
-    scheme, found, rest = url.partition("://")
-    if not found:
+    from urllib.parse import unquote
+
+    try:
+        scheme, _, rest = _checked(url, "").partition("://")
+    except Unknown:
         return "the URL given"
     host, *path = rest.partition("?")[0].split("/")
-    host = host.rpartition("@")[2]
-    return f"{scheme}://{host}" + (f"/h/{path[1]}/..." if path[0] == "h" and len(path) > 2 else "/...")
+    # Where the slug was left out, or the slash escaped, the token stands there.
+    has_slug = path[0] == "h" and len(path) > 2 and _SLUG.fullmatch(unquote(path[1]))
+    return f"{scheme}://{host}" + (f"/h/{path[1]}/..." if has_slug else "/...")
 
 
 # --- one ping
@@ -353,7 +371,7 @@ class Teller:
             self._say(text)
 
     def _name(self) -> str:
-        return _without_secret(self.target) if "/" in self.target else self.target
+        return _without_secret(self.target) if "/" in self.target else _shown(self.target)
 
 
 # --- run: a command and its output
@@ -593,9 +611,15 @@ def ping(target: str, options: argparse.Namespace) -> int:
     return 0 if teller.flush(options.patience) else 1
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong without the words that may be a token, and end with 2."""
+        super().error(re.sub(r"\S{30,}", lambda word: word[0] if _UUID.fullmatch(word[0]) else "...", message))
+
+
 def _parser() -> argparse.ArgumentParser:
     name = "pulsemon" if __name__ != "__main__" else os.path.basename(__file__)
-    parser = argparse.ArgumentParser(prog=name, description="Tell PulseMon that a job ran.", allow_abbrev=False)
+    parser = _Parser(prog=name, description="Tell PulseMon that a job ran.", allow_abbrev=False)
     words = parser.add_subparsers(dest="word", required=True, metavar="run|ping")
     epilog = (
         "A slug is looked up in the files that PULSEMON_URLS names, ~/.config/pulsemon/urls and /etc/pulsemon/urls: "

@@ -26,11 +26,11 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
-from pulsemon import log
+from pulsemon import redaction
 from pulsemon.core import images, schedule
 from pulsemon.locale import negotiate
 from pulsemon.notify import mailbox
-from pulsemon.web import api, bounds, health, markdown, page_lock, paging, ping, public_answer, security, site, status
+from pulsemon.web import api, bounds, health, host, markdown, page_lock, paging, ping, public_answer, security, status
 from pulsemon.web.bounds import MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_QUERY_FIELDS, MAX_VALUE_BYTES, with_our_cookies
 from pulsemon.web.forms import slugify
 from pulsemon.web.panel_actions import MAX_LISTS_BYTES
@@ -188,8 +188,8 @@ PARSERS = [
     Parser("origin: letters", limit("origin"), lambda n: "http://" + "a" * n, urlsplit),
     Parser("origin: brackets", limit("origin"), lambda n: "http://" + "[" * n, urlsplit),
     Parser("origin: not ASCII", limit("origin"), lambda n: "http://" + "\xbd" * n, urlsplit),
-    Parser("host", limit("host"), lambda n: "a." * (n // 2), site.is_host),
-    Parser("host: colons", limit("host"), lambda n: "[" + ":" * n, site.is_host),
+    Parser("host", limit("host"), lambda n: "a." * (n // 2), host.is_host),
+    Parser("host: colons", limit("host"), lambda n: "[" + ":" * n, host.is_host),
     Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), public_answer._basic_password),
     Parser("authorization: of the metrics", KIB_64, lambda n: "Basic " + "OjpB" * (n // 4), health._credential),
     Parser("x-admin-token: not ASCII", KIB_64, lambda n: Headers({"x-admin-token": "\xe9" * n}), security.header_token),
@@ -207,16 +207,17 @@ PARSERS = [
     Parser("ping: the suffix", KIB_64, lambda n: b"0" * n, ping._read_suffix),
     Parser("ping: rid", KIB_64, lambda n: "rid=" + "%41" * (n // 3), ping_query),
     Parser("ping: fields", KIB_64, lambda n: "rid&" * (n // 4), ping_query),
+    Parser("ping: fields nearly named so", KIB_64, lambda n: "ridx&" * (n // 5), ping_query),
     Parser(
         "ping: User-Agent", KIB_64, lambda n: [(b"user-agent", b"\x01" * n)], lambda lines: ping._read_headers(lines, 0)
     ),
-    Parser("log: a path", KIB_64, lambda n: "/h/a" * (n // 4), log.mask_ping_path),
-    Parser("log: a path without an end", KIB_64, lambda n: "/h/" + "a" * n, log.mask_ping_path),
+    Parser("log: a path", KIB_64, lambda n: "/h/a" * (n // 4), redaction.redact),
+    Parser("log: a path without an end", KIB_64, lambda n: "/h/" + "a" * n, redaction.redact),
     Parser(
         "log: long segments",
         KIB_64,
         lambda n: ("/" + "a" * 19) * (n // 20),
-        lambda text: security._LONG_SEGMENT.sub("", text),
+        redaction.redact_path,
     ),
     # Bodies
     Parser("form: fields", 1_000, lambda n: b"&".join(b"monitor=%d" % i for i in range(n)), urlencoded),

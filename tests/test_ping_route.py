@@ -278,6 +278,16 @@ class TestRid:
         assert [(row.rid, row.outcome) for row in job.pings()] == [(RID.lower(), "counted"), (RID.lower(), "repeat")]
         assert job.now["last_ping"] == last_ping
 
+    @pytest.mark.parametrize("query", ["gridsize=&", "ridx=1&", "x=rid&", "x-rid=1&", "r%69d=1&"])
+    def test_other_fields_are_no_rid_however_many_there_are(self, job: Job, query: str) -> None:
+        many = query + "a=&" * 40
+
+        assert ask(job.server, f"{job.path}?{many}").status == 200
+        assert ask(job.server, f"{job.path}?{many}rid={RID.replace('-', '%2D')}&{many}rid=2").status == 200
+        assert ask(job.server, f"{job.path}?{many}rid&a=").status == 400
+
+        assert [row.rid for row in job.pings()] == [None, RID.lower()]
+
     @pytest.mark.parametrize("rid", ["", "1", "x" * 36, RID[:-1], RID + "0", f"{{{RID}}}", RID.replace("-", ""), "%00"])
     def test_what_is_no_uuid_is_400(self, job: Job, rid: str) -> None:
         reply = ask(job.server, f"{job.path}?rid={rid}")

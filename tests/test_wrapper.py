@@ -575,6 +575,53 @@ def test_a_url_that_is_none_is_not_shown(pulse: Pulse, black_hole: str) -> None:
         assert b"the URL given is not a ping URL" in done.stderr
 
 
+SECRET = "S3cr3t-" * 6
+LEAKY = {
+    "backslashes": f"http:\\\\h\\h\\backup\\{SECRET}",
+    "escaped slashes": f"http:%2F%2Fh%2Fh%2Fbackup%2F{SECRET}",
+    "escapes of the host": f"http://h%2Fh%2Fbackup%2F{SECRET}/",
+    "the token alone": SECRET,
+    "no slug": f"http://127.0.0.1:1/h/{SECRET}",
+    "an escaped slash before the token": f"http://127.0.0.1:1/h/backup%2F{SECRET}",
+    "no slash": f"h:{SECRET}",
+}
+
+
+@pytest.mark.parametrize("wrong", LEAKY.values(), ids=LEAKY.keys())
+@pytest.mark.parametrize("word", [("ping",), ("run",)], ids=["ping", "run"])
+def test_no_form_of_a_target_shows_a_token(pulse: Pulse, wrong: str, word: tuple[str, ...]) -> None:
+    job = ("--", "sh", "-c", "exit 3") if word == ("run",) else ()
+
+    done = pulse(*word, "--url", wrong, "--tries", "1", *job)
+    wrong_variable = pulse(*word, "backup", *job, PULSEMON_URLS=wrong)
+
+    for each in (done, wrong_variable):
+        assert each.returncode == (3 if job else 1)
+        assert b"pulsemon: warning" in each.stderr
+        assert SECRET[:12].encode() not in each.stderr
+
+
+def test_a_wrong_use_shows_no_token(pulse: Pulse) -> None:
+    url = f"http://h/h/backup/{SECRET}"
+    for words in (["ping", "backup", url], ["run", "--tries", url], ["ping", "--rid", url], ["ping", f"--ur={url}"]):
+        done = pulse(*words)
+        assert (done.returncode, SECRET.encode() in done.stderr) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "line", ["backup={url}", "backup: {url}", "backup = {url}", "backup,{url}", '"backup":"{url}"']
+)
+def test_a_line_of_another_form_is_told_with_the_form(pulse: Pulse, sink: Sink, tmp_path: Path, line: str) -> None:
+    (tmp_path / "urls").write_text("# mine\n" + line.format(url=sink.url) + "\n")
+
+    done = pulse("ping", "backup", PULSEMON_URLS=str(tmp_path / "urls"))
+
+    assert done.returncode == 1
+    assert b"line 2" in done.stderr
+    assert b"SLUG URL" in done.stderr or b"what follows the slug is not a ping URL" in done.stderr
+    assert TOKEN.encode() not in done.stderr
+
+
 PLACES = ("option", "argument", "file")
 PASTED = {
     "a newline": "{url}\n",
@@ -630,6 +677,9 @@ def test_a_file_of_urls_is_read_as_editors_write_it(pulse: Pulse, sink: Sink, tm
         (f"http://ana:{TOKEN}@h/h/backup/x", "a name and a password"),
         (f"http://h:99999/h/backup/{TOKEN}", "port that cannot be"),
         (f"http://\u2100/h/backup/{TOKEN}", "host that cannot be"),
+        (f"http://ex..ample/h/backup/{TOKEN}", "host that cannot be"),
+        (f"http://{'a' * 64}.org/h/backup/{TOKEN}", "host that cannot be"),
+        (f"http:\\\\h\\h\\backup\\{TOKEN}", "neither a slug nor a ping URL"),
         ("http://" + "\u00e9" * 70 + f"/h/backup/{TOKEN}", "host that cannot be"),
         (f"http://h/h/\x01/{TOKEN}", "not a ping URL"),
         ("", "is empty"),

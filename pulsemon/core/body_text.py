@@ -2,8 +2,8 @@
 
 Knows no request and keeps nothing. The order: a byte order mark, the charset that was declared, UTF-8, Windows-1252.
 A mark stands before what was declared, because no text begins with those letters while many tools declare one charset
-for all that they send. A name is looked up in a list of ours, never among Python's codecs, of which some unpack, some
-execute escapes and some take quadratic time.
+for all that they send; so does UTF-16 without a mark, because no text has a NUL beside each letter. A name is looked up
+in a list of ours, never among Python's codecs, of which some unpack, some execute escapes and some take quadratic time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from encodings import normalize_encoding
 from encodings.aliases import aliases
 from functools import lru_cache
 
@@ -30,28 +29,51 @@ _MARKS = (  # the longer ones first: the mark of UTF-16 begins that of UTF-32
 _NOT_ASCII = frozenset(
     {
         "utf_16_le", "utf_16_be", "utf_32_le", "utf_32_be", "iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_kr",
-        "hz",
+        "hz", "cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140",
     }
 )  # fmt: skip
 _CHARSETS = _NOT_ASCII | frozenset(
     {
-        "cp437", "cp720", "cp737", "cp775", "cp850", "cp852", "cp855", "cp857", "cp858", "cp860", "cp861", "cp862",
-        "cp863", "cp864", "cp865", "cp866", "cp869", "cp874", "cp932", "cp949", "cp950", "cp1125", "cp1250",
+        "cp437", "cp720", "cp737", "cp775", "cp850", "cp852", "cp855", "cp856", "cp857", "cp858", "cp860", "cp861",
+        "cp862", "cp863", "cp864", "cp865", "cp866", "cp869", "cp874", "cp932", "cp949", "cp950", "cp1125", "cp1250",
         "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "iso8859_2", "iso8859_3",
         "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_10", "iso8859_13", "iso8859_14",
         "iso8859_15", "iso8859_16", "koi8_r", "koi8_u", "koi8_t", "mac_roman", "mac_cyrillic", "mac_greek",
         "mac_iceland", "mac_latin2", "mac_turkish", "big5hkscs", "euc_jp", "euc_jis_2004", "gb18030", "johab",
-        "ptcp154", "kz1048",
+        "ptcp154", "kz1048", "hp_roman8", "mac_croatian", "mac_romanian",
     }
 )  # fmt: skip
-# What Windows sends under the name, as browsers read it too; and names that Python does not know.
+# What Windows sends under the name, as browsers read it too.
 _SAME_AS = {
     "latin_1": "cp1252", "iso8859_9": "cp1254", "iso8859_11": "cp874", "tis_620": "cp874", "gb2312": "gb18030",
     "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950", "utf_16": "utf_16_le",
-    "utf_32": "utf_32_le", "unicode": "utf_16_le", "ucs_2": "utf_16_le", "x_sjis": "cp932", "x_mac_roman": "mac_roman",
-    "windows_874": "cp874", "windows_31j": "cp932", "latin_9": "iso8859_15", "dos_874": "cp874",
-    "ibm00858": "cp858", "iso_8859_8_i": "iso8859_8",
+    "utf_32": "utf_32_le",
 }  # fmt: skip
+# Names that Python does not know, without their punctuation, an `x-` and IANA's `cs`: of the list of browsers (the
+# WHATWG's Encoding Standard), of Java, .NET and MySQL.
+_NAMES = {
+    "unicode": "utf_16_le", "ucs2": "utf_16_le", "iso10646ucs2": "utf_16_le", "unicodefeff": "utf_16_le",
+    "unicodelittle": "utf_16_le", "unicodefffe": "utf_16_be", "unicodebig": "utf_16_be", "ucs4": "utf_32_be",
+    "iso10646ucs4": "utf_32_be", "latin9": "iso8859_15", "isolatin9": "iso8859_15", "iso88596e": "iso8859_6",
+    "iso88596i": "iso8859_6", "suneugreek": "iso8859_7", "iso88598e": "iso8859_8", "iso88598i": "iso8859_8",
+    "visual": "iso8859_8", "logical": "iso8859_8", "koi": "koi8_r", "koi8": "koi8_r", "koi8ru": "koi8_u",
+    "mac": "mac_roman", "macukrainian": "mac_cyrillic", "maccentraleurroman": "mac_latin2", "gb2312": "gb18030",
+    "gb231280": "gb18030", "cnbig5": "cp950", "eucpkdfmtjapanese": "euc_jp", "eucjpms": "euc_jp", "eucjpwin": "euc_jp",
+    "isoir149": "cp949", "ksc56011989": "cp949", "windows31j": "cp932", "macce": "mac_latin2",
+}  # fmt: skip
+# Code pages of Windows and IBM that Python calls otherwise. 1047, of Unix on the mainframe, has the letters of 037;
+# only some signs ([ ] ^) stand elsewhere. 1141 and 1148 are 273 and 500 with a euro.
+_CODE_PAGES = {
+    "1047": "cp037", "1141": "cp273", "1148": "cp500", "20273": "cp273", "20424": "cp424", "936": "gb18030",
+    "54936": "gb18030", "51936": "gb18030", "52936": "hz", "1200": "utf_16_le", "1201": "utf_16_be",
+    "12000": "utf_32_le", "12001": "utf_32_be", "10000": "mac_roman", "10006": "mac_greek", "10007": "mac_cyrillic",
+    "10010": "mac_romanian",
+    "10029": "mac_latin2", "10079": "mac_iceland", "10081": "mac_turkish", "10082": "mac_croatian", "20866": "koi8_r",
+    "21866": "koi8_u", "20932": "euc_jp", "51932": "euc_jp", "51949": "cp949", "50220": "iso2022_jp", "1361": "johab",
+    "50221": "iso2022_jp", "50222": "iso2022_jp", "50225": "iso2022_kr", "819": "cp1252", "28591": "cp1252",
+    "28599": "cp1254", **{str(28590 + part): f"iso8859_{part}" for part in (2, 3, 4, 5, 6, 7, 8, 13, 15)},
+}  # fmt: skip
+_CODE_PAGE = re.compile(r"(?:cp|ibm|windows|win|dos|ms|oem|ccsid|mscp|codepage)0*([1-9][0-9]{1,4})")
 # A byte that is no UTF-8, as `surrogateescape` leaves it, and the letter of Windows-1252; five are no letter there.
 _ESCAPED = "".join(map(chr, range(0xDC80, 0xDD00)))
 _AS_1252 = {ord(each): bytes([ord(each) - 0xDC00]).decode("cp1252", "replace") for each in _ESCAPED}
@@ -70,6 +92,8 @@ def charset_of(content_type: bytes, body: bytes) -> str | None:
     charset = _known(found[1].decode()) if found else None
     if charset is None or (body.isascii() and charset not in _NOT_ASCII) or _by_mark(body):
         return None
+    if charset not in _NOT_ASCII and _by_zeros(body):
+        return None
     try:
         body.decode(charset)
     except UnicodeDecodeError as wrong:
@@ -82,7 +106,7 @@ def text_of(body: bytes, charset: str | None = None) -> str:
     """Return what *body* says. *charset*: of `charset_of`; whatever else it is, it counts as None."""
     if (body.isascii() and charset not in _NOT_ASCII) and b"\0" not in body:
         return body.decode("ascii")
-    mark = _by_mark(body)
+    mark = _by_mark(body) or (_by_zeros(body) if charset not in _NOT_ASCII else None)
     if mark is not None:
         return body.decode(mark, "replace")
     return body.decode(charset, "replace") if charset in _CHARSETS else _undeclared(body)
@@ -118,6 +142,17 @@ def _by_mark(body: bytes) -> str | None:
     return next((charset for mark, charset in _MARKS if body.startswith(mark)), None)
 
 
+def _by_zeros(body: bytes) -> str | None:
+    """Return which UTF-16 *body* is if it says so without a mark: most of its letters have a NUL, all on one side."""
+    if b"\0" not in body or len(body) < _CUT:
+        return None
+    first, second = body[::2].count(0), body[1::2].count(0)
+    # Seven of ten: dashes, quotes and a name in another script may stand between Latin letters.
+    if min(first, second) or 20 * max(first, second) < 7 * len(body):
+        return None
+    return "utf_16_be" if first else "utf_16_le"
+
+
 def _undeclared(body: bytes) -> str:
     """Return UTF-8, with each byte that is none as Windows-1252: logs are of many hands."""
     try:
@@ -129,9 +164,29 @@ def _undeclared(body: bytes) -> str:
     return text.translate(_AS_UNKNOWN if is_cut else _AS_1252)
 
 
+def _squeezed(name: str) -> str:
+    """Return what is common to the spellings of a name: `ISO_8859-1`, `iso8859-1` and `iso88591`."""
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _all_names() -> dict[str, str]:
+    spelled = {**aliases, **{each: each for each in (*_CHARSETS, *_SAME_AS)}}
+    of_python = {_squeezed(name): _SAME_AS.get(codec, codec) for name, codec in spelled.items()}
+    return {name: codec for name, codec in {**of_python, **_NAMES}.items() if codec in _CHARSETS}
+
+
+_CODECS = _all_names()
+
+
 @lru_cache(maxsize=256)
 def _known(name: str) -> str | None:
-    normal = normalize_encoding(name).lower()
-    codec = aliases.get(normal, normal)
-    codec = _SAME_AS.get(codec, codec)
-    return codec if codec in _CHARSETS else None
+    whole = _squeezed(name)
+    plain = whole.lstrip("x")
+    for each in (whole, plain, plain.removeprefix("cs")):
+        if each in _CODECS:
+            return _CODECS[each]
+        page = _CODE_PAGE.fullmatch(each)
+        if page:
+            codec = _CODE_PAGES.get(page[1], f"cp{page[1].zfill(3)}")
+            return codec if codec in _CHARSETS else None
+    return None

@@ -261,6 +261,8 @@ ROBOTS = [
     b"http.rb/5.1.1 (Mastodon/4.2.1; +https://mastodon.example/) Bot",
     b"Mozilla/5.0 (compatible; Bluesky Cardyb/1.1; +mailto:support@bsky.app)",
     b"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    b"Viber Url Downloader",
+    b"github-camo (876de43e)",
 ]
 # What runs jobs, some of it dressed like a robot.
 JOBS = [
@@ -277,6 +279,8 @@ JOBS = [
     b"DiscordBot (https://github.com/Rapptz/discord.py 2.4.0) Python/3.12 aiohttp/3.9",
     b"Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0",
     b"backup-robot/1.0",
+    b"slurm-slurp",
+    b"barracuda-backup-job/1.0",
 ]
 
 
