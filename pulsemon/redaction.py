@@ -95,6 +95,8 @@ _SHAPES = (
     _shape("pulsemon_", r"(\b(?:__Host-|__Secure-)?pulsemon_(?:session|page_\d+)=)[^\s;,\"']+"),
     # A query, a form's body, the words of a connection to a database.
     _shape("=", rf"((?:[?&;]|\b(?=(?:password|passwd|token|secret)=))(?:{_SECRET_FIELDS})=)[^\s&;\"',)]+"),
+    # What libpq quotes of the options of a DATABASE_URL, a password that somebody wrote at a wrong place among them.
+    _shape("invalid ", r"(\binvalid [\w -]{1,40}(?:value:?|option) [\"'])[^\"'\n]*"),
     # What PostgreSQL and SQLAlchemy quote of a row.
     _shape("row contains|parameters", r"(Failing row contains |\[parameters: )[^\n]*"),
     _shape("key (", r"(Key \([^)\n]{0,80}?(?:token|secret|password|session)[^)\n]{0,80}\)=\()[^\n]*"),

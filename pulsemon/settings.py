@@ -44,6 +44,10 @@ _SECRET_NAMES = frozenset(
 _MAIL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,45}")
 # What may follow the path of a SQLite file: options as the first PulseMon's driver took them; none changes anything.
 _OPTIONS = re.compile(r"([a-z_]+=[^&?/]*(&|$))*", re.IGNORECASE)
+# An @ behind the one that ends the password, so that a piece of the password would be taken for the host and told in
+# errors: before the path, in a path that goes on behind it, or in an option without a value.
+_TORN_PASSWORD = re.compile(r"[^:/]*:[^@]*@(?:[^/?]*@|[^?]*/[^?]*@[^?]*/|[^?]*\?[^=]*@)")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # those that `web.checks` refuses in every other title
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
@@ -217,7 +221,25 @@ class Settings(BaseSettings):
             raise ValueError("a file: sqlite:///./pulsemon.db (a database in memory would lose every ping)")
         if scheme.startswith("sqlite") and not _OPTIONS.fullmatch(value.partition("?")[2]):
             raise ValueError("sqlite:///PATH, a ? in the path written %3F and a % written %25")
+        if scheme.startswith("postgres") and _TORN_PASSWORD.match(value.partition("://")[2]):
+            raise ValueError("postgresql://USER:PASSWORD@HOST/NAME, in the password an @ written %40, / %2F and ? %3F")
         return value
+
+    @field_validator("public_status_title")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if _CONTROL.search(value):
+            raise ValueError("text without control characters")
+        return value
+
+    @field_validator("app_host")
+    @classmethod
+    def _name_or_address(cls, value: str) -> str:
+        """Refuse what the look-up of names does not even take; whether it is an address of ours turns out there."""
+        with contextlib.suppress(UnicodeError):
+            if b"\0" not in value.encode("idna"):
+                return value
+        raise ValueError("an address of this machine or a name of it, such as 127.0.0.1 or ::")
 
     @field_validator("base_url")
     @classmethod
@@ -319,7 +341,7 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         hosts = [read_host(entry.strip()) for entry in value.split(",") if entry.strip()]
-        if any(host is None for host in hosts):
+        if not hosts or any(host is None for host in hosts):  # commas alone would open the panel at every name
             raise ValueError("host names, comma separated, such as panel.example.org,localhost")
         return tuple(dict.fromkeys(host.name for host in hosts if host is not None))
 

@@ -232,6 +232,8 @@ def test_a_port_that_is_taken_stops_the_start_with_one_line(server: Server, tmp_
     for changed, named in (
         ({"APP_PORT": server.environment["APP_PORT"]}, "APP_PORT"),
         ({"APP_HOST": "no.invalid"}, "APP_HOST"),
+        ({"APP_HOST": "a..b"}, "APP_HOST"),
+        ({"APP_HOST": "x\udcff"}, "APP_HOST"),
     ):
         refused = subprocess.run(
             [sys.executable, "-m", "pulsemon", "serve"],

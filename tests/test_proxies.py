@@ -131,6 +131,22 @@ FORWARDED = {
     f'for=6.6.6.6;x=", for="{VISITOR}"': (VISITOR, "http"),
     f'for="6.6.6.6, for="{VISITOR}"': (VISITOR, "http"),
     f'for=6.6.6.6;x="\\", for={VISITOR}': (VISITOR, "http"),
+    # A comma, a semicolon or an escaped quote between quotes parts nothing.
+    f'host="x;for=6.6.6.6";for={VISITOR}': (VISITOR, "http"),
+    f'for={VISITOR};host="a\\"b, for=6.6.6.6"': (VISITOR, "http"),
+    f'for={VISITOR};host="a\\\\";proto=https': (VISITOR, "https"),
+    f'for={VISITOR};host="a\\\\\\", for=6.6.6.6;proto=https"': (VISITOR, "http"),
+    f'host=", for=6.6.6.6, ";proto=https;for="{VISITOR}:80"': (VISITOR, "https"),
+    f'by="a;proto=http";for={VISITOR};proto=https, for=10.0.0.1': (VISITOR, "https"),
+    # A name said twice, or a quote that its writer left open: the peer.
+    "for=6.6.6.6;for=7.7.7.7": ("127.0.0.1", "http"),
+    "for=6.6.6.6;For=6.6.6.6;proto=https": ("127.0.0.1", "http"),
+    f'for={VISITOR};host="abc': ("127.0.0.1", "http"),
+    f'for={VISITOR};host="a\\"': ("127.0.0.1", "http"),
+    f'for={VISITOR};host="a""': ("127.0.0.1", "http"),
+    f'for="{VISITOR}"x': ("127.0.0.1", "http"),
+    f"junk;proto=http, for={VISITOR};proto=https": (VISITOR, "https"),
+    "for=6.6.6.6;for=7.7.7.7, for=10.0.0.4": ("10.0.0.4", "http"),
     "nonsense": ("127.0.0.1", "http"),
     ";,;,=": ("127.0.0.1", "http"),
 }
@@ -139,6 +155,38 @@ FORWARDED = {
 @pytest.mark.parametrize("value", FORWARDED)
 def test_forwarded_is_read_as_rfc_7239_says(value: str) -> None:
     assert read(("Forwarded", value)) == FORWARDED[value]
+
+
+@given(st.text(st.characters(max_codepoint=255), max_size=60) | st.text('",;=\\ for.', max_size=60))
+def test_whatever_a_visitor_writes_into_forwarded_before_it_his_proxy_is_believed(written: str) -> None:
+    own = f'proto=https;host="a\\"b, for=6.6.6.6;x=";for={VISITOR}'
+
+    assert read(("Forwarded", f"{written},{own}"))[0] == VISITOR
+    assert read(("Forwarded", written), ("Forwarded", own))[0] == VISITOR
+
+
+@pytest.mark.parametrize("unit", ['"', "\\", '\\"', '"\\', '="', "=", "a=", ";", ' "', 'for="', "a", " a"])
+def test_forwarded_of_64_kb_is_read_at_its_end(unit: str) -> None:
+    assert read(("Forwarded", unit * (65_000 // len(unit)) + f",for={VISITOR}"))[0] == VISITOR
+    assert plain_address(read(("Forwarded", unit * (65_000 // len(unit))))[0]) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "inside", "outside"),
+    [
+        ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
+        ("::FFFF:0a00:0001", "10.0.0.1", "10.0.0.2"),
+        ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+        ("::ffff:10.0.0.5/104", "10.255.0.1", "11.0.0.1"),
+        ("::ffff:0:0/96", "203.0.113.1", "2001:db8::1"),
+        ("::/0", "2001:db8::1", "203.0.113.1"),
+    ],
+)
+def test_a_trusted_network_of_mapped_addresses_is_the_ipv4_network(trusted: str, inside: str, outside: str) -> None:
+    proxies = Proxies((trusted,))
+
+    assert proxies.is_trusted(inside)
+    assert not proxies.is_trusted(outside)
 
 
 def test_forwarded_is_not_read_where_the_proxy_writes_the_other_headers() -> None:

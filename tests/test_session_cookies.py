@@ -109,14 +109,46 @@ def test_logging_out_ends_every_session_that_the_browser_holds_and_takes_all_nam
         assert not browser.is_in(cookie)
 
 
+@pytest.mark.parametrize("url", ["http://testserver", "https://testserver"])
+def test_no_crowd_of_planted_cookies_hides_the_right_one(app: Any, url: str) -> None:
+    """A neighbour's, in each form that he can write, before the right one and behind it; and one that has ended."""
+    browser = Browser(app, url)
+    (ended,) = browser.log_in()
+    browser.ask("POST", "/logout", f"{ended.key}={ended.value}")
+    (own,) = browser.log_in()
+    right = f"{own.key}={own.value}"
+    forged = [f"{number:043d}.{number:043d}" for number in range(400)]
+
+    for planted in (
+        ["nonsense"] * 10,
+        [f"x{number}" for number in range(1_000)],
+        forged,
+        [forged[0]] * 400,
+        [ended.value],
+    ):
+        crowd = "; ".join(f"{PLAIN}={value}" for value in planted)
+        assert browser.is_in(f"{crowd}; {right}"), planted[0]
+        assert browser.is_in(f"{right}; {crowd}"), planted[0]
+        assert not browser.is_in(crowd), planted[0]
+
+
+def signed(letter: str) -> str:
+    return f"{letter * 43}.{'-' * 43}"
+
+
 def read(cookie: str | bytes) -> list[str]:
     raw = cookie if isinstance(cookie, bytes) else cookie.encode("latin-1")
     return list(values_of(Headers(raw=[(b"cookie", raw)])))
 
 
 def test_only_the_very_name_is_the_name() -> None:
-    assert read(f"a=b; {PLAIN}=p;{SECURE}=s ;\t{HOST}=h") == ["h", "s", "p"]
-    assert read(f"{PLAIN}=1; {PLAIN}=2") == ["1", "2"]
+    stolen, other = signed("x"), signed("o")
+    assert read(f"a=b; {PLAIN}={signed('p')};{SECURE}={signed('s')} ;\t{HOST}={signed('h')}") == [
+        signed("h"),
+        signed("s"),
+        signed("p"),
+    ]
+    assert read(f"{PLAIN}={stolen}; {PLAIN}={other}") == [stolen, other]
     for disguise in (
         f"\xa0{HOST}",
         f"\x85{HOST}",
@@ -126,6 +158,12 @@ def test_only_the_very_name_is_the_name() -> None:
         f"x{HOST}",
         f"$Version=1,{HOST}",
     ):
-        assert read(f"{disguise}=stolen") == [], ascii(disguise)
-    assert read(f"\u2003{HOST}=stolen".encode()) == []
-    assert len(read(f"{PLAIN}=x;" * 5_000)) == 10
+        assert read(f"{disguise}={stolen}") == [], ascii(disguise)
+    assert read(f"\u2003{HOST}={stolen}".encode()) == []
+
+
+def test_only_what_may_be_a_signed_id_is_tried_and_each_once() -> None:
+    assert read(f"{PLAIN}=x;" * 5_000) == []
+    assert read(f"{PLAIN}={signed('x')};" * 500) == [signed("x")]
+    for wrong in ("", ".", "x" * 87, signed("x")[:-1], signed("x") + "x", signed("\xe9"), f'"{signed("x")}"'):
+        assert read(f"{PLAIN}={wrong}") == [], wrong

@@ -68,6 +68,17 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("DATABASE_URL", "postgresql://u:p@h/n", "postgresql://u:p@h/n"),
         ("DATABASE_URL", "postgresql+psycopg://u:p@h/n", "postgresql+psycopg://u:p@h/n"),
         ("DATABASE_URL", "sqlite:////data/pulsemon.db", "sqlite:////data/pulsemon.db"),
+        *(
+            ("DATABASE_URL", url, url)
+            for url in (
+                "postgresql://u:a/b?c#d@h/n",
+                "postgresql://u@server:p@h:5432/n",
+                "postgresql://u:p@h/n@m",
+                "postgresql://u:p@h,i:5432/n?user=a@b&application_name=x@y/z",
+                "postgresql://[::1]:5432/n?user=a@b",
+                "postgresql:///n?host=/run/x@y/z",
+            )
+        ),
         ("APP_PORT", "65535", 65_535),
         ("BASE_URL", "https://Status.Example.org/", "https://status.example.org"),
         ("BASE_URL", "http://[::1]:8088", "http://[::1]:8088"),
@@ -81,7 +92,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             ("panel.example.org", "xn--bcher-kva.example"),
         ),
         ("PANEL_HOST", "[0:0::1]:80", ("::1",)),
-        ("PANEL_HOST", ",", ()),
+        ("APP_HOST", "bücher.example", "bücher.example"),
+        ("APP_HOST", "fe80::1%eth0", "fe80::1%eth0"),
+        ("APP_HOST", "[::]", "[::]"),
         ("BASE_URL", "HTTPS://Bücher.Example./", "https://xn--bcher-kva.example"),
         ("OUTBOUND_PRIVATE", "deny", "deny"),
         ("PING_BODY_LIMIT", "0", 0),
@@ -138,6 +151,15 @@ WRONG = [
     ("PANEL_HOST", "https://panel.example.org", "host names"),
     ("PANEL_HOST", "panel.example.org/x", "host names"),
     ("PANEL_HOST", "*.example.org", "host names"),
+    ("PANEL_HOST", ",", "host names"),
+    ("PANEL_HOST", ", ,", "host names"),
+    ("APP_HOST", "a..b", "an address of this machine"),
+    ("APP_HOST", "x\udcff", "an address of this machine"),
+    ("APP_HOST", "a" * 64, "an address of this machine"),
+    ("PUBLIC_STATUS_TITLE", "Status \x1b[31m", "text without control characters"),
+    ("PUBLIC_STATUS_TITLE", "Status\nX-A: b", "text without control characters"),
+    ("PUBLIC_STATUS_TITLE", "Sta\x85tus", "text without control characters"),
+    ("PUBLIC_STATUS_TITLE", "Status \udcff", "UTF-8 text"),
     ("TRUSTED_PROXIES", "10.0.0.0/99", "addresses or networks"),
     ("OUTBOUND_ALLOW", "169.254.0.0/16", "single addresses"),
     ("OUTBOUND_ALLOW", "169.254.1.2,169.254.169.254", "a cloud metadata service"),
@@ -187,6 +209,11 @@ def test_a_wrong_value_gets_one_line_that_names_variable_value_and_rule(
         "sqlite:///:memory:",
         "sqlite:///hunter2%00.db",
         "postgresql+asyncpg://u:hunter2@h/n",
+        "postgresql://u:SE@hunter2/PW@127.0.0.1:1/d",
+        "postgres://u:SE@hunter2@h/d",
+        "postgresql+psycopg://u@server:SE@hunter2/P/W@h/d",
+        "postgresql://u:SE@hunter2?PW@h/d",
+        "postgresql://u:SE@hunter2/PW?x@h/d?sslmode=require",
     ],
 )
 def test_a_wrong_database_url_is_named_and_not_quoted(variable: Set, value: str) -> None:
@@ -217,7 +244,7 @@ def test_a_token_that_nobody_could_type_is_refused(variable: Set) -> None:
 
 
 def test_every_variable_that_can_be_wrong_is_among_the_wrong_ones() -> None:
-    takes_anything = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "APP_HOST"}
+    takes_anything = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET"}
 
     secret = {"DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
 

@@ -151,6 +151,54 @@ def test_other_protocols_get_one_plain_answer(server: Server, request_bytes: byt
     assert "Traceback" not in server.log
 
 
+# What stands around a value is no part of it
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \t  \t"], ids=ascii)
+def test_blanks_around_a_value_are_no_part_of_it(server: Server, job: dict[str, Any], blank: str) -> None:
+    """On the short way of a ping, on the long one, in the API and in a form."""
+
+    def head(first: str, **fields: str) -> str:
+        lines = "".join(f"{name.replace('_', '-')}:{blank}{value}{blank}\r\n" for name, value in fields.items())
+        return f"{first} HTTP/1.1\r\n{lines}\r\n"
+
+    requests = [
+        head(f"GET {path_of(job)}", Host="a", User_Agent="short"),
+        head(f"POST {path_of(job)}", Host="a:80", User_Agent="long", Content_Length="1") + "x",
+        head("GET /api/monitors", Host="a", X_Admin_Token=ADMIN_TOKEN),
+        head("POST /login", Host="a", Origin="http://a", Sec_Fetch_Site="same-origin", Content_Length="0"),
+    ]
+
+    received = exchange(server, *requests, LAST)
+
+    assert statuses(received) == [200, 200, 200, 401, 200]  # another site's form would be 403
+    pings = server.get(f"/api/monitors/{job['slug']}/pings")
+    assert [each["user_agent"] for each in pings] == ["long", "short"]
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://a.", "a", 200),
+        ("http://a", "A.", 200),
+        ("http://A.:80", "a:", 200),
+        ("https://a:443", "a.", 200),
+        ("http://[0:0::1]", "[::1]:80", 200),
+        ("http://a%2db", "A%2Db", 200),
+        ("http://a..", "a", 400),
+        ("http://a", "b", 400),
+        ("http://a:81", "a", 400),
+        ("https://a", "a:80", 400),
+    ],
+)
+def test_a_target_that_names_the_same_host_otherwise_is_the_same_host(
+    server: Server, job: dict[str, Any], target: str, host: str, status: int
+) -> None:
+    ping = f"POST {target}{path_of(job)} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    assert statuses(exchange(server, ping)) == [status]
+
+
 # What stands after a body is nobody's
 
 TRUSTED = {

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from pulsemon.core.hosts import DEFAULT_PORTS, read_host
+
 # The longest name there is has 253 characters; a port and brackets come on top of it.
 MAX_HOST_BYTES = 262
 # Names of containers and of old Windows networks have underscores, and all else that RFC 3986 takes is taken. Not the
@@ -17,7 +19,6 @@ _HOST = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~%-]+)?\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?"
 )
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
 
 class Ambiguous(ValueError):
@@ -60,9 +61,15 @@ def _without_authority(target: bytes, hosts: list[bytes]) -> bytes:
             return target
         raise Ambiguous("The target of the request must be a path.")
     scheme, authority, rest = absolute.groups()
-    port = _DEFAULT_PORTS[scheme.lower()]
     if not authority or not is_host(authority):
         raise Ambiguous("The host in the target must be a name or an address, with or without a port.")
-    if hosts and authority.lower().removesuffix(port) != hosts[0].lower().removesuffix(port):
+    if hosts and not _is_same(authority, hosts[0], DEFAULT_PORTS[scheme.lower().decode()]):
         raise Ambiguous("The header Host and the target of the request name different hosts.")
     return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _is_same(one: bytes, other: bytes, default_port: int) -> bool:
+    """Return whether both name the same host and port; what is no host to DNS is compared by the letter."""
+    hosts = [read_host(each.decode("ascii")) for each in (one, other)]
+    places = [(host.name, host.port or default_port) for host in hosts if host is not None]
+    return places[0] == places[1] if len(places) == len(hosts) else one.lower() == other.lower()

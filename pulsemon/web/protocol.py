@@ -214,6 +214,16 @@ class PingProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._arriving, self._since, self._framing_bytes = _HEADERS, None, 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; blanks around its value are no part of it (RFC 9110, 5.5), and the parser leaves the last.
+
+        As uvicorn's own, not by way of it: each ping pays for each of its headers.
+        """
+        name, value = name.lower(), value.rstrip(b" \t")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
     def on_headers_complete(self) -> None:
         """Answer a plain ping; hand every other request on."""
         parser = self.parser

@@ -25,10 +25,15 @@ _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _MAX_HOPS = 50
 # A list longer than this is nobody's; its end is what counts.
 _MAX_LENGTH = 4_096
+# The bits of an IPv4-mapped IPv6 address before the IPv4 one: RFC 4291, 2.5.5.2.
+_MAPPED_BITS = 96
 _NAMES = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"})
-# token "=" ( token / quoted-string ), and what parts them. No value that means anything here holds a comma or a
-# semicolon; so a quote that a visitor leaves open does not swallow what his proxy writes behind it.
-_PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^",;\\]|\\[^,;])*)"|([^\s",;=]*))\s*|([,;])|[^,;]')
+# token "=" ( token / quoted-string ) from its end to its beginning: what stands last is the proxy's, and has one
+# meaning from there, whatever quote a visitor left open before it.
+_ESCAPED = r"(?:\\\\)*\\(?!\\)"  # an odd number of them, which stand before the quote
+_PAIR_BACKWARDS = re.compile(
+    rf'(?:"(?!{_ESCAPED})((?:[^"]|"(?={_ESCAPED}))*+)"|([^\s",;]*))=([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?=[,;]|\Z)'
+)
 
 
 @lru_cache(maxsize=4096)
@@ -63,7 +68,7 @@ class Proxies:
     """The proxies that are believed. Any thread."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        self._networks = [ipaddress.ip_network(each, strict=False) for each in trusted]
+        self._networks = [_network(each) for each in trusted]
         self.is_trusted = lru_cache(maxsize=4096)(self._is_trusted)
 
     def _is_trusted(self, address: str) -> bool:
@@ -106,6 +111,16 @@ class Proxies:
         return peer
 
 
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return the network; one of IPv4 addresses inside IPv6 ones (`::ffff:10.0.0.0/104`) is that IPv4 network."""
+    network = ipaddress.ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    # Of fewer bits it is a network of IPv6 in which the mapped ones are a part.
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
 def _said(headers: list[tuple[bytes, bytes]]) -> dict[bytes, str]:
     """Return the lists that the three headers are, several lines of one joined."""
     found: dict[bytes, str] = {}
@@ -122,8 +137,8 @@ def _scheme_of(said: dict[bytes, str]) -> str | None:
         return _SCHEMES.get(first.strip('"').strip().lower())
     if b"x-forwarded-for" in said or b"forwarded" not in said:
         return None
-    first_pairs = next(_forwarded(said[b"forwarded"][:_MAX_LENGTH]), {})
-    return _SCHEMES.get(first_pairs.get("proto", "").lower())
+    readable = [pairs for pairs in _forwarded(said[b"forwarded"]) if pairs]
+    return _SCHEMES.get(readable[-1].get("proto", "").lower()) if readable else None
 
 
 def _addresses_of(said: dict[bytes, str]) -> list[str]:
@@ -131,7 +146,7 @@ def _addresses_of(said: dict[bytes, str]) -> list[str]:
         return list(_elements(said[b"x-forwarded-for"][-_MAX_LENGTH:]))
     if b"x-forwarded-proto" in said or b"forwarded" not in said:
         return []
-    return [pairs.get("for", "unknown") for pairs in _forwarded(said[b"forwarded"][-_MAX_LENGTH:])]
+    return [pairs.get("for", "unknown") for pairs in _forwarded(said[b"forwarded"])][::-1]
 
 
 def _elements(text: str) -> Iterator[str]:
@@ -139,16 +154,27 @@ def _elements(text: str) -> Iterator[str]:
 
 
 def _forwarded(text: str) -> Iterator[dict[str, str]]:
-    """Yield the elements of `Forwarded`, each with its pairs; what cannot be read of it is not there."""
+    """Yield the elements of `Forwarded`, the last one first, each with its pairs.
+
+    One that cannot be read, or says a name twice, is empty and ends it: nobody knows where the one before it ends.
+    """
+    backwards = text[-_MAX_LENGTH:][::-1]
     pairs: dict[str, str] = {}
-    for found in _PAIR.finditer(text):
-        name, quoted, plain, separator = found.groups()
-        if name is not None:
-            value = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-            pairs.setdefault(name.lower(), value)
-        elif separator == "," and pairs:
-            yield pairs
-            pairs = {}
+    at = 0
+    while at < len(backwards):
+        if backwards[at] in ",; \t":
+            if backwards[at] == "," and pairs:
+                yield pairs
+                pairs = {}
+            at += 1
+            continue
+        found = _PAIR_BACKWARDS.match(backwards, at)
+        name = found[3][::-1].lower() if found else ""
+        if found is None or name in pairs:
+            yield {}
+            return
+        pairs[name] = found[2][::-1] if found[1] is None else re.sub(r"\\(.)", r"\1", found[1][::-1])
+        at = found.end()
     if pairs:
         yield pairs
 

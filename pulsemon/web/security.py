@@ -179,15 +179,11 @@ class SessionRoute(_OwnersRoute):
 def has_session(request: HTTPConnection) -> bool:
     """Return whether the request carries the cookie of an open session. Reads the database."""
     site = site_of(request)
-    session_id = session_id_of(request)
-    if session_id is None or not site.settings.admin_token:
-        return False
-    return access.is_session_open(site.database, session_id, site.settings.admin_token, now=site.now())
-
-
-def session_id_of(request: HTTPConnection) -> str | None:
-    """Return the session id of the cookie if its signature is ours."""
-    return next(iter(session_ids_of(request)), None)
+    admin_token = site.settings.admin_token
+    return bool(admin_token) and any(
+        access.is_session_open(site.database, session_id, admin_token, now=site.now())
+        for session_id in session_ids_of(request)
+    )
 
 
 def session_ids_of(request: HTTPConnection) -> list[str]:
