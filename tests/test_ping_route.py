@@ -332,8 +332,9 @@ class TestBody:
 
     @pytest.mark.parametrize(
         ("charset", "sent"),
-        [("iso-8859-1", "latin-1"), ("UTF-16LE", "utf-16-le"), ("utf-8", "utf-8"), ("", "cp1252"), ("", "utf-16")],
-    )
+        [("iso-8859-1", "latin-1"), ("UTF-16LE", "utf-16-le"), ("utf-8", "utf-8"), ("", "cp1252"), ("", "utf-16"),
+         ("x-cp1252", "cp1252"), ("windows-1201", "utf-16-be"), ("IBM037", "cp037"), ("utf-8", "utf-16-le")],
+    )  # fmt: skip
     def test_words_are_found_whatever_the_charset_and_the_bytes_are_kept(
         self, server: Server, charset: str, sent: str
     ) -> None:
