@@ -12,9 +12,8 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from pulsemon.web import bounds
+from pulsemon.web import bounds, session_cookies
 from pulsemon.web.bounds import with_our_cookies
-from pulsemon.web.security import SESSION_COOKIE
 from tests.conftest import ADMIN_TOKEN, Server, server_maker
 from tests.test_protocol import PLAIN, talk
 
@@ -149,7 +148,7 @@ def test_the_panel_works_among_eight_kilobytes_of_somebody_elses_cookies(one: Te
     foreign = "; ".join([f"AWSELBAuthSessionCookie-{n}=" + "x/+=" * 500 for n in range(4)] + ['w="\\"\\342\\200\\231"'])
     page = {"accept": "text/html", "accept-language": "en"}
     entered = one.post("/login", data={"token": ADMIN_TOKEN}, follow_redirects=False, headers=page)
-    session = one.cookies[SESSION_COOKIE]
+    session = one.cookies[session_cookies.PLAIN]
     one.cookies.clear()
 
     def ask(cookie: str) -> str:
@@ -157,7 +156,7 @@ def test_the_panel_works_among_eight_kilobytes_of_somebody_elses_cookies(one: Te
 
     assert entered.status_code == 303
     assert 'name="token"' in ask(foreign)
-    assert 'name="token"' not in ask(f"{foreign}; {SESSION_COOKIE}={session}")
+    assert 'name="token"' not in ask(f"{foreign}; {session_cookies.PLAIN}={session}")
     assert 'lang="pt-BR"' in ask(f"lang=pt-BR; {foreign}")
 
 
