@@ -14,7 +14,7 @@ from pulsemon.core.status import Status
 from pulsemon.db import Database
 from pulsemon.evaluation import CLOCK_SETTLES_SEC
 from pulsemon.timekeeping import Timekeeping
-from tests.arrange import a_ping, again, blind_windows, record, seconds
+from tests.arrange import a_ping, again, blind_windows, record
 from tests.conftest import ADMIN_TOKEN, at, wait_until
 from tests.test_evaluation import Process, World, watched
 
@@ -150,6 +150,7 @@ class TestWhenTheDatabasesClockIsSet:
             process.look()
         assert again(postgres, monitor).status is Status.UP
 
-        world.pass_time(CLOCK_SETTLES_SEC)  # and then it is judged again
-        process.live_until(world.wall + seconds(2))
+        # And then it is judged again, at the latest when the time is over that the step excuses.
+        world.pass_time(CLOCK_SETTLES_SEC)
+        process.live_until(world.wall + 2 * (timedelta(seconds=monitor.interval_seconds + monitor.grace_seconds)))
         assert again(postgres, monitor).status is Status.DOWN
