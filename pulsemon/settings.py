@@ -47,7 +47,7 @@ _OPTIONS = re.compile(r"([a-z_]+=[^&?/]*(&|$))*", re.IGNORECASE)
 # An @ behind the one that ends the password, so that a piece of the password would be taken for the host and told in
 # errors: before the path, in a path that goes on behind it, or in an option without a value.
 _TORN_PASSWORD = re.compile(r"[^:/]*:[^@]*@(?:[^/?]*@|[^?]*/[^?]*@[^?]*/|[^?]*\?[^=]*@)")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # those that `web.checks` refuses in every other title
+_CONTROL = re.compile("[\x00-\x08\n\r\x0e-\x1f\x7f-\x9f]")  # a tab and its kind are blanks
 _DATABASE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgres", "postgresql+psycopg")
 
 
