@@ -57,12 +57,13 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("docs", ("scripts/check_docs.py",)),
 )
 DEVELOPMENT = ("test", "check", "soak", "bench", "audit")
+LONG_TESTS = ("tests/faults", "tests/core/test_excuses.py")
 JOBS_WORDS = ("run", "ping")
 USAGE = """\
 python3 run.py                  serve (installs what is missing, makes .env on the first start)
 python3 run.py test [ARGS]      run every test, or pytest with ARGS
 python3 run.py check            run the linters and the other checks that CI runs before the tests
-python3 run.py soak [ARGS]      run the fault tests in their long form, all or those in the files named
+python3 run.py soak [ARGS]      run the tests of faults in their long form, all or those in the files named
 python3 run.py bench [PART ...] run the measurements that the README quotes, all or some (--list)
 python3 run.py audit            look for known vulnerabilities in what is installed; write the bill of materials
 python3 run.py run SLUG -- CMD  run a job and tell a monitor how it went; needs no packages (also: ping)
@@ -107,9 +108,8 @@ def develop(command: str, rest: list[str]) -> int:
         return hand_over(["-m", "bench", *rest], environment())
     if command == "soak":
         named = [each for each in rest if Path(each.partition("::")[0]).exists()]
-        return hand_over(
-            ["-m", "pytest", *([] if named else ["tests/faults"]), *rest], environment() | {"PULSEMON_SOAK": "1"}
-        )
+        tests = [] if named else LONG_TESTS
+        return hand_over(["-m", "pytest", *tests, *rest], environment() | {"PULSEMON_SOAK": "1"})
     # Side by side on all cores, unless told otherwise.
     cores = [] if any(each.startswith(("-n", "-p")) for each in rest) else ["-n", "auto", "--dist", "worksteal"]
     return hand_over(["-m", "pytest", *cores, *rest], environment())
