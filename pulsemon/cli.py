@@ -21,7 +21,7 @@ import typer
 import uvicorn
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from pulsemon import __version__, client, clock, db, log, monitors, redaction
 from pulsemon.backup import back_up
@@ -30,6 +30,7 @@ from pulsemon.db import Database
 from pulsemon.doorway import BACKLOG
 from pulsemon.errors import InUse, PulseMonError, StartRefused
 from pulsemon.notify import mailbox
+from pulsemon.notify.lines import one_line
 from pulsemon.notify.mail import Postman
 from pulsemon.notify.message import Announcement, Delivered, Outcome
 from pulsemon.notify.notices import Publisher
@@ -41,7 +42,21 @@ from pulsemon.web import file_tree, forms, static_copy
 from pulsemon.web.api import instant
 from pulsemon.web.protocol import PingProtocol
 
+
+class _Commands(TyperGroup):
+    """Commands whose errors repeat no secret: a ping URL, say, typed where the name of a command belongs."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as wrong:
+            if "message" in vars(wrong):
+                vars(wrong)["message"] = redaction.redact(str(vars(wrong)["message"]))
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="PulseMon: a monitor of heartbeats with a public status page.",
     no_args_is_help=True,
     add_completion=False,
@@ -277,7 +292,7 @@ def list_monitors(
         print(json.dumps(found, ensure_ascii=not is_utf_8, indent=2))
         return
     for each in found:
-        print(f"{each['status']:8} {each['slug']:30} {each['last_ping'] or '-':24}  {each['name']}")
+        print(f"{each['status']:8} {each['slug']:30} {each['last_ping'] or '-':24}  {one_line(each['name'], 200)}")
 
 
 @monitor_app.command("create")

@@ -133,3 +133,15 @@ def test_whether_mail_is_set_up_is_said_and_its_password_is_not(monkeypatch: pyt
     assert "SMTP_PASSWORD=(set)\n" in printed
     assert "hunter2" not in printed
     assert "SMTP_HOST is not set" not in printed
+
+
+@pytest.mark.parametrize("words", [[], ["monitor"], ["monitor", "list"]])
+def test_a_ping_url_where_a_command_belongs_is_not_repeated(words: list[str]) -> None:
+    token = "a2K9-" * 8
+
+    result = CliRunner().invoke(app, [*words, f"https://pm.example/h/backup/{token}"])
+
+    assert result.exit_code == 2
+    assert "https://pm.example/***" in result.output
+    assert token not in "".join(result.output.split())
+    assert "No such command 'lits'." in CliRunner().invoke(app, ["lits"]).output

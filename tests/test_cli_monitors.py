@@ -38,6 +38,14 @@ def test_the_list_is_the_same_with_and_without_a_server(server: Server) -> None:
     assert (listed["name"], listed["status"], listed["last_ping"][-1]) == ("Relatório", "UP", "Z")
 
 
+def test_a_name_in_the_list_turns_no_direction_and_ends_no_line(server: Server) -> None:
+    server.create(name="a\u202eb\u2028c")
+
+    (line,) = run(server, "list").stdout.split("\n")[:-1]
+
+    assert line.endswith("  a b c")
+
+
 def test_create_and_delete_work_with_and_without_a_server(server: Server) -> None:
     path = run(server, "create", "Backup Noturno", "--interval", "900").stdout.strip()
     assert httpx2.get(server.url + path).status_code == 200
