@@ -54,7 +54,7 @@ class Surroundings:
     """What the evaluation learns from others, each safe to call from its thread."""
 
     read_clocks: Callable[[], Reading]
-    oldest_unstored: Callable[[], datetime | None]
+    stored_until: Callable[[datetime], datetime]  # now -> the instant before which all that arrived is stored
     take_refusals: Callable[[], list[datetime]]
     loop_beat_at: Callable[[], float]  # monotonic
     on_changed: Callable[[evaluator.Changed], None]
@@ -238,7 +238,7 @@ class Evaluation:
         if clocks.monotonic - self._beat_at < (SHARED_HEARTBEAT_SEC if self._others else HEARTBEAT_SEC):
             return
         try:
-            evaluator.beat(self._database, self._node, now=self._stored_until(clocks.wall))
+            evaluator.beat(self._database, self._node, now=self._around.stored_until(clocks.wall))
         except Unavailable:
             self._is_database_away = True
             raise
@@ -344,15 +344,10 @@ class Evaluation:
         horizon = self._horizon(self._look_up())
         return None if self._windows or self._is_set_back else horizon
 
-    def _stored_until(self, now: datetime) -> datetime:
-        """Return the instant before which everything that this node received is stored."""
-        unstored = self._around.oldest_unstored()
-        return now if unstored is None else min(now, unstored)
-
     def _horizon(self, now: datetime) -> datetime:
         """Return the instant before which everything that any node received is stored: none after it is judged."""
         self._look_at_others(now)
-        horizon = min([self._stored_until(now), *self._others.values()])
+        horizon = min([self._around.stored_until(now), *self._others.values()])
         # Only now: a ping that was refused after the look above must be known as refused before anything is judged.
         self._notice_stalls()
         self._notice_refusals()

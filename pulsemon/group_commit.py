@@ -12,11 +12,12 @@ import queue
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import isqrt
 
 from pulsemon import log
+from pulsemon.core.status import CLOCK_TOLERANCE
 from pulsemon.errors import Contended, Unavailable
 from pulsemon.pings import Answer, Batch, Ping
 
@@ -97,6 +98,7 @@ class GroupCommit:
         self._is_busy = False
         self._is_stopping = False
         self._work: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._promised_until = datetime.min.replace(tzinfo=UTC)  # what `stored_until` was asked for
         self._refusals: list[datetime] = []
         self._refused_at: datetime | None = None  # the last, while nothing has been stored since
         self.counts = Counts()
@@ -118,23 +120,28 @@ class GroupCommit:
             return
         self._queued_bytes += size
         self._queue.append(_Waiting(ping, tell, self._monotonic()))
+        # Only now: whoever asked before did not see it, and whoever asks from here on does.
+        if ping.received_at < self._promised_until <= ping.received_at + CLOCK_TOLERANCE:
+            ping.received_at = self._promised_until
         if not self._is_busy:
             self._is_busy = True
             self._loop.call_soon(self._hand_over)
 
-    def oldest_received_at(self) -> datetime | None:
-        """Return when the oldest ping that is not yet stored arrived, or None. Safe in any thread.
+    def stored_until(self, now: datetime) -> datetime:
+        """Return the instant, *now* at most, before which every ping that has arrived is stored. From one thread.
 
-        No deadline after that instant may be called missed.
+        No deadline after it may be called missed. A ping that bears an earlier instant and is not queued yet, because
+        the loop's thread was interrupted between the two, is held to have arrived when this was asked.
         """
-        found = []
+        self._promised_until = max(self._promised_until, now)
+        found = [now]
         # The queue first: a ping moves from it into the batch, so that whoever misses it here meets it there.
         for name in ("_queue", "_in_flight"):
             try:
                 found.append(getattr(self, name)[0].ping.received_at)
             except IndexError:  # empty, or emptied this very moment
                 continue
-        return min(found, default=None)
+        return min(found)
 
     def take_refusals(self) -> list[datetime]:
         """Return when pings were answered 503 since the last call (first and last are enough). Safe in any thread."""
@@ -171,7 +178,7 @@ class GroupCommit:
             self._loop.call_soon_threadsafe(self._resolve, batch, self._write_in_time(batch))
 
     def _hand_over(self) -> None:
-        # In sight of `oldest_received_at` all the way: what is in neither list for a moment could be judged missing.
+        # In sight of `stored_until` all the way: what is in neither list for a moment could be judged missing.
         batch = self._in_flight = []
         size = 0
         while self._queue and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
@@ -185,7 +192,7 @@ class GroupCommit:
             self._work.put(batch)
 
     def _resolve(self, batch: list[_Waiting], answers: list[Answer]) -> None:
-        # Noted as refused while still in sight of `oldest_received_at`: between the two it could be judged missing.
+        # Noted as refused while still in sight of `stored_until`: between the two it could be judged missing.
         self._refuse([waiting for waiting, answer in zip(batch, answers, strict=True) if answer is Answer.UNAVAILABLE])
         self._hand_over()  # before the answers, so that the writer works while they go out
         counts = self.counts

@@ -144,7 +144,7 @@ class Loops:
             sweep_sec=settings.worker_interval_sec,
             around=Surroundings(
                 read_clocks=clock.read,
-                oldest_unstored=self.lane.oldest_received_at,
+                stored_until=self.lane.stored_until,
                 take_refusals=self.lane.take_refusals,
                 loop_beat_at=lambda: self._loop_beat_at,
                 on_changed=self._on_expired,

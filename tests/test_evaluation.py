@@ -71,7 +71,7 @@ class World:
     def around(self) -> Surroundings:
         return Surroundings(
             read_clocks=self.read,
-            oldest_unstored=lambda: self.oldest_unstored,
+            stored_until=lambda now: now if self.oldest_unstored is None else min(now, self.oldest_unstored),
             take_refusals=self.take_refusals,
             loop_beat_at=lambda: self.monotonic if self.loop_beat_at is None else self.loop_beat_at,
             on_changed=self.changed.append,
@@ -579,11 +579,12 @@ class TestThread:
         evaluation = Process(database, world).evaluation
         failures = [OSError("by the test")]
 
-        def fail_once() -> None:
+        def fail_once(now: datetime) -> datetime:
             if failures:
                 raise failures.pop()
+            return now
 
-        evaluation._around = replace(world.around, oldest_unstored=fail_once)
+        evaluation._around = replace(world.around, stored_until=fail_once)
         set_by_hand(database, monitor, due_at=at("09:59"))
 
         with self.running(evaluation):

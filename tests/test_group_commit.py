@@ -35,6 +35,9 @@ def _plain_logs() -> Iterator[None]:
     root.handlers[:], root.level = before
 
 
+NOW = START + timedelta(hours=1)
+
+
 def numbered(number: int, *, body: bytes | None = None) -> Ping:
     return Ping(str(number), "token", Signal.SUCCESS, START + timedelta(seconds=number), body=body)
 
@@ -313,26 +316,46 @@ class TestWhatTheEvaluationAsks:
     async def test_the_oldest_ping_that_is_not_stored_yet(self) -> None:
         gate = Gate()
         async with running(Store(gate)) as lane:
-            assert lane.oldest_received_at() is None
+            assert lane.stored_until(START) == START
             first = lane.submit(numbered(1))
-            assert lane.oldest_received_at() == numbered(1).received_at
+            assert lane.stored_until(NOW) == numbered(1).received_at
             await until(gate.is_reached.is_set)
             second = lane.submit(numbered(2))
-            assert lane.oldest_received_at() == numbered(1).received_at
+            assert lane.stored_until(NOW) == numbered(1).received_at
             gate.is_open.set()
             await asyncio.gather(soon(first), soon(second))
-            await until(lambda: lane.oldest_received_at() is None)
+            await until(lambda: lane.stored_until(NOW) == NOW)
+
+    async def test_a_ping_that_was_being_read_while_it_was_asked_arrived_afterwards(self) -> None:
+        """Else a deadline is judged between its instant and that, and DOWN stands over a ping that came before it."""
+        store = Store()
+        async with running(store) as lane:
+            asked_at = numbered(1).received_at + timedelta(milliseconds=150)
+            assert lane.stored_until(asked_at) == asked_at
+            await asyncio.gather(soon(lane.submit(numbered(1))), soon(lane.submit(numbered(2))))
+
+        (stored,) = store.batches
+        assert [ping.received_at for ping in stored] == [asked_at, numbered(2).received_at]
+
+    async def test_a_promise_of_another_time_changes_no_instant(self) -> None:
+        """The clock was set back since, or this process stood still: both are told as blindness."""
+        store = Store()
+        async with running(store) as lane:
+            lane.stored_until(numbered(1).received_at + timedelta(hours=1))
+            await soon(lane.submit(numbered(1)))
+
+        assert [ping.received_at for (ping,) in store.batches] == [numbered(1).received_at]
 
     async def test_a_ping_is_in_sight_at_every_step_of_its_way(self) -> None:
         """Handed over from the queue, it was in neither list for a moment: a deadline could be judged right then."""
-        seen: list[datetime | None] = []
+        seen: list[datetime] = []
 
         class WatchedQueue(deque[Any]):
             """Asks, at the moment a ping leaves the queue, what the evaluation would ask."""
 
             def popleft(self) -> Any:
                 taken = super().popleft()
-                seen.append(lane.oldest_received_at())
+                seen.append(lane.stored_until(NOW))
                 return taken
 
         async with running(Store()) as lane:
