@@ -333,7 +333,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, postgres_server: str, postgre
             name: partial(run, folder, url)
             for (name, run), folder, url in zip(wanted.items(), folders, urls, strict=True)
         }
-        with in_parallel(tasks) as outcome_of:
+        # Four nodes and three hundred monitors are enough for one machine and one PostgreSQL's connections.
+        with in_parallel(tasks, at_once=rounds(len(tasks), soak=2)) as outcome_of:
             yield outcome_of
 
 
