@@ -46,7 +46,7 @@ from pulsemon.web.protocol import PingProtocol
 class _Commands(TyperGroup):
     """Commands whose errors repeat no secret: a ping URL, say, typed where the name of a command belongs."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except typer.TyperException as wrong:
