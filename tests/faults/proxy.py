@@ -144,9 +144,12 @@ class FaultProxy:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop_asked.wait()
+        # Who was just accepted takes some rounds until it owns its socket; where the server is closed or the task is
+        # cancelled before, nobody closes it.
+        for listener in server.sockets:
+            self._loop.remove_reader(listener.fileno())
+        await _let_the_loop_turn()
         server.close()
-        # One that was accepted in this very round takes its socket over: cancelled before, it would never close it.
-        await asyncio.sleep(0)
         for pair in list(self._pairs):
             pair.reset()
         # The pumps end with their sockets; a task that is left behind would speak up at the garbage collection.
@@ -154,6 +157,7 @@ class FaultProxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await _let_the_loop_turn()  # a transport gives its socket back in the round after it was closed
 
     def _ask_to_stop(self) -> None:
         if self._stop_asked is not None:
@@ -209,6 +213,12 @@ class FaultProxy:
                 await writer.drain()
         if not pair.is_deaf:
             pair.close()
+
+
+async def _let_the_loop_turn() -> None:
+    """Let it do what was already asked of it, and what that asks in turn: accepting takes four rounds."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
