@@ -24,7 +24,7 @@ from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pulsemon import log
 from pulsemon.pings import Answer, Ping
@@ -44,6 +44,7 @@ from pulsemon.web.ping import (
     response_to,
 )
 from pulsemon.web.proxies import normal_peer
+from pulsemon.web.short_answers import PingCycle, whole_answer
 
 _log = log.get(__name__)
 
@@ -88,20 +89,6 @@ class _Nowhere(list[tuple[bytes, bytes]]):
 _NOWHERE = _Nowhere()
 
 
-class _PingCycle:
-    """What uvicorn's protocol looks at in a request under way."""
-
-    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
-
-    def __init__(self, *, keep_alive: bool, message_event: asyncio.Event) -> None:
-        self.keep_alive = keep_alive
-        self.message_event = message_event
-        self.disconnected = False
-        self.response_complete = False
-        self.more_body = False
-        self.body = bytearray()
-
-
 class PingProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with deadlines, limits, and a shorter way for pings."""
 
@@ -119,7 +106,7 @@ class PingProtocol(HttpToolsProtocol):
     _is_reading = False
     _is_offer = False
     _farewell: bytes | None = None  # what ends the connection once the requests before it have their answers
-    _running: RequestResponseCycle | _PingCycle | None = None
+    _running: RequestResponseCycle | PingCycle | None = None
     _reader: Reader | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -246,7 +233,7 @@ class PingProtocol(HttpToolsProtocol):
                 self.scope[CONNECTION_KEY] = self  # type: ignore[literal-required]
             super().on_headers_complete()
             return
-        cycle = _PingCycle(keep_alive=parser.should_keep_alive(), message_event=self._nobody_waits)
+        cycle = PingCycle(keep_alive=parser.should_keep_alive(), message_event=self._nobody_waits)
         self.cycle = self._running = cycle  # type: ignore[assignment]
         raw_path, _, query = self.url.partition(b"?")
         self.scope["method"] = method.decode("ascii")
@@ -286,7 +273,7 @@ class PingProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Throw away what a GET carries."""
         self._framing_bytes = 0
-        if not isinstance(self.cycle, _PingCycle):
+        if not isinstance(self.cycle, PingCycle):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -396,39 +383,18 @@ class PingProtocol(HttpToolsProtocol):
 
     # The short way
 
-    def _answer(self, cycle: _PingCycle, ping: Ping, is_head: bool, answer: Answer) -> None:
+    def _answer(self, cycle: PingCycle, ping: Ping, is_head: bool, answer: Answer) -> None:
         if answer is Answer.STORED:
             self.has_pinged = True
         self._write(cycle, response_to(ping, answer), is_head=is_head)
 
-    def _write(self, cycle: _PingCycle, response: Response, *, is_head: bool) -> None:
+    def _write(self, cycle: PingCycle, response: Response, *, is_head: bool) -> None:
         if cycle.disconnected or self.transport.is_closing():
             return
         if response.closes:
             cycle.keep_alive = False
-        self.transport.write(_bytes(response, self.server_state.default_headers, cycle.keep_alive, is_head))
+        self.transport.write(whole_answer(response, self.server_state.default_headers, cycle.keep_alive, is_head))
         cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
-
-
-_made: dict[tuple[int, bool, bool], bytes] = {}
-_made_for: list[Any] = [None]
-
-
-def _bytes(response: Response, default_headers: list[tuple[bytes, bytes]], keep_alive: bool, is_head: bool) -> bytes:
-    """Return the whole answer. uvicorn makes a new list of default headers every second, with the date in it."""
-    if _made_for[0] is not default_headers:
-        _made.clear()
-        _made_for[0] = default_headers
-    key = (id(response), keep_alive, is_head)
-    found = _made.get(key)
-    if found is None:
-        headers = [*default_headers, *response.start["headers"]]
-        if not keep_alive and not response.closes:
-            headers.append((b"connection", b"close"))
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        body = b"" if is_head else response.body["body"]
-        found = _made[key] = STATUS_LINE[response.start["status"]] + lines + b"\r\n" + body
-    return found
