@@ -29,6 +29,7 @@ from pulsemon.core.hosts import Host
 from pulsemon.db import Database
 from pulsemon.doorway import BACKLOG
 from pulsemon.errors import InUse, PulseMonError, StartRefused
+from pulsemon.input import monitor_forms
 from pulsemon.notify import mailbox
 from pulsemon.notify.lines import one_line
 from pulsemon.notify.mail import Postman
@@ -38,7 +39,7 @@ from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
 from pulsemon.timekeeping import Timekeeping
 from pulsemon.views import View
-from pulsemon.web import file_tree, forms, static_copy
+from pulsemon.web import file_tree, static_copy
 from pulsemon.web.api import instant
 from pulsemon.web.protocol import PingProtocol
 
@@ -306,12 +307,12 @@ def create_monitor(
     """Create a monitor and print the path of its ping URL."""
     body = {
         "name": name,
-        "slug": client.cleaned(slug or "") or forms.slugify(name),
+        "slug": client.cleaned(slug or "") or monitor_forms.slugify(name),
         "interval_seconds": interval,
         "grace_seconds": grace,
         "webhook_url": client.cleaned(webhook_url or "") or None,
     }
-    new = forms.create_from_json(body)
+    new = monitor_forms.create_from_json(body)
     made = _through(
         lambda database: _summary(monitors.create(database, new, now=clock.now())),
         lambda api: _summary_of_api(api("POST", "/api/monitors", body).json()),

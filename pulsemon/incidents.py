@@ -1,6 +1,6 @@
 """Incidents by hand: create, post updates, edit, delete, list.
 
-Input arrives validated (`web.incident_fields`); what is checked here is what only the database knows. Each function is
+Input arrives validated (`input.incidents`); what is checked here is what only the database knows. Each function is
 one transaction. Not here: incidents that open by themselves (`automatic_incidents`), what pages show (`status_page`).
 """
 

@@ -1,6 +1,6 @@
 """Maintenance: create, read, edit, end, skip and remove plans and their windows.
 
-Input arrives validated (`web.maintenance_fields`); what is checked here is what only the database knows. Each function
+Input arrives validated (`input.maintenance`); what is checked here is what only the database knows. Each function
 is one transaction. What time does to a window is `maintenance_ticks`' business.
 """
 

@@ -1,7 +1,7 @@
 """Monitors: create, read, edit, pause, resume, rotate the token, delete.
 
-Input arrives validated (`web.forms`); what is checked here is what only the database knows. Each function is one
-transaction.
+Input arrives validated (`input.monitor_forms`); what is checked here is what only the database knows. Each function is
+one transaction.
 """
 
 from __future__ import annotations

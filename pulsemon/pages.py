@@ -1,7 +1,7 @@
 """Public pages: create, read, edit, delete, their logos and the monitors chosen for them.
 
-Input arrives validated (`web.page_fields`); what is checked here is what only the database knows. Each function is one
-transaction. What a page shows is `status_page`'s business.
+Input arrives validated (`input.status_pages`); what is checked here is what only the database knows. Each function is
+one transaction. What a page shows is `status_page`'s business.
 """
 
 from __future__ import annotations

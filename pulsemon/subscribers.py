@@ -1,6 +1,6 @@
 """Who is told of a public page's incidents and maintenance: ask, confirm, unsubscribe, add, remove, list.
 
-Input arrives validated (`web.subscriber_fields`). A webhook is added by the owner and told from then on; an e-mail
+Input arrives validated (`input.subscribers`). A webhook is added by the owner and told from then on; an e-mail
 address is asked first, whoever entered it. What they are told is `announcements`' business.
 """
 

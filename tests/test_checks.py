@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from pulsemon.errors import Invalid, NotFound
-from pulsemon.web import checks
+from pulsemon.input import rules as input_rules
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from pulsemon.web import checks
 def test_an_instant_has_a_zone_in_it_or_goes_by_a_clock_that_shows_it(
     text: str, timezone: str | None, expected: str | None
 ) -> None:
-    found = checks.read_instant(text, timezone)
+    found = input_rules.read_instant(text, timezone)
 
     assert found == (None if expected is None else datetime.fromisoformat(expected).replace(tzinfo=UTC))
 
@@ -36,16 +36,16 @@ def test_an_instant_has_a_zone_in_it_or_goes_by_a_clock_that_shows_it(
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.0", "²", "٣", "2147483648", "9" * 5_000, "x"])
 def test_an_address_that_names_no_id_is_not_found(text: str) -> None:
     with pytest.raises(NotFound, match="no such thing"):
-        checks.id_in(text, otherwise="no such thing")
+        input_rules.id_in(text, otherwise="no such thing")
 
-    assert checks.id_in("2147483647", otherwise="") == 2**31 - 1
+    assert input_rules.id_in("2147483647", otherwise="") == 2**31 - 1
 
 
 def test_what_is_wrong_with_a_body_never_repeats_what_was_sent() -> None:
     class Body(BaseModel):
-        monitors: checks.Slugs = []
+        monitors: input_rules.Slugs = []
 
-    rules = checks.FieldRules({}, limits={("monitors", "monitors"): (("max", checks.MAX_MONITORS),)})
+    rules = input_rules.FieldRules({}, limits={("monitors", "monitors"): (("max", input_rules.MAX_MONITORS),)})
 
     with pytest.raises(Invalid) as wrong:
         rules.read(Body, {"monitors": ["a"] * 1_001, "secret=hunter2": 1, "colour": 2})

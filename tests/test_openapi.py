@@ -16,8 +16,10 @@ from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 from pulsemon.errors import Invalid
+from pulsemon.input import monitor_forms
+from pulsemon.input import monitors as monitor_fields
 from pulsemon.web import app as web_app
-from pulsemon.web import fields, forms, openapi
+from pulsemon.web import openapi
 from pulsemon.web.public_answer import MachineRoute
 from pulsemon.web.security import ADMIN_PREFIXES, CSP, Access
 from pulsemon.web.site import Site
@@ -132,8 +134,8 @@ def test_every_429_and_503_and_nothing_else_tells_when_to_come_again(document: d
 
 
 def test_examples_keep_the_rules_that_they_explain() -> None:
-    assert forms.create_from_json(openapi.EXAMPLE_CREATE).slug == "backup-noturno"
-    assert forms.changes_from_json(openapi.EXAMPLE_PATCH) == openapi.EXAMPLE_PATCH
+    assert monitor_forms.create_from_json(openapi.EXAMPLE_CREATE).slug == "backup-noturno"
+    assert monitor_forms.changes_from_json(openapi.EXAMPLE_PATCH) == openapi.EXAMPLE_PATCH
     openapi.MonitorAnswer.model_validate(openapi.EXAMPLE_MONITOR)
     openapi.MonitorAnswer.model_validate(openapi.EXAMPLE_NEW_MONITOR)
     openapi.HistoryAnswer.model_validate(openapi.EXAMPLE_HISTORY)
@@ -144,7 +146,7 @@ def test_the_schemas_of_bodies_state_the_rules(document: dict[str, Any]) -> None
         schema = document["components"]["schemas"][name]
         columns = schema["properties"]
         assert schema["additionalProperties"] is False
-        assert tuple(columns) == fields.FIELDS
+        assert tuple(columns) == monitor_fields.FIELDS
         assert (columns["name"]["minLength"], columns["name"]["maxLength"]) == (1, 200)
         assert columns["slug"]["pattern"] == "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
         assert (columns["interval_seconds"]["minimum"], columns["interval_seconds"]["maximum"]) == (1, 315_360_000)
@@ -179,7 +181,7 @@ def test_the_patterns_say_what_the_rules_do(document: dict[str, Any], field: str
     pattern = schema.get("pattern") or schema["anyOf"][0]["pattern"]
     for value in values:
         try:
-            is_taken = forms.changes_from_json({field: value}) == {field: value}
+            is_taken = monitor_forms.changes_from_json({field: value}) == {field: value}
         except Invalid:
             is_taken = False
         # Python lets $ match before a last newline, ECMAScript does not.

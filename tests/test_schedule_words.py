@@ -12,7 +12,8 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from pulsemon.core.schedule import MESSAGES, parse, zone_names
-from pulsemon.web import fields, rendering
+from pulsemon.input import monitors as monitor_fields
+from pulsemon.web import rendering
 from pulsemon.web.schedule_words import preview, sentence, zone_suggestions
 from tests.conftest import ADMIN_TOKEN
 
@@ -110,7 +111,7 @@ def test_what_is_not_simple_is_its_expression(expression: str) -> None:
 
 def test_every_problem_is_said_in_both_languages() -> None:
     for code, message in MESSAGES.items():
-        problem = fields.problem("schedule", code, (("max", 200),))
+        problem = monitor_fields.problem("schedule", code, (("max", 200),))
         assert problem.message == message % {"max": 200}
         words = rendering.Words("pt-BR", NOW)
         assert words.problem(problem) != problem.message, code

@@ -1,8 +1,8 @@
 """The API: monitors and their history as JSON.
 
 `Gate` has checked the admin token before anything here is asked. Bodies are read here and not by FastAPI, whose own
-errors quote the input; the rules for what they hold stand in `web.forms`. A slash in a slug, which an old database may
-hold, is written `%2F` in a path (`web.security.AdminRoute`).
+errors quote the input; the rules for what they hold stand in `input.monitor_forms`. A slash in a slug, which an old
+database may hold, is written `%2F` in a path (`web.security.AdminRoute`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
 from pulsemon.history import Entry, history
+from pulsemon.input import monitor_forms
+from pulsemon.input import monitors as monitor_fields
+from pulsemon.input.monitors import SECRET_MASK, MonitorCreate, MonitorPatch
+from pulsemon.input.rules import whole_number
 from pulsemon.monitors import GENERATE
 from pulsemon.views import View
-from pulsemon.web import fields, forms, openapi
+from pulsemon.web import openapi
 from pulsemon.web.bodies import receive_up_to
-from pulsemon.web.checks import whole_number
-from pulsemon.web.fields import SECRET_MASK, MonitorCreate, MonitorPatch
 from pulsemon.web.paging import MAX_PAGE, Page, link, read_long_page, read_page
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import Site, site_of
@@ -162,7 +164,7 @@ Paging = Annotated[Page, Depends(read_page)]
 LongPaging = Annotated[Page, Depends(read_long_page)]
 
 _BAD_BODY = openapi.invalid(
-    "body", "interval_seconds", msg=fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
+    "body", "interval_seconds", msg=monitor_fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
 )
 _DELETED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Deleted, with its pings, history and unsent messages."}
@@ -202,7 +204,7 @@ def reads(
 def create_monitor(request: Request, data: Body) -> Response:
     """Make a monitor with a token of its own. `"webhook_secret": "generate"` makes a secret and shows it this once."""
     site = site_of(request)
-    new = forms.create_from_json(data)
+    new = monitor_forms.create_from_json(data)
     view = monitors.create(site.database, new, now=site.now())
     site.wake()
     location = {"location": f"/api/monitors/{quote(view.slug, safe='')}"}
@@ -264,7 +266,7 @@ def edit_monitor(request: Request, slug: str, data: Body) -> Response:
     A new slug moves the ping URL: the old one is unknown from that moment.
     """
     site = site_of(request)
-    changes = forms.changes_from_json(data)
+    changes = monitor_forms.changes_from_json(data)
     if not changes:
         return _one(request, monitors.get(site.database, monitors.by_slug(slug)))
     view = monitors.edit(site.database, monitors.by_slug(slug), changes, now=site.now())

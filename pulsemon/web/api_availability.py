@@ -19,10 +19,11 @@ from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability
 from pulsemon.corrections import MAX_REASON_LENGTH, Corrected
+from pulsemon.input import corrections as correction_fields
+from pulsemon.input.rules import id_in
 from pulsemon.track_record import WINDOWS, Outage
-from pulsemon.web import correction_fields, openapi
+from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
-from pulsemon.web.checks import id_in
 from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -14,10 +14,11 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon import incidents
 from pulsemon.incident_rows import Incident, Update
-from pulsemon.web import incident_fields, openapi
+from pulsemon.input import incidents as incident_fields
+from pulsemon.input.incidents import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
+from pulsemon.input.rules import id_in
+from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
-from pulsemon.web.checks import id_in
-from pulsemon.web.incident_fields import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

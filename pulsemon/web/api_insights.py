@@ -18,10 +18,11 @@ from pulsemon.core.replay import Alert, Past
 from pulsemon.core.suggestion import Rhythm
 from pulsemon.core.timing import Timing
 from pulsemon.errors import Invalid
+from pulsemon.input import what_if
+from pulsemon.input.monitors import MAX_SECONDS, problem
 from pulsemon.suggestions import Verdict
-from pulsemon.web import openapi, what_if
+from pulsemon.web import openapi
 from pulsemon.web.api import instant, reads
-from pulsemon.web.fields import MAX_SECONDS, problem
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 

@@ -18,10 +18,11 @@ from starlette.responses import JSONResponse, Response
 from pulsemon import event_log, monitors
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
+from pulsemon.input import log_filter
+from pulsemon.input.rules import id_in
 from pulsemon.ping_chain import LARGEST_ID, Filter, PingEvent, Stop
-from pulsemon.web import log_query, openapi
+from pulsemon.web import openapi
 from pulsemon.web.api import LongPaging, instant, reads
-from pulsemon.web.checks import id_in
 from pulsemon.web.paging import Page, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
@@ -125,7 +126,7 @@ def _parameter(name: str, description: str, schema: dict[str, Any], example: str
 
 
 _LIMIT = openapi.PAGING[0] | {"description": f"At most so many; {DEFAULT_LIMIT} if left out."}
-_TEXT = {"type": "string", "maxLength": log_query.MAX_TEXT}
+_TEXT = {"type": "string", "maxLength": log_filter.MAX_TEXT}
 _TIME = {"type": "string", "format": "date-time"}
 _FILTERS = [
     _parameter("signal", "Only these.", {"type": "string", "enum": [each.value for each in Signal]}, "fail"),
@@ -168,7 +169,7 @@ def list_pings(request: Request, slug: str, page: LongPaging) -> Response:
     wanted = _read_filter(request)
     view = monitors.get(site_of(request).database, monitors.by_slug(slug))
     found, stop = _pings(request, view.id, wanted, page)
-    kept = {name: text for name, text in request.query_params.items() if name in log_query.FIELDS}
+    kept = {name: text for name, text in request.query_params.items() if name in log_filter.FIELDS}
     return _list(request, f"{quote(slug, safe='')}/pings", map(_ping_answer, found), page, stop, kept)
 
 
@@ -224,7 +225,7 @@ def list_runs(request: Request, slug: str, page: LongPaging) -> Response:
 
 def _read_filter(request: Request) -> Filter:
     """Raises RequestValidationError, which names every parameter that is wrong."""
-    wanted, problems = log_query.read_filter(request.query_params)
+    wanted, problems = log_filter.read_filter(request.query_params)
     if problems:
         raise RequestValidationError(
             [{"loc": ("query", each.field), "msg": each.message, "type": each.code} for each in problems]

@@ -17,11 +17,12 @@ from starlette.responses import JSONResponse, Response
 from pulsemon import maintenance, maintenance_views
 from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
+from pulsemon.input import maintenance as maintenance_fields
+from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
+from pulsemon.input.rules import id_in
 from pulsemon.maintenance_views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
-from pulsemon.web import maintenance_fields, openapi
+from pulsemon.web import openapi
 from pulsemon.web.api import Body, LongPaging, Paging, instant, reads
-from pulsemon.web.checks import id_in
-from pulsemon.web.maintenance_fields import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -16,11 +16,12 @@ from starlette.responses import JSONResponse, Response
 from pulsemon import pages
 from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
+from pulsemon.input import status_pages as page_fields
+from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.pages import PageView
-from pulsemon.web import openapi, page_fields
+from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.bodies import receive_up_to
-from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import host_of, site_of

@@ -13,15 +13,16 @@ from starlette.responses import JSONResponse, Response
 from pulsemon import subscribers
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
+from pulsemon.input import subscribers as subscriber_fields
+from pulsemon.input.monitors import SECRET_MASK
+from pulsemon.input.rules import id_in
+from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
 from pulsemon.subscribers import SubscriberView
-from pulsemon.web import openapi, subscriber_fields
+from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
-from pulsemon.web.checks import id_in
-from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
-from pulsemon.web.subscriber_fields import NewSubscriber, SubscriberCreate
 
 router = APIRouter(route_class=AdminRoute)
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
-from pulsemon.web.checks import LARGEST_ID
+from pulsemon.input.rules import LARGEST_ID
 
 MAX_PAGE = 1000
 _LIMIT, _POSITION = re.compile(r"[0-9]{1,4}"), re.compile(r"[0-9]{1,10}")

@@ -14,11 +14,12 @@ from pulsemon import dispatcher, event_log, monitors
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.input import monitor_forms
+from pulsemon.input.rules import MAX_MONITORS
 from pulsemon.pings import Answer, Ping
 from pulsemon.views import View
-from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.web import panel_pages, rendering
 from pulsemon.web.bodies import MAX_FIELDS, read_fields
-from pulsemon.web.checks import MAX_MONITORS
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
 
@@ -54,7 +55,7 @@ def create(request: Request, form: Form) -> Response:
     """Create a monitor and show how to connect it."""
     site = site_of(request)
     try:
-        made = monitors.create(site.database, forms.from_form(form), now=site.now())
+        made = monitors.create(site.database, monitor_forms.from_form(form), now=site.now())
     except Invalid as wrong:
         return panel_pages.form_page(request, typed=form, problems=wrong.problems)
     except Conflict:
@@ -73,7 +74,7 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     if form.get("schedule", before["schedule"]).strip():
         changed.pop("interval_seconds", None)  # the form says that a schedule counts in its place
     try:
-        monitors.edit(site.database, monitors.by_id(view.id), forms.changes_from_form(changed), now=site.now())
+        monitors.edit(site.database, monitors.by_id(view.id), monitor_forms.changes_from_form(changed), now=site.now())
     except Invalid as wrong:
         return panel_pages.monitor_page(request, view, typed=before | form, problems=wrong.problems)
     except Conflict:

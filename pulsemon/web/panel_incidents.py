@@ -14,8 +14,9 @@ from pulsemon.core import incidents as rules
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incident_rows import Incident
-from pulsemon.web import incident_fields, panel_pages, panel_several, rendering, wall_clock
-from pulsemon.web.checks import Lists
+from pulsemon.input import incidents as incident_fields
+from pulsemon.input.rules import Lists
+from pulsemon.web import panel_pages, panel_several, rendering, wall_clock
 from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import FormLists
 from pulsemon.web.security import SessionRoute

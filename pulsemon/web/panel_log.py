@@ -16,10 +16,11 @@ from starlette.requests import Request
 from pulsemon import event_log
 from pulsemon.core.status import Signal
 from pulsemon.event_log import Kind, Position
+from pulsemon.input import log_filter
 from pulsemon.locale import translator
 from pulsemon.ping_chain import Filter, PingEvent
 from pulsemon.views import View
-from pulsemon.web import charts, log_query, rendering
+from pulsemon.web import charts, rendering
 from pulsemon.web.charts import Chart
 from pulsemon.web.site import site_of
 
@@ -56,7 +57,7 @@ class Place:
 def log_values(request: Request, view: View) -> dict[str, Any]:
     """Return the part of the event log that the address names. What is wrong in it is said and filters nothing."""
     query = request.query_params
-    wanted, problems = log_query.read_filter(query)
+    wanted, problems = log_filter.read_filter(query)
     kind = Kind.PING if wanted.signal else query.get("kind", "")
     kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
     start = Position.from_text(query.get("from", ""))

@@ -14,11 +14,12 @@ from pulsemon.core import schedule
 from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.input import maintenance as maintenance_fields
+from pulsemon.input.maintenance import DAYS
+from pulsemon.input.rules import Lists
 from pulsemon.maintenance_views import MaintenanceView, WindowView
-from pulsemon.web import maintenance_fields, panel_pages, rendering, schedule_words, wall_clock
+from pulsemon.web import panel_pages, rendering, schedule_words, wall_clock
 from pulsemon.web.api_maintenance import window_number
-from pulsemon.web.checks import Lists
-from pulsemon.web.maintenance_fields import DAYS
 from pulsemon.web.panel_actions import Form, FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of

@@ -24,11 +24,11 @@ from pulsemon.core.status import BlindWindow
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
+from pulsemon.input.monitors import SECRET_MASK
+from pulsemon.input.rules import LARGEST_ID
 from pulsemon.views import View
 from pulsemon.web import bars, connect, panel_log, rendering, schedule_words
 from pulsemon.web.bars import Bars
-from pulsemon.web.checks import LARGEST_ID
-from pulsemon.web.fields import SECRET_MASK
 from pulsemon.web.site import Site, site_of
 
 PAGE_SIZE = 100

@@ -16,10 +16,11 @@ from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, FieldProblem, Invalid
+from pulsemon.input import status_pages as page_fields
+from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.pages import PageView
-from pulsemon.web import page_fields, panel_pages, panel_several, rendering
+from pulsemon.web import panel_pages, panel_several, rendering
 from pulsemon.web.bodies import read_fields
-from pulsemon.web.page_fields import PageCreate, PagePatch
 from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute

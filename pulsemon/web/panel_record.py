@@ -19,10 +19,11 @@ from pulsemon import corrections, track_record
 from pulsemon.core.days import date_at
 from pulsemon.core.uptime import Availability
 from pulsemon.errors import FieldProblem, Invalid, NotFound
+from pulsemon.input import corrections as correction_fields
+from pulsemon.input.rules import LARGEST_ID
 from pulsemon.track_record import Outage, Report
 from pulsemon.views import View
-from pulsemon.web import bars, correction_fields, panel_pages, rendering
-from pulsemon.web.checks import LARGEST_ID
+from pulsemon.web import bars, panel_pages, rendering
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of

@@ -16,9 +16,10 @@ from pulsemon import event_log, monitors, organisation
 from pulsemon.core import placement
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid, NotFound
-from pulsemon.web import forms, panel_pages, rendering
+from pulsemon.input import monitor_forms
+from pulsemon.input.rules import LARGEST_ID
+from pulsemon.web import panel_pages, rendering
 from pulsemon.web.bodies import read_fields
-from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
@@ -84,7 +85,7 @@ def _each(ids: Sequence[int], change: Callable[[int], object]) -> None:
 def _tags(lists: dict[str, list[str]]) -> list[str]:
     """Return the tags that were typed, by the rules of a monitor's own. Raises Conflict, which the page can say."""
     try:
-        changes = forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
+        changes = monitor_forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
     except Invalid:
         raise Conflict(organisation.UNUSABLE_TAGS) from None
     tags = changes["placement"]["tags"]

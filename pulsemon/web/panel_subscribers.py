@@ -11,10 +11,11 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon import pages, subscribers
 from pulsemon.core.addresses import page_path
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.input import subscribers as subscriber_fields
+from pulsemon.input.rules import LARGEST_ID
 from pulsemon.subscribers import SubscriberView
-from pulsemon.web import panel_pages, rendering, subscriber_fields
+from pulsemon.web import panel_pages, rendering
 from pulsemon.web.api_subscribers import add
-from pulsemon.web.checks import LARGEST_ID
 from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute

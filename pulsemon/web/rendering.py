@@ -27,12 +27,14 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
 from pulsemon.event_log import ChangeEvent
 from pulsemon.incident_rows import Incident, Update
+from pulsemon.input import monitors as monitor_fields
+from pulsemon.input import rules as input_rules
 from pulsemon.locale import LOCALES, negotiate, translator
 from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
 from pulsemon.pages import MAIN_STAYS
 from pulsemon.subscribers import NOT_ACTIVE
 from pulsemon.track_record import Outage
-from pulsemon.web import checks, fields, markdown, public_incidents, schedule_words, wall_clock
+from pulsemon.web import markdown, public_incidents, schedule_words, wall_clock
 from pulsemon.web.site import site_of
 
 _FOLDER = Path(__file__).parent
@@ -126,7 +128,7 @@ _TABLES = {
     "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
 # Words with room for limits; what others say of a field is whole.
-_TEMPLATES = checks.MESSAGES | fields.MESSAGES
+_TEMPLATES = input_rules.MESSAGES | monitor_fields.MESSAGES
 # What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
 _REFUSALS = (
     N_("This message is still being tried."),

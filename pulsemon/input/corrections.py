@@ -10,7 +10,7 @@ from datetime import datetime
 from pulsemon.core.texts import N_
 from pulsemon.corrections import MAX_REASON_LENGTH
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.web.checks import read_instant
+from pulsemon.input.rules import read_instant
 
 FIELDS = ("started_at", "ended_at", "reason")
 # PostgreSQL keeps no NUL, nothing encodes half a surrogate pair, and no reason has a line break in it.

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pulsemon import monitors
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
+from pulsemon.input.monitors import MAX_URL_LENGTH
+from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
 from pulsemon.notify import mailbox
-from pulsemon.web.checks import UNPRINTABLE, FieldRules
-from pulsemon.web.fields import MAX_URL_LENGTH
 
 GENERATE = "generate"
 FIELDS = ("kind", "address", "secret", "locale")

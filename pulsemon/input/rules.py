@@ -1,7 +1,6 @@
 """Checks that the fields of monitors, pages, incidents and maintenance share, and reading a body by a model of them.
 
-Which fields there are is said by `fields`, `page_fields`, `incident_fields` and `maintenance_fields`. What only the
-database knows is checked there.
+Which fields there are is said by the modules beside this one. What only the database knows is checked there.
 """
 
 from __future__ import annotations

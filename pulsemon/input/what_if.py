@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pulsemon.core.timing import Timing
-from pulsemon.web import forms
+from pulsemon.input import monitor_forms
 
 FIELDS = ("interval_seconds", "grace_seconds", "max_run_seconds")
 
@@ -19,7 +19,7 @@ def read_timing(texts: Mapping[str, str], present: Timing) -> Timing:
     Raises:
         Invalid: with one problem for each field that breaks a rule.
     """
-    changes = forms.changes_from_form({name: text for name, text in texts.items() if name in FIELDS})
+    changes = monitor_forms.changes_from_form({name: text for name, text in texts.items() if name in FIELDS})
     lengths: dict[str, Any] = {
         name.removesuffix("_seconds"): None if seconds is None else timedelta(seconds=seconds)
         for name, seconds in changes.items()

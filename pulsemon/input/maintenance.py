@@ -18,8 +18,7 @@ from pulsemon.core import maintenance, schedule
 from pulsemon.core.maintenance import MAX_ANNOUNCE_HOURS, Plan, Repeats
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
-from pulsemon.maintenance_views import Draft
-from pulsemon.web.checks import (
+from pulsemon.input.rules import (
     MAX_MONITORS,
     MAX_NAME_LENGTH,
     PRINTABLE_LINES,
@@ -36,7 +35,8 @@ from pulsemon.web.checks import (
     whole_number,
     without_defaults,
 )
-from pulsemon.web.page_fields import MAX_TEXT_LENGTH
+from pulsemon.input.status_pages import MAX_TEXT_LENGTH
+from pulsemon.maintenance_views import Draft
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"

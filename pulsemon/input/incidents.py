@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from pulsemon.core.incidents import MAX_BODY_LENGTH, MAX_TITLE_LENGTH, Impact, IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.web.checks import (
+from pulsemon.input.rules import (
     MAX_MONITORS,
     VISIBLE_LINES,
     FieldRules,

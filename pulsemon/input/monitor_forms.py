@@ -1,4 +1,4 @@
-"""Monitors from JSON and from HTML forms, by one set of rules (`web.fields`).
+"""Monitors from JSON and from HTML forms, by one set of rules (`input.monitors`).
 
 JSON is read strictly (a number is a number); HTML fields arrive as text and are converted first. Both end in the same
 models, and both raise `Invalid` with one problem a field. Whether a slug is free is for the database to say.
@@ -17,9 +17,7 @@ from pydantic import BaseModel
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.monitors import NewMonitor
-from pulsemon.web.checks import is_whole, whole_number
-from pulsemon.web.fields import (
+from pulsemon.input.monitors import (
     FIELDS,
     KEYWORDS,
     MAX_SLUG_LENGTH,
@@ -29,6 +27,8 @@ from pulsemon.web.fields import (
     MonitorPatch,
     problem,
 )
+from pulsemon.input.rules import is_whole, whole_number
+from pulsemon.monitors import NewMonitor
 
 _NUMBERS = (
     "interval_seconds",

@@ -16,8 +16,7 @@ from pydantic_core import PydanticCustomError
 from pulsemon.core.hosts import MAX_LENGTH, read_host
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
-from pulsemon.settings import Settings
-from pulsemon.web.checks import (
+from pulsemon.input.rules import (
     MAX_MONITORS,
     MAX_NAME_LENGTH,
     PRINTABLE_LINES,
@@ -31,6 +30,7 @@ from pulsemon.web.checks import (
     text_of,
     without_defaults,
 )
+from pulsemon.settings import Settings
 
 MAX_TEXT_LENGTH = 5_000
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 4, 200

@@ -1,6 +1,6 @@
 """What a monitor's fields may hold, one rule a field, and the words for what they may not.
 
-Read by `web.forms` from JSON and from HTML forms, by `web.openapi` for the document.
+Read by `input.monitor_forms` from JSON and from HTML forms, by `web.openapi` for the document.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pulsemon import monitors
 from pulsemon.core import incidents, placement, schedule
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
-from pulsemon.web.checks import (
+from pulsemon.input.rules import (
     CONTROL,
     INVISIBLE,
     MAX_NAME_LENGTH,
@@ -42,7 +42,7 @@ MAX_KEYWORDS, MAX_KEYWORD_LENGTH = 20, 200
 SECRET_MASK = "whsec_********"  # noqa: S105 - it stands for a secret and is none
 
 # Each rule that only monitors have, and what to write instead. The panel renders the same templates in the reader's
-# language; `checks.MESSAGES` has the rest.
+# language; `rules.MESSAGES` has the rest.
 MESSAGES: dict[str, str] = {
     "slug": N_(
         "This must begin with a letter or a digit and go on with letters, digits, dots, hyphens or underscores; "
@@ -250,7 +250,7 @@ class MonitorCreate(BaseModel):
 
     name: _Name
     slug: _SlugText
-    interval_seconds: Annotated[_Interval, Field(json_schema_extra=_without_default)] = 0  # never read: see `forms`
+    interval_seconds: Annotated[_Interval, Field(json_schema_extra=_without_default)] = 0  # see `monitor_forms`
     grace_seconds: _Grace = 0
     webhook_url: _WebhookUrl | None = None
     webhook_secret: _WebhookSecret | None = None
