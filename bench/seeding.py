@@ -16,7 +16,7 @@ from sqlalchemy import insert
 
 from pulsemon import clock
 from pulsemon.db import Database
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.types import to_text
 
 # The load knows the tokens: this, and the monitor's number.

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.db import Database
-from pulsemon.db.tables import Meta, Session
+from pulsemon.db.tables.monitors import Meta, Session
 from pulsemon.db.upsert import upsert_all
 
 SESSION_LIFETIME = timedelta(days=7)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from pulsemon.core.texts import N_
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.types import is_storable
 from pulsemon.errors import FieldProblem, Invalid
 

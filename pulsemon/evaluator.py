@@ -18,7 +18,7 @@ from pulsemon.core.uptime import merged
 from pulsemon.db import Database, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
-from pulsemon.db.tables import BlindWindowRow, Monitor, Node
+from pulsemon.db.tables.monitors import BlindWindowRow, Monitor, Node
 
 # Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
 CHUNK = 500

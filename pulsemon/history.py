@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, select
 
 from pulsemon.core import keyset
 from pulsemon.db import Database
-from pulsemon.db.tables import History, Monitor
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import NotFound
 
 

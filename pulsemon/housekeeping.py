@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, func, literal, select, update
 
 from pulsemon.core.status import Status
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import NoticeRow, Subscriber
-from pulsemon.db.tables import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
+from pulsemon.db.tables.maintenance import NoticeRow, Subscriber
+from pulsemon.db.tables.monitors import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
 
 # Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write lane, and one flush.
 BATCH = 100

@@ -20,9 +20,9 @@ from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.notice_tables import Incident as IncidentRow
-from pulsemon.db.notice_tables import IncidentMonitor, IncidentUpdate
-from pulsemon.db.tables import History, Monitor
+from pulsemon.db.tables.maintenance import Incident as IncidentRow
+from pulsemon.db.tables.maintenance import IncidentMonitor, IncidentUpdate
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incident_rows import Incident
 

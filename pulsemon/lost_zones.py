@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 from pulsemon.core.lost_schedules import problem
 from pulsemon.core.schedule import zone_names
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Maintenance
-from pulsemon.db.page_tables import StatusPage
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.maintenance import Maintenance
+from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.status_pages import StatusPage
 
 
 @dataclass(frozen=True, slots=True)

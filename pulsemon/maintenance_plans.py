@@ -19,8 +19,8 @@ from pulsemon.announcements import Event, Notice
 from pulsemon.core import maintenance
 from pulsemon.core.maintenance import AHEAD, HORIZON, Plan, Progress, Repeats
 from pulsemon.core.uptime import Span
-from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow, WindowMonitor
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow, WindowMonitor
+from pulsemon.db.tables.monitors import Monitor
 
 # Of one plan, after PulseMon was away for long.
 MAX_MISSED = 1_000

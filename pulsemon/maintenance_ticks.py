@@ -18,7 +18,7 @@ from pulsemon.core.maintenance import AHEAD, Repeats, Step, due_step
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
 from pulsemon.maintenance_plans import Stored
 
 _EVENTS = {Step.ANNOUNCE: Event.ANNOUNCED, Step.OPEN: Event.STARTED, Step.CLOSE: Event.ENDED}

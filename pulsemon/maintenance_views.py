@@ -14,8 +14,8 @@ from pulsemon.core import keyset
 from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Maintenance, MaintenanceMonitor, MaintenanceWindow
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.types import is_exactly
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import NotFound

@@ -33,7 +33,7 @@ from pulsemon.core.timing import Timing
 from pulsemon.db import Database, outbox, ping_rows, states
 from pulsemon.db.packed import pack_runs, unpack_rules, unpack_runs
 from pulsemon.db.ping_rows import MonitorRow, MonitorUpdate, PingRow
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.monitors import Monitor
 
 
 # Not frozen: a frozen one takes three times as long to make, and one is made for every request.

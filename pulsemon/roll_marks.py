@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from pulsemon.core.days import date_at, day_start
 from pulsemon.core.schedule import zone_names
-from pulsemon.db.tables import History, RollMark
+from pulsemon.db.tables.monitors import History, RollMark
 
 MARK = (
     update(RollMark)

@@ -21,7 +21,7 @@ from pulsemon.core.status import BlindWindow, Cause, Status
 from pulsemon.core.uptime import Availability, Span, availability_by_window, merged, total
 from pulsemon.corrections import Corrected, read_corrections
 from pulsemon.db import Database
-from pulsemon.db.tables import History
+from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
 
 # Days whose availability is told: the last 24 hours, and calendar days with today among them.

@@ -11,8 +11,8 @@ from sqlalchemy import func, select, update
 from pulsemon import monitors, pings
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import NoticeRow
-from pulsemon.db.tables import Attempt, Base, BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
+from pulsemon.db.tables.maintenance import NoticeRow
+from pulsemon.db.tables.monitors import Attempt, Base, BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
 from pulsemon.monitors import NewMonitor
 from pulsemon.pings import Answer, Batch
 from pulsemon.views import View

@@ -14,7 +14,7 @@ from pulsemon import availability, corrections, monitors, roll_marks, roll_ups, 
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import Availability, Span
 from pulsemon.db import Database
-from pulsemon.db.tables import Correction, History, Monitor, RolledDay, RollMark, UnseenSpan
+from pulsemon.db.tables.monitors import Correction, History, Monitor, RolledDay, RollMark, UnseenSpan
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.views import View
 from tests.arrange import a_ping, make, record, rows

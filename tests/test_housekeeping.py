@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 
 from pulsemon import housekeeping, monitors
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import NoticeRow
-from pulsemon.db.tables import BlindWindowRow, Delivery, DoomedPings, Ping
+from pulsemon.db.tables.maintenance import NoticeRow
+from pulsemon.db.tables.monitors import BlindWindowRow, Delivery, DoomedPings, Ping
 from pulsemon.dispatcher import Sent, lease_due, settle
 from pulsemon.notify.message import Delivered
 from pulsemon.views import View

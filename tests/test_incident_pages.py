@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from pulsemon import automatic_incidents, incidents, monitors, pages, status_page
 from pulsemon.core.placement import Placement
 from pulsemon.db import Database
-from pulsemon.db.page_tables import StatusPage
+from pulsemon.db.tables.status_pages import StatusPage
 from pulsemon.web import app as web_app
 from pulsemon.web import feed, markdown, public_incidents, status_history, statuspage_v2
 from pulsemon.web.security import Access

@@ -15,7 +15,7 @@ from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Incident, IncidentMonitor, IncidentUpdate, Subscriber
+from pulsemon.db.tables.maintenance import Incident, IncidentMonitor, IncidentUpdate, Subscriber
 from pulsemon.errors import Invalid, NotFound
 from pulsemon.maintenance_views import Draft
 from pulsemon.views import View

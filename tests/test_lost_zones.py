@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from pulsemon import evaluator, log, lost_zones, maintenance, maintenance_ticks
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.lost_zones import Lost
 from pulsemon.maintenance_views import Draft
 from tests.arrange import a_ping, again, make, record, rows

@@ -18,7 +18,7 @@ from pulsemon import dispatcher, evaluator, log, monitors, pings
 from pulsemon.core.status import Status
 from pulsemon.db import Database
 from pulsemon.db.postgres import Lane
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.dispatcher import Leased, Sent
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Contended, Unavailable

@@ -20,8 +20,8 @@ from pulsemon import dispatcher, evaluator, maintenance, maintenance_ticks, main
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.notice_tables import Maintenance, MaintenanceWindow
-from pulsemon.db.tables import Delivery
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
+from pulsemon.db.tables.monitors import Delivery
 from pulsemon.maintenance_views import Draft
 from pulsemon.notify.message import Delivered, Message
 from pulsemon.views import View

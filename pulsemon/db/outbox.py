@@ -17,7 +17,7 @@ from pulsemon.core.status import BlindWindow, State, Status, Transition, unseen
 from pulsemon.db import states
 from pulsemon.db.held import held_until
 from pulsemon.db.states import Watched
-from pulsemon.db.tables import Delivery, History, Webhook
+from pulsemon.db.tables.monitors import Delivery, History, Webhook
 
 
 @dataclass(frozen=True, slots=True)

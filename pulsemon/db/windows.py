@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, or_, select
 from sqlalchemy.orm import aliased
 
 from pulsemon.core.uptime import Span
-from pulsemon.db.notice_tables import MaintenanceWindow, WindowMonitor
+from pulsemon.db.tables.maintenance import MaintenanceWindow, WindowMonitor
 
 # One that was cancelled before it began is kept as an empty one, so that it is not made again.
 IS_REAL = MaintenanceWindow.ends_at > MaintenanceWindow.starts_at

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, select
 from sqlalchemy.engine import make_url
 
-from pulsemon.db.tables import BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
+from pulsemon.db.tables.monitors import BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
 from tests.faults.checker import (
     Arrival,
     Evidence,

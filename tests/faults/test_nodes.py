@@ -118,7 +118,7 @@ _NO_LOCKS = """
 from sqlalchemy import Select, bindparam, update
 
 from pulsemon.db import ping_rows, states
-from pulsemon.db.tables import Monitor
+from pulsemon.db.tables.monitors import Monitor
 
 Select.with_for_update = lambda self, **_: self
 ping_rows._SELECT_POSTGRES = ping_rows._SELECT_POSTGRES.replace("FOR NO KEY UPDATE", "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from pulsemon.db import notice_tables, page_tables  # noqa: F401 - their tables join the metadata
-from pulsemon.db.tables import Base
+from pulsemon.db.tables import maintenance, status_pages  # noqa: F401 - their tables join the metadata
+from pulsemon.db.tables.monitors import Base
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -1,4 +1,4 @@
-"""The tables of organisation and of public pages, on the same metadata as `tables`.
+"""The tables of organisation and of public pages, on the same metadata as `db.tables.monitors`.
 
 Where a monitor stands among the others is no column of `monitors`: every ping rewrites that row, so it stays narrow.
 """
@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, String,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pulsemon.db.packed import PackedTags
-from pulsemon.db.tables import Base
+from pulsemon.db.tables.monitors import Base
 from pulsemon.db.types import UtcDateTime
 
 

@@ -1,4 +1,4 @@
-"""The tables of incidents, of maintenance and of who is told of them, on the same metadata as `tables`.
+"""The tables of incidents, of maintenance and of who is told of them, on the same metadata as `db.tables.monitors`.
 
 `public_id` is what strangers see of a row: random, so that it tells nothing of the rows they may not see.
 """
@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pulsemon.db.tables import Base
+from pulsemon.db.tables.monitors import Base
 from pulsemon.db.types import UtcDateTime
 
 

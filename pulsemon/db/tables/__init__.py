@@ -1,0 +1,1 @@
+"""Every table, index and constraint. Each index names the query it serves."""
