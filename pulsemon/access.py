@@ -16,7 +16,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Meta, Session
+from pulsemon.db.tables.accounts import Session
+from pulsemon.db.tables.base import Meta
 from pulsemon.db.upsert import upsert_all
 
 SESSION_LIFETIME = timedelta(days=7)

@@ -17,9 +17,10 @@ from sqlalchemy import ColumnElement, Connection, Row, String, cast, func, inser
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.db import outbox, placements
-from pulsemon.db.tables.maintenance import NoticeRow, Subscriber
-from pulsemon.db.tables.monitors import Delivery, Monitor
-from pulsemon.db.tables.status_pages import PageMonitor, PlacementRow, StatusPage
+from pulsemon.db.tables.messages import Delivery, NoticeRow
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
+from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
+from pulsemon.db.tables.subscribers import Subscriber
 
 # All mail goes through one server, so it is one lane.
 MAIL_RECEIVER = "smtp"

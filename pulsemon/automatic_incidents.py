@@ -28,10 +28,9 @@ from pulsemon.core.status import Cause, Status
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.tables.maintenance import Incident as IncidentRow
-from pulsemon.db.tables.maintenance import IncidentMonitor
-from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.db.tables.status_pages import PlacementRow
+from pulsemon.db.tables.incidents import Incident as IncidentRow
+from pulsemon.db.tables.incidents import IncidentMonitor
+from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
 from pulsemon.maintenance_spans import maintenance_spans
 
 

@@ -19,7 +19,9 @@ from sqlalchemy import Connection, Row, case, func, select
 from pulsemon.core.days import Day, date_at, day_start, last_days
 from pulsemon.core.status import BlindWindow, Status
 from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
-from pulsemon.db.tables.monitors import Correction, History, Monitor, RolledDay, RollMark, UnseenSpan
+from pulsemon.db.tables.availability import Correction, RolledDay, RollMark
+from pulsemon.db.tables.deadlines import UnseenSpan
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.maintenance_spans import maintenance_spans
 
 # The newest transitions that are looked at. A monitor that changed more often shows less coverage.

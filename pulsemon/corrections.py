@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy.orm import aliased
 
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Correction, Monitor
+from pulsemon.db.tables.availability import Correction
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.errors import Conflict, NotFound
 
 MAX_REASON_LENGTH = 500

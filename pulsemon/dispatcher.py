@@ -19,8 +19,9 @@ from pulsemon.announcements import MAIL_RECEIVER
 from pulsemon.core import alerting, places
 from pulsemon.core.places import Standing
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import NoticeRow, Subscriber
-from pulsemon.db.tables.monitors import Attempt, Delivery, Monitor, Webhook
+from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow, Webhook
+from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.notify.message import Announcement, Delivered, Message, Outcome, Rejected, Retry

@@ -18,7 +18,8 @@ from pulsemon.core.uptime import merged
 from pulsemon.db import Database, states
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
-from pulsemon.db.tables.monitors import BlindWindowRow, Monitor, Node
+from pulsemon.db.tables.deadlines import BlindWindowRow, Node
+from pulsemon.db.tables.monitors import Monitor
 
 # Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
 CHUNK = 500

@@ -19,7 +19,9 @@ from pulsemon import ping_chain
 from pulsemon.core.notes import Detail, describe
 from pulsemon.core.status import Cause
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Attempt, Delivery, History, Monitor, Ping
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.messages import Attempt, Delivery
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import NotFound
 from pulsemon.ping_chain import EVERYTHING, LARGEST_ID, Filter, Part, PingEvent, Stop
 

@@ -9,8 +9,11 @@ from sqlalchemy import Connection, delete, func, literal, select, update
 
 from pulsemon.core.status import Status
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import NoticeRow, Subscriber
-from pulsemon.db.tables.monitors import Attempt, BlindWindowRow, Delivery, DoomedPings, Monitor, Ping
+from pulsemon.db.tables.deadlines import BlindWindowRow
+from pulsemon.db.tables.heartbeats import DoomedPings, Ping
+from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
+from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.subscribers import Subscriber
 
 # Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write lane, and one flush.
 BATCH = 100

@@ -19,10 +19,10 @@ from pulsemon.announcements import Event, Notice, announce
 from pulsemon.core.incidents import Impact, IncidentStatus
 from pulsemon.core.status import Status
 from pulsemon.db import placements
-from pulsemon.db.tables.maintenance import Incident as IncidentRow
-from pulsemon.db.tables.maintenance import IncidentMonitor, IncidentUpdate, new_public_id
-from pulsemon.db.tables.monitors import Meta, Monitor
-from pulsemon.db.tables.status_pages import PlacementRow
+from pulsemon.db.tables.base import Meta, new_public_id
+from pulsemon.db.tables.incidents import Incident as IncidentRow
+from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 

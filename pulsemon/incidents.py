@@ -20,8 +20,8 @@ from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.tables.maintenance import Incident as IncidentRow
-from pulsemon.db.tables.maintenance import IncidentMonitor, IncidentUpdate
+from pulsemon.db.tables.incidents import Incident as IncidentRow
+from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incident_rows import Incident

@@ -20,7 +20,8 @@ from pulsemon.core.texts import N_
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow, new_public_id
+from pulsemon.db.tables.base import new_public_id
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.maintenance_plans import Stored

@@ -26,7 +26,10 @@ from pulsemon.db import Database, outbox, placements, states, windows
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
-from pulsemon.db.tables.monitors import Delivery, DoomedPings, History, Meta, Monitor, Webhook
+from pulsemon.db.tables.base import Meta
+from pulsemon.db.tables.heartbeats import DoomedPings
+from pulsemon.db.tables.messages import Delivery, Webhook
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound

@@ -10,8 +10,7 @@ from pulsemon.core.placement import MAX_TAGS, Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database, placements
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.tables.monitors import Monitor
-from pulsemon.db.tables.status_pages import PlacementRow
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.errors import Conflict
 
 TOO_MANY_TAGS = N_("A monitor may have at most 20 tags, and one of these would have more. Nothing was changed.")

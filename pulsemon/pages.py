@@ -23,8 +23,8 @@ from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.tables.monitors import Monitor
-from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, PlacementRow, StatusPage
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
+from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound

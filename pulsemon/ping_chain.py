@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import CTE, ColumnElement, Connection, Row, bindparam, func, literal, select
 
 from pulsemon.core.body_text import text_of
-from pulsemon.db.tables.monitors import Monitor, Ping
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.monitors import Monitor
 
 # Enough to recognise a log by; the whole body is a download.
 EXCERPT_BYTES = 1_000

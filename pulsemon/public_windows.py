@@ -14,8 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 from pulsemon.core.maintenance import MAX_ANNOUNCE_HOURS, Repeats
 from pulsemon.db import placements
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow, WindowMonitor
-from pulsemon.db.tables.monitors import Monitor
-from pulsemon.db.tables.status_pages import PlacementRow
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.windows import IS_REAL
 
 # What is over stays in calendars so long, and at most so much of it.

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from pulsemon.core.days import date_at, day_start
 from pulsemon.core.schedule import zone_names
-from pulsemon.db.tables.monitors import History, RollMark
+from pulsemon.db.tables.availability import RollMark
+from pulsemon.db.tables.monitors import History
 
 MARK = (
     update(RollMark)

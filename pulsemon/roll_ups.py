@@ -19,7 +19,8 @@ from pulsemon.availability import KEPT_DAYS, Subject
 from pulsemon.core.days import date_at, day_start, days
 from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Monitor, RolledDay, RollMark
+from pulsemon.db.tables.availability import RolledDay, RollMark
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.upsert import upsert_all
 from pulsemon.roll_marks import MARK, tail_seq
 

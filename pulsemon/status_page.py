@@ -23,8 +23,9 @@ from pulsemon.core.shown import Shown, shown
 from pulsemon.core.status import Status
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements, states
-from pulsemon.db.tables.monitors import BlindWindowRow, History, Monitor
-from pulsemon.db.tables.status_pages import PageMonitor, PlacementRow, StatusPage
+from pulsemon.db.tables.deadlines import BlindWindowRow
+from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
+from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
 from pulsemon.errors import NotFound
 from pulsemon.incident_rows import Incident
 from pulsemon.public_windows import PublicWindow, read_windows

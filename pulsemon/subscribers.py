@@ -21,9 +21,9 @@ from pulsemon.core.addresses import MAIN
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.tables.maintenance import Subscriber
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.status_pages import StatusPage
+from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.notify import mailbox, webhook

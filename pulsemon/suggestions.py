@@ -17,7 +17,9 @@ from pulsemon.core.status import BlindWindow, Signal, Status
 from pulsemon.core.suggestion import Reason, Rhythm, has_calendar, suggest
 from pulsemon.core.timing import Timing
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import BlindWindowRow, History, Monitor, Ping
+from pulsemon.db.tables.deadlines import BlindWindowRow
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.monitors import History, Monitor
 
 LOOKS_BACK = timedelta(days=30)
 # A job of every minute fills a week with them; a month of it would be read for seconds and say the same.

@@ -18,8 +18,8 @@ from pulsemon.core.status import State, Status
 from pulsemon.core.timing import Timing
 from pulsemon.core.uptime import Span
 from pulsemon.db import placements, states, windows
-from pulsemon.db.tables.monitors import Monitor, Webhook
-from pulsemon.db.tables.status_pages import PlacementRow
+from pulsemon.db.tables.messages import Webhook
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.windows import NO_WINDOWS, Windows
 from pulsemon.errors import NotFound
 

@@ -11,8 +11,11 @@ from sqlalchemy import func, select, update
 from pulsemon import monitors, pings
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import NoticeRow
-from pulsemon.db.tables.monitors import Attempt, Base, BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
+from pulsemon.db.tables.base import Base
+from pulsemon.db.tables.deadlines import BlindWindowRow, UnseenSpan
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.monitors import NewMonitor
 from pulsemon.pings import Answer, Batch
 from pulsemon.views import View

@@ -10,7 +10,8 @@ import pytest
 from pulsemon import access
 from pulsemon.access import SESSION_LIFETIME
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Meta, Session
+from pulsemon.db.tables.accounts import Session
+from pulsemon.db.tables.base import Meta
 from tests.arrange import START, rows
 
 TOKEN = "the admin token, çom acento"

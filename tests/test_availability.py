@@ -14,7 +14,9 @@ from pulsemon import availability, corrections, monitors, roll_marks, roll_ups, 
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import Availability, Span
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Correction, History, Monitor, RolledDay, RollMark, UnseenSpan
+from pulsemon.db.tables.availability import Correction, RolledDay, RollMark
+from pulsemon.db.tables.deadlines import UnseenSpan
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.views import View
 from tests.arrange import a_ping, make, record, rows

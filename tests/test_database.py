@@ -26,7 +26,9 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from pulsemon.db import Database
 from pulsemon.db.lane import WriteLane
-from pulsemon.db.tables.monitors import Base, Meta, Monitor, Node
+from pulsemon.db.tables.base import Base, Meta
+from pulsemon.db.tables.deadlines import Node
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.errors import InUse, NotFound, StartRefused, Unavailable
 from tests.arrange import make, rows
 from tests.conftest import ROOT, at, database_of, wait_until

@@ -17,7 +17,7 @@ from pulsemon import dispatcher, evaluator, monitors, pings
 from pulsemon.core.places import Standing
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery
 from pulsemon.dispatcher import LANE_WIDTH, LEASE, Leased, Sent
 from pulsemon.dispatching import Dispatching
 from pulsemon.errors import Conflict, NotFound

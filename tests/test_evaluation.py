@@ -17,7 +17,7 @@ from pulsemon import evaluator, log
 from pulsemon.core.blindness import Reading
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
-from pulsemon.db.tables.monitors import Node
+from pulsemon.db.tables.deadlines import Node
 from pulsemon.errors import Unavailable
 from pulsemon.evaluation import HELD_SLEEP_SEC, LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, Evaluation, Surroundings
 from pulsemon.evaluator import Changed

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, event, insert, update
 from pulsemon import evaluator, monitors, pings
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Monitor, Node
+from pulsemon.db.tables.deadlines import Node
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.evaluator import CHUNK, Changed
 from tests.arrange import (
     HOOK,

@@ -14,7 +14,10 @@ from sqlalchemy import Engine, delete, event, update
 from pulsemon import event_log, monitors, ping_chain, track_record
 from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Delivery, History, Ping, UnseenSpan
+from pulsemon.db.tables.deadlines import UnseenSpan
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.messages import Delivery
+from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
 from pulsemon.event_log import NEWEST, ChangeEvent, Event, Kind, MessageEvent, Position
 from pulsemon.ping_chain import PingEvent

@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 
 from pulsemon import __version__, clock, readiness
 from pulsemon.core.status import BlindWindow
-from pulsemon.db.tables.monitors import BlindWindowRow
+from pulsemon.db.tables.deadlines import BlindWindowRow
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 NAME = 'Backup "Noturno" \\ n\u00e3o {pare}'

@@ -12,7 +12,7 @@ from pulsemon import dispatcher, evaluator, event_log, maintenance, maintenance_
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery
 from pulsemon.errors import Conflict
 from pulsemon.maintenance_views import Draft, MaintenanceView
 from pulsemon.notify.message import Rejected

@@ -9,8 +9,9 @@ from sqlalchemy import insert, select, update
 
 from pulsemon import housekeeping, monitors
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import NoticeRow
-from pulsemon.db.tables.monitors import BlindWindowRow, Delivery, DoomedPings, Ping
+from pulsemon.db.tables.deadlines import BlindWindowRow
+from pulsemon.db.tables.heartbeats import DoomedPings, Ping
+from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.dispatcher import Sent, lease_due, settle
 from pulsemon.notify.message import Delivered
 from pulsemon.views import View

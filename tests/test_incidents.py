@@ -15,7 +15,8 @@ from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import Incident, IncidentMonitor, IncidentUpdate, Subscriber
+from pulsemon.db.tables.incidents import Incident, IncidentMonitor, IncidentUpdate
+from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.errors import Invalid, NotFound
 from pulsemon.maintenance_views import Draft
 from pulsemon.views import View

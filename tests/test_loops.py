@@ -13,7 +13,7 @@ import pytest
 from pulsemon import clock, log, pages
 from pulsemon import loops as background
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import RolledDay
+from pulsemon.db.tables.availability import RolledDay
 from pulsemon.doorway import Doorway
 from pulsemon.loops import Loops, Panels
 from tests.arrange import make, make_up, rows

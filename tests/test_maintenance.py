@@ -16,7 +16,8 @@ from pulsemon import maintenance, maintenance_ticks, maintenance_views, monitors
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow, Subscriber, WindowMonitor
+from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow, WindowMonitor
+from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.maintenance_views import Draft, MaintenanceView
 from tests.arrange import a_ping, again, make, make_up, record, rows, said

@@ -27,7 +27,8 @@ from pulsemon import announcements, dispatcher, evaluator, monitors, pages
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database, schema
-from pulsemon.db.tables.monitors import Base, History, Monitor
+from pulsemon.db.tables.base import Base
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.dispatcher import Mailbox
 from pulsemon.notify.message import Announcement
 from pulsemon.pings import Answer, Ping

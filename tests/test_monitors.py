@@ -11,7 +11,9 @@ from pulsemon import evaluator, monitors
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Attempt, Delivery, History, UnseenSpan, Webhook
+from pulsemon.db.tables.deadlines import UnseenSpan
+from pulsemon.db.tables.messages import Attempt, Delivery, Webhook
+from pulsemon.db.tables.monitors import History
 from pulsemon.dispatcher import Sent, lease_due, settle
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.monitors import by_id, by_slug

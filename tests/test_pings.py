@@ -14,7 +14,8 @@ from pulsemon import evaluator, monitors
 from pulsemon.core.rules import Outcome
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import History, Ping
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.monitors import History
 from pulsemon.pings import Answer, record_pings
 from pulsemon.views import View
 from tests.arrange import (

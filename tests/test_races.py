@@ -15,7 +15,8 @@ import pytest
 from pulsemon import dispatcher, evaluator, monitors
 from pulsemon.core.status import BlindWindow, Signal, Status
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Delivery, Monitor
+from pulsemon.db.tables.messages import Delivery
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.dispatcher import Leased, Sent
 from pulsemon.errors import Conflict
 from pulsemon.monitors import NewMonitor, by_id

@@ -13,8 +13,8 @@ from sqlalchemy import delete, update
 from pulsemon import announcements, dispatcher, housekeeping, monitors, pages, subscribers
 from pulsemon.announcements import MAIL_RECEIVER, Event, Notice
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import NoticeRow, Subscriber
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery, NoticeRow
+from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.dispatcher import LANE_WIDTH, Leased, Sent
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from pulsemon import announcements, clock, monitors, pages, subscribers
 from pulsemon.announcements import Event, Notice
 from pulsemon.db import Database
-from pulsemon.db.tables.maintenance import Subscriber
+from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.dispatcher import LANE_WIDTH
 from pulsemon.locale import LOCALES
 from pulsemon.web import panel_subscribers

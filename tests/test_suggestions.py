@@ -14,7 +14,7 @@ from pulsemon.core.status import BlindWindow, Cause, Signal
 from pulsemon.core.suggestion import Reason
 from pulsemon.core.timing import Timing
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import BlindWindowRow
+from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.monitors import View
 from tests.arrange import HOOK, START, a_ping, make, record, seconds, transitions
 from tests.core.test_suggestion import Scheduled, TenOClock

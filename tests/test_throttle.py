@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from pulsemon import access
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Meta
+from pulsemon.db.tables.base import Meta
 from pulsemon.server import PulseMon
 from pulsemon.web.known_addresses import KnownAddresses
 from pulsemon.web.throttle import Throttle, Verdict

@@ -21,7 +21,7 @@ from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery
 from pulsemon.maintenance_views import Draft
 from pulsemon.notify.message import Delivered, Message
 from pulsemon.views import View

@@ -17,7 +17,8 @@ from pulsemon.core import holding
 from pulsemon.core.holding import Cancel, Present, Release, Wait
 from pulsemon.core.status import Cause, Status
 from pulsemon.db import windows
-from pulsemon.db.tables.monitors import Delivery, History, Monitor
+from pulsemon.db.tables.messages import Delivery
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.db.windows import NO_WINDOWS, Windows
 
 # Looked at in one transaction: each locks its monitor, and pings wait for that.

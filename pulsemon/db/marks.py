@@ -6,7 +6,7 @@ import secrets
 
 from sqlalchemy import Connection
 
-from pulsemon.db.tables.monitors import Meta
+from pulsemon.db.tables.base import Meta
 from pulsemon.db.upsert import upsert
 
 

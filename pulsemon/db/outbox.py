@@ -17,7 +17,8 @@ from pulsemon.core.status import BlindWindow, State, Status, Transition, unseen
 from pulsemon.db import states
 from pulsemon.db.held import held_until
 from pulsemon.db.states import Watched
-from pulsemon.db.tables.monitors import Delivery, History, Webhook
+from pulsemon.db.tables.messages import Delivery, Webhook
+from pulsemon.db.tables.monitors import History
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from pulsemon.core.placement import Placement, Seat
-from pulsemon.db.tables.monitors import Monitor
-from pulsemon.db.tables.status_pages import PlacementRow
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.upsert import upsert
 
 # By the names of `core.placement.Placement`.

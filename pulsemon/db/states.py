@@ -14,7 +14,8 @@ from sqlalchemy.orm import aliased
 from pulsemon.core.lost_schedules import calendar_of
 from pulsemon.core.status import BlindWindow, Cause, State, Status
 from pulsemon.core.timing import Timing
-from pulsemon.db.tables.monitors import History, Monitor, UnseenSpan
+from pulsemon.db.tables.deadlines import UnseenSpan
+from pulsemon.db.tables.monitors import History, Monitor
 
 _newest = aliased(History)  # an alias, so that whoever joins the history itself does not correlate this one away
 _DOWN_RECORDED_AT = (

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pulsemon.db.tables.monitors import Base
+from pulsemon.db.tables.base import Base
 
 
 def upsert(connection: Connection, table: type[Base], key: str, row: Mapping[str, Any]) -> None:

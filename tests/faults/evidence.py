@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, Row, create_engine, event, select
 from sqlalchemy.engine import make_url
 
-from pulsemon.db.tables.monitors import BlindWindowRow, Delivery, History, Monitor, Ping, UnseenSpan
+from pulsemon.db.tables.deadlines import BlindWindowRow, UnseenSpan
+from pulsemon.db.tables.heartbeats import Ping
+from pulsemon.db.tables.messages import Delivery
+from pulsemon.db.tables.monitors import History, Monitor
 from tests.faults.checker import (
     Arrival,
     Evidence,

@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, select
 
 from bench.seeding import FAR_SEC, make_late, ping_path, seed, slug
 from pulsemon import clock
-from pulsemon.db.tables.monitors import BlindWindowRow
+from pulsemon.db.tables.deadlines import BlindWindowRow
 from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Arrival, Evidence, Operation, Result, Rule, StoredTransition

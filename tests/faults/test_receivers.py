@@ -126,7 +126,7 @@ _AT_MOST_ONCE = """
 # A message counts as delivered once somebody has taken it, not once it was accepted.
 from sqlalchemy import update
 from pulsemon import dispatcher
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery
 
 lease = dispatcher._lease
 
@@ -143,7 +143,7 @@ _NO_ORDER = """
 from sqlalchemy import select
 from pulsemon import dispatcher
 from pulsemon.db import outbox
-from pulsemon.db.tables.monitors import Delivery
+from pulsemon.db.tables.messages import Delivery
 
 def whatever_is_due(connection, receiver, room, now):
     due = (Delivery.receiver == receiver, Delivery.state == "pending", Delivery.next_attempt_at <= now)

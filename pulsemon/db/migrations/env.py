@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from pulsemon.db.tables import maintenance, status_pages  # noqa: F401 - their tables join the metadata
-from pulsemon.db.tables.monitors import Base
+from pulsemon.db.tables.base import Base
 
 connection = context.config.attributes["connection"]
 context.configure(

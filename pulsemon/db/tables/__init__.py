@@ -1,1 +1,32 @@
-"""Every table, index and constraint. Each index names the query it serves."""
+"""Every table, index and constraint, by feature. Each index names the query it serves.
+
+Whoever imports one has them all: a foreign key finds the table that it names.
+"""
+
+from pulsemon.db.tables import (
+    accounts,
+    availability,
+    base,
+    deadlines,
+    heartbeats,
+    incidents,
+    maintenance,
+    messages,
+    monitors,
+    status_pages,
+    subscribers,
+)
+
+__all__ = [
+    "accounts",
+    "availability",
+    "base",
+    "deadlines",
+    "heartbeats",
+    "incidents",
+    "maintenance",
+    "messages",
+    "monitors",
+    "status_pages",
+    "subscribers",
+]

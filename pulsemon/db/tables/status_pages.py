@@ -1,36 +1,14 @@
-"""The tables of organisation and of public pages, on the same metadata as `db.tables.monitors`.
-
-Where a monitor stands among the others is no column of `monitors`: every ping rewrites that row, so it stays narrow.
-"""
+"""Public pages, and the monitors chosen for them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint, true
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pulsemon.db.packed import PackedTags
-from pulsemon.db.tables.monitors import Base
+from pulsemon.db.tables.base import Base
 from pulsemon.db.types import UtcDateTime
-
-
-class PlacementRow(Base):
-    """Where a monitor stands. One without a row stands where its creation put it, and is public."""
-
-    __tablename__ = "placements"
-
-    monitor_id: Mapped[int] = mapped_column(
-        Integer, ForeignKey("monitors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-    )
-    group_name: Mapped[str | None] = mapped_column(Text)
-    environment: Mapped[str | None] = mapped_column(Text)
-    tags: Mapped[tuple[str, ...]] = mapped_column(PackedTags, nullable=True)
-    # NULL: the monitor's id, so that a new one comes after all that were numbered from 1.
-    position: Mapped[int | None] = mapped_column(Integer)
-    is_public: Mapped[bool] = mapped_column(Boolean, server_default=true())
-    # DOWN for so long, and an incident is made of it; NULL: never.
-    incident_after_minutes: Mapped[int | None] = mapped_column(Integer)
 
 
 class StatusPage(Base):

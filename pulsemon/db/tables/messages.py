@@ -1,0 +1,119 @@
+"""The outbox: what is owed to whom, what came of each try, and what many messages say alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from pulsemon.db.tables.base import Base, BigId
+from pulsemon.db.types import UtcDateTime
+
+
+class Webhook(Base):
+    """What belongs to a monitor's webhook beside its URL, which stands in `monitors`."""
+
+    __tablename__ = "webhooks"
+
+    monitor_id: Mapped[int] = mapped_column(
+        Integer, ForeignKey("monitors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    secret: Mapped[str | None] = mapped_column(String(128))
+    switched_off_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the receiver said 410 Gone
+
+
+class Delivery(Base):
+    """The outbox: one message owed to one receiver, written with what it tells of.
+
+    Owed to a monitor's webhook, or to a subscriber of a page: one of the two ids is there. What it says is its own
+    `payload`, or that of the notice `notice_id`, which many share.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        # dispatcher.lease_due: what is due, by receiver.
+        Index(
+            "ix_deliveries_pending",
+            "receiver",
+            "next_attempt_at",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        # dispatcher.lease_due: is an older message of this monitor still owed; monitors: a monitor's messages.
+        Index("ix_deliveries_monitor_id_id", "monitor_id", "id"),
+        # The same of a subscriber.
+        Index(
+            "ix_deliveries_subscriber_id_id",
+            "subscriber_id",
+            "id",
+            sqlite_where=text("subscriber_id IS NOT NULL"),
+            postgresql_where=text("subscriber_id IS NOT NULL"),
+        ),
+        # maintenance: what is let go when a window ends; outbox: whose messages are held.
+        Index(
+            "ix_deliveries_held",
+            "monitor_id",
+            sqlite_where=text("state = 'held'"),
+            postgresql_where=text("state = 'held'"),
+        ),
+        # housekeeping: whether anybody is still owed a notice.
+        Index(
+            "ix_deliveries_notice_id",
+            "notice_id",
+            sqlite_where=text("notice_id IS NOT NULL"),
+            postgresql_where=text("notice_id IS NOT NULL"),
+        ),
+        CheckConstraint("(monitor_id IS NULL) <> (subscriber_id IS NULL)", name="ck_deliveries_owner"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(64))
+    monitor_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("monitors.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("subscribers.id", ondelete="CASCADE"))
+    seq: Mapped[int | None] = mapped_column(Integer)  # the transition it tells of; NULL for a message sent by hand
+    payload: Mapped[str] = mapped_column(Text)  # '' where `notice_id` is set
+    # No foreign key: SQLite cannot add one to a table that is there.
+    notice_id: Mapped[int | None] = mapped_column(BigInteger)
+    receiver: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(16))  # pending, held, delivered, given-up, cancelled
+    reason: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempt_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    retry_since: Mapped[datetime] = mapped_column(UtcDateTime)  # the 72 hours count from here; "send again" renews it
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Attempt(Base):
+    """One try at delivering a message, and what came of it."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        # monitors.deliveries: the attempts of the messages shown.
+        Index("ix_attempts_delivery_id", "delivery_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("deliveries.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    outcome: Mapped[str] = mapped_column(String(16))  # delivered, retry, rejected
+    status_code: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[str | None] = mapped_column(String(32))
+    excerpt: Mapped[str | None] = mapped_column(String(500))
+
+
+class NoticeRow(Base):
+    """What all subscribers of a page are told alike, once for all of them: up to 40 kB for 10,000 addresses."""
+
+    __tablename__ = "notices"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    payload: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
