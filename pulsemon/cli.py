@@ -23,22 +23,23 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from typer.core import TyperCommand, TyperGroup
 
-from pulsemon import __version__, client, clock, db, log, monitors, redaction
-from pulsemon.backup import back_up
+from pulsemon import __version__, client, clock, db, log, redaction
+from pulsemon.channels import mailbox
+from pulsemon.channels.lines import one_line
+from pulsemon.channels.mail import Postman
+from pulsemon.channels.message import Announcement, Delivered, Outcome
+from pulsemon.channels.notices import Publisher
 from pulsemon.core.hosts import Host
 from pulsemon.db import Database
-from pulsemon.doorway import BACKLOG
 from pulsemon.errors import InUse, PulseMonError, StartRefused
 from pulsemon.input import monitor_forms
-from pulsemon.notify import mailbox
-from pulsemon.notify.lines import one_line
-from pulsemon.notify.mail import Postman
-from pulsemon.notify.message import Announcement, Delivered, Outcome
-from pulsemon.notify.notices import Publisher
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.operations.backup import back_up
+from pulsemon.operations.doorway import BACKLOG
+from pulsemon.operations.timekeeping import Timekeeping
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
-from pulsemon.timekeeping import Timekeeping
-from pulsemon.views import View
 from pulsemon.web import file_tree, static_copy
 from pulsemon.web.api import instant
 from pulsemon.web.protocol import PingProtocol

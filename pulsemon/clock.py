@@ -3,8 +3,8 @@
 Three clocks are read, because each one hides something that another shows: the wall clock can be set, the
 monotonic clock stands still while the machine sleeps, the boot clock does neither.
 
-Several nodes on one PostgreSQL go by the database's clock (`timekeeping`): from `correct_by` on, `now` is counted on
-from there by the boot clock, and what becomes of this machine's wall clock changes nothing.
+Several nodes on one PostgreSQL go by the database's clock (`operations.timekeeping`): from `correct_by` on, `now` is
+counted on from there by the boot clock, and what becomes of this machine's wall clock changes nothing.
 """
 
 from __future__ import annotations

@@ -26,32 +26,28 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pulsemon import (
-    __version__,
-    automatic_incidents,
-    clock,
-    evaluator,
-    housekeeping,
-    log,
-    maintenance_ticks,
-    monitors,
-    pages,
-    pings,
-    roll_ups,
-)
+from pulsemon import __version__, clock, log
+from pulsemon.availability import roll_ups
+from pulsemon.channels.http import GuardedClient, OutboundError
+from pulsemon.channels.mail import Postman
+from pulsemon.channels.notices import Publisher
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
-from pulsemon.dispatching import Dispatching
-from pulsemon.doorway import Doorway
+from pulsemon.deadlines import passes
+from pulsemon.deadlines.loop import LOOP_IS_STALLED_SEC, Evaluation, Surroundings
 from pulsemon.errors import Unavailable
-from pulsemon.evaluation import LOOP_IS_STALLED_SEC, Evaluation, Surroundings
-from pulsemon.group_commit import GroupCommit
-from pulsemon.notify.http import GuardedClient, OutboundError
-from pulsemon.notify.mail import Postman
-from pulsemon.notify.notices import Publisher
-from pulsemon.readiness import Readiness
+from pulsemon.heartbeats import pings
+from pulsemon.heartbeats.group_commit import GroupCommit
+from pulsemon.incidents import automatic as automatic_incidents
+from pulsemon.maintenance import ticks as maintenance_ticks
+from pulsemon.messages.loop import Dispatching
+from pulsemon.monitors import manage as monitors
+from pulsemon.operations import housekeeping
+from pulsemon.operations.doorway import Doorway
+from pulsemon.operations.readiness import Readiness
+from pulsemon.operations.timekeeping import MEASURE_SEC, Timekeeping
 from pulsemon.settings import Settings
-from pulsemon.timekeeping import MEASURE_SEC, Timekeeping
+from pulsemon.status_pages import manage as pages
 
 _log = log.get(__name__)
 
@@ -211,7 +207,7 @@ class Loops:
         if batch.transition_count:
             self._loop.call_soon_threadsafe(self._tell, batch.message_count)
 
-    def _on_expired(self, changed: evaluator.Changed) -> None:
+    def _on_expired(self, changed: passes.Changed) -> None:
         """In the evaluation's thread, after the commit."""
         _log.info("monitors.changed", transitions=changed.transition_count, messages=changed.message_count)
         self._loop.call_soon_threadsafe(self._tell, changed.message_count)

@@ -15,11 +15,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import access, clock, db, doorway, interpreter, log, redaction
+from pulsemon import clock, db, log, redaction
+from pulsemon.accounts import access
 from pulsemon.db import Database
-from pulsemon.doorway import Doorway
 from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
+from pulsemon.operations import doorway, interpreter
+from pulsemon.operations.doorway import Doorway
 from pulsemon.settings import Settings
 from pulsemon.web.app import create_app
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections

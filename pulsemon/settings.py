@@ -29,12 +29,12 @@ from pydantic_settings import (
 )
 
 from pulsemon import redaction
+from pulsemon.channels import mailbox
+from pulsemon.channels.address import IPAddress, read_allowed
+from pulsemon.channels.mail import MailServer, Security
 from pulsemon.core.hosts import DEFAULT_PORTS, read_host
 from pulsemon.core.schedule import zone_names
 from pulsemon.errors import StartRefused
-from pulsemon.notify import mailbox
-from pulsemon.notify.address import IPAddress, read_allowed
-from pulsemon.notify.mail import MailServer, Security
 
 # The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
 PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})

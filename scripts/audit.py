@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pulsemon import interpreter  # noqa: E402 - the folder must be known first; standard library only
+from pulsemon.operations import interpreter  # noqa: E402 - the folder must be known first; standard library only
 
 REQUIREMENTS = ROOT / "requirements.txt"
 BILL = ROOT / "dist" / "pulsemon.cdx.json"

@@ -226,11 +226,29 @@ def _ask_the_application() -> tuple[dict[str, dict[str, dict[str, object]]], lis
 
 
 def _modules() -> Iterator[str]:
-    text = text_of(ROOT / ARCHITECTURE)
-    for module in sorted((ROOT / "pulsemon").rglob("*.py")):
-        is_named = re.search(rf"\b{module.name}\b", text) or module.name.startswith("__")
-        if not is_named and "migrations" not in module.parts:
-            yield f"{ARCHITECTURE}: {module.relative_to(ROOT)} is not on the map"
+    """Hold the map against the tree, both ways: a module stands in it under its folder."""
+    there = {each.relative_to(ROOT) for each in (ROOT / "pulsemon").rglob("*.py") if "migrations" not in each.parts}
+    drawn = set(_drawn(text_of(ROOT / ARCHITECTURE)))
+    for module in sorted(there - drawn):
+        if module.name != "__init__.py":
+            yield f"{ARCHITECTURE}: {module} is not on the map"
+    for module in sorted(drawn - there):
+        yield f"{ARCHITECTURE}: {module} is on the map and not in the tree"
+
+
+def _drawn(page: str) -> Iterator[Path]:
+    """Yield each module on the map: a folder opens a line, what stands deeper below it is in it."""
+    block = page.partition("## The map")[2].partition("\n## ")[0]
+    folders: list[tuple[int, str]] = []
+    for line in filter(str.strip, block.splitlines()):
+        indent = len(line) - len(line.lstrip())
+        while folders and indent <= folders[-1][0]:
+            folders.pop()
+        if opened := re.match(r"(\w+)/", line.strip()):
+            folders.append((indent, opened[1]))
+        if folders and folders[0][1] == "pulsemon":
+            folder = Path(*(name for _, name in folders))
+            yield from (folder / name for name in re.findall(r"(?<![\w/])\w+\.py\b", line))
 
 
 # --- links and images

@@ -28,14 +28,19 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pulsemon import clock, evaluator, incidents, maintenance, monitors, pings  # noqa: E402 - found only after the line above
+from pulsemon import clock  # noqa: E402 - found only after the line above
 from pulsemon.core.maintenance import Plan, Repeats  # noqa: E402
 from pulsemon.core.status import Signal  # noqa: E402
 from pulsemon.db import Database  # noqa: E402
-from pulsemon.maintenance_views import Draft  # noqa: E402
-from pulsemon.monitors import NewMonitor  # noqa: E402
-from pulsemon.pings import Ping  # noqa: E402
-from pulsemon.views import View  # noqa: E402
+from pulsemon.deadlines import passes  # noqa: E402 - found only after the line above
+from pulsemon.heartbeats import pings  # noqa: E402 - found only after the line above
+from pulsemon.heartbeats.pings import Ping  # noqa: E402
+from pulsemon.incidents import manage as incidents  # noqa: E402 - found only after the line above
+from pulsemon.maintenance import manage as maintenance  # noqa: E402 - found only after the line above
+from pulsemon.maintenance.views import Draft  # noqa: E402
+from pulsemon.monitors import manage as monitors  # noqa: E402 - found only after the line above
+from pulsemon.monitors.manage import NewMonitor  # noqa: E402
+from pulsemon.monitors.views import View  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 TOKEN = "a-token-for-the-pictures-only"
@@ -199,11 +204,11 @@ def live(database: Database, job: Job, locale: str, *, now: datetime) -> None:
     for ago, length in job.outages:
         send(database, view, starts_at, now - ago, job.interval)
         starts_at = now - ago + length
-        evaluator.expire_due(database, now=starts_at, recorded_at=starts_at)
+        passes.expire_due(database, now=starts_at, recorded_at=starts_at)
     send(database, view, starts_at, last, job.interval)
     if job.is_paused:
         monitors.pause(database, monitors.by_id(view.id), now=last + MINUTE)
-    evaluator.expire_due(database, now=now, recorded_at=now)
+    passes.expire_due(database, now=now, recorded_at=now)
 
 
 def send(database: Database, view: View, first: datetime, last: datetime, interval: timedelta) -> None:

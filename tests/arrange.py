@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
-from pulsemon import monitors, pings
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.base import Base
@@ -16,9 +15,11 @@ from pulsemon.db.tables.deadlines import BlindWindowRow, UnseenSpan
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
 from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.monitors import NewMonitor
-from pulsemon.pings import Answer, Batch
-from pulsemon.views import View
+from pulsemon.heartbeats import pings
+from pulsemon.heartbeats.pings import Answer, Batch
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.manage import NewMonitor
+from pulsemon.monitors.views import View
 from tests.conftest import at
 
 START = at("10:00")

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from pulsemon import access
-from pulsemon.access import SESSION_LIFETIME
+from pulsemon.accounts import access
+from pulsemon.accounts.access import SESSION_LIFETIME
 from pulsemon.db import Database
 from pulsemon.db.tables.accounts import Session
 from pulsemon.db.tables.base import Meta

@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from pulsemon import ping_chain
+from pulsemon.heartbeats import chain as ping_chain
 from pulsemon.web import api_log
 from pulsemon.web.api_log import PingAnswer, RunAnswer
 

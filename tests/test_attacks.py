@@ -23,11 +23,11 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon import access
-from pulsemon.backup import back_up
+from pulsemon.accounts import access
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.pings import Answer, Ping, record_pings
+from pulsemon.heartbeats.pings import Answer, Ping, record_pings
+from pulsemon.operations.backup import back_up
 from pulsemon.web import app as web_app
 from pulsemon.web.security import Access, AdminRoute
 from pulsemon.web.session_cookies import PLAIN
@@ -421,7 +421,7 @@ def calls() -> Iterator[list[str]]:
 
 
 def test_an_unknown_slug_a_wrong_token_and_a_deleted_monitor_cost_the_same_steps(database: Database) -> None:
-    from pulsemon import monitors
+    from pulsemon.monitors import manage as monitors
 
     known, gone = make(database, "known"), make(database, "gone")
     monitors.remove(database, monitors.by_id(gone.id))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pulsemon import interpreter
-from pulsemon.interpreter import Fault
+from pulsemon.operations import interpreter
+from pulsemon.operations.interpreter import Fault
 from tests.conftest import ROOT
 
 

@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from pulsemon import availability, corrections, monitors, roll_marks, roll_ups, track_record
+from pulsemon.availability import corrections, roll_marks, roll_ups
+from pulsemon.availability import days as availability
+from pulsemon.availability import record as track_record
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import Availability, Span
 from pulsemon.db import Database
@@ -18,7 +20,8 @@ from pulsemon.db.tables.availability import Correction, RolledDay, RollMark
 from pulsemon.db.tables.deadlines import UnseenSpan
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.views import View
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import a_ping, make, record, rows
 from tests.conftest import at
 from tests.test_event_log import counted_queries

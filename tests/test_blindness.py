@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulsemon import evaluation, log
+from pulsemon import log
 from pulsemon.core import excuses
 from pulsemon.db import Database, sqlite
-from pulsemon.views import View
+from pulsemon.deadlines import loop as deadlines_loop
+from pulsemon.monitors.views import View
 from tests.arrange import a_ping, history, make, record
 from tests.test_evaluation import Process, World
 
@@ -87,7 +88,7 @@ class Game:
 
     def stop_it_at_work(self, seconds: float) -> None:
         sleep_sec = self.process.evaluation.tick()
-        self.away(seconds + evaluation.WORK_ALLOWANCE_SEC)
+        self.away(seconds + deadlines_loop.WORK_ALLOWANCE_SEC)
         self.process.evaluation._rest(sleep_sec)
 
     def suspend_the_machine(self, seconds: float) -> None:
@@ -184,9 +185,9 @@ def test_the_control_without_blind_windows_the_living_are_called_down(
     blow: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each blow alone, at the worst moment, with the mechanism switched off."""
-    monkeypatch.setattr("pulsemon.evaluator.excuse", lambda state, timing, window: state)
+    monkeypatch.setattr("pulsemon.deadlines.passes.excuse", lambda state, timing, window: state)
     fate = [(blow, 14)]
 
     assert play(fate, after=6)[0] is True
-    monkeypatch.setattr("pulsemon.evaluator.excuse", excuses.excuse)
+    monkeypatch.setattr("pulsemon.deadlines.passes.excuse", excuses.excuse)
     assert play(fate, after=6) == (False, True)

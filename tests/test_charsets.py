@@ -10,10 +10,10 @@ import pytest
 import structlog.testing
 from starlette.testclient import TestClient
 
-from pulsemon import monitors
 from pulsemon.db import Database, charsets
 from pulsemon.errors import StartRefused
-from pulsemon.pings import Answer
+from pulsemon.heartbeats.pings import Answer
+from pulsemon.monitors import manage as monitors
 from tests.arrange import START, a_ping, again, make, record, stored
 from tests.conftest import ADMIN_TOKEN, database_of
 from tests.test_migrations import FirstPulseMon, Old

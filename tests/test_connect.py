@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pulsemon.monitors import ping_path
+from pulsemon.monitors.manage import ping_path
 from pulsemon.web import connect
 from tests.conftest import Server, require, wait_until
 

@@ -13,17 +13,20 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from pulsemon import dispatcher, evaluator, monitors, pings
+from pulsemon.channels.http import GuardedClient
+from pulsemon.channels.message import Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.core.places import Standing
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.messages import Delivery
-from pulsemon.dispatcher import LANE_WIDTH, LEASE, Leased, Sent
-from pulsemon.dispatching import Dispatching
+from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.notify.http import GuardedClient
-from pulsemon.notify.message import Delivered, Outcome, Reason, Rejected, Retry
-from pulsemon.views import View
+from pulsemon.heartbeats import pings
+from pulsemon.messages import outbox
+from pulsemon.messages.loop import Dispatching
+from pulsemon.messages.outbox import LANE_WIDTH, LEASE, Leased, Sent
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import (
     HOOK,
     START,
@@ -44,7 +47,7 @@ LATER = at("10:10")
 
 
 def lease(database: Database, now: datetime = LATER, **in_flight: int) -> list[Leased]:
-    return dispatcher.lease_due(database, now=now, in_flight={"127.0.0.1:9": in_flight.get("lane", 0)})
+    return outbox.lease_due(database, now=now, in_flight={"127.0.0.1:9": in_flight.get("lane", 0)})
 
 
 def settle(
@@ -55,7 +58,7 @@ def settle(
     at: datetime = LATER,
     jitter: float = 0,
 ) -> None:
-    dispatcher.settle(database, [Sent(leased, outcome, at, at, jitter)])
+    outbox.settle(database, [Sent(leased, outcome, at, at, jitter)])
 
 
 def states_of(database: Database) -> list[tuple[str, str | None]]:
@@ -107,15 +110,15 @@ class TestLease:
         make_down(database, webhook_url=HOOK)
         lease(database)
 
-        assert dispatcher.next_attempt_at(database) == LATER + LEASE
+        assert outbox.next_attempt_at(database) == LATER + LEASE
         assert timedelta(seconds=15) < LEASE < timedelta(seconds=60)
 
     def test_nothing_is_due_before_its_time(self, database: Database) -> None:
-        assert dispatcher.next_attempt_at(database) is None
+        assert outbox.next_attempt_at(database) is None
         make_down(database, webhook_url=HOOK)
 
         assert lease(database, START - seconds(1)) == []
-        assert dispatcher.next_attempt_at(database) == START
+        assert outbox.next_attempt_at(database) == START
 
     def test_up_waits_until_its_down_was_delivered(self, database: Database) -> None:
         down_and_up(database)
@@ -151,25 +154,25 @@ class TestLease:
             make_down(database, f"slow{number}", webhook_url="http://slow.example/x")
         make_down(database, "fast", webhook_url="http://fast.example/x")
 
-        leased = dispatcher.lease_due(database, now=LATER, in_flight={"slow.example:80": LANE_WIDTH})
+        leased = outbox.lease_due(database, now=LATER, in_flight={"slow.example:80": LANE_WIDTH})
 
         assert [each.receiver for each in leased] == ["fast.example:80"]
 
     def test_all_lanes_together_are_bounded(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 3)
+        monkeypatch.setattr(outbox, "MAX_IN_FLIGHT", 3)
         for number in range(5):
             make_down(database, f"m{number}", webhook_url=f"http://r{number}.example/")
 
-        assert len(dispatcher.lease_due(database, now=LATER, in_flight={"r9.example:80": 1})) == 2
+        assert len(outbox.lease_due(database, now=LATER, in_flight={"r9.example:80": 1})) == 2
 
     def test_receivers_that_hang_share_half_of_the_places(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 4)
+        monkeypatch.setattr(outbox, "MAX_IN_FLIGHT", 4)
         for name in ("slow1", "slow2", "slow3", "well1", "well2"):
             make_down(database, name, webhook_url=f"http://{name}.example/")
 
-        leased = dispatcher.lease_due(
+        leased = outbox.lease_due(
             database,
             now=LATER,
             in_flight={},
@@ -181,7 +184,7 @@ class TestLease:
     def test_so_many_are_taken_at_a_time_and_the_rest_at_once_after_them(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dispatcher, "BATCH", 3)
+        monkeypatch.setattr(outbox, "BATCH", 3)
         for number in range(4):
             make_down(database, f"m{number}", webhook_url=f"http://r{number // 2}.example/")
 
@@ -197,10 +200,10 @@ class TestLease:
                 seconds_left = lasted[str(each.message.payload["slug"])]
                 if seconds_left:
                     finished_at = now + seconds(seconds_left.pop(0))
-                    dispatcher.settle(database, [Sent(each, Retry(Reason.TIMEOUT), now, finished_at, 0)])
+                    outbox.settle(database, [Sent(each, Retry(Reason.TIMEOUT), now, finished_at, 0)])
             now += seconds(60)
 
-        assert dispatcher.standings(database) == {
+        assert outbox.standings(database) == {
             "slow.example:80": Standing.HANGS,
             "well.example:80": Standing.ANSWERS,
         }
@@ -217,7 +220,7 @@ class TestSettle:
         make_down(database, webhook_url=HOOK)
         (leased,) = lease(database)
 
-        dispatcher.settle(database, [Sent(leased, Delivered(204), LATER, LATER + seconds(0.25), 0)])
+        outbox.settle(database, [Sent(leased, Delivered(204), LATER, LATER + seconds(0.25), 0)])
 
         (row,) = deliveries(database)
         assert (row.state, row.reason, row.settled_at, row.lease_token) == (
@@ -228,7 +231,7 @@ class TestSettle:
         )
         (attempt,) = attempts(database)
         assert (attempt.number, attempt.outcome, attempt.status_code, attempt.duration_ms) == (1, "delivered", 204, 250)
-        assert dispatcher.next_attempt_at(database) is None
+        assert outbox.next_attempt_at(database) is None
 
     def test_a_retry_comes_back_on_schedule_with_the_same_id(self, database: Database) -> None:
         make_down(database, webhook_url=HOOK)
@@ -237,7 +240,7 @@ class TestSettle:
             (leased,) = lease(database, now)
             ids.add(leased.message.message_id)
             settle(database, leased, refused(), at=now)
-            due_at = dispatcher.next_attempt_at(database)
+            due_at = outbox.next_attempt_at(database)
             assert due_at is not None
             waits.append((due_at - now).total_seconds())
             now = due_at
@@ -255,7 +258,7 @@ class TestSettle:
 
         settle(database, leased, refused(), jitter=-1)
 
-        assert dispatcher.next_attempt_at(database) == LATER + seconds(1.6)
+        assert outbox.next_attempt_at(database) == LATER + seconds(1.6)
 
     def test_retry_after_is_honoured(self, database: Database) -> None:
         make_down(database, webhook_url=HOOK)
@@ -263,16 +266,16 @@ class TestSettle:
 
         settle(database, leased, refused(503, seconds(90)))
 
-        assert dispatcher.next_attempt_at(database) == LATER + seconds(90)
+        assert outbox.next_attempt_at(database) == LATER + seconds(90)
 
     def test_given_up_after_72_hours_and_not_before(self, database: Database) -> None:
         make_down(database, webhook_url=HOOK)
         now, count = START, 0
-        while dispatcher.next_attempt_at(database) is not None:
+        while outbox.next_attempt_at(database) is not None:
             (leased,) = lease(database, now)
             settle(database, leased, refused(), at=now)
             count += 1
-            now = dispatcher.next_attempt_at(database) or now
+            now = outbox.next_attempt_at(database) or now
 
         assert states_of(database) == [("given-up", "status")]
         assert timedelta(hours=60) < now - START <= timedelta(hours=72)
@@ -360,7 +363,7 @@ class TestSendAgain:
         (first,) = lease(database)
         settle(database, first, Delivered(200))
 
-        dispatcher.send_again(database, monitor.id, first.delivery_id, now=at("11:00"))
+        outbox.send_again(database, monitor.id, first.delivery_id, now=at("11:00"))
 
         (again,) = lease(database, at("11:00"))
         assert (again.message, again.attempt) == (first.message, 1)
@@ -371,7 +374,7 @@ class TestSendAgain:
         settle(database, first, Rejected(Reason.STATUS, 400))
         much_later = START + timedelta(days=30)
 
-        dispatcher.send_again(database, monitor.id, first.delivery_id, now=much_later)
+        outbox.send_again(database, monitor.id, first.delivery_id, now=much_later)
         (again,) = lease(database, much_later)
         settle(database, again, refused(), at=much_later)
 
@@ -383,9 +386,9 @@ class TestSendAgain:
         settle(database, first, Delivered(200))
         monitors.edit(database, monitors.by_id(monitor.id), {"webhook_url": "http://new.example/"}, now=LATER)
 
-        dispatcher.send_again(database, monitor.id, first.delivery_id, now=LATER)
+        outbox.send_again(database, monitor.id, first.delivery_id, now=LATER)
 
-        (again,) = dispatcher.lease_due(database, now=LATER, in_flight={})
+        (again,) = outbox.lease_due(database, now=LATER, in_flight={})
         assert (again.receiver, again.url) == ("new.example:80", "http://new.example/")
 
     def test_what_cannot_be_sent_again_says_why(self, database: Database) -> None:
@@ -393,15 +396,15 @@ class TestSendAgain:
         (leased,) = lease(database)
 
         with pytest.raises(Conflict, match="still being tried"):
-            dispatcher.send_again(database, monitor.id, leased.delivery_id, now=LATER)
+            outbox.send_again(database, monitor.id, leased.delivery_id, now=LATER)
         with pytest.raises(NotFound):
-            dispatcher.send_again(database, other.id, leased.delivery_id, now=LATER)
+            outbox.send_again(database, other.id, leased.delivery_id, now=LATER)
         with pytest.raises(NotFound):
-            dispatcher.send_again(database, monitor.id, 999, now=LATER)
+            outbox.send_again(database, monitor.id, 999, now=LATER)
         settle(database, leased, Delivered(200))
         monitors.edit(database, monitors.by_id(monitor.id), {"webhook_url": None}, now=LATER)
         with pytest.raises(Conflict, match="no webhook"):
-            dispatcher.send_again(database, monitor.id, leased.delivery_id, now=LATER)
+            outbox.send_again(database, monitor.id, leased.delivery_id, now=LATER)
 
 
 class TestEdit:
@@ -412,7 +415,7 @@ class TestEdit:
 
         monitors.edit(database, monitors.by_id(monitor.id), {"webhook_url": "http://new.example/"}, now=at("10:11"))
 
-        (again,) = dispatcher.lease_due(database, now=at("10:11"), in_flight={})
+        (again,) = outbox.lease_due(database, now=at("10:11"), in_flight={})
         assert (again.receiver, again.message.message_id) == ("new.example:80", leased.message.message_id)
 
     def test_what_was_on_its_way_to_the_old_url_is_sent_to_the_new_one_too(self, database: Database) -> None:
@@ -439,21 +442,21 @@ class TestEdit:
 
         monitors.edit(database, monitors.by_id(monitor.id), {"webhook_url": HOOK, "name": "New"}, now=LATER)
 
-        assert dispatcher.next_attempt_at(database) == LATER + seconds(2)
+        assert outbox.next_attempt_at(database) == LATER + seconds(2)
 
 
 def test_the_backlog_is_counted_from_the_oldest(database: Database) -> None:
-    assert dispatcher.backlog(database) == dispatcher.Backlog(0, None)
+    assert outbox.backlog(database) == outbox.Backlog(0, None)
     down_and_up(database)
 
-    assert dispatcher.backlog(database) == dispatcher.Backlog(2, START)
+    assert outbox.backlog(database) == outbox.Backlog(2, START)
 
 
 def test_silence_owes_one_message_for_each_monitor_with_a_webhook(database: Database) -> None:
     make_up(database, "told", webhook_url=HOOK)
     make_up(database, "untold")
 
-    evaluator.expire_due(database, now=at("10:06"), recorded_at=at("10:06"))
+    passes.expire_due(database, now=at("10:06"), recorded_at=at("10:06"))
 
     assert [each.message.payload["slug"] for each in lease(database)] == ["told"]
 
@@ -524,7 +527,7 @@ class TestEndToEnd:
     async def test_receivers_that_hang_keep_no_other_waiting_and_are_tried_again(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dispatcher, "MAX_IN_FLIGHT", 8)
+        monkeypatch.setattr(outbox, "MAX_IN_FLIGHT", 8)
         monkeypatch.setattr("pulsemon.core.places.PATIENCE", timedelta(seconds=0.2))
         with socket.create_server(("", 0), backlog=200) as hanging, Sink() as sink:
             port = hanging.getsockname()[1]
@@ -538,7 +541,7 @@ class TestEndToEnd:
                 await self.until(lambda: len({row.delivery_id for row in attempts(database)}) > 40)
 
         assert {row.outcome for row in attempts(database)} == {"retry", "delivered"}
-        standings = dispatcher.standings(database)
+        standings = outbox.standings(database)
         assert standings.pop(sink.url.split("/")[2]) is Standing.ANSWERS
         assert set(standings.values()) == {Standing.HANGS}
 
@@ -578,4 +581,4 @@ def test_a_new_outage_does_not_wait_for_the_rest_of_an_old_message(database: Dat
 
     pings.record_pings(database, [pings.Ping("backup", monitor.token, send[2][0], at(send[2][1]))])
 
-    assert len(dispatcher.lease_due(database, now=at("07:00:01"), in_flight={})) == 1
+    assert len(outbox.lease_due(database, now=at("07:00:01"), in_flight={})) == 1

@@ -15,9 +15,10 @@ from datetime import timedelta
 
 import pytest
 
-from pulsemon import doorway, log
+from pulsemon import log
 from pulsemon.core.status import BlindWindow
-from pulsemon.doorway import Doorway
+from pulsemon.operations import doorway
+from pulsemon.operations.doorway import Doorway
 from tests.conftest import ROOT, at, wait_until
 
 START = at("10:00")

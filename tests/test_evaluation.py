@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from pulsemon import evaluator, log
+from pulsemon import log
 from pulsemon.core.blindness import Reading
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.db.tables.deadlines import Node
+from pulsemon.deadlines import passes as evaluator
+from pulsemon.deadlines.loop import HELD_SLEEP_SEC, LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, Evaluation, Surroundings
+from pulsemon.deadlines.passes import Changed
 from pulsemon.errors import Unavailable
-from pulsemon.evaluation import HELD_SLEEP_SEC, LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, Evaluation, Surroundings
-from pulsemon.evaluator import Changed
-from pulsemon.views import View
+from pulsemon.monitors.views import View
 from tests.arrange import (
     START,
     a_ping,

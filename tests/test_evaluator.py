@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, event, insert, update
 
-from pulsemon import evaluator, monitors, pings
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import Node
 from pulsemon.db.tables.monitors import Monitor
-from pulsemon.evaluator import CHUNK, Changed
+from pulsemon.deadlines import passes
+from pulsemon.deadlines.passes import CHUNK, Changed
+from pulsemon.heartbeats import pings
+from pulsemon.monitors import manage as monitors
 from tests.arrange import (
     HOOK,
     START,
@@ -37,7 +39,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def expire(database: Database, now: str) -> Changed:
-    return evaluator.expire_due(database, now=at(now), recorded_at=at(now))
+    return passes.expire_due(database, now=at(now), recorded_at=at(now))
 
 
 class TestSilence:
@@ -66,7 +68,7 @@ class TestSilence:
     def test_noticed_late_it_was_still_down_from_the_deadline_on(self, database: Database) -> None:
         monitor = make_up(database)
 
-        evaluator.expire_due(database, now=at("12:00"), recorded_at=at("12:34"))
+        passes.expire_due(database, now=at("12:00"), recorded_at=at("12:34"))
 
         last = transitions(database, monitor)[-1]
         assert (last.occurred_at, last.created_at) == (at("10:05"), at("12:34"))
@@ -77,7 +79,7 @@ class TestSilence:
 
         assert expire(database, "23:00") == Changed()
         assert [again(database, each).status for each in (waiting, down, paused)] == ["UNKNOWN", "DOWN", "PAUSED"]
-        assert evaluator.next_check_at(database) is None
+        assert passes.next_check_at(database) is None
 
     def test_a_first_run_that_never_ended_is_down_and_told(self, database: Database) -> None:
         monitor = make(database, webhook_url=HOOK, max_run_seconds=30)
@@ -90,11 +92,11 @@ class TestSilence:
         assert last.note == "A run was started and did not end within 30 s."
 
     def test_the_earliest_deadline_is_known(self, database: Database) -> None:
-        assert evaluator.next_check_at(database) is None
+        assert passes.next_check_at(database) is None
         make_up(database, "later")
         make_up(database, "sooner", interval_seconds=10)
 
-        assert evaluator.next_check_at(database) == at("10:01:10")
+        assert passes.next_check_at(database) == at("10:01:10")
 
     def test_thousands_go_down_in_chunks_the_longest_overdue_first(self, database: Database) -> None:
         count = CHUNK + 20
@@ -120,7 +122,7 @@ class TestSilence:
             )
 
         assert expire(database, "11:00") == Changed(CHUNK, 0, is_more=True)
-        assert evaluator.next_check_at(database) == START + seconds(60) - seconds(19)
+        assert passes.next_check_at(database) == START + seconds(60) - seconds(19)
         assert expire(database, "11:00") == Changed(20, 0, is_more=False)
         assert expire(database, "11:00") == Changed()
 
@@ -130,7 +132,7 @@ class TestSilence:
         set_by_hand(database, monitor, status="DOWN")
 
         assert expire(database, "10:06") == Changed()
-        assert evaluator.next_check_at(database) is None
+        assert passes.next_check_at(database) is None
         assert again(database, monitor).status == "DOWN"
 
 
@@ -142,7 +144,7 @@ class TestWhenToLook:
         set_by_hand(database, monitor, check_at=at("10:02"))
 
         assert expire(database, "10:03") == Changed()
-        assert evaluator.next_check_at(database) == at("10:05")
+        assert passes.next_check_at(database) == at("10:05")
         assert expire(database, "10:05:01").transition_count == 1
 
     @pytest.mark.parametrize("check_at", [None, at("11:00")])
@@ -150,29 +152,29 @@ class TestWhenToLook:
         monitor = make_up(database)
         set_by_hand(database, monitor, check_at=check_at)
 
-        assert evaluator.sweep_all(database, now=at("10:04")) == Changed()
-        assert evaluator.next_check_at(database) == at("10:05")
+        assert passes.sweep_all(database, now=at("10:04")) == Changed()
+        assert passes.next_check_at(database) == at("10:05")
 
 
 class TestSweep:
     def test_an_ordinary_set_of_monitors_is_not_written_to(self, database: Database) -> None:
         made = [make(database, "waiting"), make_up(database, "up"), make_down(database, "down")]
 
-        assert evaluator.sweep_all(database, now=at("10:03")) == Changed()
+        assert passes.sweep_all(database, now=at("10:03")) == Changed()
         assert [again(database, each) for each in made] == made
 
     def test_it_finds_silence_that_no_deadline_told_of(self, database: Database) -> None:
         monitor = make_up(database, webhook_url=HOOK)
         set_by_hand(database, monitor, due_at=None)
 
-        assert evaluator.sweep_all(database, now=at("10:07")) == Changed(1, 1)
+        assert passes.sweep_all(database, now=at("10:07")) == Changed(1, 1)
         assert transitions(database, monitor)[-1].note == "The full sweep corrected the status."
 
     def test_it_gives_a_lost_deadline_back(self, database: Database) -> None:
         monitor = make_up(database)
         set_by_hand(database, monitor, due_at=None)
 
-        assert evaluator.sweep_all(database, now=at("10:01")) == Changed()
+        assert passes.sweep_all(database, now=at("10:01")) == Changed()
         assert again(database, monitor).due_at == at("10:05")
 
     def test_an_interval_edited_by_hand_moves_the_deadline_and_heals_silence(self, database: Database) -> None:
@@ -182,7 +184,7 @@ class TestSweep:
         for each in (up, down):
             set_by_hand(database, each, interval_seconds=3_600)
 
-        assert evaluator.sweep_all(database, now=at("10:10")) == Changed(1, 1)
+        assert passes.sweep_all(database, now=at("10:10")) == Changed(1, 1)
         assert (again(database, up).due_at, again(database, down).due_at) == (at("11:07"), at("11:01"))
         assert history(database, down)[-1] == (3, "DOWN", "UP")
 
@@ -190,7 +192,7 @@ class TestSweep:
         monitor = make_down(database)
         set_by_hand(database, monitor, interval_seconds=100_000)
 
-        assert evaluator.sweep_all(database, now=at("10:01")) == Changed()
+        assert passes.sweep_all(database, now=at("10:01")) == Changed()
         assert again(database, monitor).status == "DOWN"
 
     @pytest.mark.parametrize("now", ["09:00", "10:03"])
@@ -200,14 +202,14 @@ class TestSweep:
         expire(database, "10:05:30")
         before = again(database, monitor)
 
-        assert evaluator.sweep_all(database, now=at(now)) == Changed()
+        assert passes.sweep_all(database, now=at(now)) == Changed()
         assert again(database, monitor) == before
 
     def test_after_a_step_back_silence_is_noticed_within_a_full_period(self, database: Database) -> None:
         monitor = make_up(database, last_ping=at("12:00"))
 
-        evaluator.bound_deadlines(database, now=at("11:00"))
-        evaluator.sweep_all(database, now=at("11:01"))
+        passes.bound_deadlines(database, now=at("11:00"))
+        passes.sweep_all(database, now=at("11:01"))
 
         assert again(database, monitor).due_at == at("11:05")
         assert expire(database, "11:05:01").transition_count == 1
@@ -215,8 +217,8 @@ class TestSweep:
     def test_it_walks_over_all_monitors_however_many(self, database: Database) -> None:
         made = [make_up(database, f"m{number}") for number in range(3)]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(evaluator, "CHUNK", 1)
-            assert evaluator.sweep_all(database, now=at("11:00")).transition_count == 3
+            patch.setattr(passes, "CHUNK", 1)
+            assert passes.sweep_all(database, now=at("11:00")).transition_count == 3
 
         assert {again(database, each).status for each in made} == {"DOWN"}
 
@@ -225,7 +227,7 @@ class TestBlindWindows:
     WINDOW = BlindWindow(at("10:03"), at("10:20"))
 
     def excuse(self, database: Database, window: BlindWindow = WINDOW) -> None:
-        evaluator.excuse_blindness(database, [(window, "restart")], now=window.ended_at)
+        passes.excuse_blindness(database, [(window, "restart")], now=window.ended_at)
 
     def test_deadlines_move_and_the_window_is_kept_with_its_cause(self, database: Database) -> None:
         monitor = make_up(database)
@@ -249,7 +251,7 @@ class TestBlindWindows:
         monitor = make_up(database)
         later = BlindWindow(at("10:22"), at("10:30"))
 
-        evaluator.excuse_blindness(database, [(self.WINDOW, "stall"), (later, "database")], now=at("10:30"))
+        passes.excuse_blindness(database, [(self.WINDOW, "stall"), (later, "database")], now=at("10:30"))
 
         assert again(database, monitor).due_at == at("10:35")
         assert [cause for *_, cause in blind_windows(database)] == ["stall", "database"]
@@ -289,7 +291,7 @@ class TestBlindWindows:
         event.listen(Engine, "before_cursor_execute", note)
         try:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(evaluator, "CHUNK", 4)
+                patch.setattr(passes, "CHUNK", 4)
                 self.excuse(database)
         finally:
             event.remove(Engine, "before_cursor_execute", note)
@@ -331,7 +333,7 @@ class TestBlindWindows:
         """Where the record cannot be written, the deadlines have moved; the next start finds the window again."""
         monitor = make_up(database)
         with pytest.raises(Exception, match=r"(?i)too long|value|cause"):
-            evaluator.excuse_blindness(database, [(self.WINDOW, None)], now=at("10:20"))  # type: ignore[list-item]
+            passes.excuse_blindness(database, [(self.WINDOW, None)], now=at("10:20"))  # type: ignore[list-item]
 
         assert again(database, monitor).due_at == at("10:25")
         assert blind_windows(database) == []
@@ -349,44 +351,44 @@ class TestBlindWindows:
     def test_a_window_that_goes_on_is_one_row(
         self, database: Database, started_at: str, cause: str, rows: list[tuple[str, str, str]]
     ) -> None:
-        evaluator.excuse_blindness(database, [(BlindWindow(at("10:00"), at("10:05")), "refused")], now=at("10:05"))
-        evaluator.excuse_blindness(database, [(BlindWindow(at(started_at), at("10:09")), cause)], now=at("10:09"))
+        passes.excuse_blindness(database, [(BlindWindow(at("10:00"), at("10:05")), "refused")], now=at("10:05"))
+        passes.excuse_blindness(database, [(BlindWindow(at(started_at), at("10:09")), cause)], now=at("10:09"))
 
         assert blind_windows(database) == [(at(since), at(until), why) for since, until, why in rows]
 
 
 class TestHeartbeat:
     def test_the_newest_of_all_nodes_counts(self, database: Database) -> None:
-        assert evaluator.last_heartbeat(database) is None
-        evaluator.beat(database, "one", now=at("10:00:01"))
-        evaluator.beat(database, "other", now=at("10:00:02"))
-        evaluator.beat(database, "one", now=at("10:00:03"))
+        assert passes.last_heartbeat(database) is None
+        passes.beat(database, "one", now=at("10:00:01"))
+        passes.beat(database, "other", now=at("10:00:02"))
+        passes.beat(database, "one", now=at("10:00:03"))
 
-        assert evaluator.last_heartbeat(database) == at("10:00:03")
+        assert passes.last_heartbeat(database) == at("10:00:03")
         assert sorted(row.name for row in rows(database, Node)) == ["one", "other"]
 
     def test_a_node_that_is_gone_is_forgotten_when_another_starts(self, database: Database) -> None:
-        evaluator.beat(database, "gone", now=START)
-        evaluator.beat(database, "new", now=START + timedelta(days=1, seconds=1))
+        passes.beat(database, "gone", now=START)
+        passes.beat(database, "new", now=START + timedelta(days=1, seconds=1))
 
         assert [row.name for row in rows(database, Node)] == ["new"]
 
     def test_a_start_finds_the_time_in_which_nobody_ran(self) -> None:
         window = BlindWindow(at("10:00"), at("10:02"))
 
-        assert evaluator.blind_since_last_heartbeat(at("10:00"), now=at("10:02"), is_alone=True) == window
+        assert passes.blind_since_last_heartbeat(at("10:00"), now=at("10:02"), is_alone=True) == window
 
     def test_the_first_start_of_all_was_not_blind(self) -> None:
-        assert evaluator.blind_since_last_heartbeat(None, now=START, is_alone=True) is None
+        assert passes.blind_since_last_heartbeat(None, now=START, is_alone=True) is None
 
     def test_where_another_node_was_there_nothing_was_missed_and_alone_even_a_moment_was(self) -> None:
         just_now = START - MICROSECOND
 
-        assert evaluator.blind_since_last_heartbeat(just_now, now=START, is_alone=False) is None
-        assert evaluator.blind_since_last_heartbeat(just_now, now=START, is_alone=True) is not None
+        assert passes.blind_since_last_heartbeat(just_now, now=START, is_alone=False) is None
+        assert passes.blind_since_last_heartbeat(just_now, now=START, is_alone=True) is not None
 
     def test_a_heartbeat_ahead_of_the_clock_is_no_window(self) -> None:
-        assert evaluator.blind_since_last_heartbeat(at("11:00"), now=at("10:00"), is_alone=True) is None
+        assert passes.blind_since_last_heartbeat(at("11:00"), now=at("10:00"), is_alone=True) is None
 
 
 def test_a_ping_that_commits_first_wins(database: Database) -> None:

@@ -14,11 +14,13 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from pulsemon import monitors, pages, status_page
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import public as status_page
 from pulsemon.web import badge_svg, badges, feed, statuspage_v2
 from pulsemon.web.badges import Wish, of_page
 from pulsemon.web.status import Board

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from pulsemon import whole_file
-from pulsemon.backup import back_up
 from pulsemon.db import Database
 from pulsemon.errors import InUse, StartRefused, Unavailable
+from pulsemon.operations.backup import back_up
 from pulsemon.web import file_tree
 from tests.arrange import make
 from tests.conftest import ROOT, at, settings_for

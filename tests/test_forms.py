@@ -15,7 +15,7 @@ from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input import rules as input_rules
-from pulsemon.monitors import NewMonitor
+from pulsemon.monitors.manage import NewMonitor
 
 GOOD = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from pulsemon import group_commit, log, pings
+from pulsemon import log
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
-from pulsemon.group_commit import MAX_BATCH, PATIENCE_SEC, GroupCommit
-from pulsemon.pings import Answer, Batch, Ping
+from pulsemon.heartbeats import group_commit, pings
+from pulsemon.heartbeats.group_commit import MAX_BATCH, PATIENCE_SEC, GroupCommit
+from pulsemon.heartbeats.pings import Answer, Batch, Ping
 from tests.arrange import START, a_ping, make, stored
 
 pytestmark = pytest.mark.anyio

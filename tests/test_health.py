@@ -20,9 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, insert
 from starlette.testclient import TestClient
 
-from pulsemon import __version__, clock, readiness
+from pulsemon import __version__, clock
 from pulsemon.core.status import BlindWindow
 from pulsemon.db.tables.deadlines import BlindWindowRow
+from pulsemon.operations import readiness
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 NAME = 'Backup "Noturno" \\ n\u00e3o {pare}'

@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from pulsemon import dispatcher, evaluator, event_log, maintenance, maintenance_ticks, monitors
+from pulsemon.channels.message import Rejected
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.messages import Delivery
+from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict
-from pulsemon.maintenance_views import Draft, MaintenanceView
-from pulsemon.notify.message import Rejected
-from pulsemon.views import View
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import ticks as maintenance_ticks
+from pulsemon.maintenance.views import Draft, MaintenanceView
+from pulsemon.messages import outbox
+from pulsemon.monitors import event_log
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import HOOK, a_ping, again, deliveries, make_up, record, set_by_hand
 from tests.conftest import at
 from tests.test_event_log import counted_queries
@@ -37,7 +42,7 @@ def tick(database: Database, now: str) -> maintenance_ticks.Ticked:
 
 
 def expire(database: Database, now: str) -> None:
-    evaluator.expire_due(database, now=at(now), recorded_at=at(now))
+    passes.expire_due(database, now=at(now), recorded_at=at(now))
 
 
 def told(database: Database) -> list[tuple[str, str, str | None]]:
@@ -64,7 +69,7 @@ def test_a_failure_that_lasts_is_told_once_as_soon_as_maintenance_ends(database:
     ping(database, monitor, "10:02", Signal.FAIL)
     assert told(database) == [("DOWN", "held", None)]
     assert tick(database, "10:30").next_at == at("11:00")
-    assert dispatcher.lease_due(database, now=at("10:59"), in_flight={}) == []
+    assert outbox.lease_due(database, now=at("10:59"), in_flight={}) == []
 
     ticked = tick(database, "11:00")
 
@@ -72,9 +77,9 @@ def test_a_failure_that_lasts_is_told_once_as_soon_as_maintenance_ends(database:
     assert told(database) == [("DOWN", "pending", None)]
     row = deliveries(database)[0]
     assert (row.next_attempt_at, row.retry_since, row.created_at) == (at("11:00"), at("11:00"), at("10:02"))
-    assert [
-        each.message.payload["status"] for each in dispatcher.lease_due(database, now=at("11:00"), in_flight={})
-    ] == ["DOWN"]
+    assert [each.message.payload["status"] for each in outbox.lease_due(database, now=at("11:00"), in_flight={})] == [
+        "DOWN"
+    ]
     assert tick(database, "11:01").message_count == 0
 
 
@@ -98,7 +103,7 @@ def test_a_recovery_from_what_was_told_before_is_told_at_the_end(database: Datab
     a_window(database, "job", start="10:02", now="10:02")
     ping(database, monitor, "10:10")
     assert told(database)[1:] == [("UP", "held", None)]
-    (leased,) = dispatcher.lease_due(database, now=at("10:10"), in_flight={})
+    (leased,) = outbox.lease_due(database, now=at("10:10"), in_flight={})
     assert leased.message.payload["status"] == "DOWN"
     ping(database, monitor, "11:01")
 
@@ -262,9 +267,9 @@ def test_a_receiver_that_is_gone_gets_nothing_of_what_was_held(database: Databas
     a_window(database, "job", start="10:01")
     monitors.send_test_message(database, monitors.by_id(monitor.id), now=at("10:01:30"))
     ping(database, monitor, "10:02", Signal.FAIL)
-    (leased,) = dispatcher.lease_due(database, now=at("10:02"), in_flight={})
+    (leased,) = outbox.lease_due(database, now=at("10:02"), in_flight={})
     gone = Rejected("gone", status_code=410, switch_off=True)
-    dispatcher.settle(database, [dispatcher.Sent(leased, gone, at("10:02"), at("10:02:01"), jitter=0)])
+    outbox.settle(database, [outbox.Sent(leased, gone, at("10:02"), at("10:02:01"), jitter=0)])
 
     assert told(database)[1] == ("DOWN", "cancelled", "gone")
 
@@ -275,15 +280,15 @@ def test_a_held_message_is_not_sent_again_by_hand_and_counts_apart(database: Dat
     ping(database, monitor, "10:02", Signal.FAIL)
 
     with pytest.raises(Conflict):
-        dispatcher.send_again(database, monitor.id, deliveries(database)[0].id, now=at("10:03"))
-    backlog = dispatcher.backlog(database)
+        outbox.send_again(database, monitor.id, deliveries(database)[0].id, now=at("10:03"))
+    backlog = outbox.backlog(database)
     assert (backlog.pending_count, backlog.oldest_created_at, backlog.held_count) == (0, None, 1)
 
 
 def test_an_old_message_that_waits_is_not_hurried_by_one_that_is_held(database: Database) -> None:
     monitor = a_monitor(database)
     ping(database, monitor, "10:01", Signal.FAIL)
-    (leased,) = dispatcher.lease_due(database, now=at("10:01"), in_flight={})
+    (leased,) = outbox.lease_due(database, now=at("10:01"), in_flight={})
     assert leased
     a_window(database, "job", start="10:02", now="10:02")
     before = deliveries(database)[0].next_attempt_at

@@ -27,11 +27,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from pulsemon import clock
+from pulsemon.channels import letter
+from pulsemon.channels.lines import one_line
+from pulsemon.channels.message import Announcement
+from pulsemon.channels.notices import Publisher
 from pulsemon.db import Database
-from pulsemon.notify import letter
-from pulsemon.notify.lines import one_line
-from pulsemon.notify.message import Announcement
-from pulsemon.notify.notices import Publisher
 from pulsemon.web import file_tree, static_copy
 from tests.conftest import ADMIN_TOKEN, ROOT, at, settings_for
 from tests.test_migrations import FIRST_DDL

@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
-from pulsemon import housekeeping, monitors
+from pulsemon.channels.message import Delivered
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.heartbeats import DoomedPings, Ping
 from pulsemon.db.tables.messages import Delivery, NoticeRow
-from pulsemon.dispatcher import Sent, lease_due, settle
-from pulsemon.notify.message import Delivered
-from pulsemon.views import View
+from pulsemon.messages.outbox import Sent, lease_due, settle
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.operations import housekeeping
 from tests.arrange import (
     HOOK,
     START,

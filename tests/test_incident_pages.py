@@ -14,10 +14,14 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from pulsemon import automatic_incidents, incidents, monitors, pages, status_page
 from pulsemon.core.placement import Placement
 from pulsemon.db import Database
 from pulsemon.db.tables.status_pages import StatusPage
+from pulsemon.incidents import automatic as automatic_incidents
+from pulsemon.incidents import manage as incidents
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import public as status_page
 from pulsemon.web import app as web_app
 from pulsemon.web import feed, markdown, public_incidents, status_history, statuspage_v2
 from pulsemon.web.security import Access

@@ -10,16 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from pulsemon import automatic_incidents, evaluator, incidents, maintenance, monitors, pages
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.incidents import Incident, IncidentMonitor, IncidentUpdate
 from pulsemon.db.tables.subscribers import Subscriber
+from pulsemon.deadlines import passes
 from pulsemon.errors import Invalid, NotFound
-from pulsemon.maintenance_views import Draft
-from pulsemon.views import View
+from pulsemon.incidents import automatic as automatic_incidents
+from pulsemon.incidents import manage as incidents
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance.views import Draft
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.status_pages import manage as pages
 from tests.arrange import a_ping, again, make, make_down, make_up, record, rows, said, seconds
 from tests.conftest import at
 from tests.test_event_log import counted_queries
@@ -229,7 +234,7 @@ def test_a_monitor_without_the_setting_makes_none(database: Database) -> None:
 
 def test_silence_makes_one_that_began_at_the_deadline(database: Database) -> None:
     watched(database, "web", minutes=0)  # every four minutes, a minute of grace
-    evaluator.expire_due(database, now=at("10:30"), recorded_at=at("10:30"))
+    passes.expire_due(database, now=at("10:30"), recorded_at=at("10:30"))
 
     automatic_incidents.keep_up(database, now=at("10:30"))
 
@@ -401,7 +406,7 @@ def test_silence_has_interval_and_grace_to_end_after_maintenance(database: Datab
     late, back = watched(database, "late", **every), watched(database, "back", **every)
     for monitor in (late, back):
         a_window_until(database, monitor.slug, end=at("11:00"))
-    evaluator.expire_due(database, now=at("10:03"), recorded_at=at("10:03"))
+    passes.expire_due(database, now=at("10:03"), recorded_at=at("10:03"))
 
     assert not automatic_incidents.keep_up(database, now=at("11:01:59"))
     record(database, a_ping(back, at("11:01:59")))

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from pulsemon import evaluator, monitors
 from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database, packed
+from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict, Invalid
-from pulsemon.pings import Answer
-from pulsemon.views import View
+from pulsemon.heartbeats.pings import Answer
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import a_ping, again, history, make, make_up, record, seconds, set_by_hand, stored, transitions
 from tests.conftest import at
 
@@ -27,7 +28,7 @@ def send(database: Database, monitor: View, when: str, signal: Signal = Signal.S
 
 
 def expire(database: Database, when: str) -> int:
-    return evaluator.expire_due(database, now=at(when), recorded_at=at(when)).transition_count
+    return passes.expire_due(database, now=at(when), recorded_at=at(when)).transition_count
 
 
 class TestRuns:
@@ -270,7 +271,7 @@ class TestSchedule:
         edited = monitors.edit(database, monitors.by_id(monitor.id), {"schedule": "0 3 * * *"}, now=when)
 
         assert (edited.status, edited.due_at) == (Status.UP, at("03:01") + seconds(4 * 86_400))
-        swept = evaluator.sweep_all(database, now=when + seconds(3_600))
+        swept = passes.sweep_all(database, now=when + seconds(3_600))
         assert (swept.transition_count, again(database, monitor).due_at) == (0, edited.due_at)
 
     def test_back_to_the_interval(self, database: Database) -> None:

@@ -22,12 +22,12 @@ import httpx2
 import psutil
 import pytest
 
-from pulsemon import evaluator
 from pulsemon.core.notes import Detail, describe
 from pulsemon.core.status import BlindWindow, Cause, Signal, Status
 from pulsemon.db import Database
+from pulsemon.deadlines import passes
 from pulsemon.locale import translator
-from pulsemon.views import View
+from pulsemon.monitors.views import View
 from tests.arrange import a_ping, again, make, record, seconds, transitions
 from tests.conftest import ADMIN_TOKEN, ROOT, Server, require, wait_until
 
@@ -251,8 +251,8 @@ class TestHalfPastTwoInNewYorkOverBothChangeDays:
 
     def tick(self, database: Database, now: datetime) -> int:
         """Look at the deadlines and at everything, as the evaluator does."""
-        turned = evaluator.expire_due(database, now=now, recorded_at=now).transition_count
-        return turned + evaluator.sweep_all(database, now=now).transition_count
+        turned = passes.expire_due(database, now=now, recorded_at=now).transition_count
+        return turned + passes.sweep_all(database, now=now).transition_count
 
     @pytest.mark.parametrize(("eve", "change", "after"), DAYS)
     def test_a_job_that_runs_every_night_is_up_all_the_time(
@@ -324,13 +324,13 @@ class TestAStartWithoutAnEndAfterARestart:
         record(database, a_ping(monitor, begun_at, Signal.START, rid=A))
         window = BlindWindow(begun_at + seconds(600), begun_at + seconds(1200))
 
-        evaluator.excuse_blindness(database, [(window, "restart")], now=window.ended_at)
+        passes.excuse_blindness(database, [(window, "restart")], now=window.ended_at)
 
         due_at = window.ended_at + timedelta(hours=1, seconds=60)
         assert again(database, monitor).due_at == due_at
-        assert evaluator.expire_due(database, now=due_at, recorded_at=due_at).transition_count == 0
+        assert passes.expire_due(database, now=due_at, recorded_at=due_at).transition_count == 0
         late = due_at + seconds(1)
-        assert evaluator.expire_due(database, now=late, recorded_at=late).transition_count == 1
+        assert passes.expire_due(database, now=late, recorded_at=late).transition_count == 1
         assert transitions(database, monitor)[-1].cause == Cause.RUN_LIMIT
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from pulsemon import event_log, ping_chain
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.event_log import NEWEST, ChangeEvent, Kind, Position
+from pulsemon.heartbeats import chain as ping_chain
+from pulsemon.heartbeats.chain import Filter, PingEvent
 from pulsemon.locale import translator
-from pulsemon.ping_chain import Filter, PingEvent
-from pulsemon.views import View
+from pulsemon.monitors import event_log
+from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Kind, Position
+from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, record, seconds
 
 RID = "0b2b2b2b-1111-4111-8111-11111111111"

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon import clock, maintenance_views, pages, subscribers
+from pulsemon import clock
 from pulsemon.core.keyset import Place
 from pulsemon.db import Database
+from pulsemon.maintenance import views as maintenance_views
+from pulsemon.status_pages import manage as pages
+from pulsemon.subscribers import manage as subscribers
 from pulsemon.web import panel_maintenance, panel_public
 from pulsemon.web.paging import make_cursor
 from tests.arrange import START

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pulsemon import clock, log, pages
+from pulsemon import clock, log
 from pulsemon import loops as background
 from pulsemon.db import Database
 from pulsemon.db.tables.availability import RolledDay
-from pulsemon.doorway import Doorway
 from pulsemon.loops import Loops, Panels
+from pulsemon.operations.doorway import Doorway
+from pulsemon.status_pages import manage as pages
 from tests.arrange import make, make_up, rows
 from tests.conftest import settings_for
 

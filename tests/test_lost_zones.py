@@ -9,13 +9,16 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from pulsemon import evaluator, log, lost_zones, maintenance, maintenance_ticks
+from pulsemon import log
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.db import Database
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
 from pulsemon.db.tables.monitors import Monitor
-from pulsemon.lost_zones import Lost
-from pulsemon.maintenance_views import Draft
+from pulsemon.deadlines import lost_zones, passes
+from pulsemon.deadlines.lost_zones import Lost
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import ticks as maintenance_ticks
+from pulsemon.maintenance.views import Draft
 from tests.arrange import a_ping, again, make, record, rows
 from tests.conftest import ADMIN_TOKEN, at
 from tests.test_evaluation import Process, World
@@ -36,8 +39,8 @@ def test_a_yearly_job_is_not_judged_by_the_minute(database: Database) -> None:
     lose_the_zone(database)
     record(database, a_ping(monitor, NOW))
 
-    evaluator.expire_due(database, now=NOW + 60 * DAY, recorded_at=NOW)
-    evaluator.sweep_all(database, now=NOW + 60 * DAY)
+    passes.expire_due(database, now=NOW + 60 * DAY, recorded_at=NOW)
+    passes.sweep_all(database, now=NOW + 60 * DAY)
 
     now = again(database, monitor)
     assert now.status == "UP"

@@ -12,14 +12,19 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from pulsemon import maintenance, maintenance_ticks, maintenance_views, monitors, pages, roll_ups
+from pulsemon.availability import roll_ups
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow, WindowMonitor
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.errors import Conflict, Invalid, NotFound
-from pulsemon.maintenance_views import Draft, MaintenanceView
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import ticks as maintenance_ticks
+from pulsemon.maintenance import views as maintenance_views
+from pulsemon.maintenance.views import Draft, MaintenanceView
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
 from tests.arrange import a_ping, again, make, make_up, record, rows, said
 from tests.conftest import at
 from tests.test_availability import LONG, as_kept, from_history, roll, rolled, us

@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from pulsemon import maintenance, monitors, pages, public_windows
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import public as public_windows
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
 from pulsemon.web import badges, calendar_feed, ics, statuspage_v2
 from pulsemon.web.badges import Wish
 from pulsemon.web.static_copy import make_files

@@ -23,16 +23,20 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine
 
-from pulsemon import announcements, dispatcher, evaluator, monitors, pages
+from pulsemon.channels.message import Announcement
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database, schema
 from pulsemon.db.tables.base import Base
 from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.dispatcher import Mailbox
-from pulsemon.notify.message import Announcement
-from pulsemon.pings import Answer, Ping
-from pulsemon.views import View
+from pulsemon.deadlines import passes
+from pulsemon.heartbeats.pings import Answer, Ping
+from pulsemon.messages import outbox
+from pulsemon.messages.outbox import Mailbox
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.status_pages import manage as pages
+from pulsemon.subscribers import announcements
 from tests.arrange import record, rows, transitions
 from tests.conftest import ROOT, at, wait_until
 from tests.test_evaluation import Process, World
@@ -232,7 +236,7 @@ class TestAdoption:
 
         The first PulseMon's checker died of comparing naive instants with aware ones: nothing was ever down.
         """
-        evaluator.expire_due(adopted, now=at("10:05:01"), recorded_at=at("10:05:01"))
+        passes.expire_due(adopted, now=at("10:05:01"), recorded_at=at("10:05:01"))
 
         monitor = named(adopted, "up")
         assert monitor.status is Status.DOWN
@@ -456,7 +460,7 @@ def test_a_run_that_was_open_goes_on_with_its_limit(first: FirstPulseMon) -> Non
 
     view = named(database, "runs")
     assert view.open_runs == (Run("", at("10:00"), at("10:01:30")),)
-    assert evaluator.next_check_at(database) == at("10:00")
+    assert passes.next_check_at(database) == at("10:00")
     database.close()
 
 
@@ -525,7 +529,7 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
 
     database.migrate()
 
-    (leased,) = dispatcher.lease_due(database, now=at("10:01"), in_flight={})
+    (leased,) = outbox.lease_due(database, now=at("10:01"), in_flight={})
     assert isinstance(leased.message, Announcement)
     assert (leased.message.message_id, leased.message.title) == ("msg_1", "Of before")
     assert leased.mailbox == Mailbox("ana@example.org", "secret")

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
-from pulsemon import evaluator, monitors
+from pulsemon.channels.message import Delivered
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import UnseenSpan
 from pulsemon.db.tables.messages import Attempt, Delivery, Webhook
 from pulsemon.db.tables.monitors import History
-from pulsemon.dispatcher import Sent, lease_due, settle
+from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.monitors import by_id, by_slug
-from pulsemon.notify.message import Delivered
-from pulsemon.pings import Answer
-from pulsemon.views import View
+from pulsemon.heartbeats.pings import Answer
+from pulsemon.messages.outbox import Sent, lease_due, settle
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.manage import by_id, by_slug
+from pulsemon.monitors.views import View
 from tests.arrange import (
     HOOK,
     START,
@@ -45,7 +46,7 @@ def edit(database: Database, monitor: View, now: str = "10:01", **changes: Any) 
 def silent(database: Database, slug: str = "job", **fields: Any) -> View:
     """A monitor that went DOWN by silence at 10:05."""
     monitor = make_up(database, slug, **fields)
-    evaluator.expire_due(database, now=at("10:05:01"), recorded_at=at("10:05:01"))
+    passes.expire_due(database, now=at("10:05:01"), recorded_at=at("10:05:01"))
     return again(database, monitor)
 
 
@@ -240,7 +241,7 @@ class TestPause:
         monitors.pause(database, by_id(made.id), now=at("10:01"))
         monitors.resume(database, by_id(made.id), now=at("10:02"))
 
-        assert evaluator.expire_due(database, now=at("20:00"), recorded_at=at("20:00")).transition_count == 0
+        assert passes.expire_due(database, now=at("20:00"), recorded_at=at("20:00")).transition_count == 0
 
 
 class TestRemove:

@@ -11,10 +11,12 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from pulsemon import monitors, pages, status_page
-from pulsemon.availability import DayTable
+from pulsemon.availability.days import DayTable
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import public as status_page
 from pulsemon.web import app as web_app
 from pulsemon.web import markdown
 from pulsemon.web.security import Access

@@ -10,10 +10,12 @@ from datetime import timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon import clock, evaluator, ping_chain
+from pulsemon import clock
 from pulsemon.core.rules import Outcome, Rules
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.deadlines import passes
+from pulsemon.heartbeats import chain as ping_chain
 from tests.arrange import a_ping, make, record, seconds
 from tests.test_panel import PAGE, create, log_in, panel, ping_path, text_of
 
@@ -213,7 +215,7 @@ def test_an_overdue_run_is_told_from_one_that_may_go_on(arranged: Arrange) -> No
     def write(database: Database) -> None:
         monitor = make(database, now=now - seconds(900), interval_seconds=3_600, max_run_seconds=10)
         record(database, a_ping(monitor, now - seconds(700), Signal.START))
-        evaluator.expire_due(database, now=now - seconds(600), recorded_at=now)
+        passes.expire_due(database, now=now - seconds(600), recorded_at=now)
 
     text = text_of(arranged(write).get("/monitors/1"))
 

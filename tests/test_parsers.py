@@ -28,10 +28,10 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from pulsemon import redaction
+from pulsemon.channels import mailbox
 from pulsemon.core import images, schedule
 from pulsemon.input.monitor_forms import slugify
 from pulsemon.locale import negotiate
-from pulsemon.notify import mailbox
 from pulsemon.web import api, bounds, health, host, markdown, page_lock, paging, ping, public_answer, security, status
 from pulsemon.web.bounds import MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_QUERY_FIELDS, MAX_VALUE_BYTES, with_our_cookies
 from pulsemon.web.panel_actions import MAX_LISTS_BYTES

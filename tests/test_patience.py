@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from pulsemon.pings import Answer, Ping
+from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.web.patience import LEAST_TAKEN_BYTES, PATIENCE_SEC, TAKING_SEC, Arriving, Reader
 from pulsemon.web.ping import MAX_HEADER_LINES, PingGate
 from pulsemon.web.protocol import PIECE_BYTES, STATE_KEY, PingProtocol

@@ -20,10 +20,10 @@ import httpx2
 import pytest
 from sqlalchemy import create_engine, text
 
-from pulsemon import group_commit
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
-from pulsemon.pings import Answer, Ping, record_pings
+from pulsemon.heartbeats import group_commit
+from pulsemon.heartbeats.pings import Answer, Ping, record_pings
 from pulsemon.web import ping as ping_module
 from pulsemon.web.ping import PingGate
 from tests.arrange import START, make

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from pulsemon import evaluator, monitors
 from pulsemon.core.rules import Outcome
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.monitors import History
-from pulsemon.pings import Answer, record_pings
-from pulsemon.views import View
+from pulsemon.deadlines import passes
+from pulsemon.heartbeats.pings import Answer, record_pings
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import (
     HOOK,
     START,
@@ -290,7 +291,7 @@ class TestTransitions:
 
     def test_the_time_of_blindness_ends_with_the_ping(self, database: Database) -> None:
         monitor = make_up(database)
-        evaluator.excuse_blindness(database, [(BlindWindow(at("10:04"), at("10:20")), "restart")], now=at("10:20"))
+        passes.excuse_blindness(database, [(BlindWindow(at("10:04"), at("10:20")), "restart")], now=at("10:20"))
 
         record(database, a_ping(monitor, at("10:21")))
 

@@ -14,19 +14,23 @@ import psycopg
 import pytest
 from sqlalchemy import update
 
-from pulsemon import dispatcher, evaluator, log, monitors, pings
+from pulsemon import log
+from pulsemon.channels.http import GuardedClient
+from pulsemon.channels.message import Delivered
 from pulsemon.core.status import Status
 from pulsemon.db import Database
 from pulsemon.db.postgres import Lane
 from pulsemon.db.tables.monitors import Monitor
-from pulsemon.dispatcher import Leased, Sent
-from pulsemon.dispatching import Dispatching
+from pulsemon.deadlines import passes
 from pulsemon.errors import Contended, Unavailable
-from pulsemon.group_commit import PATIENCE_SEC
-from pulsemon.notify.http import GuardedClient
-from pulsemon.notify.message import Delivered
-from pulsemon.pings import Answer, Batch, Ping
-from pulsemon.views import View
+from pulsemon.heartbeats import pings
+from pulsemon.heartbeats.group_commit import PATIENCE_SEC
+from pulsemon.heartbeats.pings import Answer, Batch, Ping
+from pulsemon.messages import outbox
+from pulsemon.messages.loop import Dispatching
+from pulsemon.messages.outbox import Leased, Sent
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, attempts, make, make_down, make_up, record, seconds, stored
 from tests.conftest import wait_until
 from tests.test_group_commit import running, soon
@@ -119,18 +123,18 @@ class TestEditsThatWaitForALockedRow:
         late = START + seconds(301)
 
         with edits_that_wait(database, postgres_url, "locked"):
-            evaluator.expire_due(database, now=late, recorded_at=late)
-            evaluator.beat(database, "node", now=late)
+            passes.expire_due(database, now=late, recorded_at=late)
+            passes.beat(database, "node", now=late)
             assert again(database, silent).status is Status.DOWN
-            assert evaluator.last_heartbeat(database) == late
+            assert passes.last_heartbeat(database) == late
 
     def test_messages_are_leased_and_settled(self, database: Database, postgres_url: str) -> None:
         make(database, "locked")
         make_down(database, "down", webhook_url=HOOK)
 
         with edits_that_wait(database, postgres_url, "locked"):
-            leased = dispatcher.lease_due(database, now=START, in_flight={})
-            dispatcher.settle(database, [delivered(each, START) for each in leased])
+            leased = outbox.lease_due(database, now=START, in_flight={})
+            outbox.settle(database, [delivered(each, START) for each in leased])
 
         assert [row.outcome for row in attempts(database)] == ["delivered"]
 
@@ -263,7 +267,7 @@ class TestAServerThatOnlyReads:
             with pytest.raises(Unavailable, match="read-only"):
                 record(standby, a_ping(monitor, START))
             with pytest.raises(Unavailable, match="read-only"):
-                evaluator.beat(standby, "node", now=START)
+                passes.beat(standby, "node", now=START)
             assert standby.write_failure is not None
             assert "read-only" in standby.write_failure
             assert again(standby, monitor).slug == monitor.slug
@@ -274,7 +278,7 @@ class TestAServerThatOnlyReads:
         self, database: Database, postgres_url: str
     ) -> None:
         make_down(database, webhook_url=HOOK)
-        leased = dispatcher.lease_due(database, now=START, in_flight={})
+        leased = outbox.lease_due(database, now=START, in_flight={})
         with read_only(postgres_url):
             second = Database.open(postgres_url)
             sending = dispatching_of(second)
@@ -293,7 +297,7 @@ class TestAServerThatOnlyReads:
         self, database: Database, postgres_url: str
     ) -> None:
         make_down(database, webhook_url=HOOK)
-        leased = dispatcher.lease_due(database, now=START, in_flight={})
+        leased = outbox.lease_due(database, now=START, in_flight={})
         sending = dispatching_of(database)
         sending._sent = [delivered(each, START) for each in leased]
         with psycopg.connect(postgres_url, autocommit=True) as admin:
@@ -302,7 +306,7 @@ class TestAServerThatOnlyReads:
             admin.execute("ALTER TABLE attempts_away RENAME TO attempts")
 
         assert not sending._sent
-        assert len(dispatcher.lease_due(database, now=START + dispatcher.LEASE, in_flight={})) == len(leased)
+        assert len(outbox.lease_due(database, now=START + outbox.LEASE, in_flight={})) == len(leased)
 
 
 def dispatching_of(database: Database) -> Dispatching:

@@ -12,16 +12,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pulsemon import dispatcher, evaluator, monitors
+from pulsemon.channels.message import Delivered
 from pulsemon.core.status import BlindWindow, Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.monitors import Monitor
-from pulsemon.dispatcher import Leased, Sent
+from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict
-from pulsemon.monitors import NewMonitor, by_id
-from pulsemon.notify.message import Delivered
-from pulsemon.views import View
+from pulsemon.messages import outbox
+from pulsemon.messages.outbox import Leased, Sent
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.manage import NewMonitor, by_id
+from pulsemon.monitors.views import View
 from tests.arrange import (
     HOOK,
     START,
@@ -109,7 +111,7 @@ def delivered(leased: Leased) -> Sent:
 
 
 def expire(node: Database, now: datetime) -> int:
-    return evaluator.expire_due(node, now=now, recorded_at=now).transition_count
+    return passes.expire_due(node, now=now, recorded_at=now).transition_count
 
 
 def test_a_ping_and_the_deadline(nodes: tuple[Database, Database]) -> None:
@@ -130,13 +132,13 @@ def test_a_ping_and_the_deadline(nodes: tuple[Database, Database]) -> None:
 
 
 def test_two_evaluators(nodes: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluator, "CHUNK", 5)
+    monkeypatch.setattr(passes, "CHUNK", 5)
     one, other = nodes
     made = [make_up(one, f"m{number}", webhook_url=HOOK) for number in range(30)]
 
     def expire_all(node: Database) -> int:
         total = 0
-        while evaluator.next_check_at(node) is not None:
+        while passes.next_check_at(node) is not None:
             total += expire(node, OVERDUE)
         return total
 
@@ -152,7 +154,7 @@ def test_the_sweep_and_the_deadline(nodes: tuple[Database, Database]) -> None:
     one, other = nodes
     made = [make_up(one, f"m{number}", webhook_url=HOOK) for number in range(20)]
 
-    at_once(lambda: evaluator.sweep_all(one, now=OVERDUE), lambda: expire(other, OVERDUE))
+    at_once(lambda: passes.sweep_all(one, now=OVERDUE), lambda: expire(other, OVERDUE))
 
     assert {again(one, each).status for each in made} == {Status.DOWN}
     for each in made:
@@ -166,7 +168,7 @@ def test_blindness_and_the_deadline(nodes: tuple[Database, Database]) -> None:
     made = [make_up(one, f"m{number}", webhook_url=HOOK) for number in range(20)]
     window = BlindWindow(START + seconds(200), OVERDUE)
 
-    at_once(lambda: evaluator.excuse_blindness(one, [(window, "stall")], now=OVERDUE), lambda: expire(other, OVERDUE))
+    at_once(lambda: passes.excuse_blindness(one, [(window, "stall")], now=OVERDUE), lambda: expire(other, OVERDUE))
 
     for each in made:
         assert_whole(one, each)
@@ -245,7 +247,7 @@ def test_deleting_what_is_pinged_expired_and_sent(nodes: tuple[Database, Databas
             lambda m=monitor: monitors.remove(one, by_id(m.id)),
             lambda m=monitor: record(other, a_ping(m, OVERDUE)),
             lambda: expire(other, OVERDUE),
-            lambda: dispatcher.lease_due(one, now=OVERDUE, in_flight={}),
+            lambda: outbox.lease_due(one, now=OVERDUE, in_flight={}),
         )
 
     assert (monitors.list_all(one)[0], deliveries(one)) == ([], [])
@@ -289,9 +291,9 @@ def test_two_dispatchers_share_the_work_and_send_nothing_twice(nodes: tuple[Data
 
     def dispatch(node: Database) -> list[str]:
         sent: list[str] = []
-        while leased := dispatcher.lease_due(node, now=OVERDUE, in_flight={}):
+        while leased := outbox.lease_due(node, now=OVERDUE, in_flight={}):
             sent += [each.message.message_id for each in leased]
-            dispatcher.settle(node, [delivered(each) for each in leased])
+            outbox.settle(node, [delivered(each) for each in leased])
         return sent
 
     # A node that finds everything locked by the other has nothing to do for now; what is left goes in a last look.
@@ -309,15 +311,15 @@ def test_a_redirected_message_and_its_settling(nodes: tuple[Database, Database])
     for number in range(ROUNDS):
         monitor = make_up(one, f"m{number}", webhook_url=HOOK)
         expire(one, OVERDUE)
-        leased = dispatcher.lease_due(one, now=OVERDUE, in_flight={})
+        leased = outbox.lease_due(one, now=OVERDUE, in_flight={})
         at_once(
             lambda m=monitor: monitors.edit(other, by_id(m.id), {"webhook_url": "http://new.example/"}, now=OVERDUE),
-            lambda found=leased: dispatcher.settle(one, [delivered(each) for each in found]),
+            lambda found=leased: outbox.settle(one, [delivered(each) for each in found]),
         )
         (row,) = rows(one, Delivery, Delivery.monitor_id == monitor.id)
         assert (row.state, row.receiver) in (("delivered", "127.0.0.1:9"), ("pending", "new.example:80"))
-        left = dispatcher.lease_due(one, now=OVERDUE + seconds(60), in_flight={})
-        dispatcher.settle(one, [delivered(each) for each in left])
+        left = outbox.lease_due(one, now=OVERDUE + seconds(60), in_flight={})
+        outbox.settle(one, [delivered(each) for each in left])
 
 
 def test_starts_and_ends_of_the_same_runs(nodes: tuple[Database, Database]) -> None:

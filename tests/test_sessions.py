@@ -12,12 +12,13 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from pulsemon import evaluator, monitors
 from pulsemon.core.status import Status
 from pulsemon.db import Database, sessions
 from pulsemon.db.postgres import Lane, normal_url
+from pulsemon.deadlines import passes
 from pulsemon.errors import StartRefused, Unavailable
-from pulsemon.pings import Answer
+from pulsemon.heartbeats.pings import Answer
+from pulsemon.monitors import manage as monitors
 from tests.arrange import START, a_ping, again, make, make_up, record, seconds, stored
 from tests.conftest import wait_until
 from tests.pgbouncer import pgbouncer
@@ -105,7 +106,7 @@ class TestARoleWithDefaultsOfItsOwn:
         record(hostile, a_ping(silent, START + seconds(2), rid=rid))
         late = START + seconds(400)
 
-        evaluator.expire_due(hostile, now=late, recorded_at=late)
+        passes.expire_due(hostile, now=late, recorded_at=late)
 
         assert [row.outcome for row in stored(hostile, silent)][-2:] == ["counted", "repeat"]
         assert again(hostile, silent).status is Status.DOWN
@@ -205,7 +206,7 @@ class TestBehindPgBouncer:
                     assert answers == [Answer.STORED]
                     monitors.list_all(database)
                     late = START + seconds(second)
-                    evaluator.expire_due(database, now=late, recorded_at=late)
+                    passes.expire_due(database, now=late, recorded_at=late)
                     monitors.edit(database, monitors.by_slug(found[number].slug), {"name": f"{second}"}, now=late)
             except BaseException as wrong:
                 failed.append(wrong)

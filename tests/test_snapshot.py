@@ -12,9 +12,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pulsemon import evaluator, monitors, pages
 from pulsemon.db import Database
+from pulsemon.deadlines import passes
 from pulsemon.errors import StartRefused, Unavailable
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
 from pulsemon.web import file_tree, statuspage_v2
 from pulsemon.web.static_copy import make_files
 from tests.arrange import make, make_down, make_up
@@ -78,7 +80,7 @@ def test_a_slug_of_old_that_means_something_in_a_path_becomes_no_file(database: 
 
 def test_without_a_server_the_copy_is_one_of_the_last_moment_that_was_watched(database: Database) -> None:
     make_up(database, "fine", last_ping=NOW)
-    evaluator.beat(database, "node", now=NOW + timedelta(seconds=30))
+    passes.beat(database, "node", now=NOW + timedelta(seconds=30))
 
     files = make_files(database, SETTINGS, now=NOW + timedelta(days=1))
 

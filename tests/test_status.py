@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon import evaluator
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
+from pulsemon.deadlines import passes
 from pulsemon.web.live import Live
 from pulsemon.web.site import Site
 from pulsemon.web.status import Board
@@ -245,7 +245,7 @@ def test_late_counts_as_operational_and_is_named(database: Database) -> None:
 
 def test_what_nobody_saw_is_shown_as_unknown_with_the_reason(database: Database) -> None:
     make_up(database, last_ping=at("10:00"))
-    evaluator.excuse_blindness(database, [(BlindWindow(at("10:04"), at("10:09")), "restart")], now=at("10:09"))
+    passes.excuse_blindness(database, [(BlindWindow(at("10:04"), at("10:09")), "restart")], now=at("10:09"))
     board = a_board(database, Clock(at("10:10")))
 
     page = html.unescape(page_of(board))

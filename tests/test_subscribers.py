@@ -10,15 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from pulsemon import announcements, dispatcher, housekeeping, monitors, pages, subscribers
-from pulsemon.announcements import MAIL_RECEIVER, Event, Notice
+from pulsemon.channels.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.db import Database
+from pulsemon.db.outbox import MAIL_RECEIVER
 from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.db.tables.subscribers import Subscriber
-from pulsemon.dispatcher import LANE_WIDTH, Leased, Sent
 from pulsemon.errors import Conflict, NotFound
-from pulsemon.notify.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
-from pulsemon.subscribers import SubscriberView
+from pulsemon.messages import outbox
+from pulsemon.messages.outbox import LANE_WIDTH, Leased, Sent
+from pulsemon.monitors import manage as monitors
+from pulsemon.operations import housekeeping
+from pulsemon.status_pages import manage as pages
+from pulsemon.subscribers import announcements
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.subscribers.announcements import Event, Notice
+from pulsemon.subscribers.manage import SubscriberView
 from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, rows, said, seconds
 from tests.conftest import at
 from tests.test_event_log import counted_queries
@@ -59,11 +65,11 @@ def everybody(database: Database) -> list[SubscriberView]:
 
 
 def lease(database: Database, now: datetime = LATER) -> list[Leased]:
-    return dispatcher.lease_due(database, now=now, in_flight={})
+    return outbox.lease_due(database, now=now, in_flight={})
 
 
 def settle(database: Database, leased: Leased, outcome: Outcome, at: datetime = LATER) -> None:
-    dispatcher.settle(database, [Sent(leased, outcome, at, at, 0)])
+    outbox.settle(database, [Sent(leased, outcome, at, at, 0)])
 
 
 def owed(database: Database) -> list[tuple[int | None, str, str | None]]:
@@ -235,7 +241,7 @@ class TestOutbox:
         by_mail(database)
         told(database)
         now, ids = START, set()
-        while (due_at := dispatcher.next_attempt_at(database)) is not None:
+        while (due_at := outbox.next_attempt_at(database)) is not None:
             now = max(now, due_at)
             (leased,) = lease(database, now)
             ids.add(leased.message.message_id)
@@ -294,7 +300,7 @@ class TestOutbox:
             "last_ping",
         ]
         assert isinstance(of_subscriber, Announcement)
-        assert dispatcher.backlog(database).pending_count == 2
+        assert outbox.backlog(database).pending_count == 2
 
 
 class TestLeaving:

@@ -15,12 +15,16 @@ import pytest
 import standardwebhooks
 from starlette.testclient import TestClient
 
-from pulsemon import announcements, clock, monitors, pages, subscribers
-from pulsemon.announcements import Event, Notice
+from pulsemon import clock
 from pulsemon.db import Database
 from pulsemon.db.tables.subscribers import Subscriber
-from pulsemon.dispatcher import LANE_WIDTH
 from pulsemon.locale import LOCALES
+from pulsemon.messages.outbox import LANE_WIDTH
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
+from pulsemon.subscribers import announcements
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.subscribers.announcements import Event, Notice
 from pulsemon.web import panel_subscribers
 from tests.arrange import make
 from tests.conftest import ADMIN_TOKEN, Server, at, wait_until

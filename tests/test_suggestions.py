@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import insert
 
-from pulsemon import evaluator, monitors, suggestions
 from pulsemon.core.replay import Past, PastPing, Pause
 from pulsemon.core.rules import Outcome
 from pulsemon.core.status import BlindWindow, Cause, Signal
@@ -15,7 +14,10 @@ from pulsemon.core.suggestion import Reason
 from pulsemon.core.timing import Timing
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import BlindWindowRow
-from pulsemon.monitors import View
+from pulsemon.deadlines import passes
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors import suggestions
+from pulsemon.monitors.manage import View
 from tests.arrange import HOOK, START, a_ping, make, record, seconds, transitions
 from tests.core.test_suggestion import Scheduled, TenOClock
 from tests.test_event_log import counted_queries
@@ -28,7 +30,7 @@ def live(database: Database, monitor: View, *offsets: float, signal: Signal = Si
     received_at = START
     for offset in offsets:
         received_at = START + seconds(offset)
-        evaluator.expire_due(database, now=received_at, recorded_at=received_at)
+        passes.expire_due(database, now=received_at, recorded_at=received_at)
         record(database, a_ping(monitor, received_at, signal))
     return received_at
 
@@ -153,7 +155,7 @@ def test_the_settings_that_held_give_the_alerts_that_were_told(database: Databas
     monitors.pause(database, monitors.by_id(monitor.id), now=START + seconds(1_950))
     monitors.resume(database, monitors.by_id(monitor.id), now=START + seconds(9_000))
     now = live(database, monitor, 9_100, 9_300) + seconds(301)
-    evaluator.expire_due(database, now=now, recorded_at=now)
+    passes.expire_due(database, now=now, recorded_at=now)
 
     past = suggestions.read_past(database, monitor.id, monitor.timing, now=now)
 

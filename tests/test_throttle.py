@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon import access
+from pulsemon.accounts import access
 from pulsemon.db import Database
 from pulsemon.db.tables.base import Meta
 from pulsemon.server import PulseMon

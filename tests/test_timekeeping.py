@@ -9,11 +9,12 @@ import pytest
 import structlog.testing
 from starlette.testclient import TestClient
 
-from pulsemon import clock, timekeeping
+from pulsemon import clock
 from pulsemon.core.status import Status
 from pulsemon.db import Database
-from pulsemon.evaluation import CLOCK_SETTLES_SEC
-from pulsemon.timekeeping import Timekeeping
+from pulsemon.deadlines.loop import CLOCK_SETTLES_SEC
+from pulsemon.operations import timekeeping
+from pulsemon.operations.timekeeping import Timekeeping
 from tests.arrange import a_ping, again, blind_windows, record
 from tests.conftest import ADMIN_TOKEN, at, wait_until
 from tests.test_evaluation import Process, World, watched

@@ -16,15 +16,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from pulsemon import dispatcher, evaluator, maintenance, maintenance_ticks, maintenance_views, monitors
+from pulsemon.channels.message import Delivered, Message
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
 from pulsemon.db.tables.messages import Delivery
-from pulsemon.maintenance_views import Draft
-from pulsemon.notify.message import Delivered, Message
-from pulsemon.views import View
+from pulsemon.deadlines import passes
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import ticks as maintenance_ticks
+from pulsemon.maintenance import views as maintenance_views
+from pulsemon.maintenance.views import Draft
+from pulsemon.messages import outbox
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, record, rows, seconds, transitions
 
 INTERVAL, GRACE = 60, 30
@@ -88,19 +93,19 @@ class Life:
             self.now += timedelta(milliseconds=1)
 
     def loops(self) -> None:
-        evaluator.expire_due(self.database, now=self.now, recorded_at=self.now)
+        passes.expire_due(self.database, now=self.now, recorded_at=self.now)
         maintenance_ticks.tick(self.database, now=self.now)
         self.deliver()
 
     def deliver(self) -> None:
-        while leased := dispatcher.lease_due(self.database, now=self.now, in_flight={}):
+        while leased := outbox.lease_due(self.database, now=self.now, in_flight={}):
             for each in leased:
                 (row,) = rows(self.database, Delivery, Delivery.id == each.delivery_id)
                 assert isinstance(each.message, Message)
                 status = str(each.message.payload["status"])
                 self.heard.append((row.seq, status, self.now, row.retry_since))
-            done = [dispatcher.Sent(each, Delivered(200), self.now, self.now, jitter=0) for each in leased]
-            dispatcher.settle(self.database, done)
+            done = [outbox.Sent(each, Delivered(200), self.now, self.now, jitter=0) for each in leased]
+            outbox.settle(self.database, done)
 
     def ping(self, signals: Sequence[Signal]) -> None:
         token = again(self.database, self.monitor).token

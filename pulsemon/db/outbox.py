@@ -20,6 +20,9 @@ from pulsemon.db.states import Watched
 from pulsemon.db.tables.messages import Delivery, Webhook
 from pulsemon.db.tables.monitors import History
 
+# All mail goes through one server, so it is one lane.
+MAIL_RECEIVER = "smtp"
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

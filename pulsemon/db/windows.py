@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,6 +59,19 @@ def touching(connection: Connection, monitor_ids: Collection[int], start: dateti
     """Return the windows of some monitors that touch [*start*, *end*)."""
     query = _select(monitor_ids).where(MaintenanceWindow.ends_at > start, MaintenanceWindow.starts_at < end)
     return _gather(connection.execute(query))
+
+
+def maintenance_spans(
+    connection: Connection, monitor_ids: Sequence[int], start: datetime, end: datetime
+) -> Mapping[int, Sequence[Span]]:
+    """Return when monitors were under maintenance: monitor id -> its spans that touch [*start*, *end*).
+
+    Ids without one may be missing. One query, which is the probe of an index where there is none.
+    """
+    found = touching(connection, monitor_ids, start, end)
+    if found.of_all:
+        return {each: found.of(each) for each in monitor_ids}
+    return found.by_monitor
 
 
 def current(connection: Connection, monitor_ids: Collection[int] | None = None) -> Windows:

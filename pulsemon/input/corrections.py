@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from pulsemon.availability.corrections import MAX_REASON_LENGTH
 from pulsemon.core.texts import N_
-from pulsemon.corrections import MAX_REASON_LENGTH
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input.rules import read_instant
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
+from pulsemon.heartbeats.chain import Filter
 from pulsemon.input.monitors import problem
-from pulsemon.ping_chain import Filter
 
 FIELDS = ("signal", "text", "since", "until")
 MAX_TEXT = 200

@@ -36,7 +36,7 @@ from pulsemon.input.rules import (
     without_defaults,
 )
 from pulsemon.input.status_pages import MAX_TEXT_LENGTH
-from pulsemon.maintenance_views import Draft
+from pulsemon.maintenance.views import Draft
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"

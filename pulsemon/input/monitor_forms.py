@@ -28,7 +28,7 @@ from pulsemon.input.monitors import (
     problem,
 )
 from pulsemon.input.rules import is_whole, whole_number
-from pulsemon.monitors import NewMonitor
+from pulsemon.monitors.manage import NewMonitor
 
 _NUMBERS = (
     "interval_seconds",

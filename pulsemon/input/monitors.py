@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from pulsemon import monitors
 from pulsemon.core import incidents, placement, schedule
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
@@ -31,6 +30,7 @@ from pulsemon.input.rules import (
     printable,
     without_defaults,
 )
+from pulsemon.monitors import manage as monitors
 
 MAX_SLUG_LENGTH = 100
 MAX_SECONDS = 315_360_000  # 3,650 days

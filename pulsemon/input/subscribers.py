@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from pulsemon import monitors
+from pulsemon.channels import mailbox
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input.monitors import MAX_URL_LENGTH
 from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
-from pulsemon.notify import mailbox
+from pulsemon.monitors import manage as monitors
 
 GENERATE = "generate"
 FIELDS = ("kind", "address", "secret", "locale")

@@ -18,17 +18,17 @@ from fastapi import APIRouter, Depends, HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import monitors
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
-from pulsemon.history import Entry, history
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitors import SECRET_MASK, MonitorCreate, MonitorPatch
 from pulsemon.input.rules import whole_number
-from pulsemon.monitors import GENERATE
-from pulsemon.views import View
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.history import Entry, history
+from pulsemon.monitors.manage import GENERATE
+from pulsemon.monitors.views import View
 from pulsemon.web import openapi
 from pulsemon.web.bodies import receive_up_to
 from pulsemon.web.paging import MAX_PAGE, Page, link, read_long_page, read_page

@@ -14,14 +14,16 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import corrections, monitors, track_record
+from pulsemon.availability import corrections
+from pulsemon.availability import record as track_record
+from pulsemon.availability.corrections import MAX_REASON_LENGTH, Corrected
+from pulsemon.availability.record import WINDOWS, Outage
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability
-from pulsemon.corrections import MAX_REASON_LENGTH, Corrected
 from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import id_in
-from pulsemon.track_record import WINDOWS, Outage
+from pulsemon.monitors import manage as monitors
 from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.paging import MAX_PAGE, link

@@ -12,8 +12,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import incidents
-from pulsemon.incident_rows import Incident, Update
+from pulsemon.incidents import manage as incidents
+from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import incidents as incident_fields
 from pulsemon.input.incidents import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.input.rules import id_in

@@ -13,14 +13,15 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import monitors, suggestions
 from pulsemon.core.replay import Alert, Past
 from pulsemon.core.suggestion import Rhythm
 from pulsemon.core.timing import Timing
 from pulsemon.errors import Invalid
 from pulsemon.input import what_if
 from pulsemon.input.monitors import MAX_SECONDS, problem
-from pulsemon.suggestions import Verdict
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors import suggestions
+from pulsemon.monitors.suggestions import Verdict
 from pulsemon.web import openapi
 from pulsemon.web.api import instant, reads
 from pulsemon.web.security import AdminRoute

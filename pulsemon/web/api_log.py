@@ -15,12 +15,13 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import event_log, monitors
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
+from pulsemon.heartbeats.chain import LARGEST_ID, Filter, PingEvent, Stop
 from pulsemon.input import log_filter
 from pulsemon.input.rules import id_in
-from pulsemon.ping_chain import LARGEST_ID, Filter, PingEvent, Stop
+from pulsemon.monitors import event_log
+from pulsemon.monitors import manage as monitors
 from pulsemon.web import openapi
 from pulsemon.web.api import LongPaging, instant, reads
 from pulsemon.web.paging import Page, link

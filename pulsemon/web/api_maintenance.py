@@ -14,13 +14,14 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import maintenance, maintenance_views
 from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.input.rules import id_in
-from pulsemon.maintenance_views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import views as maintenance_views
+from pulsemon.maintenance.views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
 from pulsemon.web import openapi
 from pulsemon.web.api import Body, LongPaging, Paging, instant, reads
 from pulsemon.web.paging import MAX_PAGE, link

@@ -13,12 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import pages
 from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
-from pulsemon.pages import PageView
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages.manage import PageView
 from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.bodies import receive_up_to

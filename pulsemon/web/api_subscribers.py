@@ -10,14 +10,14 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import subscribers
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.monitors import SECRET_MASK
 from pulsemon.input.rules import id_in
 from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
-from pulsemon.subscribers import SubscriberView
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.subscribers.manage import SubscriberView
 from pulsemon.web import openapi
 from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.paging import link

@@ -22,7 +22,7 @@ from pulsemon.core.uptime import total
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.locale import LOCALES
 from pulsemon.settings import Settings
-from pulsemon.status_page import MAIN_LOOK, PublicMonitor, PublicPage
+from pulsemon.status_pages.public import MAIN_LOOK, PublicMonitor, PublicPage
 from pulsemon.web import badge_svg
 from pulsemon.web.public_answer import (
     NOTHING_HERE,

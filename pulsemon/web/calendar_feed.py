@@ -15,9 +15,9 @@ from starlette.responses import Response
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
-from pulsemon.public_windows import PublicWindow
+from pulsemon.maintenance.public import PublicWindow
 from pulsemon.settings import Settings
-from pulsemon.status_page import PublicPage
+from pulsemon.status_pages.public import PublicPage
 from pulsemon.web import ics
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
 from pulsemon.web.site import site_of

@@ -21,10 +21,10 @@ from starlette.responses import Response
 from pulsemon.core.addresses import MAIN, feed_path, incident_path, page_path
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
-from pulsemon.incident_rows import Incident
+from pulsemon.incidents.rows import Incident
 from pulsemon.locale import translator
 from pulsemon.settings import Settings
-from pulsemon.status_page import Change, PublicPage
+from pulsemon.status_pages.public import Change, PublicPage
 from pulsemon.web import markdown, rendering, wall_clock, xml_text
 from pulsemon.web.api import instant
 from pulsemon.web.public_answer import MachineRoute, answer_of_page, snapshot_of

@@ -24,12 +24,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import __version__, clock, dispatcher, monitors, status_page
+from pulsemon import __version__, clock
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
+from pulsemon.messages import outbox
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from pulsemon.redaction import redact
-from pulsemon.views import View
+from pulsemon.status_pages import public as status_page
 from pulsemon.web import openapi
 from pulsemon.web.security import TOO_MANY_TOKENS, OwnersPublicRoute, PublicRoute, header_token, judge_token
 from pulsemon.web.site import Site, site_of
@@ -265,7 +268,7 @@ def _count_public(site: Site) -> dict[Shown, int] | None:
 def _read_database(site: Site) -> _Reading | None:
     try:
         views, _ = monitors.list_all(site.database)
-        backlog = dispatcher.backlog(site.database)
+        backlog = outbox.backlog(site.database)
     except Unavailable:
         return None
     now = site.now()

@@ -15,7 +15,8 @@ import threading
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from pulsemon import access, clock, log
+from pulsemon import clock, log
+from pulsemon.accounts import access
 from pulsemon.db import Database
 
 _log = log.get(__name__)

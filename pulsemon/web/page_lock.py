@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.core.addresses import page_path
-from pulsemon.status_page import Look
+from pulsemon.status_pages.public import Look
 from pulsemon.web import page_look, rendering
 from pulsemon.web.bodies import MAX_FIELDS, receive_up_to
 from pulsemon.web.page_passwords import RETRY_AFTER_SEC

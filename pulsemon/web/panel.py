@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from pulsemon import access, event_log
+from pulsemon.accounts import access
+from pulsemon.monitors import event_log
 from pulsemon.web import (
     panel_actions,
     panel_incidents,

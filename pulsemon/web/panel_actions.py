@@ -10,14 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import dispatcher, event_log, monitors
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.input import monitor_forms
 from pulsemon.input.rules import MAX_MONITORS
-from pulsemon.pings import Answer, Ping
-from pulsemon.views import View
+from pulsemon.messages import outbox
+from pulsemon.monitors import event_log
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
 from pulsemon.web import panel_pages, rendering
 from pulsemon.web.bodies import MAX_FIELDS, read_fields
 from pulsemon.web.security import SessionRoute
@@ -159,7 +161,7 @@ def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
     site, view = _named(request, monitor_id)
     if delivery_id > _LARGEST_DELIVERY_ID:
         raise NotFound("This monitor has no such message.")
-    dispatcher.send_again(site.database, view.id, delivery_id, now=site.now())
+    outbox.send_again(site.database, view.id, delivery_id, now=site.now())
     site.wake()
     return _to(view.id, "again")
 

@@ -9,13 +9,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import incidents, monitors
 from pulsemon.core import incidents as rules
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
-from pulsemon.incident_rows import Incident
+from pulsemon.incidents import manage as incidents
+from pulsemon.incidents.rows import Incident
 from pulsemon.input import incidents as incident_fields
 from pulsemon.input.rules import Lists
+from pulsemon.monitors import manage as monitors
 from pulsemon.web import panel_pages, panel_several, rendering, wall_clock
 from pulsemon.web.paging import read_position
 from pulsemon.web.panel_actions import FormLists

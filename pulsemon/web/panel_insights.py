@@ -12,12 +12,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pulsemon import suggestions
 from pulsemon.core.suggestion import has_calendar
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input import what_if
-from pulsemon.suggestions import Advice, Verdict
-from pulsemon.views import View
+from pulsemon.monitors import suggestions
+from pulsemon.monitors.suggestions import Advice, Verdict
+from pulsemon.monitors.views import View
 from pulsemon.web import panel_pages, rendering
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of

@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from pulsemon import event_log
 from pulsemon.core.status import Signal
-from pulsemon.event_log import Kind, Position
+from pulsemon.heartbeats.chain import Filter, PingEvent
 from pulsemon.input import log_filter
 from pulsemon.locale import translator
-from pulsemon.ping_chain import Filter, PingEvent
-from pulsemon.views import View
+from pulsemon.monitors import event_log
+from pulsemon.monitors.event_log import Kind, Position
+from pulsemon.monitors.views import View
 from pulsemon.web import charts, rendering
 from pulsemon.web.charts import Chart
 from pulsemon.web.site import site_of

@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import maintenance, maintenance_views, monitors
 from pulsemon.core import schedule
 from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
@@ -17,7 +16,10 @@ from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS
 from pulsemon.input.rules import Lists
-from pulsemon.maintenance_views import MaintenanceView, WindowView
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import views as maintenance_views
+from pulsemon.maintenance.views import MaintenanceView, WindowView
+from pulsemon.monitors import manage as monitors
 from pulsemon.web import panel_pages, rendering, schedule_words, wall_clock
 from pulsemon.web.api_maintenance import window_number
 from pulsemon.web.panel_actions import Form, FormLists

@@ -14,7 +14,7 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pulsemon import event_log, monitors, status_page, track_record
+from pulsemon.availability import record as track_record
 from pulsemon.core import lost_schedules
 from pulsemon.core.placement import MAX_TAG_LENGTH
 from pulsemon.core.rules import Rules
@@ -26,7 +26,10 @@ from pulsemon.db import Database
 from pulsemon.errors import FieldProblem, NotFound
 from pulsemon.input.monitors import SECRET_MASK
 from pulsemon.input.rules import LARGEST_ID
-from pulsemon.views import View
+from pulsemon.monitors import event_log
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.status_pages import public as status_page
 from pulsemon.web import bars, connect, panel_log, rendering, schedule_words
 from pulsemon.web.bars import Bars
 from pulsemon.web.site import Site, site_of

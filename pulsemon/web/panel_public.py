@@ -11,14 +11,16 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import monitors, pages, subscribers
 from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
-from pulsemon.pages import PageView
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages.manage import PageView
+from pulsemon.subscribers import manage as subscribers
 from pulsemon.web import panel_pages, panel_several, rendering
 from pulsemon.web.bodies import read_fields
 from pulsemon.web.paging import read_position

@@ -15,14 +15,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import corrections, track_record
+from pulsemon.availability import corrections
+from pulsemon.availability import record as track_record
+from pulsemon.availability.record import Outage, Report
 from pulsemon.core.days import date_at
 from pulsemon.core.uptime import Availability
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import LARGEST_ID
-from pulsemon.track_record import Outage, Report
-from pulsemon.views import View
+from pulsemon.monitors.views import View
 from pulsemon.web import bars, panel_pages, rendering
 from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute

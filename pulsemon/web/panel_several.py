@@ -12,12 +12,14 @@ from fastapi import APIRouter, Depends, HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import event_log, monitors, organisation
 from pulsemon.core import placement
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.input import monitor_forms
 from pulsemon.input.rules import LARGEST_ID
+from pulsemon.monitors import event_log
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors import order as monitor_order
 from pulsemon.web import panel_pages, rendering
 from pulsemon.web.bodies import read_fields
 from pulsemon.web.panel_actions import Form
@@ -55,7 +57,7 @@ def change_selected(request: Request, lists: Lists) -> Response:
             _each(ids, lambda one: monitors.resume(site.database, monitors.by_id(one), now=site.now()))
             done = "resumed-several"
         case "tag":
-            organisation.add_tags(site.database, ids, _tags(lists))
+            monitor_order.add_tags(site.database, ids, _tags(lists))
             done = "tagged"
         case "delete":
             return _ask(request, ids)
@@ -87,10 +89,10 @@ def _tags(lists: dict[str, list[str]]) -> list[str]:
     try:
         changes = monitor_forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
     except Invalid:
-        raise Conflict(organisation.UNUSABLE_TAGS) from None
+        raise Conflict(monitor_order.UNUSABLE_TAGS) from None
     tags = changes["placement"]["tags"]
     if not tags:
-        raise Conflict(organisation.UNUSABLE_TAGS)
+        raise Conflict(monitor_order.UNUSABLE_TAGS)
     return list(tags)
 
 
@@ -124,7 +126,7 @@ def arrange_page(request: Request) -> Response:
 def arrange(request: Request, form: Form) -> Response:
     """Move one monitor inside its group, or a whole group."""
     site = site_of(request)
-    organisation.rearrange(site.database, lambda seats: moved(seats, form))
+    monitor_order.rearrange(site.database, lambda seats: moved(seats, form))
     site.wake()
     return RedirectResponse("/monitors/arrange?done=arranged", status_code=303)
 

@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import pages, subscribers
 from pulsemon.core.addresses import page_path
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.rules import LARGEST_ID
-from pulsemon.subscribers import SubscriberView
+from pulsemon.status_pages import manage as pages
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.subscribers.manage import SubscriberView
 from pulsemon.web import panel_pages, rendering
 from pulsemon.web.api_subscribers import add
 from pulsemon.web.paging import read_position

@@ -21,7 +21,7 @@ from pulsemon import log
 from pulsemon.core import body_text
 from pulsemon.core.rules import Outcome
 from pulsemon.core.status import Signal
-from pulsemon.pings import Answer, Ping
+from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.settings import LogLevel
 from pulsemon.web import previews
 from pulsemon.web.site import Site

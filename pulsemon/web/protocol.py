@@ -27,7 +27,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pulsemon import log
-from pulsemon.pings import Answer, Ping
+from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.web import last_words
 from pulsemon.web.bounds import MAX_PATH_BYTES
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.core.addresses import MAIN
 from pulsemon.errors import Invalid, NotFound, Unavailable
-from pulsemon.status_page import Look, PublicPage
+from pulsemon.status_pages.public import Look, PublicPage
 from pulsemon.web import page_lock, page_passwords
 from pulsemon.web.page_passwords import Busy
 from pulsemon.web.security import CSP, PublicRoute, route_path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from pulsemon import status_page
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
-from pulsemon.status_page import Change, PublicPage
+from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages.public import Change, PublicPage
 
 # What a feed tells; whoever reads it once a day still sees what a bad day brought.
 COUNT = 50

@@ -13,11 +13,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pulsemon import status_page
-from pulsemon.availability import DayTable
+from pulsemon.availability.days import DayTable
 from pulsemon.core.uptime import Availability
 from pulsemon.db import Database
-from pulsemon.status_page import Public
+from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages.public import Public
 from pulsemon.web import bars, rendering
 
 MAX_AGE = timedelta(minutes=1)

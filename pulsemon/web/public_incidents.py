@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 
 from starlette.convertors import Convertor, register_url_convertor
 
-from pulsemon import status_page
 from pulsemon.core import schedule
 from pulsemon.core.incidents import Impact, worst
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
-from pulsemon.incident_rows import Incident
-from pulsemon.status_page import PublicPage
+from pulsemon.incidents.rows import Incident
+from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages.public import PublicPage
 
 # What Statuspage's format and a feed tell, and what stands on one page of the history.
 ARCHIVE_COUNT = 50

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pulsemon import maintenance
+from pulsemon.availability.record import Outage
 from pulsemon.core import incidents
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import Calendar
@@ -25,15 +25,15 @@ from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
-from pulsemon.event_log import ChangeEvent
-from pulsemon.incident_rows import Incident, Update
+from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input import rules as input_rules
 from pulsemon.locale import LOCALES, negotiate, translator
-from pulsemon.organisation import TOO_MANY_TAGS, UNUSABLE_TAGS
-from pulsemon.pages import MAIN_STAYS
-from pulsemon.subscribers import NOT_ACTIVE
-from pulsemon.track_record import Outage
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.monitors.event_log import ChangeEvent
+from pulsemon.monitors.order import TOO_MANY_TAGS, UNUSABLE_TAGS
+from pulsemon.status_pages.manage import MAIN_STAYS
+from pulsemon.subscribers.manage import NOT_ACTIVE
 from pulsemon.web import markdown, public_incidents, schedule_words, wall_clock
 from pulsemon.web.site import site_of
 

@@ -24,7 +24,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pulsemon import access, clock, log
+from pulsemon import clock, log
+from pulsemon.accounts import access
 from pulsemon.core.hosts import is_same_origin
 from pulsemon.redaction import redact_path
 from pulsemon.web import bounds, permissions, session_cookies

@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection
 
 from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
-from pulsemon.pings import Answer, Ping
-from pulsemon.readiness import Readiness
+from pulsemon.heartbeats.pings import Answer, Ping
+from pulsemon.operations.readiness import Readiness
 from pulsemon.settings import Settings
 from pulsemon.web.fair_share import FairShare
 from pulsemon.web.known_addresses import KnownAddresses

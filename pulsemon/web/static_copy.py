@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pulsemon import evaluator, pages
 from pulsemon.core.addresses import MAIN, history_path, page_path
 from pulsemon.core.blindness import NODE_IS_LOST
 from pulsemon.db import Database
+from pulsemon.deadlines import passes
 from pulsemon.errors import Unavailable
-from pulsemon.incident_rows import Incident
+from pulsemon.incidents.rows import Incident
 from pulsemon.settings import Settings
-from pulsemon.status_page import PublicPage
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages.public import PublicPage
 from pulsemon.web import badges, calendar_feed, feed, public_incidents, rendering, status_history, statuspage_v2
 from pulsemon.web.live import Live
 from pulsemon.web.status import Board, Snapshot, as_copy
@@ -43,7 +44,7 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
 
     Where no server has watched for a while, the copy is one of the last moment at which one did: nobody knows more.
     """
-    watched_at = evaluator.last_heartbeat(database)
+    watched_at = passes.last_heartbeat(database)
     if watched_at is not None and now - watched_at > NODE_IS_LOST:
         now = watched_at
     source = _Source(settings, database, lambda: now)

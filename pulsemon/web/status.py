@@ -20,14 +20,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon import pages, status_page
 from pulsemon.core.addresses import MAIN, calendar_path, feed_path, history_path, page_path
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
-from pulsemon.public_windows import PublicWindow
-from pulsemon.status_page import MAIN_LOOK, Look, Public, PublicPage
+from pulsemon.maintenance.public import PublicWindow
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages.public import MAIN_LOOK, Look, Public, PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
 from pulsemon.web.page_passwords import Busy
 from pulsemon.web.public_changes import ChangeKeeper

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from pulsemon.core.addresses import MAIN, feed_path, history_path, page_path
 from pulsemon.errors import NotFound, Unavailable
-from pulsemon.incident_rows import Incident
-from pulsemon.status_page import PublicPage
+from pulsemon.incidents.rows import Incident
+from pulsemon.status_pages.public import PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
 from pulsemon.web.public_answer import made
 from pulsemon.web.public_incidents import MAX_PART, Part

@@ -20,11 +20,11 @@ from starlette.responses import Response
 from pulsemon.core.addresses import MAIN, incident_path, page_path
 from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.shown import Shown
-from pulsemon.incident_rows import Incident, Update
+from pulsemon.incidents.rows import Incident, Update
 from pulsemon.locale import translator
-from pulsemon.public_windows import PublicWindow
+from pulsemon.maintenance.public import PublicWindow
 from pulsemon.settings import Settings
-from pulsemon.status_page import PublicMonitor, PublicPage
+from pulsemon.status_pages.public import PublicMonitor, PublicPage
 from pulsemon.web import public_incidents, v2_maintenance
 from pulsemon.web.api import instant
 from pulsemon.web.public_answer import MachineRoute, answer_of_page

@@ -13,13 +13,14 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from pulsemon import log, subscribers
+from pulsemon import log
+from pulsemon.channels import mailbox
 from pulsemon.core.addresses import MAIN, page_path, subscribe_path
 from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.notify import mailbox
-from pulsemon.status_page import MAIN_LOOK, Look
-from pulsemon.subscribers import Subscription
+from pulsemon.status_pages.public import MAIN_LOOK, Look
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.subscribers.manage import Subscription
 from pulsemon.web import page_lock, page_look, rendering
 from pulsemon.web.security import LinkRoute, PublicRoute
 from pulsemon.web.site import Site, site_of

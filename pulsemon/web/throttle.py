@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pulsemon import access, log
+from pulsemon import log
+from pulsemon.accounts import access
 from pulsemon.web.known_addresses import KnownAddresses
 
 _log = log.get(__name__)

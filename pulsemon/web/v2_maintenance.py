@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pulsemon.public_windows import PublicWindow
-from pulsemon.status_page import PublicPage
+from pulsemon.maintenance.public import PublicWindow
+from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.api import instant
 
 

@@ -223,9 +223,10 @@ def wait_until_all_acknowledged(log: Log, slugs: Collection[str]) -> None:
 
 # The controls of promise R4: nobody is excused, and nothing holds judgement back.
 NEVER_BLIND = """
-    from pulsemon import evaluation, evaluator
+    from pulsemon.deadlines import loop
+    from pulsemon.deadlines import passes
 
-    evaluator.excuse_blindness = lambda *arguments, **names: None
-    evaluator.bound_deadlines = lambda *arguments, **names: None
-    evaluation.LOOP_IS_STALLED_SEC = float("inf")
+    passes.excuse_blindness = lambda *arguments, **names: None
+    passes.bound_deadlines = lambda *arguments, **names: None
+    loop.LOOP_IS_STALLED_SEC = float("inf")
 """

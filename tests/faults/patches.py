@@ -4,8 +4,8 @@ from __future__ import annotations
 
 # Answers 200 before anything is stored: what every monitor does that only queues its pings.
 ANSWER_FIRST = """
-from pulsemon.group_commit import GroupCommit
-from pulsemon.pings import Answer
+from pulsemon.heartbeats.group_commit import GroupCommit
+from pulsemon.heartbeats.pings import Answer
 
 submit_for = GroupCommit.submit_for
 
@@ -22,7 +22,7 @@ def one_queue_for_all(places: int) -> str:
     return f"""
 from datetime import timedelta
 
-from pulsemon import dispatcher
+from pulsemon.messages import outbox
 from pulsemon.core import places
 
 def first_come(due, in_flight, standing_of, *, places, width):
@@ -34,7 +34,7 @@ def first_come(due, in_flight, standing_of, *, places, width):
             free -= taken
     return wanted
 
-dispatcher.MAX_IN_FLIGHT = {places}
+outbox.MAX_IN_FLIGHT = {places}
 places.share = first_come
 places.PATIENCE = timedelta(hours=1)
 """

@@ -63,25 +63,25 @@ LOOKS_SLOWLY = """
     import time
     from pathlib import Path
 
-    from pulsemon import evaluator
+    from pulsemon.deadlines import passes
 
-    next_check_at = evaluator.next_check_at
+    next_check_at = passes.next_check_at
 
     def look_slowly(database):
         Path("looks").write_text(str(time.monotonic()))
         time.sleep(1.5)
         return next_check_at(database)
 
-    evaluator.next_check_at = look_slowly
+    passes.next_check_at = look_slowly
 """
 # The loop's own pulse tells nothing. Nor do the clocks: on a busy machine they might, for another reason.
 NO_PULSE_OF_THE_LOOP = """
-    from pulsemon import evaluation
+    from pulsemon.deadlines import loop
     from pulsemon.loops import Loops
 
     Loops._take_stalls = lambda self: []
-    evaluation.LOOP_IS_STALLED_SEC = float("inf")
-    evaluation.compare = lambda *arguments, **names: None
+    loop.LOOP_IS_STALLED_SEC = float("inf")
+    loop.compare = lambda *arguments, **names: None
 """
 
 

@@ -17,7 +17,7 @@ MINUTES = 300
 # The first offset is there when the node starts, the others come while it runs.
 OFFSETS = (MINUTES, -HOUR, 0, MINUTES)
 GOES_BY_ITS_OWN_CLOCK = """
-from pulsemon.timekeeping import Timekeeping
+from pulsemon.operations.timekeeping import Timekeeping
 
 Timekeeping.look = lambda self: None
 """

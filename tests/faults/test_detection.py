@@ -50,21 +50,21 @@ IN_VAIN_SEC = 4
 PATIENT_WITH_RECEIVERS = """
     from datetime import timedelta
 
-    from pulsemon import dispatcher
-    from pulsemon.notify.http import GuardedClient
+    from pulsemon.messages import outbox
+    from pulsemon.channels.http import GuardedClient
 
     GuardedClient.__init__.__kwdefaults__["deadline"] = timedelta(minutes=30)
-    dispatcher.LEASE = timedelta(minutes=40)
+    outbox.LEASE = timedelta(minutes=40)
 """
 NOBODY_LOOKS_AT_DEADLINES = """
-    from pulsemon import evaluator
+    from pulsemon.deadlines import passes
 
-    evaluator.next_check_at = lambda database: None
+    passes.next_check_at = lambda database: None
 """
 ALL_IN_ONE_TRANSACTION = """
-    from pulsemon import evaluator
+    from pulsemon.deadlines import passes
 
-    evaluator.CHUNK = 1_000_000
+    passes.CHUNK = 1_000_000
 """
 
 

@@ -189,8 +189,8 @@ def test_control_a_server_that_takes_trouble_for_success_is_found_out(
     a_server: Serve, sqlite_url: str, tmp_path: Path
 ) -> None:
     hopeful = """
-        from pulsemon.group_commit import GroupCommit
-        from pulsemon.pings import Answer
+        from pulsemon.heartbeats.group_commit import GroupCommit
+        from pulsemon.heartbeats.pings import Answer
 
         write = GroupCommit._write
         GroupCommit._write = lambda self, pings: write(self, pings) and [Answer.STORED] * len(pings)

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pulsemon.readiness import MIN_FREE_BYTES
+from pulsemon.operations.readiness import MIN_FREE_BYTES
 from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Evidence, Operation, Result, Rule

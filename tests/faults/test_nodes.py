@@ -210,9 +210,9 @@ def live_beside_a_slow_node(serve: Serve, url: str, *, patch: str = "", tries: i
 
 _NO_REGARD_FOR_OTHERS = """
 # The other nodes are not asked how far they have stored what they received.
-from pulsemon import evaluator
+from pulsemon.deadlines import passes
 
-evaluator.other_nodes = lambda database, node: {}
+passes.other_nodes = lambda database, node: {}
 """
 
 

@@ -49,7 +49,7 @@ HAS_FEW_DESCRIPTORS = f"""
     resource.setrlimit(resource.RLIMIT_NOFILE, ({FEW_DESCRIPTORS}, {FEW_DESCRIPTORS}))
 """
 NOBODY_MAKES_ROOM = """
-    from pulsemon import doorway
+    from pulsemon.operations import doorway
 
     doorway.connections_of = lambda descriptors: 1_000_000
 """

@@ -125,23 +125,23 @@ def _live_for_a_second(clients: Failing) -> None:
 _AT_MOST_ONCE = """
 # A message counts as delivered once somebody has taken it, not once it was accepted.
 from sqlalchemy import update
-from pulsemon import dispatcher
+from pulsemon.messages import outbox
 from pulsemon.db.tables.messages import Delivery
 
-lease = dispatcher._lease
+lease = outbox._lease
 
 def take_for_good(connection, ids, now):
     leased = lease(connection, ids, now)
     connection.execute(update(Delivery).where(Delivery.id.in_(ids)).values(state="delivered"))
     return leased
 
-dispatcher._lease = take_for_good
+outbox._lease = take_for_good
 """
 
 _NO_ORDER = """
 # A message does not wait for the older ones of its monitor.
 from sqlalchemy import select
-from pulsemon import dispatcher
+from pulsemon.messages import outbox
 from pulsemon.db import outbox
 from pulsemon.db.tables.messages import Delivery
 
@@ -149,7 +149,7 @@ def whatever_is_due(connection, receiver, room, now):
     due = (Delivery.receiver == receiver, Delivery.state == "pending", Delivery.next_attempt_at <= now)
     return connection.scalars(select(Delivery.id).where(*due).order_by(Delivery.id.desc()).limit(room)).all()
 
-dispatcher._due_ids = whatever_is_due
+outbox._due_ids = whatever_is_due
 # Or the older message would be hurried to the same moment, and keep its place by chance.
 outbox._hurry_older = lambda *_: None
 """
@@ -277,9 +277,9 @@ def tell_from_two_nodes(folder: Path, url: str, *, patch: str = "") -> Run:
 _NO_LEASE = """
 # Taking a message does not keep the other node from taking it too.
 from datetime import timedelta
-from pulsemon import dispatcher
+from pulsemon.messages import outbox
 
-dispatcher.LEASE = timedelta(0)
+outbox.LEASE = timedelta(0)
 """
 
 

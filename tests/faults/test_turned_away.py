@@ -77,7 +77,7 @@ IDLE_ONES_STAY = """
     uvicorn.Config.__init__ = lambda self, *given, **named: make(self, *given, timeout_keep_alive=3_600, **named)
 """
 NOBODY_LOOKS = """
-    from pulsemon import doorway
+    from pulsemon.operations import doorway
 
     doorway.is_descriptor_left = lambda: True
     doorway._read_queue = lambda listener: None

@@ -24,7 +24,13 @@ _BREAKABLE = """
 import time
 from pathlib import Path
 
-from pulsemon import dispatcher, evaluator, loops, readiness
+from pulsemon.messages import outbox
+
+from pulsemon.deadlines import passes
+
+from pulsemon import loops
+
+from pulsemon.operations import readiness
 
 loops.UPSTREAM_SEC = 0.25
 readiness.STALE_MESSAGES_SEC = 3.0

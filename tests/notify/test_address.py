@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.notify.address import ALLOW, DENY, judge_address, read_allowed
+from pulsemon.channels.address import ALLOW, DENY, judge_address, read_allowed
 
 ALWAYS_REFUSED = {
     "169.254.169.254": "metadata",

@@ -15,10 +15,10 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.notify.address import ALLOW, DENY
-from pulsemon.notify.http import Failed, GuardedClient, NotSent, check_peer, excerpt_of, read_url
-from pulsemon.notify.message import Reason
-from pulsemon.notify.resolver import SystemResolver
+from pulsemon.channels.address import ALLOW, DENY
+from pulsemon.channels.http import Failed, GuardedClient, NotSent, check_peer, excerpt_of, read_url
+from pulsemon.channels.message import Reason
+from pulsemon.channels.resolver import SystemResolver
 from tests.notify import sink as behaviours
 from tests.notify.conftest import server_context
 from tests.notify.sink import Sink, closed_port_url, never_accepting, never_answering, speaking_first

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pulsemon.channels import letter, notices
+from pulsemon.channels.message import Announcement
+from pulsemon.channels.notices import Publisher
 from pulsemon.core import incidents
 from pulsemon.core.incidents import IncidentStatus
 from pulsemon.locale import LOCALES
-from pulsemon.notify import letter, notices
-from pulsemon.notify.message import Announcement
-from pulsemon.notify.notices import Publisher
 
 AT = datetime(2026, 3, 2, 13, 5, tzinfo=UTC)
 TOKEN = "T" * 43

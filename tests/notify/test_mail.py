@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import trustme
 
-from pulsemon.notify import smtp_connections
-from pulsemon.notify.mail import MailServer, Postman, Security
-from pulsemon.notify.message import Delivered, Outcome, Reason, Rejected, Retry
-from pulsemon.notify.notices import Publisher
+from pulsemon.channels import smtp_connections
+from pulsemon.channels.mail import MailServer, Postman, Security
+from pulsemon.channels.message import Delivered, Outcome, Reason, Rejected, Retry
+from pulsemon.channels.notices import Publisher
 from tests.conftest import wait_until
 from tests.notify.conftest import server_context
 from tests.notify.smtp_sink import CUT, HANG, MailSink

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pulsemon.notify import mailbox
+from pulsemon.channels import mailbox
 
 
 @pytest.mark.parametrize(

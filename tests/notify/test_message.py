@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.notify.message import KEYS, Message
+from pulsemon.channels.message import KEYS, Message
 
 values = st.one_of(st.none(), st.integers(), st.text())
 

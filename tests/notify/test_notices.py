@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.notify import webhook
-from pulsemon.notify.message import Announcement
-from pulsemon.notify.notices import NOBODY, Publisher
+from pulsemon.channels import webhook
+from pulsemon.channels.message import Announcement
+from pulsemon.channels.notices import NOBODY, Publisher
 from tests.notify.test_letter import AT, PUBLISHER, told
 from tests.notify.test_webhook import DISCORD, SLACK
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 import pulsemon
 from pulsemon import clock
+from pulsemon.channels import webhook
+from pulsemon.channels.address import ALLOW
+from pulsemon.channels.http import GuardedClient, NotSent
+from pulsemon.channels.message import KEYS, Delivered, Message, Outcome, Reason, Rejected, Retry
 from pulsemon.locale import LOCALES
-from pulsemon.notify import webhook
-from pulsemon.notify.address import ALLOW
-from pulsemon.notify.http import GuardedClient, NotSent
-from pulsemon.notify.message import KEYS, Delivered, Message, Outcome, Reason, Rejected, Retry
 from tests.notify import sink as behaviours
 from tests.notify.sink import MISBEHAVIOURS, Sink, closed_port_url, never_accepting
 

@@ -32,7 +32,7 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        # dispatcher.lease_due: what is due, by receiver.
+        # messages.outbox.lease_due: what is due, by receiver.
         Index(
             "ix_deliveries_pending",
             "receiver",
@@ -40,7 +40,7 @@ class Delivery(Base):
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
-        # dispatcher.lease_due: is an older message of this monitor still owed; monitors: a monitor's messages.
+        # messages.outbox.lease_due: is an older message of this monitor still owed; monitors: a monitor's messages.
         Index("ix_deliveries_monitor_id_id", "monitor_id", "id"),
         # The same of a subscriber.
         Index(

@@ -42,7 +42,8 @@ class Monitor(Base):
             "interval_seconds BETWEEN 0 AND 2147483647 AND grace_seconds BETWEEN 0 AND 2147483647",
             name="ck_monitors_timing",
         ),
-        # evaluator.expire_due and next_check_at: whom to look at first. Partial, so that DOWN and PAUSED cost nothing.
+        # deadlines.passes.expire_due and next_check_at: whom to look at first. Partial, so that DOWN and PAUSED cost
+        # nothing.
         Index(
             "ix_monitors_check_at",
             "check_at",

@@ -1,0 +1,1 @@
+"""Silence: when to look at deadlines, and what to do about them."""

@@ -1,0 +1,1 @@
+"""Incidents: written by hand, or opened and closed by themselves."""

@@ -1,0 +1,236 @@
+"""Incidents by hand: create, post updates, edit, delete, list.
+
+Input arrives validated (`input.incidents`); what is checked here is what only the database knows. Each function is one
+transaction. Not here: incidents that open by themselves (`incidents.automatic`), what pages show
+(`status_pages.public`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from pulsemon.core import keyset
+from pulsemon.core.incidents import IncidentStatus, resolved_at
+from pulsemon.core.status import Status
+from pulsemon.core.texts import N_
+from pulsemon.db import Database
+from pulsemon.db.marks import mark_changed
+from pulsemon.db.tables.incidents import Incident as IncidentRow
+from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
+from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.errors import FieldProblem, Invalid, NotFound
+from pulsemon.incidents import rows as incident_rows
+from pulsemon.incidents.rows import Incident
+from pulsemon.monitors import lookup
+from pulsemon.subscribers.announcements import Event
+
+# Nobody has more open at once; what is beyond stays in the database and is listed when others are resolved.
+MAX_OPEN = 200
+NO_SUCH_INCIDENT = "There is no such incident."
+NO_SUCH_UPDATE = "This incident has no such update."
+NOTHING_AFFECTED = N_("Choose the monitors that it affects, or say that it affects everything.")
+TITLE_NEEDED = N_("This must not be blank.")
+
+
+def get(database: Database, public_id: str) -> Incident:
+    """Return one incident. Raises NotFound."""
+    with database.read() as connection:
+        return _find(connection, public_id)
+
+
+def _find(connection: Connection, public_id: str) -> Incident:
+    found = incident_rows.read_incidents(connection, incident_rows.has_public_id(public_id), limit=1)
+    if not found:
+        raise NotFound(NO_SUCH_INCIDENT)
+    return found[0]
+
+
+def list_open(database: Database) -> list[Incident]:
+    """Return the incidents that are not resolved, those that began last first."""
+    with database.read() as connection:
+        return incident_rows.read_incidents(connection, incident_rows.IS_OPEN, limit=MAX_OPEN)
+
+
+def list_resolved(database: Database, *, limit: int, before: int | None = None) -> tuple[list[Incident], int | None]:
+    """Return incidents that are resolved, the newest first, and where the next page begins if there is one."""
+    where = [~incident_rows.IS_OPEN]
+    if before is not None:
+        where.append(incident_rows.has_row_id_below(before))
+    with database.read() as connection:
+        found = incident_rows.read_incidents(
+            connection, *where, limit=keyset.one_more(limit), order=incident_rows.NEWEST_MADE
+        )
+    return keyset.cut(found, limit, lambda each: each.id)
+
+
+def open_of(database: Database, monitor_id: int) -> list[Incident]:
+    """Return the open incidents that concern a monitor by name."""
+    return [each for each in list_open(database) if any(one.id == monitor_id for one in each.monitors)]
+
+
+def down_since(database: Database, monitor_id: int) -> datetime | None:
+    """Return when a monitor went DOWN, None where it is not."""
+    query = (
+        select(History.occurred_at)
+        .join(Monitor, (Monitor.id == History.monitor_id) & (Monitor.state_seq == History.seq))
+        .where(Monitor.id == monitor_id, Monitor.status == Status.DOWN.value)
+    )
+    with database.read() as connection:
+        return connection.scalar(query)
+
+
+def create(database: Database, values: Mapping[str, Any], *, now: datetime) -> Incident:
+    """Make an incident with its first update.
+
+    *values*: title, impact, general, monitors (slugs), status, body, started_at (None: now), tell_subscribers.
+
+    Raises:
+        Invalid: a monitor does not exist, or it concerns nothing.
+    """
+    with database.write() as connection:
+        incident_rows.hold(connection)
+        outages = _outages(connection, values["monitors"])
+        _must_concern(values["general"], outages)
+        status = IncidentStatus(values["status"])
+        columns = {
+            "title": values["title"],
+            "status": status.value,
+            "impact": values["impact"],
+            "is_general": values["general"],
+            "is_automatic": False,
+            "started_at": values["started_at"] or now,
+            "resolved_at": resolved_at(status, None, now=now),
+            "created_at": now,
+            "updated_at": now,
+        }
+        incident_id = incident_rows.insert_incident(connection, columns, outages)
+        incident_rows.add_update(connection, incident_id, status, values["body"], now=now)
+        event = Event.RESOLVED if status is IncidentStatus.RESOLVED else Event.OPENED
+        return _settled(connection, incident_id, event if values["tell_subscribers"] else None, now)
+
+
+def post(database: Database, public_id: str, values: Mapping[str, Any], *, now: datetime) -> Incident:
+    """Say something further of an incident: `resolved` closes it, any other status opens it again.
+
+    *values*: status, body, tell_subscribers; impact, general, monitors where they change.
+
+    Raises:
+        NotFound: there is no such incident.
+        Invalid: as `create`.
+    """
+    with database.write() as connection:
+        incident_rows.hold(connection)
+        before = _find(connection, public_id)
+        status = IncidentStatus(values["status"])
+        _change(connection, before, values, now)
+        closing = {"status": status.value, "resolved_at": resolved_at(status, before.resolved_at, now=now)}
+        incident_rows.change_incident(connection, before.id, closing)
+        if status is not IncidentStatus.RESOLVED and not before.is_open:
+            _forget_what_is_over(connection, before)
+        incident_rows.add_update(connection, before.id, status, values["body"], now=now)
+        event = Event.RESOLVED if status is IncidentStatus.RESOLVED else Event.UPDATED
+        return _settled(connection, before.id, event if values["tell_subscribers"] else None, now)
+
+
+def edit(database: Database, public_id: str, changes: Mapping[str, Any], *, now: datetime) -> Incident:
+    """Change title, impact, general or monitors; subscribers are not told.
+
+    An automatic incident may have the title None: it is named after its monitors again.
+
+    Raises:
+        NotFound: there is no such incident.
+        Invalid: as `create`, or it would have no title.
+    """
+    with database.write() as connection:
+        incident_rows.hold(connection)
+        before = _find(connection, public_id)
+        if changes.get("title", "") is None and not before.is_automatic:
+            raise Invalid((FieldProblem("title", "blank", TITLE_NEEDED),))
+        _change(connection, before, changes, now)
+        return _settled(connection, before.id, None, now)
+
+
+def edit_update(database: Database, public_id: str, number: int, body: str, *, now: datetime) -> Incident:
+    """Change the text of an update that was posted. Raises NotFound."""
+    with database.write() as connection:
+        incident_rows.hold(connection)
+        incident = _find(connection, public_id)
+        if not any(each.number == number for each in incident.updates):
+            raise NotFound(NO_SUCH_UPDATE)
+        own = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident.id).order_by(IncidentUpdate.id)
+        row_id = connection.scalars(own.limit(1).offset(number - 1)).one()
+        connection.execute(update(IncidentUpdate).where(IncidentUpdate.id == row_id).values(body=body))
+        incident_rows.change_incident(connection, incident.id, {"updated_at": now})
+        return _settled(connection, incident.id, None, now)
+
+
+def remove(database: Database, public_id: str, *, now: datetime) -> None:
+    """Delete an incident with everything that was said of it. Raises NotFound.
+
+    Outages that it told of do not become an incident by themselves.
+    """
+    with database.write() as connection:
+        incident_rows.hold(connection)
+        incident = _find(connection, public_id)
+        told = _told(connection, incident)
+        connection.execute(delete(IncidentRow).where(IncidentRow.id == incident.id))
+        incident_rows.let_go(connection, told, now=now)
+        mark_changed(connection)
+
+
+def _settled(connection: Connection, incident_id: int, event: Event | None, now: datetime) -> Incident:
+    """Tell who is to be told, and return the incident as it is now."""
+    (incident,) = incident_rows.read_incidents(connection, IncidentRow.id == incident_id, limit=1)
+    if event is not None:
+        incident_rows.tell(connection, incident, event, now=now)
+    mark_changed(connection)
+    return incident
+
+
+def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | None]:
+    """Return the monitors of these slugs, each with the outage that it has. Raises Invalid: one is not there."""
+    ids = lookup.ids_of(connection, slugs)
+    outages = incident_rows.present_outages(connection, ids)
+    if len(outages) != len(ids):  # one was deleted meanwhile
+        raise lookup.not_there()
+    return outages
+
+
+def _must_concern(is_general: bool, monitors: Mapping[int, Any]) -> None:
+    if not is_general and not monitors:
+        raise Invalid((FieldProblem("monitors", "nothing-affected", NOTHING_AFFECTED),))
+
+
+def _change(connection: Connection, before: Incident, changes: Mapping[str, Any], now: datetime) -> None:
+    columns = {name: changes[name] for name in ("title", "impact") if name in changes}
+    if "general" in changes:
+        columns["is_general"] = changes["general"]
+    if changes.keys() & {"general", "monitors"}:
+        told = _told(connection, before)
+        wanted = _outages(connection, changes["monitors"]) if "monitors" in changes else told
+        _must_concern(changes.get("general", before.is_general), wanted)
+        gone = {each: seq for each, seq in told.items() if each not in wanted}
+        own = IncidentMonitor.incident_id == before.id
+        connection.execute(delete(IncidentMonitor).where(own, IncidentMonitor.monitor_id.in_(list(gone))))
+        incident_rows.add_monitors(connection, before.id, {each: wanted[each] for each in wanted if each not in told})
+        incident_rows.let_go(connection, gone, now=now)
+    incident_rows.change_incident(connection, before.id, columns | {"updated_at": now})
+
+
+def _told(connection: Connection, incident: Incident) -> dict[int, int | None]:
+    """Return monitor id -> the outage that the incident holds of it."""
+    query = select(IncidentMonitor.monitor_id, IncidentMonitor.outage_seq)
+    return {row[0]: row[1] for row in connection.execute(query.where(IncidentMonitor.incident_id == incident.id))}
+
+
+def _forget_what_is_over(connection: Connection, incident: Incident) -> None:
+    """An incident that was opened again stays open until somebody closes it, unless a monitor is still DOWN."""
+    told = _told(connection, incident)
+    present = incident_rows.present_outages(connection, told)
+    over = [each for each, seq in told.items() if seq is not None and present.get(each) != seq]
+    own = (IncidentMonitor.incident_id == incident.id, IncidentMonitor.monitor_id.in_(over))
+    connection.execute(update(IncidentMonitor).where(*own).values(outage_seq=None))

@@ -1,0 +1,1 @@
+"""Plans of maintenance, their windows, and what time does to them."""

@@ -1,0 +1,344 @@
+"""Messages out: lease what is due, and settle what came of it.
+
+Two short transactions with the network between them. A lease is a due time in the future: if the process dies while
+sending, the message becomes due again by itself. Sending stands in `notify`, the loop around it in `loops`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.orm import aliased
+
+from pulsemon.channels.message import Announcement, Delivered, Message, Outcome, Rejected, Retry
+from pulsemon.core import alerting, places
+from pulsemon.core.places import Standing
+from pulsemon.db import Database
+from pulsemon.db.outbox import MAIL_RECEIVER
+from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow, Webhook
+from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.subscribers import Subscriber
+from pulsemon.db.upsert import upsert
+from pulsemon.errors import Conflict, NotFound
+
+# Longer than a sender's 15 seconds in all, so that a slow attempt is never sent twice at once; short enough that what
+# a killed process was sending goes out again within a minute.
+LEASE = timedelta(seconds=30)
+# To one receiver at once: a hanging one holds so many connections and no more.
+LANE_WIDTH = 4
+# To all of them: sockets, of which a process has 1,024 where nobody raised that. `core.places` says whose they are.
+MAX_IN_FLIGHT = 500
+# Leased or settled in one transaction: nobody's message waits until hundreds of others are dealt with.
+BATCH = 64
+# What is known of receivers at the start comes from so many of the newest attempts: 15 ms to read.
+MAX_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A subscriber by mail: where to, and the token that opens the links in it."""
+
+    address: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A message that is ours to send until the lease ends: to `mailbox`, else to `url`.
+
+    `locale` is the subscriber's; a monitor's webhook has none of its own.
+    """
+
+    delivery_id: int
+    lease_token: str
+    message: Message | Announcement
+    receiver: str
+    url: str
+    secret: str | None
+    attempt: int
+    created_at: datetime
+    retry_since: datetime
+    mailbox: Mailbox | None = None
+    locale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A leased message, what came of sending it, and when."""
+
+    leased: Leased
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    jitter: float  # in [-1, 1]
+
+
+def lease_due(
+    database: Database,
+    *,
+    now: datetime,
+    in_flight: Mapping[str, int],
+    standing_of: Callable[[str], Standing] = lambda _: Standing.ANSWERS,
+) -> list[Leased]:
+    """Take what is due at *now*, at most `LANE_WIDTH` a receiver and `MAX_IN_FLIGHT` in all.
+
+    *in_flight* counts what this process is sending by receiver, and *standing_of* says what it knows of one. At most
+    `BATCH` are taken at a time; where there are so many, more may be due. A message waits for the older ones of its
+    monitor or subscriber: UP is not sent before its DOWN was delivered or given up.
+    """
+    with database.read() as connection:
+        due = connection.execute(
+            select(Delivery.receiver, func.count())
+            .where(Delivery.state == "pending", Delivery.next_attempt_at <= now)
+            .group_by(Delivery.receiver)
+            .order_by(func.min(Delivery.next_attempt_at))
+        ).all()
+    wanted = places.share(
+        [(row[0], row[1]) for row in due], in_flight, standing_of, places=MAX_IN_FLIGHT, width=LANE_WIDTH
+    )
+    if not wanted:
+        return []
+    with database.write("loops") as connection:
+        ids: list[int] = []
+        for receiver, room in wanted.items():
+            ids += _due_ids(connection, receiver, min(room, BATCH - len(ids)), now)
+            if len(ids) == BATCH:
+                break
+        return _lease(connection, ids, now) if ids else []
+
+
+def standings(database: Database) -> dict[str, Standing]:
+    """Return what the newest attempts, of whichever server, say of their receivers; mail has no part in it."""
+    newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
+    attempts = newest.limit(MAX_REMEMBERED).subquery()
+    query = (
+        select(Delivery.receiver, attempts.c.duration_ms)
+        .join(attempts, attempts.c.delivery_id == Delivery.id)
+        .where(Delivery.receiver != MAIL_RECEIVER)
+        .order_by(attempts.c.id)
+    )
+    with database.read() as connection:
+        return {
+            receiver: places.standing(timedelta(milliseconds=duration_ms))
+            for receiver, duration_ms in connection.execute(query)
+        }
+
+
+def next_attempt_at(database: Database) -> datetime | None:
+    """Return when the next message is due, or None."""
+    with database.read() as connection:
+        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "pending"))
+
+
+def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:
+    older = aliased(Delivery)
+    # Apart, for each has an index of its own, and NULL is never equal to anything.
+    of_its_owner = [
+        select(older.id).where(theirs == ours, older.id < Delivery.id, older.state == "pending").exists()
+        for theirs, ours in ((older.monitor_id, Delivery.monitor_id), (older.subscriber_id, Delivery.subscriber_id))
+    ]
+    query = (
+        select(Delivery.id)
+        .where(
+            Delivery.receiver == receiver,
+            Delivery.state == "pending",
+            Delivery.next_attempt_at <= now,
+            *(~has_older for has_older in of_its_owner),
+        )
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .limit(room)
+        .with_for_update(skip_locked=True)
+    )
+    return connection.scalars(query).all()
+
+
+def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Leased]:
+    token = secrets.token_hex(16)
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(ids))
+        .values(next_attempt_at=now + LEASE, lease_token=token, attempt_count=Delivery.attempt_count + 1)
+    )
+    rows = connection.execute(
+        select(
+            Delivery.id,
+            Delivery.message_id,
+            func.coalesce(NoticeRow.payload, Delivery.payload).label("payload"),
+            Delivery.receiver,
+            Delivery.attempt_count,
+            Delivery.created_at,
+            Delivery.retry_since,
+            Monitor.webhook_url,
+            Webhook.secret.label("webhook_secret"),
+            Delivery.subscriber_id,
+            Subscriber.kind,
+            Subscriber.address,
+            Subscriber.secret,
+            Subscriber.token,
+            Subscriber.locale,
+        )
+        .outerjoin(Monitor, Monitor.id == Delivery.monitor_id)
+        .outerjoin(Webhook, Webhook.monitor_id == Delivery.monitor_id)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(NoticeRow, NoticeRow.id == Delivery.notice_id)
+        .where(Delivery.id.in_(ids))
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+    )
+    leased = []
+    for row in rows:
+        try:
+            leased.append(_leased(row, token))
+        except ValueError:  # edited by hand: it can never be sent, and must not stand in the way of the others
+            values = {"state": "given-up", "reason": "damaged", "settled_at": now, "lease_token": None}
+            connection.execute(update(Delivery).where(Delivery.id == row.id).values(values))
+    return leased
+
+
+def _leased(row: Row[*tuple[Any, ...]], token: str) -> Leased:
+    """Return a message with where it goes. Raises ValueError: what is stored cannot be read."""
+    is_of_monitor = row.subscriber_id is None
+    is_mail = row.kind == "email"
+    kind = Message if is_of_monitor else Announcement
+    return Leased(
+        delivery_id=row.id,
+        lease_token=token,
+        message=kind.from_stored(row.message_id, row.payload),
+        receiver=row.receiver,
+        url="" if is_mail else (row.webhook_url if is_of_monitor else row.address) or "",
+        secret=row.webhook_secret if is_of_monitor else row.secret,
+        attempt=row.attempt_count,
+        created_at=row.created_at,
+        retry_since=row.retry_since,
+        mailbox=Mailbox(row.address, row.token) if is_mail else None,
+        locale=row.locale,
+    )
+
+
+def settle(database: Database, sent: Sequence[Sent]) -> None:
+    """Record what came of messages; one that is no longer ours (the lease ran out, it was cancelled) stays as it is."""
+    with database.write("loops") as connection:
+        for each in sent:
+            _settle_one(connection, each)
+
+
+def _settle_one(connection: Connection, sent: Sent) -> None:
+    leased = sent.leased
+    values = _verdict(sent)
+    mine = connection.execute(
+        update(Delivery)
+        .where(Delivery.id == leased.delivery_id, Delivery.lease_token == leased.lease_token)
+        .where(Delivery.state == "pending")
+        .values(lease_token=None, **values)
+    )
+    if not mine.rowcount:
+        return
+    connection.execute(insert(Attempt), [_attempt_row(sent)])
+    if isinstance(sent.outcome, Rejected) and sent.outcome.switch_off:
+        _switch_off(connection, leased.delivery_id, sent.outcome, now=sent.finished_at)
+
+
+def _verdict(sent: Sent) -> dict[str, Any]:
+    done = {"settled_at": sent.finished_at}
+    match sent.outcome:
+        case Delivered():
+            return done | {"state": "delivered", "reason": None}
+        case Rejected(reason=reason):
+            return done | {"state": "given-up", "reason": reason}
+        case Retry(reason=reason, retry_after=retry_after):
+            delay = alerting.backoff(sent.leased.attempt, jitter=sent.jitter, retry_after=retry_after)
+            if alerting.is_given_up(sent.finished_at - sent.leased.retry_since, delay):
+                return done | {"state": "given-up", "reason": reason}
+            return {"next_attempt_at": sent.finished_at + delay, "reason": reason}
+
+
+def _attempt_row(sent: Sent) -> dict[str, Any]:
+    outcome = sent.outcome
+    return {
+        "delivery_id": sent.leased.delivery_id,
+        "number": sent.leased.attempt,
+        "started_at": sent.started_at,
+        "duration_ms": max(0, int((sent.finished_at - sent.started_at).total_seconds() * 1000)),
+        "outcome": type(outcome).__name__.lower(),
+        "status_code": outcome.status_code,
+        "reason": None if isinstance(outcome, Delivered) else outcome.reason,
+        "excerpt": None if isinstance(outcome, Delivered) else outcome.excerpt or None,
+    }
+
+
+def _switch_off(connection: Connection, delivery_id: int, outcome: Rejected, *, now: datetime) -> None:
+    """Nothing more goes to who refuses for good: until somebody edits the webhook, or subscribes anew."""
+    owner = connection.execute(
+        select(Delivery.monitor_id, Delivery.subscriber_id).where(Delivery.id == delivery_id)
+    ).one()
+    if owner.subscriber_id is None:
+        upsert(connection, Webhook, "monitor_id", {"monitor_id": owner.monitor_id, "switched_off_at": now})
+        theirs = Delivery.monitor_id == owner.monitor_id
+    else:
+        this = Subscriber.id == owner.subscriber_id
+        connection.execute(update(Subscriber).where(this).values(switched_off_at=now))
+        theirs = Delivery.subscriber_id == owner.subscriber_id
+    connection.execute(
+        update(Delivery)
+        .where(theirs, Delivery.state.in_(("pending", "held")))
+        .values(state="cancelled", reason=outcome.reason, settled_at=now, lease_token=None)
+    )
+
+
+def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: datetime) -> None:
+    """Make a message that was settled due again, with the same id, so that a receiver can tell the repeat.
+
+    Raises:
+        NotFound: the monitor has no such message.
+        Conflict: it is still being tried, maintenance holds it back, or the monitor has no webhook any more.
+    """
+    with database.write() as connection:
+        found = connection.execute(
+            select(Delivery.state, Monitor.webhook_url)
+            .join(Monitor, Monitor.id == Delivery.monitor_id)
+            .where(Delivery.id == delivery_id, Delivery.monitor_id == monitor_id)
+            .with_for_update(of=Delivery)
+        ).first()
+        if found is None:
+            raise NotFound("This monitor has no such message.")
+        if found.state == "pending":
+            raise Conflict("This message is still being tried.")
+        if found.state == "held":
+            raise Conflict("This message is held back until the maintenance ends.")
+        if not found.webhook_url:
+            raise Conflict("This monitor has no webhook to send it to.")
+        values = {"state": "pending", "next_attempt_at": now, "retry_since": now, "settled_at": None, "reason": None}
+        values |= {"receiver": alerting.receiver(found.webhook_url), "attempt_count": 0}
+        connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is owed, and since when; what maintenance holds back is not owed yet."""
+
+    pending_count: int
+    oldest_created_at: datetime | None
+    held_count: int = 0
+
+
+def oldest_owed_to_webhooks_at(database: Database) -> datetime | None:
+    """Return when the oldest message was written that a monitor's own webhook still has to get, or None.
+
+    Subscribers do not count: a stranger whose mailbox refuses everything is no trouble of this PulseMon.
+    """
+    with database.read() as connection:
+        is_owed = (Delivery.state == "pending", Delivery.subscriber_id.is_(None))
+        return connection.scalar(select(func.min(Delivery.created_at)).where(*is_owed))
+
+
+def backlog(database: Database) -> Backlog:
+    """Return the state of the outbox, for the metrics."""
+    with database.read() as connection:
+        query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == "pending")
+        count, oldest = connection.execute(query).one()
+        held = connection.scalar(select(func.count()).where(Delivery.state == "held"))
+    return Backlog(count, oldest, held or 0)

@@ -1,0 +1,1 @@
+"""Monitors: what their owner does with them, and what he sees of them."""

@@ -1,0 +1,1 @@
+"""What keeps one installation running: retention, copies, clocks, readiness, and what Python and the kernel do."""

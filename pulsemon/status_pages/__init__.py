@@ -1,0 +1,1 @@
+"""Public pages: what their owner sets, and what strangers see."""

@@ -1,0 +1,292 @@
+"""Public pages: create, read, edit, delete, their logos and the monitors chosen for them.
+
+Input arrives validated (`input.status_pages`); what is checked here is what only the database knows. Each function is
+one transaction. What a page shows is `status_pages.public`'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pulsemon.core import images, keyset, passwords, schedule
+from pulsemon.core.addresses import MAIN
+from pulsemon.core.placement import Seat
+from pulsemon.core.texts import N_
+from pulsemon.db import Database
+from pulsemon.db.marks import mark_changed
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
+from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
+from pulsemon.db.types import is_exactly
+from pulsemon.db.upsert import upsert
+from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.monitors import lookup
+
+SLUG_TAKEN = N_("Another page has this slug. Choose one that is free.")
+# Addresses below `/status`; a page that was called so before goes on.
+RESERVED = frozenset({"history", "subscribe"})
+SLUG_RESERVED = N_("This address is kept for PulseMon's own pages. Choose another slug.")
+HOST_TAKEN = N_("Another page has this host name.")
+MAIN_STAYS = N_("The page at /status can be edited, but neither deleted nor moved.")
+LOGO_TOO_LARGE = N_("A logo may have at most 256 kB.")
+LOGO_UNKNOWN = N_("This is no PNG, JPEG or WebP picture. SVG is not taken, because it can hold scripts.")
+_NO_PAGE = "There is no such page."
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One page as its owner sees it. `id` 0 and no times: `/status`, never edited. `monitors` None: all public ones.
+
+    `timezone` None: that of AVAILABILITY_TIMEZONE.
+    """
+
+    id: int = 0
+    slug: str = MAIN
+    title: str | None = None
+    description: str | None = None
+    footer: str | None = None
+    accent: str | None = None
+    timezone: str | None = None
+    language: str | None = None
+    has_password: bool = False
+    host: str | None = None
+    monitors: tuple[str, ...] | None = None
+    logo_digest: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+def list_all(
+    database: Database, *, limit: int | None = None, after: int | None = None
+) -> tuple[list[PageView], int | None]:
+    """Return pages, `/status` first, the others in the order of their creation, and after which the next part begins.
+
+    `/status` goes by the key 0, for its row may be younger than another page's.
+    """
+    query = select(StatusPage.__table__).where(StatusPage.slug != MAIN).order_by(StatusPage.id)
+    if after is not None:
+        query = query.where(StatusPage.id > after)
+    with database.read() as connection:
+        found = [_find(connection, MAIN)] if after is None else []
+        rows = connection.execute(query.limit(keyset.one_more(limit))).all()
+        chosen = _chosen(connection, [row.id for row in rows])
+    found += [_view(row, chosen) for row in rows]
+    return keyset.cut(found, limit, lambda view: 0 if view.slug == MAIN else view.id)
+
+
+def time_zones(database: Database) -> set[str]:
+    """Return the time zones that pages name of their own."""
+    with database.read() as connection:
+        names = set(connection.scalars(select(StatusPage.timezone).distinct()))
+    return names & schedule.zone_names()
+
+
+def get(database: Database, slug: str) -> PageView:
+    """Return one page. Raises NotFound."""
+    with database.read() as connection:
+        return _find(connection, slug)
+
+
+def _find(connection: Connection, slug: str) -> PageView:
+    row = connection.execute(select(StatusPage.__table__).where(is_exactly(StatusPage.slug, slug))).first()
+    if row is not None:
+        return _view(row, _chosen(connection, [row.id]))
+    if slug == MAIN:
+        return PageView()
+    raise NotFound(_NO_PAGE)
+
+
+def _chosen(connection: Connection, page_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return the slugs of the monitors chosen for each of these pages, which follow one another, in their order."""
+    found: dict[int, list[str]] = {}
+    if page_ids:
+        query = (
+            select(PageMonitor.page_id, Monitor.slug)
+            .join(Monitor, Monitor.id == PageMonitor.monitor_id)
+            .where(PageMonitor.page_id.between(page_ids[0], page_ids[-1]))
+            .order_by(PageMonitor.page_id, PageMonitor.place, Monitor.id)
+        )
+        for page_id, slug in connection.execute(query):
+            found.setdefault(page_id, []).append(slug)
+    return found
+
+
+def _view(row: Any, chosen: Mapping[int, list[str]]) -> PageView:
+    return PageView(
+        id=row.id,
+        slug=row.slug,
+        title=row.title,
+        description=row.description,
+        footer=row.footer,
+        accent=row.accent,
+        timezone=row.timezone or None,
+        language=row.language,
+        has_password=row.password_hash is not None,
+        host=row.host,
+        monitors=tuple(chosen.get(row.id, ())) if row.is_chosen else None,
+        logo_digest=row.logo_digest,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def create(database: Database, slug: str, values: Mapping[str, Any], *, now: datetime) -> PageView:
+    """Make a page. *values*: any fields of `PageView` that an owner sets, and `password`.
+
+    Raises:
+        Conflict: the slug or the host name is taken.
+        Invalid: a chosen monitor does not exist, or the slug is reserved.
+    """
+    with database.write() as connection:
+        if slug == MAIN:
+            raise Conflict(SLUG_TAKEN)
+        _must_not_be_reserved(slug)
+        return _insert(connection, slug, values, now)
+
+
+def edit(database: Database, slug: str, changes: Mapping[str, Any], *, now: datetime) -> PageView:
+    """Change the named fields; see `create`.
+
+    Raises:
+        NotFound: there is no such page.
+        Conflict: the new slug or host name is taken, or the page is `/status` and was to get a slug.
+        Invalid: a chosen monitor does not exist.
+    """
+    with database.write() as connection:
+        before = _find(connection, slug)
+        if slug == MAIN and changes.get("slug", MAIN) != MAIN:
+            raise Conflict(MAIN_STAYS)
+        if changes.get("slug", slug) == MAIN != slug:
+            raise Conflict(SLUG_TAKEN)
+        if changes.get("slug", slug) != slug:
+            _must_not_be_reserved(changes["slug"])
+        if not before.id:
+            return _insert(connection, MAIN, changes, now)
+        _store(connection, update(StatusPage).where(StatusPage.id == before.id), _columns(changes, now), own=before.id)
+        return _settled(connection, before.id, str(changes.get("slug", slug)), changes)
+
+
+def _must_not_be_reserved(slug: str) -> None:
+    if slug in RESERVED:
+        raise Invalid((FieldProblem("slug", "slug-reserved", SLUG_RESERVED),))
+
+
+def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: datetime) -> PageView:
+    columns = {"timezone": "", "is_chosen": False, "created_at": now} | _columns(values, now) | {"slug": slug}
+    _store(connection, insert(StatusPage), columns, own=0)
+    page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, slug))).scalar_one()
+    return _settled(connection, page_id, slug, values)
+
+
+def _columns(values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    columns = {name: value for name, value in values.items() if name not in ("password", "monitors")}
+    if "timezone" in values:
+        columns["timezone"] = values["timezone"] or ""
+    if "monitors" in values:
+        columns["is_chosen"] = values["monitors"] is not None
+    if "password" in values:
+        password = values["password"]
+        kept = None if password is None else passwords.keep(password, secrets.token_bytes(passwords.SALT_BYTES))
+        columns["password_hash"] = kept
+    return columns | {"updated_at": now}
+
+
+def _store(connection: Connection, statement: Any, columns: Mapping[str, Any], *, own: int) -> None:
+    for column, refusal in ((StatusPage.host, HOST_TAKEN), (StatusPage.slug, SLUG_TAKEN)):
+        wanted = columns.get(column.key)
+        others = select(StatusPage.id).where(column == wanted, StatusPage.id != own)
+        if wanted is not None and connection.scalar(others) is not None:
+            raise Conflict(refusal)
+    try:
+        connection.execute(statement.values(**columns))
+    except IntegrityError:  # another node was faster
+        raise Conflict(SLUG_TAKEN) from None
+
+
+def _settled(connection: Connection, page_id: int, slug: str, values: Mapping[str, Any]) -> PageView:
+    if values.get("monitors") is not None:
+        _choose(connection, page_id, lookup.ids_of(connection, values["monitors"]))
+    elif "monitors" in values:
+        _choose(connection, page_id, [])
+    mark_changed(connection)
+    return _find(connection, slug)
+
+
+def _choose(connection: Connection, page_id: int, ids: Sequence[int]) -> None:
+    connection.execute(delete(PageMonitor).where(PageMonitor.page_id == page_id))
+    rows = [{"page_id": page_id, "monitor_id": each, "place": place} for place, each in enumerate(ids, 1)]
+    if rows:
+        connection.execute(insert(PageMonitor), rows)
+
+
+def rearrange(database: Database, slug: str, decide: Callable[[Sequence[Seat]], list[int]]) -> None:
+    """Store the order, or the choice, that *decide* makes of the page's chosen monitors. Raises NotFound."""
+    query = (
+        select(PageMonitor.monitor_id, PlacementRow.group_name)
+        .outerjoin(PlacementRow, PlacementRow.monitor_id == PageMonitor.monitor_id)
+        .order_by(PageMonitor.place, PageMonitor.monitor_id)
+    )
+    with database.write() as connection:
+        page = _find(connection, slug)
+        if page.monitors is None:
+            raise NotFound(_NO_PAGE)
+        seats = [Seat(*row) for row in connection.execute(query.where(PageMonitor.page_id == page.id))]
+        known = set(connection.scalars(select(Monitor.id)))
+        _choose(connection, page.id, [each for each in decide(seats) if each in known])
+        mark_changed(connection)
+
+
+def remove(database: Database, slug: str) -> None:
+    """Delete a page; its monitors stay. Raises NotFound, or Conflict for the page at `/status`."""
+    with database.write() as connection:
+        page = _find(connection, slug)
+        if slug == MAIN:
+            raise Conflict(MAIN_STAYS)
+        connection.execute(delete(StatusPage).where(StatusPage.id == page.id))
+        mark_changed(connection)
+
+
+def check_logo(content: bytes) -> str:
+    """Return the media type of a picture that may be a logo. Raises Invalid with the field `logo`."""
+    if len(content) > images.MAX_LOGO_BYTES:
+        raise Invalid((FieldProblem("logo", "logo-too-large", LOGO_TOO_LARGE),))
+    media_type = images.media_type(content)
+    if media_type is None:
+        raise Invalid((FieldProblem("logo", "logo-unknown", LOGO_UNKNOWN),))
+    return media_type
+
+
+def save_logo(database: Database, slug: str, content: bytes | None, *, now: datetime) -> PageView:
+    """Give a page this logo, or none. Raises NotFound, and Invalid as `check_logo` does."""
+    media_type = None if content is None else check_logo(content)
+    with database.write() as connection:
+        page = _find(connection, slug)
+        if not page.id:
+            page = _insert(connection, MAIN, {}, now)
+        digest = None if content is None else hashlib.sha256(content).hexdigest()[:16]
+        changes = {"logo_digest": digest, "updated_at": now}
+        connection.execute(update(StatusPage).where(StatusPage.id == page.id).values(changes))
+        if content is None:
+            connection.execute(delete(PageLogo).where(PageLogo.page_id == page.id))
+        else:
+            row = {"page_id": page.id, "media_type": media_type, "content": content}
+            upsert(connection, PageLogo, "page_id", row)
+        mark_changed(connection)
+        return _find(connection, slug)
+
+
+def logo(database: Database, slug: str) -> tuple[str, bytes]:
+    """Return the media type and the bytes of a page's logo. Raises NotFound: no such page, or it has none."""
+    query = select(PageLogo.media_type, PageLogo.content).join(StatusPage).where(is_exactly(StatusPage.slug, slug))
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        raise NotFound("This page has no logo.")
+    return row.media_type, bytes(row.content)

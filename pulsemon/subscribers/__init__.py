@@ -1,0 +1,1 @@
+"""Who is told of a public page, and what of."""
