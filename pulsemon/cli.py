@@ -41,7 +41,7 @@ from pulsemon.operations.timekeeping import Timekeeping
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
 from pulsemon.web import file_tree, static_copy
-from pulsemon.web.api import instant
+from pulsemon.web.json_api import instant
 from pulsemon.web.protocol import PingProtocol
 
 

@@ -23,7 +23,7 @@ from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
 from pulsemon.web import badge_svg, badges, feed, statuspage_v2
 from pulsemon.web.badges import Wish, of_page
-from pulsemon.web.status import Board
+from pulsemon.web.board import Board
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.conftest import at, settings_for, wait_until
 from tests.test_event_log import counted_queries

@@ -24,10 +24,11 @@ from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
 from pulsemon.web import app as web_app
 from pulsemon.web import feed, markdown, public_incidents, status_history, statuspage_v2
+from pulsemon.web.board import Board
+from pulsemon.web.excerpts import MAX_EXCERPT, Excerpt, excerpt
 from pulsemon.web.security import Access
 from pulsemon.web.site import Site
 from pulsemon.web.static_copy import make_files
-from pulsemon.web.status import Board
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.browser.test_hostile_text import PAYLOADS
 from tests.conftest import at, settings_for, wait_until
@@ -545,7 +546,7 @@ MARKDOWN = [
 
 @pytest.mark.parametrize("text", [*PAYLOADS, *MARKDOWN])
 def test_markdown_of_whatever_text_makes_no_script_no_picture_and_no_other_link(text: str) -> None:
-    for written in (text, f"* {text}", f"*{text}*", public_incidents.excerpt(text * 40).text):
+    for written in (text, f"* {text}", f"*{text}*", excerpt(text * 40).text):
         made = str(markdown.to_html(written))
         tags = set(re.findall(r"<(?!/)([a-z0-9]+)", made))
         assert tags <= {"p", "ul", "ol", "li", "em", "strong", "a", "code", "pre", "blockquote", "hr", "br"}, made
@@ -575,12 +576,12 @@ def test_hostile_titles_and_texts_stay_text_in_every_form(database: Database) ->
 
 def test_a_long_text_is_cut_between_two_words(database: Database) -> None:
     text = "wörd " * 400
-    cut = public_incidents.excerpt(text)
+    cut = excerpt(text)
     assert cut.is_cut
     assert cut.text.endswith("wörd")
-    assert len(cut.text) <= public_incidents.MAX_EXCERPT
-    assert public_incidents.excerpt("short") == public_incidents.Excerpt("short", False)
-    assert public_incidents.excerpt("x" * 5_000).text == "x" * public_incidents.MAX_EXCERPT
+    assert len(cut.text) <= MAX_EXCERPT
+    assert excerpt("short") == Excerpt("short", False)
+    assert excerpt("x" * 5_000).text == "x" * MAX_EXCERPT
     made = incidents.create(database, values(body=text), now=NOW)
     markup = markup_of(a_board(database, Clock(NOW)))
     assert f'<a href="/status/history/{made.public_id}">Read on</a>' in markup

@@ -23,8 +23,8 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.web import badges, calendar_feed, ics, statuspage_v2
 from pulsemon.web.badges import Wish
+from pulsemon.web.board import Board
 from pulsemon.web.static_copy import make_files
-from pulsemon.web.status import Board
 from tests.arrange import a_ping, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, settings_for
 from tests.test_event_log import counted_queries

@@ -20,6 +20,7 @@ from pulsemon.core.uptime import NO_TIME, Availability
 from pulsemon.db import Database
 from pulsemon.web import bars, panel_record, rendering
 from pulsemon.web.panel_record import Month, safe_cell
+from pulsemon.web.words import Words
 from tests.arrange import a_ping, make, record
 from tests.conftest import at
 from tests.test_panel import PAGE, log_in, text_of
@@ -60,7 +61,7 @@ def test_the_page_draws_ninety_days_each_with_its_text(panel: TestClient, now: d
     assert drawing
     titles = re.findall(r"<title>(.*?)</title>", drawing[0])
     assert len(titles) == 90
-    down = bars.short_date((now - timedelta(days=60)).date(), rendering.Words("en", now))
+    down = bars.short_date((now - timedelta(days=60)).date(), Words("en", now))
     assert f"{down}: down for 14 min" in titles
     assert titles[0].endswith(": no data")
     assert f"{down}: down for 14 min" in html.unescape(re.findall(r'aria-label="(.*?)"', drawing[0])[0])
@@ -80,7 +81,7 @@ def test_the_public_page_says_how_much_of_the_time_its_percentage_speaks_of(pane
 
 
 def test_a_bar_says_what_matters_most_and_looks_like_it() -> None:
-    words = rendering.Words("en", at("12:00"))
+    words = Words("en", at("12:00"))
     for part, look, text in (
         (Availability(up=DAY_US), "u", "no outage"),
         (Availability(up=DAY_US - 7, down=14 * MINUTE_US, excluded=MINUTE_US), "d", "down for 14 min, 1 min excluded"),
@@ -97,12 +98,12 @@ def test_a_bar_says_what_matters_most_and_looks_like_it() -> None:
 def test_dates_are_short_in_both_languages() -> None:
     may = date(2026, 5, 21)
 
-    assert bars.short_date(may, rendering.Words("en", at("12:00"))) == "21 May"
-    assert bars.short_date(may, rendering.Words("pt-BR", at("12:00"))) == "21 mai"
+    assert bars.short_date(may, Words("en", at("12:00"))) == "21 May"
+    assert bars.short_date(may, Words("pt-BR", at("12:00"))) == "21 mai"
 
 
 def test_bars_of_nothing_are_empty() -> None:
-    made = bars.make([], [], rendering.Words("en", at("12:00")))
+    made = bars.make([], [], Words("en", at("12:00")))
 
     assert (list(made.bars), made.spans, made.summary, made.legend) == ([], {7: NO_TIME, 30: NO_TIME}, "", [])
 
@@ -114,7 +115,7 @@ def test_the_last_outages_are_read_out_and_the_others_counted(count: int, told: 
     days = last_days(90, "UTC", now=at("12:00"))
     parts = [Availability(up=DAY_US)] * (90 - count) + [Availability(down=MINUTE_US)] * count
 
-    summary = bars.make(days, parts, rendering.Words("en", at("12:00"))).summary
+    summary = bars.make(days, parts, Words("en", at("12:00"))).summary
 
     assert summary.startswith("90 days up to today. 2 Mar: down for 1 min")
     assert summary.count("down for") == told
@@ -124,7 +125,7 @@ def test_the_last_outages_are_read_out_and_the_others_counted(count: int, told: 
 
 def test_the_bars_of_fifty_monitors_compress_to_a_few_kilobytes() -> None:
     days = last_days(90, "UTC", now=at("12:00"))
-    words = rendering.Words("pt-BR", at("12:00"))
+    words = Words("pt-BR", at("12:00"))
     template = rendering.environment("pt-BR").from_string(
         '{% from "parts/bars.html" import draw with context %}{% for each in all %}{{ draw(each) }}{% endfor %}'
     )

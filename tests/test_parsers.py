@@ -32,10 +32,18 @@ from pulsemon.channels import mailbox
 from pulsemon.core import images, schedule
 from pulsemon.input.monitor_forms import slugify
 from pulsemon.locale import negotiate
-from pulsemon.web import api, bounds, health, host, markdown, page_lock, paging, ping, public_answer, security, status
-from pulsemon.web.bounds import MAX_PATH_BYTES, MAX_QUERY_BYTES, MAX_QUERY_FIELDS, MAX_VALUE_BYTES, with_our_cookies
-from pulsemon.web.panel_actions import MAX_LISTS_BYTES
-from pulsemon.web.ping import MAX_HEADER_BYTES
+from pulsemon.web import bounds, health, host, markdown, page_lock, paging, ping, public_answer, security
+from pulsemon.web.bounds import (
+    MAX_HEADER_BYTES,
+    MAX_PATH_BYTES,
+    MAX_QUERY_BYTES,
+    MAX_QUERY_FIELDS,
+    MAX_VALUE_BYTES,
+    with_our_cookies,
+)
+from pulsemon.web.form_data import MAX_LISTS_BYTES
+from pulsemon.web.json_api import MAX_BODY_BYTES, _decode
+from pulsemon.web.rendered import _names, _takes_gzip
 
 MOST = 3.0
 TRIES = 5
@@ -176,10 +184,8 @@ PARSERS = [
         lambda n: "pt;q=0.1," * (n // 9),
         lambda text: negotiate(text, default="en"),
     ),
-    Parser("accept-encoding", limit("accept-encoding"), lambda n: "br;q=1," * (n // 7), status._takes_gzip),
-    Parser(
-        "if-none-match", limit("if-none-match"), lambda n: 'W/"a",' * (n // 6), lambda text: status._names(text, '"b"')
-    ),
+    Parser("accept-encoding", limit("accept-encoding"), lambda n: "br;q=1," * (n // 7), _takes_gzip),
+    Parser("if-none-match", limit("if-none-match"), lambda n: 'W/"a",' * (n // 6), lambda text: _names(text, '"b"')),
     Parser("if-modified-since: brackets", limit("if-modified-since"), lambda n: "(" * n, modified),
     Parser("if-modified-since: a date", limit("if-modified-since"), lambda n: "Mon, " + "1 " * (n // 2), modified),
     Parser(
@@ -252,20 +258,20 @@ PARSERS = [
         lambda n: one_part(b"a").replace(b"\r\n\r\n", b"\r\na: b" * (n // 6) + b"\r\n\r\n"),
         multipart,
     ),
-    Parser("json: whole numbers", api.MAX_BODY_BYTES, lambda n: b"[" + b"1," * (n // 2) + b"1]", api._decode),
-    Parser("json: one number", api.MAX_BODY_BYTES, lambda n: b"1" * n, api._decode),
-    Parser("json: a fraction", api.MAX_BODY_BYTES, lambda n: b"0." + b"1" * n, api._decode),
-    Parser("json: an exponent", api.MAX_BODY_BYTES, lambda n: b"1e" + b"1" * n, api._decode),
+    Parser("json: whole numbers", MAX_BODY_BYTES, lambda n: b"[" + b"1," * (n // 2) + b"1]", _decode),
+    Parser("json: one number", MAX_BODY_BYTES, lambda n: b"1" * n, _decode),
+    Parser("json: a fraction", MAX_BODY_BYTES, lambda n: b"0." + b"1" * n, _decode),
+    Parser("json: an exponent", MAX_BODY_BYTES, lambda n: b"1e" + b"1" * n, _decode),
     Parser(
         "json: names",
-        api.MAX_BODY_BYTES,
+        MAX_BODY_BYTES,
         lambda n: json.dumps({f"{i:x}": 0 for i in range(n // 12)}).encode(),
-        api._decode,
+        _decode,
     ),
-    Parser("json: the same name", api.MAX_BODY_BYTES, lambda n: b"{" + b'"a":0,' * (n // 6) + b'"a":0}', api._decode),
-    Parser("json: escapes", api.MAX_BODY_BYTES, lambda n: b'"' + b"\\ud800" * (n // 6) + b'"', api._decode),
-    Parser("json: depth", api.MAX_BODY_BYTES, lambda n: b"[" * n, api._decode),
-    Parser("json: blanks", api.MAX_BODY_BYTES, lambda n: b" " * n + b"1", api._decode),
+    Parser("json: the same name", MAX_BODY_BYTES, lambda n: b"{" + b'"a":0,' * (n // 6) + b'"a":0}', _decode),
+    Parser("json: escapes", MAX_BODY_BYTES, lambda n: b'"' + b"\\ud800" * (n // 6) + b'"', _decode),
+    Parser("json: depth", MAX_BODY_BYTES, lambda n: b"[" * n, _decode),
+    Parser("json: blanks", MAX_BODY_BYTES, lambda n: b" " * n + b"1", _decode),
     Parser("a logo", images.MAX_LOGO_BYTES, lambda n: b"\x89PNG\r\n\x1a\n" + bytes(n), images.media_type),
     # Texts in fields
     Parser("an address of mail", mailbox.MAX_LENGTH, lambda n: "a@" + "a-." * (n // 3), mailbox.read_address),

@@ -15,6 +15,7 @@ from pulsemon.core.schedule import MESSAGES, parse, zone_names
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.web import rendering
 from pulsemon.web.schedule_words import preview, sentence, zone_suggestions
+from pulsemon.web.words import Words
 from tests.conftest import ADMIN_TOKEN
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)  # a Wednesday
@@ -113,7 +114,7 @@ def test_every_problem_is_said_in_both_languages() -> None:
     for code, message in MESSAGES.items():
         problem = monitor_fields.problem("schedule", code, (("max", 200),))
         assert problem.message == message % {"max": 200}
-        words = rendering.Words("pt-BR", NOW)
+        words = Words("pt-BR", NOW)
         assert words.problem(problem) != problem.message, code
 
 

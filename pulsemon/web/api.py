@@ -7,14 +7,12 @@ database may hold, is written `%2F` in a path (`web.security.AdminRoute`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -24,31 +22,17 @@ from pulsemon.core.runs import Run
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitors import SECRET_MASK, MonitorCreate, MonitorPatch
-from pulsemon.input.rules import whole_number
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.history import Entry, history
 from pulsemon.monitors.manage import GENERATE
 from pulsemon.monitors.views import View
 from pulsemon.web import openapi
-from pulsemon.web.bodies import receive_up_to
-from pulsemon.web.paging import MAX_PAGE, Page, link, read_long_page, read_page
+from pulsemon.web.json_api import HEADERS, Body, Paging, instant, reads
+from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import Site, site_of
-from pulsemon.web.turns import address_of
 
 router = APIRouter(route_class=AdminRoute)
-
-MAX_BODY_BYTES = 65_536
-_TOO_LARGE = "The body is larger than 64 KiB."
-# Decoding 64 KiB takes up to 6 ms, which the event loop has not; a thread costs a fiftieth.
-_QUICK_BYTES = 8_192
-# Answers hold tokens.
-_HEADERS = {"cache-control": "no-store"}
-
-
-def instant(moment: datetime | None) -> str | None:
-    """Return *moment* (aware, UTC) as the API writes it: `2025-09-18T16:42:10.000Z`."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
@@ -130,39 +114,6 @@ def history_answer(entry: Entry) -> dict[str, Any]:
     }
 
 
-async def read_json(request: Request) -> object:
-    """Return the decoded body, whatever Content-Type it names.
-
-    Raises:
-        HTTPException: 413 over 64 KiB, 400 for what is not JSON, not UTF-8 or nested too deep.
-    """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > MAX_BODY_BYTES):
-        raise HTTPException(413, _TOO_LARGE, headers={"connection": "close"})
-    received = await receive_up_to(request, MAX_BODY_BYTES, too_large=_TOO_LARGE)
-    if len(received) <= _QUICK_BYTES:
-        return _decode(received)
-    return await site_of(request).reading.run(address_of(request.scope), partial(_decode, received))
-
-
-def _decode(received: bytes) -> object:
-    try:
-        # A number of thousands of digits is a number out of every range, not a fault of the JSON.
-        # Windows' programs write a byte order mark before it.
-        decoded: object = json.loads(received.decode("utf-8-sig"), parse_int=whole_number)
-    except UnicodeDecodeError:
-        raise HTTPException(400, "The body is not UTF-8.") from None
-    except RecursionError:
-        raise HTTPException(400, "The body is nested too deep.") from None
-    except ValueError:
-        raise HTTPException(400, "The body is not JSON.") from None
-    return decoded
-
-
-Body = Annotated[object, Depends(read_json)]
-Paging = Annotated[Page, Depends(read_page)]
-LongPaging = Annotated[Page, Depends(read_long_page)]
-
 _BAD_BODY = openapi.invalid(
     "body", "interval_seconds", msg=monitor_fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
 )
@@ -170,18 +121,6 @@ _DELETED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Deleted, with its pings, history and unsent messages."}
 }
 _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
-
-
-def reads(
-    router: APIRouter, path: str, **documented: Any
-) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Register a handler for GET, and for HEAD, which asks for the same without its body."""
-
-    def register(handler: Callable[..., Response]) -> Callable[..., Response]:
-        router.head(path, include_in_schema=False)(handler)
-        return router.get(path, **documented)(handler)
-
-    return register
 
 
 @router.post(
@@ -230,7 +169,7 @@ def list_monitors(request: Request, page: Paging) -> Response:
     origin = site.origin(request)
     views, following = monitors.list_all(site.database, limit=page.limit, after=page.position)
     headers = link(f"{origin}/api/monitors", page, following)
-    return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=_HEADERS | headers)
+    return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=HEADERS | headers)
 
 
 @reads(
@@ -288,7 +227,7 @@ def delete_monitor(request: Request, slug: str) -> Response:
     site = site_of(request)
     monitors.remove(site.database, monitors.by_slug(slug))
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
+    return Response(status_code=204, headers=HEADERS)
 
 
 @router.post(
@@ -353,7 +292,7 @@ def list_history(request: Request, slug: str, page: Paging) -> Response:
         site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, before=page.position
     )
     headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page, following)
-    return JSONResponse([history_answer(entry) for entry in entries], headers=_HEADERS | headers)
+    return JSONResponse([history_answer(entry) for entry in entries], headers=HEADERS | headers)
 
 
 def _change(request: Request, slug: str, change: Callable[..., View]) -> Response:
@@ -373,4 +312,4 @@ def _one(
 ) -> Response:
     site = site_of(request)
     content = monitor_answer(view, origin=site.origin(request), now=site.now(), reveals_secret=reveals_secret)
-    return JSONResponse(content, status_code=status_code, headers=_HEADERS | (headers or {}))
+    return JSONResponse(content, status_code=status_code, headers=HEADERS | (headers or {}))

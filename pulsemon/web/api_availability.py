@@ -25,7 +25,7 @@ from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import manage as monitors
 from pulsemon.web import openapi
-from pulsemon.web.api import Body, Paging, instant, reads
+from pulsemon.web.json_api import Body, Paging, instant, reads
 from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -18,7 +18,7 @@ from pulsemon.input import incidents as incident_fields
 from pulsemon.input.incidents import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.input.rules import id_in
 from pulsemon.web import openapi
-from pulsemon.web.api import Body, Paging, instant, reads
+from pulsemon.web.json_api import Body, Paging, instant, reads
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -23,7 +23,7 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import suggestions
 from pulsemon.monitors.suggestions import Verdict
 from pulsemon.web import openapi
-from pulsemon.web.api import instant, reads
+from pulsemon.web.json_api import instant, reads
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of
 

@@ -23,7 +23,7 @@ from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.web import openapi
-from pulsemon.web.api import LongPaging, instant, reads
+from pulsemon.web.json_api import LongPaging, instant, reads
 from pulsemon.web.paging import Page, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -23,7 +23,7 @@ from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
 from pulsemon.web import openapi
-from pulsemon.web.api import Body, LongPaging, Paging, instant, reads
+from pulsemon.web.json_api import Body, LongPaging, Paging, instant, reads
 from pulsemon.web.paging import MAX_PAGE, link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -20,8 +20,8 @@ from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages.manage import PageView
 from pulsemon.web import openapi
-from pulsemon.web.api import Body, Paging, instant, reads
 from pulsemon.web.bodies import receive_up_to
+from pulsemon.web.json_api import Body, Paging, instant, reads
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import host_of, site_of

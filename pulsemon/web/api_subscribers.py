@@ -19,7 +19,7 @@ from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.manage import SubscriberView
 from pulsemon.web import openapi
-from pulsemon.web.api import Body, Paging, instant, reads
+from pulsemon.web.json_api import Body, Paging, instant, reads
 from pulsemon.web.paging import link
 from pulsemon.web.security import AdminRoute
 from pulsemon.web.site import site_of

@@ -41,6 +41,7 @@ from pulsemon.web import (
     subscribing,
     trailing_slash,
 )
+from pulsemon.web.board import Board
 from pulsemon.web.ping import PingGate
 from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
 from pulsemon.web.shared_answers import SharedAnswers
@@ -58,7 +59,7 @@ _STATUS_CODES: dict[type[PulseMonError], int] = {NotFound: 404, Conflict: 409, F
 def create_app(site: Site) -> ASGIApp:
     """Return the whole web side of PulseMon for *site*: the ping route first, then everything else behind the gate."""
     app = make_fastapi(site)
-    board = app.state.status_board = status.Board(site)
+    board = app.state.status_board = Board(site)
     return PingGate(Turns(Gate(SharedAnswers(app, board), site)), site)
 
 

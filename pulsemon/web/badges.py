@@ -24,6 +24,7 @@ from pulsemon.locale import LOCALES
 from pulsemon.settings import Settings
 from pulsemon.status_pages.public import MAIN_LOOK, PublicMonitor, PublicPage
 from pulsemon.web import badge_svg
+from pulsemon.web.board import Snapshot, overall_of
 from pulsemon.web.public_answer import (
     NOTHING_HERE,
     MachineRoute,
@@ -32,9 +33,9 @@ from pulsemon.web.public_answer import (
     snapshot_of,
 )
 from pulsemon.web.public_days import Days
-from pulsemon.web.rendering import STATE_WORDS, Words
+from pulsemon.web.rendered import send
 from pulsemon.web.site import site_of
-from pulsemon.web.status import Snapshot, overall_of, send
+from pulsemon.web.words import STATE_WORDS, Words
 
 router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 

@@ -15,8 +15,13 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-from pulsemon.web.ping import MAX_HEADER_BYTES, MAX_HEADER_LINES
-
+MAX_HEADER_BYTES = 65_536
+# Browsers behind several proxies send forty.
+MAX_HEADER_LINES = 100
+# A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
+BODY_PATIENCE_SEC = 10.0
+# One that comes a byte at a time ends as well.
+MAX_BODY_SEC = 60.0
 # The longest address of ours, a filter of a log with 200 characters of four bytes each, has 3 kB and a dozen fields.
 MAX_PATH_BYTES = MAX_QUERY_BYTES = 8_192
 MAX_QUERY_FIELDS = 100

@@ -26,11 +26,12 @@ from pulsemon.locale import translator
 from pulsemon.settings import Settings
 from pulsemon.status_pages.public import Change, PublicPage
 from pulsemon.web import markdown, rendering, wall_clock, xml_text
-from pulsemon.web.api import instant
+from pulsemon.web.board import board_of
+from pulsemon.web.json_api import instant
 from pulsemon.web.public_answer import MachineRoute, answer_of_page, snapshot_of
 from pulsemon.web.public_changes import COUNT
 from pulsemon.web.site import site_of
-from pulsemon.web.status import board_of
+from pulsemon.web.words import Words
 
 router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 
@@ -104,7 +105,7 @@ def document(
 def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: str) -> Iterator[_Entry]:
     names = {each.id: xml_text.clean(each.name) for each in page.monitors}
     translate = translator(locale).gettext
-    words = rendering.Words(locale, page.at)
+    words = Words(locale, page.at)
     seen = set()
     for change in changes:
         urn = uuid.uuid5(_NAMESPACE, f"{change.slug}\n{change.at.isoformat()}\n{change.status}").urn
@@ -125,7 +126,7 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
 
 
 def _said(page: PublicPage, incidents: Sequence[Incident], settings: Settings, locale: str) -> Iterator[_Entry]:
-    words = rendering.Words(locale, page.at)
+    words = Words(locale, page.at)
     for incident in incidents:
         address = settings.base_url + incident_path(page.look.slug, incident.public_id)
         title = xml_text.clean(words.incident(incident))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pulsemon.web.ping import MAX_HEADER_LINES
+from pulsemon.web.bounds import MAX_HEADER_LINES
 
 
 def last_words(status_code: int, detail: str, *extra: tuple[bytes, bytes]) -> bytes:

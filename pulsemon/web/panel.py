@@ -20,12 +20,13 @@ from pulsemon.web import (
     panel_public,
     panel_record,
     panel_several,
+    panel_shared,
     panel_subscribers,
     rendering,
     session_cookies,
     status,
 )
-from pulsemon.web.panel_actions import Form
+from pulsemon.web.form_data import Form
 from pulsemon.web.security import (
     OwnersPublicRoute,
     PublicRoute,
@@ -126,7 +127,7 @@ def new(request: Request) -> Response:
 @router.get("/monitors/{monitor_id:id}")
 def monitor(request: Request, monitor_id: int) -> Response:
     """Answer with one monitor's page."""
-    view = panel_pages.find(site_of(request), monitor_id)
+    view = panel_shared.find(site_of(request), monitor_id)
     return panel_pages.monitor_page(request, view)
 
 
@@ -134,7 +135,7 @@ def monitor(request: Request, monitor_id: int) -> Response:
 def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
     """Give the bytes that a ping brought, as a download: nothing that a stranger sent is shown as a page."""
     site = site_of(request)
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     body = event_log.ping_body(site.database, view.id, ping_id)
     headers = {
         "content-disposition": f'attachment; filename="ping-{ping_id}.txt"',
@@ -152,14 +153,14 @@ def list_fragment(request: Request) -> Response:
 @router.get("/fragments/monitors/{monitor_id:id}/head")
 def head_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with a monitor's state, as the top of its page shows it."""
-    view = panel_pages.find(site_of(request), monitor_id)
+    view = panel_shared.find(site_of(request), monitor_id)
     return rendering.page(request, "parts/head.html", **panel_pages.head_values(request, view))
 
 
 @router.get("/fragments/monitors/{monitor_id:id}/record")
 def record_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with a monitor's availability, outages and event log."""
-    view = panel_pages.find(site_of(request), monitor_id)
+    view = panel_shared.find(site_of(request), monitor_id)
     return rendering.page(request, "parts/record.html", **panel_pages.record_values(request, view))
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,41 +14,19 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.input import monitor_forms
-from pulsemon.input.rules import MAX_MONITORS
 from pulsemon.messages import outbox
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
-from pulsemon.web import panel_pages, rendering
-from pulsemon.web.bodies import MAX_FIELDS, read_fields
+from pulsemon.web import panel_pages, panel_shared, rendering
+from pulsemon.web.form_data import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
-# A text of 10,000 characters may be 90,000 bytes of a form, and the slugs of a thousand monitors 150,000.
-MAX_LISTS_BYTES = 512 * 1024
 _LARGEST_DELIVERY_ID = 2**63 - 1
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """Return the text fields of a form; files are refused. Raises HTTPException as `read_fields` does."""
-    fields = await read_fields(request)
-    return {name: value for name, value in fields.items() if isinstance(value, str)}
-
-
-async def read_lists(request: Request) -> dict[str, list[str]]:
-    """Return the text fields of a form, each with all its values: a box for each of many monitors, and long texts.
-
-    Raises HTTPException as `read_fields` does.
-    """
-    fields = await read_fields(request, max_fields=MAX_MONITORS + MAX_FIELDS, max_bytes=MAX_LISTS_BYTES)
-    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
-
-
-Form = Annotated[dict[str, str], Depends(read_form)]
-FormLists = Annotated[dict[str, list[str]], Depends(read_lists)]
 
 
 @router.post("/monitors")
@@ -70,7 +47,7 @@ def create(request: Request, form: Form) -> Response:
 def edit(request: Request, monitor_id: int, form: Form) -> Response:
     """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
     site = site_of(request)
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     before = panel_pages.fields_of(view)
     changed = {name: text for name, text in form.items() if text.strip() != before.get(name, "").strip()}
     if form.get("schedule", before["schedule"]).strip():
@@ -175,7 +152,7 @@ def _change(request: Request, monitor_id: int, change: Callable[..., object], *,
 
 def _named(request: Request, monitor_id: int) -> tuple[Site, View]:
     site = site_of(request)
-    return site, panel_pages.find(site, monitor_id)
+    return site, panel_shared.find(site, monitor_id)
 
 
 def _to(monitor_id: int, done: str) -> Response:

@@ -17,11 +17,12 @@ from pulsemon.incidents.rows import Incident
 from pulsemon.input import incidents as incident_fields
 from pulsemon.input.rules import Lists
 from pulsemon.monitors import manage as monitors
-from pulsemon.web import panel_pages, panel_several, rendering, wall_clock
+from pulsemon.web import panel_several, panel_shared, rendering, wall_clock
+from pulsemon.web.form_data import FormLists
 from pulsemon.web.paging import read_position
-from pulsemon.web.panel_actions import FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
+from pulsemon.web.words import Words
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
@@ -41,7 +42,7 @@ def list_incidents(request: Request) -> Response:
         resolved=found,
         before=before,
         following=following,
-        done=panel_pages.done_of(request),
+        done=panel_shared.done_of(request),
     )
 
 
@@ -51,11 +52,11 @@ def new_incident(request: Request) -> Response:
     site = site_of(request)
     (monitor_id,) = panel_several.ids_of([request.query_params.get("monitor", "")]) or [0]
     try:
-        about = panel_pages.find(site, monitor_id)
+        about = panel_shared.find(site, monitor_id)
     except NotFound:
         about = None
     started_at = incidents.down_since(site.database, monitor_id) if about else None
-    words, zone = rendering.Words(rendering.locale_of(request), site.now()), site.settings.availability_timezone
+    words, zone = Words(rendering.locale_of(request), site.now()), site.settings.availability_timezone
     typed = {
         "title": [words.translate(rules.ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
         "status": ["investigating"],
@@ -155,7 +156,7 @@ def _one_page(
     values = _form_values(request, form, problems, is_preview=is_preview, incident=incident)
     values |= _boxes(request, form) | {"is_scope_kept": _is_scope_kept(incident, form)}
     return rendering.page(
-        request, "incident.html", status_code=422 if problems else 200, done=panel_pages.done_of(request), **values
+        request, "incident.html", status_code=422 if problems else 200, done=panel_shared.done_of(request), **values
     )
 
 
@@ -192,7 +193,7 @@ def _edit_page(request: Request, incident: Incident, form: Lists, problems: Sequ
 def update_form(request: Request, public_id: str, number: int) -> Response:
     """Answer with the text of an update, to be corrected."""
     incident = incidents.get(site_of(request).database, public_id)
-    words = rendering.Words(rendering.locale_of(request), site_of(request).now())
+    words = Words(rendering.locale_of(request), site_of(request).now())
     return _update_page(request, incident, number, lambda said: {"body": [words.said(said)]})
 
 
@@ -254,9 +255,9 @@ def _form_values(
 ) -> dict[str, Any]:
     """Return what the forms of incidents have in common."""
     site = site_of(request)
-    words = rendering.Words(rendering.locale_of(request), site.now())
+    words = Words(rendering.locale_of(request), site.now())
     typed = {name: values[0] if values else "" for name, values in form.items()}
-    return panel_pages.form_values(request, typed, problems) | {
+    return panel_shared.form_values(request, typed, problems) | {
         "incident": incident,
         "statuses": [(status.value, words.translate(each)) for status, each in STATUS_WORDS.items()],
         "impacts": [(impact.value, words.translate(each)) for impact, each in IMPACT_WORDS.items()],

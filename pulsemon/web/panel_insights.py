@@ -18,7 +18,7 @@ from pulsemon.input import what_if
 from pulsemon.monitors import suggestions
 from pulsemon.monitors.suggestions import Advice, Verdict
 from pulsemon.monitors.views import View
-from pulsemon.web import panel_pages, rendering
+from pulsemon.web import panel_shared, rendering
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
@@ -31,7 +31,7 @@ ALERTS_LISTED = 20
 @router.get("/monitors/{monitor_id:id}/suggestion")
 def suggestion(request: Request, monitor_id: int) -> Response:
     """Answer with the suggestion as a page of its own, for whoever has no scripts."""
-    view = panel_pages.find(site_of(request), monitor_id)
+    view = panel_shared.find(site_of(request), monitor_id)
     values = suggestion_values(request, view)
     return rendering.page(request, "suggestion.html", status_code=422 if values["problems"] else 200, **values)
 
@@ -39,7 +39,7 @@ def suggestion(request: Request, monitor_id: int) -> Response:
 @router.get("/fragments/monitors/{monitor_id:id}/suggestion")
 def suggestion_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with the same as a part of a monitor's page; a field that is wrong is told in it, which takes a 200."""
-    view = panel_pages.find(site_of(request), monitor_id)
+    view = panel_shared.find(site_of(request), monitor_id)
     return rendering.page(request, "parts/suggestion.html", **suggestion_values(request, view))
 
 
@@ -57,7 +57,7 @@ def suggestion_values(request: Request, view: View) -> dict[str, Any]:
         except Invalid as wrong:
             problems = wrong.problems
     shown = advice.present if advice.proposed is None else advice.proposed
-    return panel_pages.form_values(request, what_if.texts_of(shown.timing) | typed, problems) | {
+    return panel_shared.form_values(request, what_if.texts_of(shown.timing) | typed, problems) | {
         "view": view,
         "past": past,
         "advice": advice,

@@ -23,6 +23,7 @@ from pulsemon.monitors.views import View
 from pulsemon.web import charts, rendering
 from pulsemon.web.charts import Chart
 from pulsemon.web.site import site_of
+from pulsemon.web.words import Words
 
 # The chart shows so many runs, the list the newest of them.
 RUNS_DRAWN = 200
@@ -62,7 +63,7 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
     kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
     start = Position.from_text(query.get("from", ""))
     locale = rendering.locale_of(request)
-    words = rendering.Words(locale, site_of(request).now())
+    words = Words(locale, site_of(request).now())
     place = Place(
         path=f"/monitors/{view.id}",
         kind=kinds[0].value if len(kinds) == 1 else "",

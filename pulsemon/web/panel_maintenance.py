@@ -20,9 +20,9 @@ from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import MaintenanceView, WindowView
 from pulsemon.monitors import manage as monitors
-from pulsemon.web import panel_pages, rendering, schedule_words, wall_clock
+from pulsemon.web import panel_shared, rendering, schedule_words, wall_clock
 from pulsemon.web.api_maintenance import window_number
-from pulsemon.web.panel_actions import Form, FormLists
+from pulsemon.web.form_data import Form, FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
@@ -53,7 +53,7 @@ def list_page(request: Request) -> Response:
         before=before,
         earlier=earlier,
         sentences={view.id: _sentence(request, view.draft.plan) for view in coming},
-        done=panel_pages.done_of(request),
+        done=panel_shared.done_of(request),
     )
 
 
@@ -266,8 +266,8 @@ def _form_page(
         chosen=set(lists.get("monitor", ())),
         days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
         chosen_days=set(lists.get("days", ())),
-        done=panel_pages.done_of(request),
-        **panel_pages.form_values(request, typed, renamed),
+        done=panel_shared.done_of(request),
+        **panel_shared.form_values(request, typed, renamed),
     )
 
 

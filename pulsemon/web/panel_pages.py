@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,70 +20,22 @@ from pulsemon.core.rules import Rules
 from pulsemon.core.schedule import Clock
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import BlindWindow
-from pulsemon.core.texts import N_
 from pulsemon.db import Database
-from pulsemon.errors import FieldProblem, NotFound
+from pulsemon.errors import FieldProblem
 from pulsemon.input.monitors import SECRET_MASK
-from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.status_pages import public as status_page
 from pulsemon.web import bars, connect, panel_log, rendering, schedule_words
 from pulsemon.web.bars import Bars
-from pulsemon.web.site import Site, site_of
+from pulsemon.web.panel_shared import PAGE_SIZE, done_of, form_values
+from pulsemon.web.site import site_of
+from pulsemon.web.words import Words
 
-PAGE_SIZE = 100
 STRIP_DAYS = 30
 # Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
 NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
-# The seconds behind the buttons beside the interval's field.
-PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
-
-# What `?done=` says on the page after an action.
-DONE = {
-    "created": N_("Created. Now connect your job."),
-    "saved": N_("Saved."),
-    "paused": N_("Paused. Pings are kept, and nothing is judged."),
-    "resumed": N_("Resumed. The next ping turns it green."),
-    "rotated": N_("The token was replaced. The old ping URL is unknown from now on."),
-    "deleted": N_("Deleted. Its slug is free again."),
-    "pinged": N_("A test ping was stored."),
-    "queued": N_("A test message is on its way; the event log shows what comes of it."),
-    "again": N_("The message is on its way again."),
-    "excluded": N_("The outage counts for nothing from now on. The history stays as it is."),
-    "counted": N_("That time counts again."),
-    "paused-several": N_("Paused those that you selected. Pings are kept, and nothing is judged."),
-    "resumed-several": N_("Resumed those that you selected. Their next pings turn them green."),
-    "tagged": N_("Tagged those that you selected."),
-    "deleted-several": N_("Deleted those that you selected. Their slugs are free again."),
-    "none-selected": N_("Nothing was selected, so nothing was changed."),
-    "page-deleted": N_("The page is deleted. Its monitors stay."),
-    "asked": N_("A mail that asks for confirmation is on its way."),
-    "told": N_("The webhook is told from now on."),
-    "untold": N_("The subscriber is off the list."),
-    "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
-    "arranged": N_("The order is saved."),
-    "incident-opened": N_("The incident is on the pages that it affects."),
-    "update-posted": N_("The update is posted."),
-    "incident-deleted": N_("The incident is deleted."),
-    "planned": N_("The maintenance is planned. Nothing is told while it runs."),
-    "ended": N_("The maintenance has ended. What is still down is told now."),
-    "skipped": N_("This maintenance will not take place."),
-    "maintenance-removed": N_("The plan is removed. What was maintenance stays so in the availability."),
-}
-
-
-class _IdConvertor(IntegerConvertor):
-    """A number in a path that may be an id.
-
-    Starlette's own `int` takes any number of digits, and Python refuses to read thousands of them: a 500 for strangers.
-    """
-
-    regex = "[0-9]{1,19}"  # as many as 64 bits need
-
-
-register_url_convertor("id", _IdConvertor())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +46,6 @@ class Line:
     shown: Shown
     changed_at: datetime | None
     strip: Bars | None = None
-
-
-def find(site: Site, monitor_id: int) -> View:
-    """Return the monitor that an address names. Raises NotFound."""
-    if not 0 < monitor_id <= LARGEST_ID:
-        raise NotFound("There is no such monitor.")
-    return monitors.get(site.database, monitors.by_id(monitor_id))
 
 
 def list_values(request: Request) -> dict[str, Any]:
@@ -145,7 +89,7 @@ def _strips(request: Request, monitor_ids: Sequence[int]) -> dict[int, Bars]:
     site = site_of(request)
     now, timezone = site.now(), site.settings.availability_timezone
     table = track_record.read_strips(site.database, monitor_ids, count=STRIP_DAYS, timezone=timezone, now=now)
-    words = rendering.Words(rendering.locale_of(request), now)
+    words = Words(rendering.locale_of(request), now)
     return {each: bars.make(table.days, parts, words, lengths=()) for each, parts in table.parts.items() if parts}
 
 
@@ -181,11 +125,6 @@ def list_page(request: Request) -> Response:
     return rendering.page(request, "list.html", done=done_of(request), **values)
 
 
-def done_of(request: Request) -> str:
-    """Return the sentence about the action that led here, in English; empty if there was none."""
-    return DONE.get(request.query_params.get("done", ""), "")
-
-
 def form_page(
     request: Request,
     *,
@@ -196,16 +135,6 @@ def form_page(
     """Answer with the form for a new monitor: as typed, with what is wrong at each field."""
     values = form_values(request, typed, problems) | {"is_first": is_first, "done": done_of(request)}
     return rendering.page(request, "new.html", status_code=422 if problems else 200, **values)
-
-
-def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[FieldProblem]) -> dict[str, Any]:
-    """Return what the template of a form needs. The first wrong field is the one to focus."""
-    words = rendering.Words(rendering.locale_of(request), site_of(request).now())
-    said: dict[str, str] = {}
-    for each in problems:
-        said.setdefault(each.field, words.problem(each))
-    zones = schedule_words.zone_suggestions()
-    return {"typed": typed, "problems": said, "presets": PRESETS, "zones": zones}
 
 
 def schedule_values(request: Request) -> dict[str, Any]:
@@ -281,7 +210,7 @@ def record_values(request: Request, view: View) -> dict[str, Any]:
     site = site_of(request)
     now, timezone = site.now(), site.settings.availability_timezone
     record = track_record.read_record(site.database, view.id, timezone=timezone, now=now)
-    words = rendering.Words(rendering.locale_of(request), now)
+    words = Words(rendering.locale_of(request), now)
     values = {
         "view": view,
         "record": record,

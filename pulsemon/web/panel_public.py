@@ -21,10 +21,10 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages.manage import PageView
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.web import panel_pages, panel_several, rendering
+from pulsemon.web import panel_several, panel_shared, rendering
 from pulsemon.web.bodies import read_fields
+from pulsemon.web.form_data import Form
 from pulsemon.web.paging import read_position
-from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import host_of, site_of
 
@@ -149,7 +149,7 @@ def fields_of(view: PageView) -> dict[str, str]:
 def _form_page(
     request: Request, view: PageView | None, typed: Mapping[str, str], problems: Sequence[FieldProblem] = ()
 ) -> Response:
-    values = panel_pages.form_values(request, dict(typed) | {"password": ""}, problems)
+    values = panel_shared.form_values(request, dict(typed) | {"password": ""}, problems)
     return rendering.page(
         request,
         "page.html",
@@ -165,7 +165,7 @@ def _form_page(
 
 
 def _done(request: Request) -> str:
-    return panel_pages.done_of(request)
+    return panel_shared.done_of(request)
 
 
 @router.get("/pages/{slug}/delete")

@@ -24,10 +24,11 @@ from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors.views import View
-from pulsemon.web import bars, panel_pages, rendering
-from pulsemon.web.panel_actions import Form
+from pulsemon.web import bars, panel_shared, rendering
+from pulsemon.web.form_data import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import Site, site_of
+from pulsemon.web.words import Words
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
@@ -56,10 +57,10 @@ class Month:
 def report(request: Request, monitor_id: int) -> Response:
     """Answer with `?month=2026-10` as a page for paper; without it, with the present month."""
     site = site_of(request)
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     month, timezone, now = _month(request, site), site.settings.availability_timezone, site.now()
     found = _read(site, view, month, now)
-    words = rendering.Words(rendering.locale_of(request), now)
+    words = Words(rendering.locale_of(request), now)
     following = month.moved(1)
     return rendering.page(
         request,
@@ -80,7 +81,7 @@ def report(request: Request, monitor_id: int) -> Response:
 def report_csv(request: Request, monitor_id: int) -> Response:
     """Answer with the same as a table for spreadsheets (RFC 4180), headed in English as the API's fields are."""
     site, now = site_of(request), site_of(request).now()
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     month = _month(request, site)
     text = to_csv(view, _read(site, view, month, now), timezone=site.settings.availability_timezone, now=now)
     name = re.sub(r"[^A-Za-z0-9._-]", "-", view.slug)[:100]
@@ -186,7 +187,7 @@ def _outage(outage: Outage, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
 def ask_to_exclude(request: Request, monitor_id: int, seq: int) -> Response:
     """Ask why an outage is to count for nothing."""
     site = site_of(request)
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     return _exclude_page(request, view, _find_outage(site, view, seq))
 
 
@@ -194,7 +195,7 @@ def ask_to_exclude(request: Request, monitor_id: int, seq: int) -> Response:
 def exclude(request: Request, monitor_id: int, seq: int, form: Form) -> Response:
     """Leave an outage out of the availability: all of it, or while it lasts what has passed of it."""
     site, now = site_of(request), site_of(request).now()
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     outage = _find_outage(site, view, seq)
     typed = form.get("reason", "")
     try:
@@ -217,7 +218,7 @@ def _find_outage(site: Site, view: View, seq: int) -> Outage:
 def _exclude_page(
     request: Request, view: View, outage: Outage, *, typed: str = "", problems: tuple[FieldProblem, ...] = ()
 ) -> Response:
-    words = rendering.Words(rendering.locale_of(request), site_of(request).now())
+    words = Words(rendering.locale_of(request), site_of(request).now())
     return rendering.page(
         request,
         "exclude.html",
@@ -233,7 +234,7 @@ def _exclude_page(
 def withdraw(request: Request, monitor_id: int, correction_id: int) -> Response:
     """Count the span of a correction again."""
     site = site_of(request)
-    view = panel_pages.find(site, monitor_id)
+    view = panel_shared.find(site, monitor_id)
     if correction_id > LARGEST_ID:
         raise NotFound(corrections.NO_CORRECTION)
     corrections.withdraw(site.database, view.id, correction_id, now=site.now())

@@ -6,9 +6,8 @@ A monitor that was deleted meanwhile is passed over. Each form ends in a redirec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,29 +19,16 @@ from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order
-from pulsemon.web import panel_pages, rendering
-from pulsemon.web.bodies import read_fields
-from pulsemon.web.panel_actions import Form
+from pulsemon.web import panel_shared, rendering
+from pulsemon.web.form_data import Form, FormLists
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
-# A page of the list holds a hundred.
-_MAX_FIELDS = 2 * panel_pages.PAGE_SIZE
-
-
-async def read_lists(request: Request) -> dict[str, list[str]]:
-    """Return the text fields of a form, each with all its values. Raises HTTPException as `read_fields` does."""
-    fields = await read_fields(request, max_fields=_MAX_FIELDS)
-    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
-
-
-Lists = Annotated[dict[str, list[str]], Depends(read_lists)]
-
 
 @router.post("/monitors/selected")
-def change_selected(request: Request, lists: Lists) -> Response:
+def change_selected(request: Request, lists: FormLists) -> Response:
     """Pause, resume, tag or delete the selected monitors; deleting asks first."""
     site = site_of(request)
     ids = ids_of(lists.get("monitor", []))
@@ -119,7 +105,7 @@ def arrange_page(request: Request) -> Response:
     """Answer with all monitors in their order, by group."""
     views = monitors.list_in_order(site_of(request).database)
     groups = placement.grouped(views, lambda view: view.placement.group)
-    return rendering.page(request, "arrange.html", groups=groups, done=panel_pages.done_of(request))
+    return rendering.page(request, "arrange.html", groups=groups, done=panel_shared.done_of(request))
 
 
 @router.post("/monitors/arrange")

@@ -15,10 +15,10 @@ from pulsemon.input.rules import LARGEST_ID
 from pulsemon.status_pages import manage as pages
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.manage import SubscriberView
-from pulsemon.web import panel_pages, rendering
+from pulsemon.web import panel_shared, rendering
 from pulsemon.web.api_subscribers import add
+from pulsemon.web.form_data import Form
 from pulsemon.web.paging import read_position
-from pulsemon.web.panel_actions import Form
 from pulsemon.web.security import SessionRoute
 from pulsemon.web.site import site_of
 
@@ -92,7 +92,7 @@ def _list_page(
 ) -> Response:
     site = site_of(request)
     view = pages.get(site.database, slug)
-    values = panel_pages.form_values(request, dict(typed or {}), problems)
+    values = panel_shared.form_values(request, dict(typed or {}), problems)
     wanted = "".join(each for each in request.query_params.get("q", "").strip()[:200] if each.isprintable())
     after = read_position(request, "after")
     found, following = subscribers.list_of(site.database, slug, containing=wanted, limit=PAGE_SIZE, after=after)
@@ -110,7 +110,7 @@ def _list_page(
         default_locale=view.language or site.settings.default_locale.value,
         secret=secret,
         wrong_kind=wrong_kind,
-        done=panel_pages.done_of(request),
+        done=panel_shared.done_of(request),
         **values,
     )
 

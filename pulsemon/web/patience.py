@@ -9,7 +9,7 @@ import asyncio
 import sys
 from enum import Enum
 
-from pulsemon.web.ping import BODY_PATIENCE_SEC, MAX_BODY_SEC
+from pulsemon.web.bounds import BODY_PATIENCE_SEC, MAX_BODY_SEC
 
 
 class Arriving(Enum):

@@ -24,20 +24,14 @@ from pulsemon.core.status import Signal
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.settings import LogLevel
 from pulsemon.web import previews
+from pulsemon.web.bounds import BODY_PATIENCE_SEC, MAX_BODY_SEC, MAX_HEADER_BYTES
 from pulsemon.web.site import Site
 
 _log = log.get(__name__)
 
 PREFIX = b"/h/"
-MAX_HEADER_BYTES = 65_536
-# Browsers behind several proxies send forty.
-MAX_HEADER_LINES = 100
 # Where a protocol class of ours leaves the connection in the scope of a ping; others leave nothing.
 CONNECTION_KEY = "pulsemon.connection"
-# A body that makes no progress for this long is not going to arrive; one over the limit is not waited for longer.
-BODY_PATIENCE_SEC = 10.0
-# One that comes a byte at a time ends as well.
-MAX_BODY_SEC = 60.0
 MAX_EXIT_STATUS = 255
 
 _METHODS = frozenset({"GET", "POST", "HEAD"})

@@ -29,20 +29,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from pulsemon import log
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.web import last_words
-from pulsemon.web.bounds import MAX_PATH_BYTES
+from pulsemon.web.bounds import MAX_HEADER_BYTES, MAX_HEADER_LINES, MAX_PATH_BYTES
 from pulsemon.web.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.host import Ambiguous, target_of
 from pulsemon.web.patience import LAST_CALL, PATIENCE_SEC, Arriving, Reader, unsent_bytes
-from pulsemon.web.ping import (
-    CONNECTION_KEY,
-    MAX_HEADER_BYTES,
-    MAX_HEADER_LINES,
-    PREFIX,
-    PingGate,
-    Refused,
-    Response,
-    response_to,
-)
+from pulsemon.web.ping import CONNECTION_KEY, PREFIX, PingGate, Refused, Response, response_to
 from pulsemon.web.proxies import normal_peer
 from pulsemon.web.short_answers import PingCycle, whole_answer
 

@@ -19,9 +19,10 @@ from pulsemon.core.addresses import MAIN
 from pulsemon.errors import Invalid, NotFound, Unavailable
 from pulsemon.status_pages.public import Look, PublicPage
 from pulsemon.web import page_lock, page_passwords
+from pulsemon.web.board import SNAPSHOT_KEY, Snapshot, board_of
 from pulsemon.web.page_passwords import Busy
+from pulsemon.web.rendered import Rendered, pack, send
 from pulsemon.web.security import CSP, PublicRoute, route_path
-from pulsemon.web.status import SNAPSHOT_KEY, Rendered, Snapshot, board_of, pack, send
 from pulsemon.web.throttle import Verdict
 
 RETRY_AFTER_SEC = 5

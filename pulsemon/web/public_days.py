@@ -19,6 +19,7 @@ from pulsemon.db import Database
 from pulsemon.status_pages import public as status_page
 from pulsemon.status_pages.public import Public
 from pulsemon.web import bars, rendering
+from pulsemon.web.words import Words
 
 MAX_AGE = timedelta(minutes=1)
 COUNT = 90
@@ -42,7 +43,7 @@ class Days:
     table: DayTable
     _drawn: dict[Any, Drawn] = field(default_factory=dict)
 
-    def draw(self, monitor_id: int, words: rendering.Words, *, with_bars: bool) -> Drawn | None:
+    def draw(self, monitor_id: int, words: Words, *, with_bars: bool) -> Drawn | None:
         """Return the drawing of one monitor; None where it was made after the reading."""
         parts = self.table.parts.get(monitor_id)
         if not parts:
@@ -53,7 +54,7 @@ class Days:
             found = self._drawn[key] = self._make(parts, words, with_bars)
         return found
 
-    def _make(self, parts: Sequence[Availability], words: rendering.Words, with_bars: bool) -> Drawn:
+    def _make(self, parts: Sequence[Availability], words: Words, with_bars: bool) -> Drawn:
         made = bars.make(self.table.days, parts, words, lengths=LENGTHS)
         svg = rendering.environment(words.locale).get_template("parts/bars.html").module.draw(made)  # type: ignore[attr-defined]  # a macro
         return Drawn(Markup(svg) if with_bars else Markup(""), [(each, made.spans[each]) for each in LENGTHS])  # noqa: S704 - a template made it

@@ -6,7 +6,6 @@ anything changed since.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ MAX_PART = 500
 MAX_IN_FULL = 5
 MAX_UPDATES_SHOWN = 3
 MAX_PAST = 10
-MAX_EXCERPT = 800
 _MAX_HELD = 1_000
 T = TypeVar("T")
 
@@ -89,22 +87,6 @@ def headline(page: PublicPage | None, overall: str) -> str:
 
 def _impact(page: PublicPage) -> Impact:
     return worst(each.impact for each in page.open_incidents)
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """The beginning of a text, Markdown still; `is_cut`: there is more."""
-
-    text: str
-    is_cut: bool
-
-
-def excerpt(text: str) -> Excerpt:
-    """Return as much of *text* as a page of many things has room for, cut between two words."""
-    if len(text) <= MAX_EXCERPT:
-        return Excerpt(text, False)
-    cut = re.sub(r"\s+\S*$", "", text[:MAX_EXCERPT])
-    return Excerpt(cut, True)
 
 
 def by_month(incidents: Sequence[Incident], timezone: str) -> list[tuple[date, list[Incident]]]:

@@ -14,7 +14,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pulsemon.web.status import SNAPSHOT_KEY, Answer, Board
+from pulsemon.web.board import SNAPSHOT_KEY, Answer, Board
 
 # Everything that an answer may depend on, beside the path. A page of a host name of its own stands at `/` alone.
 _WORDS = frozenset({b"accept", b"accept-encoding", b"accept-language", b"if-none-match", b"host"})

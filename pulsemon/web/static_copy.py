@@ -20,8 +20,8 @@ from pulsemon.settings import Settings
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web import badges, calendar_feed, feed, public_incidents, rendering, status_history, statuspage_v2
+from pulsemon.web.board import Board, Snapshot, as_copy
 from pulsemon.web.live import Live
-from pulsemon.web.status import Board, Snapshot, as_copy
 
 # Slugs of an old database may hold what means something in a path.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

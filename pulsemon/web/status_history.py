@@ -19,11 +19,13 @@ from pulsemon.errors import NotFound, Unavailable
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web import page_lock, page_look, public_incidents, rendering
+from pulsemon.web.board import board_of
 from pulsemon.web.public_answer import made
 from pulsemon.web.public_incidents import MAX_PART, Part
+from pulsemon.web.rendered import send
 from pulsemon.web.security import PublicRoute
 from pulsemon.web.site import Source, site_of
-from pulsemon.web.status import answer, board_of, send
+from pulsemon.web.status import answer
 
 router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 

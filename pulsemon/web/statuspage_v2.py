@@ -26,11 +26,11 @@ from pulsemon.maintenance.public import PublicWindow
 from pulsemon.settings import Settings
 from pulsemon.status_pages.public import PublicMonitor, PublicPage
 from pulsemon.web import public_incidents, v2_maintenance
-from pulsemon.web.api import instant
+from pulsemon.web.board import SENTENCES, Snapshot, board_of, overall_of
+from pulsemon.web.json_api import instant
 from pulsemon.web.public_answer import MachineRoute, answer_of_page
-from pulsemon.web.rendering import Words
 from pulsemon.web.site import site_of
-from pulsemon.web.status import SENTENCES, Snapshot, board_of, overall_of
+from pulsemon.web.words import Words
 
 router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 

@@ -22,9 +22,9 @@ from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.manage import Subscription
 from pulsemon.web import page_lock, page_look, rendering
+from pulsemon.web.board import board_of
 from pulsemon.web.security import LinkRoute, PublicRoute
 from pulsemon.web.site import Site, site_of
-from pulsemon.web.status import board_of
 
 router = APIRouter(route_class=PublicRoute, include_in_schema=False)
 link_router = APIRouter(route_class=LinkRoute, include_in_schema=False)

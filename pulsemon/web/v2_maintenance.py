@@ -7,7 +7,7 @@ from typing import Any
 
 from pulsemon.maintenance.public import PublicWindow
 from pulsemon.status_pages.public import PublicPage
-from pulsemon.web.api import instant
+from pulsemon.web.json_api import instant
 
 
 def tell(window: PublicWindow, page: PublicPage, components: Sequence[dict[str, Any]], page_id: str) -> dict[str, Any]:
