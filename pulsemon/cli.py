@@ -40,9 +40,9 @@ from pulsemon.operations.doorway import BACKLOG
 from pulsemon.operations.timekeeping import Timekeeping
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
-from pulsemon.web import file_tree, static_copy
-from pulsemon.web.json_api import instant
-from pulsemon.web.protocol import PingProtocol
+from pulsemon.web.http.json_api import instant
+from pulsemon.web.public import file_tree, static_copy
+from pulsemon.web.wire.protocol import PingProtocol
 
 
 class _Commands(TyperGroup):
@@ -135,7 +135,7 @@ def serve() -> None:
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
-        proxy_headers=False,  # pulsemon.web.proxies reads them
+        proxy_headers=False,  # pulsemon.web.wire.proxies reads them
         # A request that takes longer than this is cut off, so that a stop is a stop.
         timeout_graceful_shutdown=10,
     )

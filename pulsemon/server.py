@@ -24,12 +24,12 @@ from pulsemon.operations import doorway, interpreter
 from pulsemon.operations.doorway import Doorway
 from pulsemon.settings import Settings
 from pulsemon.web.app import create_app
-from pulsemon.web.connections import CONNECTIONS_KEY, Connections
-from pulsemon.web.live import Live
-from pulsemon.web.protocol import STATE_KEY
-from pulsemon.web.proxies import Proxies
-from pulsemon.web.site import Site
-from pulsemon.web.under_uvicorn import take_connections
+from pulsemon.web.http.live import Live
+from pulsemon.web.http.site import Site
+from pulsemon.web.wire.connections import CONNECTIONS_KEY, Connections
+from pulsemon.web.wire.protocol import STATE_KEY
+from pulsemon.web.wire.proxies import Proxies
+from pulsemon.web.wire.under_uvicorn import take_connections
 
 _log = log.get(__name__)
 

@@ -28,7 +28,7 @@ from pulsemon import cli  # noqa: E402 - found only after the line above
 from pulsemon.server import PulseMon  # noqa: E402
 from pulsemon.settings import PLACEHOLDERS, Settings  # noqa: E402
 from pulsemon.web.app import make_fastapi  # noqa: E402
-from pulsemon.web.site import Site  # noqa: E402
+from pulsemon.web.http.site import Site  # noqa: E402
 
 CONFIGURATION = ("docs/configuration.md", "docs/pt-BR/configuration.md")
 OPERATIONS = ("docs/operations.md", "docs/pt-BR/operations.md")

@@ -13,9 +13,9 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from pulsemon.web import app as web_app
-from pulsemon.web import permissions
-from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, LinkRoute, PublicRoute
-from pulsemon.web.site import Site
+from pulsemon.web.http import permissions
+from pulsemon.web.http.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, LinkRoute, PublicRoute
+from pulsemon.web.http.site import Site
 from tests.conftest import ADMIN_TOKEN
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

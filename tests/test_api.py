@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
-from pulsemon.web.paging import make_cursor
+from pulsemon.web.http.paging import make_cursor
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
 GOOD: dict[str, Any] = {"name": "Backup Noturno", "slug": "backup-noturno", "interval_seconds": 60}

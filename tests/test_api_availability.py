@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from pulsemon import clock
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.web import api_availability
-from pulsemon.web.api_availability import AvailabilityAnswer, CorrectionAnswer, OutageAnswer
+from pulsemon.web.api import availability as api_availability
+from pulsemon.web.api.availability import AvailabilityAnswer, CorrectionAnswer, OutageAnswer
 from tests.arrange import a_ping, make, record
 
 BASE = "/api/monitors/job"

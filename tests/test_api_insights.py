@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon import clock
-from pulsemon.web import api_insights
-from pulsemon.web.api_insights import SuggestionAnswer, WhatIfAnswer
+from pulsemon.web.api import insights as api_insights
+from pulsemon.web.api.insights import SuggestionAnswer, WhatIfAnswer
 from tests.arrange import with_a_past
 
 SUGGESTION = "/api/monitors/backup-noturno/suggestion"

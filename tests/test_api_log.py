@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.web import api_log
-from pulsemon.web.api_log import PingAnswer, RunAnswer
+from pulsemon.web.api import log as api_log
+from pulsemon.web.api.log import PingAnswer, RunAnswer
 
 PINGS = "/api/monitors/job/pings"
 RUNS = "/api/monitors/job/runs"

@@ -29,9 +29,9 @@ from pulsemon.db import Database
 from pulsemon.heartbeats.pings import Answer, Ping, record_pings
 from pulsemon.operations.backup import back_up
 from pulsemon.web import app as web_app
-from pulsemon.web.security import Access, AdminRoute
-from pulsemon.web.session_cookies import PLAIN
-from pulsemon.web.site import Site
+from pulsemon.web.http.security import Access, AdminRoute
+from pulsemon.web.http.session_cookies import PLAIN
+from pulsemon.web.http.site import Site
 from tests.arrange import START, make, record
 from tests.conftest import ADMIN_TOKEN, Server, server_maker, wait_until
 from tests.notify.sink import Sink, status

@@ -12,8 +12,8 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from pulsemon.web import bounds, session_cookies
-from pulsemon.web.bounds import with_our_cookies
+from pulsemon.web.http import bounds, session_cookies
+from pulsemon.web.http.bounds import with_our_cookies
 from tests.conftest import ADMIN_TOKEN, Server, server_maker
 from tests.test_protocol import PLAIN, talk
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.web.charts import HEIGHT, Run, duration_chart, percentile
+from pulsemon.web.html.charts import HEIGHT, Run, duration_chart, percentile
 from tests.arrange import START, seconds
 
 

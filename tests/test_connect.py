@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pulsemon.monitors.manage import ping_path
-from pulsemon.web import connect
+from pulsemon.web.panel import connect
 from tests.conftest import Server, require, wait_until
 
 HOSTILE_SLUG = "Relatório diário/100% $(id) `id` 'x' \"y\" ;&|"

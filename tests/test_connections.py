@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pulsemon.web import connections
-from pulsemon.web.connections import Connections
+from pulsemon.web.wire import connections
+from pulsemon.web.wire.connections import Connections
 
 ROOM = 20
 JOB = "192.0.2.7"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pulsemon.web.fair_share import CROWDED, HOUR, OF_A_SITE, OF_AN_ADDRESS, FairShare
+from pulsemon.web.http.fair_share import CROWDED, HOUR, OF_A_SITE, OF_AN_ADDRESS, FairShare
 from tests.arrange import seconds
 from tests.conftest import at
 

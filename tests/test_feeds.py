@@ -21,9 +21,9 @@ from pulsemon.errors import Unavailable
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
-from pulsemon.web import badge_svg, badges, feed, statuspage_v2
-from pulsemon.web.badges import Wish, of_page
-from pulsemon.web.board import Board
+from pulsemon.web.public import badge_svg, badges, feed, statuspage
+from pulsemon.web.public.badges import Wish, of_page
+from pulsemon.web.public.board import Board
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.conftest import at, settings_for, wait_until
 from tests.test_event_log import counted_queries
@@ -62,7 +62,7 @@ def page_of(board: Board, slug: str = "status") -> status_page.PublicPage:
 
 
 def summary(board: Board, slug: str = "status") -> dict[str, Any]:
-    return dict(json.loads(statuspage_v2.document("summary", page_of(board, slug), SETTINGS)))
+    return dict(json.loads(statuspage.document("summary", page_of(board, slug), SETTINGS)))
 
 
 def the_badge(board: Board, slug: str = "status", *, locale: str = "en", days: int | None = None) -> tuple[str, str]:
@@ -307,7 +307,7 @@ def test_ids_stay_and_tell_nothing_of_what_is_private(database: Database) -> Non
     assert summary(a_board(database, Clock(NOW + timedelta(seconds=1)))) == before
 
 
-@pytest.mark.parametrize("name", list(statuspage_v2.DOCUMENTS))
+@pytest.mark.parametrize("name", list(statuspage.DOCUMENTS))
 def test_every_document_of_the_format_is_there(one: TestClient, name: str) -> None:
     told = one.get(f"/api/v2/{name}.json").json()
 

@@ -32,7 +32,7 @@ from pulsemon.channels.lines import one_line
 from pulsemon.channels.message import Announcement
 from pulsemon.channels.notices import Publisher
 from pulsemon.db import Database
-from pulsemon.web import file_tree, static_copy
+from pulsemon.web.public import file_tree, static_copy
 from tests.conftest import ADMIN_TOKEN, ROOT, at, settings_for
 from tests.test_migrations import FIRST_DDL
 

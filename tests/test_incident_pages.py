@@ -23,12 +23,15 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
 from pulsemon.web import app as web_app
-from pulsemon.web import feed, markdown, public_incidents, status_history, statuspage_v2
-from pulsemon.web.board import Board
-from pulsemon.web.excerpts import MAX_EXCERPT, Excerpt, excerpt
-from pulsemon.web.security import Access
-from pulsemon.web.site import Site
-from pulsemon.web.static_copy import make_files
+from pulsemon.web.html import markdown
+from pulsemon.web.html.excerpts import MAX_EXCERPT, Excerpt, excerpt
+from pulsemon.web.http.security import Access
+from pulsemon.web.http.site import Site
+from pulsemon.web.public import feed, statuspage
+from pulsemon.web.public import history as status_history
+from pulsemon.web.public import incidents as public_incidents
+from pulsemon.web.public.board import Board
+from pulsemon.web.public.static_copy import make_files
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.browser.test_hostile_text import PAYLOADS
 from tests.conftest import at, settings_for, wait_until
@@ -153,7 +156,7 @@ def test_the_indicator_is_the_worse_of_monitors_and_incidents(
     incidents.create(database, values(impact=impact), now=NOW)
     board = a_board(database, Clock(NOW))
 
-    told = json.loads(statuspage_v2.document("status", page_of(board), SETTINGS))
+    told = json.loads(statuspage.document("status", page_of(board), SETTINGS))
 
     assert told["status"] == {"indicator": indicator, "description": sentence}
     assert f"<span>{sentence}</span>" in markup_of(board)
@@ -322,7 +325,7 @@ def test_incidents_in_statuspages_format(database: Database) -> None:
     page = page_of(board)
 
     def told(name: str) -> Any:
-        return json.loads(statuspage_v2.document(name, page, SETTINGS, archive=board.incidents.archive_of(page)))
+        return json.loads(statuspage.document(name, page, SETTINGS, archive=board.incidents.archive_of(page)))
 
     (unresolved,) = told("incidents/unresolved")["incidents"]
     assert {name: value for name, value in unresolved.items() if name not in ("incident_updates", "components")} == {
@@ -458,7 +461,7 @@ def test_the_tag_of_a_page_is_the_same_with_and_without_a_private_incident(datab
         return [
             board.rendered(board.snapshot(), "en").etag,
             feed.document(page, board.changes.changes_of(page), SETTINGS, "en", incidents=archive),
-            [statuspage_v2.document(name, page, SETTINGS, archive=archive) for name in statuspage_v2.DOCUMENTS],
+            [statuspage.document(name, page, SETTINGS, archive=archive) for name in statuspage.DOCUMENTS],
             status_history.as_copy(cast(Any, a_site()), page, "en", part=board.incidents.part_of(page, 1)),
         ]
 
@@ -571,7 +574,7 @@ def test_hostile_titles_and_texts_stay_text_in_every_form(database: Database) ->
     parsed = feedparser.parse(feed.document(page, (), SETTINGS, "en", incidents=archive), sanitize_html=False)
     assert not parsed.bozo
     assert "<script" not in parsed.entries[0].content[0].value
-    assert json.loads(statuspage_v2.document("incidents", page, SETTINGS, archive=archive))["incidents"][0]["name"]
+    assert json.loads(statuspage.document("incidents", page, SETTINGS, archive=archive))["incidents"][0]["name"]
 
 
 def test_a_long_text_is_cut_between_two_words(database: Database) -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import httpx2
 import pytest
 
-from pulsemon.web.live import Live
+from pulsemon.web.http.live import Live
 from tests.conftest import ADMIN_TOKEN, LONG_ENOUGH_SEC, UNHURRIED_STOP_SEC, Server, wait_until
 
 

@@ -30,7 +30,7 @@ def test_the_check_fails_when_a_string_is_missing(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_running_program_needs_no_babel() -> None:
-    code = "import sys; sys.modules['babel'] = None; import pulsemon.web.rendering, pulsemon.locale"
+    code = "import sys; sys.modules['babel'] = None; import pulsemon.web.html.rendering, pulsemon.locale"
 
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 

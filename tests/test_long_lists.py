@@ -17,8 +17,9 @@ from pulsemon.db import Database
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.status_pages import manage as pages
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.web import panel_maintenance, panel_public
-from pulsemon.web.paging import make_cursor
+from pulsemon.web.http.paging import make_cursor
+from pulsemon.web.panel import maintenance as panel_maintenance
+from pulsemon.web.panel import status_pages as panel_status_pages
 from tests.arrange import START
 from tests.conftest import ADMIN_TOKEN, at
 from tests.test_api import CURSORS, LIMITS, follow, refusals
@@ -218,7 +219,7 @@ def titles(client: TestClient, words: str, kind: str) -> list[list[str]]:
 
 
 def test_the_panel_leads_through_public_pages(one: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panel_public, "PAGE_SIZE", 2)
+    monkeypatch.setattr(panel_status_pages, "PAGE_SIZE", 2)
     one.headers.update(ADMIN | {"accept-language": "en"})
     log_in(one)
     for number in range(3):

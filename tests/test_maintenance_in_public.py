@@ -21,10 +21,11 @@ from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import public as public_windows
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
-from pulsemon.web import badges, calendar_feed, ics, statuspage_v2
-from pulsemon.web.badges import Wish
-from pulsemon.web.board import Board
-from pulsemon.web.static_copy import make_files
+from pulsemon.web.public import badges, ics, statuspage
+from pulsemon.web.public import calendar as calendar_feed
+from pulsemon.web.public.badges import Wish
+from pulsemon.web.public.board import Board
+from pulsemon.web.public.static_copy import make_files
 from tests.arrange import a_ping, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, settings_for
 from tests.test_event_log import counted_queries
@@ -185,7 +186,7 @@ def test_statuspage_s_documents_tell_of_maintenance(database: Database) -> None:
     page = page_of(board_at(database, "10:02"))
 
     def told(name: str) -> Any:
-        return json.loads(statuspage_v2.document(name, page, SETTINGS))
+        return json.loads(statuspage.document(name, page, SETTINGS))
 
     summary = told("summary")
     assert summary["status"] == {"indicator": "maintenance", "description": "Maintenance in progress."}
@@ -209,7 +210,7 @@ def test_statuspage_s_documents_tell_of_maintenance(database: Database) -> None:
     assert [each["name"] for each in running["components"]] == ["Job"]
     assert running["incident_updates"][0]["body"] == "*x*"
     over = page_of(board_at(database, "11:30"))
-    done = json.loads(statuspage_v2.document("scheduled-maintenances", over, SETTINGS))["scheduled_maintenances"]
+    done = json.loads(statuspage.document("scheduled-maintenances", over, SETTINGS))["scheduled_maintenances"]
     assert [(each["name"], each["status"]) for each in done][-1] == ("Running", "completed")
 
 
@@ -252,8 +253,8 @@ def test_a_private_monitor_s_maintenance_leaves_no_trace(database: Database) -> 
             page = page_of(board, slug)
             found[slug] = board.rendered(board.snapshot(), "en", slug).etag
             found[f"{slug}.ics"] = calendar_feed.document(page, SETTINGS)
-            for name in statuspage_v2.DOCUMENTS:
-                found[f"{slug}/{name}"] = statuspage_v2.document(name, page, SETTINGS)
+            for name in statuspage.DOCUMENTS:
+                found[f"{slug}/{name}"] = statuspage.document(name, page, SETTINGS)
         return found
 
     before = everything()
@@ -376,7 +377,7 @@ def test_statuspages_format_tells_fifty_those_that_matter_first(database: Databa
     tick(database, "23:00")
 
     page = page_of(board_at(database, "23:00"))
-    told = json.loads(statuspage_v2.document("scheduled-maintenances", page, SETTINGS))["scheduled_maintenances"]
+    told = json.loads(statuspage.document("scheduled-maintenances", page, SETTINGS))["scheduled_maintenances"]
 
     coming, over = [f"Coming {number}" for number in range(30)], [f"Over {number}" for number in range(11, 30)]
     assert [each["name"] for each in told] == [*coming[::-1], "Running", *over[::-1]]

@@ -19,10 +19,10 @@ from pulsemon.errors import Invalid
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.web import app as web_app
-from pulsemon.web import openapi
-from pulsemon.web.public_answer import MachineRoute
-from pulsemon.web.security import ADMIN_PREFIXES, CSP, Access
-from pulsemon.web.site import Site
+from pulsemon.web.api import openapi
+from pulsemon.web.http.security import ADMIN_PREFIXES, CSP, Access
+from pulsemon.web.http.site import Site
+from pulsemon.web.public.answers import MachineRoute
 from tests.conftest import ADMIN_TOKEN, Server, require
 
 VENDOR = Path(web_app.__file__).parent / "static" / "vendor" / "swagger-ui"

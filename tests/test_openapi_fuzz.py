@@ -20,7 +20,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis import checks as judged
 
 from pulsemon.web import app as web_app
-from pulsemon.web.site import Site
+from pulsemon.web.http.site import Site
 from tests.conftest import Server, server_maker
 
 # Whom a route lets in is tested for all routes in test_access_rules.py, and wrong tokens in test_throttle.py.

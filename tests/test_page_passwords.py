@@ -13,8 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.core import passwords
-from pulsemon.web.known_addresses import KnownAddresses
-from pulsemon.web.page_passwords import (
+from pulsemon.web.http.known_addresses import KnownAddresses
+from pulsemon.web.http.page_passwords import (
     MAX_WAITING,
     MAX_WAITING_KNOWN,
     MAX_WAITING_OF_ONE,
@@ -22,7 +22,7 @@ from pulsemon.web.page_passwords import (
     Busy,
     PagePasswords,
 )
-from pulsemon.web.throttle import Throttle, Verdict
+from pulsemon.web.http.throttle import Throttle, Verdict
 from tests.arrange import seconds
 from tests.conftest import ADMIN_TOKEN, at, wait_until
 from tests.test_pages import a_page, seen

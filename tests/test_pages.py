@@ -18,9 +18,9 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
 from pulsemon.web import app as web_app
-from pulsemon.web import markdown
-from pulsemon.web.security import Access
-from pulsemon.web.site import Site
+from pulsemon.web.html import markdown
+from pulsemon.web.http.security import Access
+from pulsemon.web.http.site import Site
 from tests.arrange import a_ping, make, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, wait_until
 from tests.core.test_page_values import PNG

@@ -11,8 +11,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.web import app as web_app
-from pulsemon.web.security import Access
-from pulsemon.web.site import Site
+from pulsemon.web.http.security import Access
+from pulsemon.web.http.site import Site
 from tests.conftest import ADMIN_TOKEN, Server
 
 ADMIN = {"X-Admin-Token": ADMIN_TOKEN}

@@ -18,9 +18,10 @@ from pulsemon.core.days import last_days
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import NO_TIME, Availability
 from pulsemon.db import Database
-from pulsemon.web import bars, panel_record, rendering
-from pulsemon.web.panel_record import Month, safe_cell
-from pulsemon.web.words import Words
+from pulsemon.web.html import bars, rendering
+from pulsemon.web.html.words import Words
+from pulsemon.web.panel import record as panel_record
+from pulsemon.web.panel.record import Month, safe_cell
 from tests.arrange import a_ping, make, record
 from tests.conftest import at
 from tests.test_panel import PAGE, log_in, text_of

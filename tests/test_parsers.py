@@ -32,8 +32,11 @@ from pulsemon.channels import mailbox
 from pulsemon.core import images, schedule
 from pulsemon.input.monitor_forms import slugify
 from pulsemon.locale import negotiate
-from pulsemon.web import bounds, health, host, markdown, page_lock, paging, ping, public_answer, security
-from pulsemon.web.bounds import (
+from pulsemon.web.api import health
+from pulsemon.web.heartbeats import ping
+from pulsemon.web.html import markdown
+from pulsemon.web.http import bounds, paging, security
+from pulsemon.web.http.bounds import (
     MAX_HEADER_BYTES,
     MAX_PATH_BYTES,
     MAX_QUERY_BYTES,
@@ -41,9 +44,11 @@ from pulsemon.web.bounds import (
     MAX_VALUE_BYTES,
     with_our_cookies,
 )
-from pulsemon.web.form_data import MAX_LISTS_BYTES
-from pulsemon.web.json_api import MAX_BODY_BYTES, _decode
-from pulsemon.web.rendered import _names, _takes_gzip
+from pulsemon.web.http.form_data import MAX_LISTS_BYTES
+from pulsemon.web.http.json_api import MAX_BODY_BYTES, _decode
+from pulsemon.web.public import answers, lock
+from pulsemon.web.public.rendered import _names, _takes_gzip
+from pulsemon.web.wire import host
 
 MOST = 3.0
 TRIES = 5
@@ -199,7 +204,7 @@ PARSERS = [
     Parser("origin: not ASCII", limit("origin"), lambda n: "http://" + "\xbd" * n, urlsplit),
     Parser("host", limit("host"), lambda n: "a." * (n // 2), host.is_host),
     Parser("host: colons", limit("host"), lambda n: "[" + ":" * n, host.is_host),
-    Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), public_answer._basic_password),
+    Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), answers._basic_password),
     Parser("authorization: of the metrics", KIB_64, lambda n: "Basic " + "OjpB" * (n // 4), health._credential),
     Parser("x-admin-token: not ASCII", KIB_64, lambda n: Headers({"x-admin-token": "\xe9" * n}), security.header_token),
     Parser("x-forwarded-for: proxies", KIB_64, lambda n: "127.0.0.1," * (n // 10), forwarded),
@@ -389,7 +394,7 @@ def test_the_password_s_question_has_few_fields() -> None:
         return {"type": "http.request", "body": body, "more_body": False}
 
     with pytest.raises(Exception, match="more than 50 fields"):
-        asyncio.run(page_lock.read_password(Request(scope_of(), receive)))
+        asyncio.run(lock.read_password(Request(scope_of(), receive)))
 
 
 def test_a_wrong_signature_is_refused() -> None:

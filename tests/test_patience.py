@@ -16,10 +16,10 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from pulsemon.heartbeats.pings import Answer, Ping
-from pulsemon.web.bounds import MAX_HEADER_LINES
-from pulsemon.web.patience import LEAST_TAKEN_BYTES, PATIENCE_SEC, TAKING_SEC, Arriving, Reader
-from pulsemon.web.ping import PingGate
-from pulsemon.web.protocol import PIECE_BYTES, STATE_KEY, PingProtocol
+from pulsemon.web.heartbeats.ping import PingGate
+from pulsemon.web.http.bounds import MAX_HEADER_LINES
+from pulsemon.web.wire.patience import LEAST_TAKEN_BYTES, PATIENCE_SEC, TAKING_SEC, Arriving, Reader
+from pulsemon.web.wire.protocol import PIECE_BYTES, STATE_KEY, PingProtocol
 from tests.arrange import START
 from tests.conftest import LONG_ENOUGH_SEC, settings_for
 

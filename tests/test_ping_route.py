@@ -24,8 +24,8 @@ from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.heartbeats import group_commit
 from pulsemon.heartbeats.pings import Answer, Ping, record_pings
-from pulsemon.web import ping as ping_module
-from pulsemon.web.ping import PingGate
+from pulsemon.web.heartbeats import ping as ping_module
+from pulsemon.web.heartbeats.ping import PingGate
 from tests.arrange import START, make
 from tests.conftest import ADMIN_TOKEN, ROOT, Server, free_port, settings_for, wait_until
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulsemon.web.previews import ROBOTS, is_robot
+from pulsemon.web.heartbeats.previews import ROBOTS, is_robot
 
 # As they were seen on the wire.
 SEEN = [

@@ -171,7 +171,7 @@ async def app(scope, receive, send):
 def test_the_short_way_is_taken(make_server: Callable[..., Server], sqlite_url: str, tmp_path: Path) -> None:
     """Otherwise the comparison above would compare one way with itself."""
     (tmp_path / "only_short.py").write_text(ONLY_SHORT)
-    protocol = ["--http", "pulsemon.web.protocol:PingProtocol"]
+    protocol = ["--http", "pulsemon.web.wire.protocol:PingProtocol"]
     command = [sys.executable, "-m", "uvicorn", "only_short:app", "--app-dir", str(tmp_path), "--port", "{port}"]
     server = make_server(sqlite_url, arguments=command + protocol)
     path = urlsplit(server.create()["ping_url"]).path

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.web.proxies import Proxies, plain_address
+from pulsemon.web.wire.proxies import Proxies, plain_address
 from tests.conftest import ADMIN_TOKEN, Server
 
 PROXIES = Proxies(("127.0.0.1", "::1", "10.0.0.0/8", "192.168.1.7/24", "2001:db8:f::/48"))

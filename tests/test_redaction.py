@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from pulsemon import redaction
 from pulsemon.redaction import MASK, SECRET_PATHS, redact, redact_path
 from pulsemon.web import app as web_app
-from pulsemon.web.site import Site
+from pulsemon.web.http.site import Site
 from tests.conftest import settings_for
 
 TOKEN = "c4nary-" + "Ab9_" * 9

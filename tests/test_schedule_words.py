@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 
 from pulsemon.core.schedule import MESSAGES, parse, zone_names
 from pulsemon.input import monitors as monitor_fields
-from pulsemon.web import rendering
-from pulsemon.web.schedule_words import preview, sentence, zone_suggestions
-from pulsemon.web.words import Words
+from pulsemon.web.html import rendering
+from pulsemon.web.html.schedule_words import preview, sentence, zone_suggestions
+from pulsemon.web.html.words import Words
 from tests.conftest import ADMIN_TOKEN
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)  # a Wednesday

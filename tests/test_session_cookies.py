@@ -10,7 +10,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from pulsemon.web.session_cookies import NAMES, PLAIN, values_of
+from pulsemon.web.http.session_cookies import NAMES, PLAIN, values_of
 from tests.conftest import ADMIN_TOKEN
 
 HOST, SECURE, _ = NAMES

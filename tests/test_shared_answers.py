@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from pulsemon.db import Database
-from pulsemon.web.board import SNAPSHOT_KEY, Board
-from pulsemon.web.shared_answers import MAX_KEPT, SharedAnswers
+from pulsemon.web.public.board import SNAPSHOT_KEY, Board
+from pulsemon.web.public.shared_answers import MAX_KEPT, SharedAnswers
 from tests.arrange import seconds
 from tests.test_panel import database_away
 from tests.test_status import Clock, a_board, create, fresh_page

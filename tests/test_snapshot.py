@@ -17,8 +17,8 @@ from pulsemon.deadlines import passes
 from pulsemon.errors import StartRefused, Unavailable
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
-from pulsemon.web import file_tree, statuspage_v2
-from pulsemon.web.static_copy import make_files
+from pulsemon.web.public import file_tree, statuspage
+from pulsemon.web.public.static_copy import make_files
 from tests.arrange import make, make_down, make_up
 from tests.conftest import Server, at, settings_for
 from tests.core.test_page_values import PNG
@@ -47,7 +47,7 @@ def test_pages_feeds_documents_and_badges_are_there(database: Database) -> None:
 
     files = make_files(database, SETTINGS, now=NOW)
 
-    assert {f"api/v2/{name}.json" for name in statuspage_v2.DOCUMENTS} <= files.keys()
+    assert {f"api/v2/{name}.json" for name in statuspage.DOCUMENTS} <= files.keys()
     assert {f"status/shop/{name}" for name in ("feed.atom", "badge.svg", "badge.json", "logo")} <= files.keys()
     assert files["status/shop/logo"] == PNG
     page = files["status/shop/index.html"].decode()

@@ -18,9 +18,9 @@ from starlette.testclient import TestClient
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
 from pulsemon.deadlines import passes
-from pulsemon.web.board import Board
-from pulsemon.web.live import Live
-from pulsemon.web.site import Site
+from pulsemon.web.http.live import Live
+from pulsemon.web.http.site import Site
+from pulsemon.web.public.board import Board
 from tests.arrange import a_ping, make, make_up, record, set_by_hand
 from tests.conftest import ADMIN_TOKEN, at, settings_for, wait_until
 from tests.test_event_log import counted_queries

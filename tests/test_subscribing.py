@@ -25,7 +25,7 @@ from pulsemon.status_pages import manage as pages
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.announcements import Event, Notice
-from pulsemon.web import panel_subscribers
+from pulsemon.web.panel import subscribers as panel_subscribers
 from tests.arrange import make
 from tests.conftest import ADMIN_TOKEN, Server, at, wait_until
 from tests.notify.sink import Sink, status
@@ -329,7 +329,7 @@ def test_a_page_named_subscribe_cannot_be(one: TestClient) -> None:
 
 
 def test_no_link_is_in_a_copy_as_files(one: TestClient, sink: MailSink) -> None:
-    from pulsemon.web import static_copy
+    from pulsemon.web.public import static_copy
 
     site = one.app._app._site  # type: ignore[attr-defined]
     files = static_copy.make_files(database_of(one), site.settings, now=site.now())

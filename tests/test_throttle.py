@@ -15,8 +15,8 @@ from pulsemon.accounts import access
 from pulsemon.db import Database
 from pulsemon.db.tables.base import Meta
 from pulsemon.server import PulseMon
-from pulsemon.web.known_addresses import KnownAddresses
-from pulsemon.web.throttle import Throttle, Verdict
+from pulsemon.web.http.known_addresses import KnownAddresses
+from pulsemon.web.http.throttle import Throttle, Verdict
 from tests.arrange import rows, seconds
 from tests.conftest import ADMIN_TOKEN, at, settings_for
 from tests.test_panel import database_away
@@ -340,7 +340,7 @@ class TestKnownAddresses:
         with database_away(postgres_url):
             known.care(database, now=now)
         assert not known.needs_care  # not at once
-        monkeypatch.setattr("pulsemon.web.known_addresses.PAUSE_SEC", 0.0)
+        monkeypatch.setattr("pulsemon.web.http.known_addresses.PAUSE_SEC", 0.0)
         known._next_care_at = 0.0
 
         known.care(database, now=now)
@@ -420,7 +420,7 @@ class TestWindow:
         assert attempt.verdict.wait_sec > 0
 
     def test_guessers_of_many_addresses_fill_no_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("pulsemon.web.throttle._MAX_TRIES_KEPT", 50)
+        monkeypatch.setattr("pulsemon.web.http.throttle._MAX_TRIES_KEPT", 50)
         throttle = Throttle("login")
         for number in range(1_000):
             self.wrong(throttle, f"10.0.{number // 250}.{number % 250}")

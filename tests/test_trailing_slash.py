@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.web import app as web_app
-from pulsemon.web.site import Site
+from pulsemon.web.http.site import Site
 from tests.conftest import Server
 from tests.test_attacks import exchange, statuses
 

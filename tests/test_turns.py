@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon.web.turns import Pool, Turns
+from pulsemon.web.http.turns import Pool, Turns
 
 CROWD = 110
 

@@ -1,7 +1,7 @@
 """Lists in pages by key: a page begins behind the key of the last row of the page before it.
 
 So rows that come and go between two pages neither repeat nor hide another. Who reads asks for one row more than a page
-has room for, which tells whether anything follows. How a key looks in an address is `web.paging`'s business.
+has room for, which tells whether anything follows. How a key looks in an address is `web.http.paging`'s business.
 """
 
 from __future__ import annotations

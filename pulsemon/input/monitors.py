@@ -1,6 +1,6 @@
 """What a monitor's fields may hold, one rule a field, and the words for what they may not.
 
-Read by `input.monitor_forms` from JSON and from HTML forms, by `web.openapi` for the document.
+Read by `input.monitor_forms` from JSON and from HTML forms, by `web.api.monitors.openapi` for the document.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A connection needs a file descriptor to be accepted, and a place in the kernel's queue until then. So the process asks
 for as many descriptors as it may have, lets connections take only a part of them, and looks with every pulse whether
 one is left and whether the queue ran over. What was turned away is told as blindness. Not here: which connection goes
-where there are too many (`web.connections`).
+where there are too many (`web.wire.connections`).
 """
 
 from __future__ import annotations

@@ -18,35 +18,28 @@ from starlette.types import ASGIApp
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
 from pulsemon.redaction import redact, redact_path
-from pulsemon.web import (
-    api,
-    api_availability,
-    api_incidents,
-    api_insights,
-    api_log,
-    api_maintenance,
-    api_pages,
-    api_subscribers,
-    badges,
-    calendar_feed,
-    docs_page,
-    feed,
-    health,
-    panel,
-    rendering,
-    static_files,
-    status,
-    status_history,
-    statuspage_v2,
-    subscribing,
-    trailing_slash,
-)
-from pulsemon.web.board import Board
-from pulsemon.web.ping import PingGate
-from pulsemon.web.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
-from pulsemon.web.shared_answers import SharedAnswers
-from pulsemon.web.site import Site
-from pulsemon.web.turns import Turns
+from pulsemon.web.api import availability as api_availability
+from pulsemon.web.api import docs_page, health
+from pulsemon.web.api import incidents as api_incidents
+from pulsemon.web.api import insights as api_insights
+from pulsemon.web.api import log as api_log
+from pulsemon.web.api import maintenance as api_maintenance
+from pulsemon.web.api import monitors as api
+from pulsemon.web.api import status_pages as api_pages
+from pulsemon.web.api import subscribers as api_subscribers
+from pulsemon.web.heartbeats.ping import PingGate
+from pulsemon.web.html import rendering, static_files
+from pulsemon.web.http import trailing_slash
+from pulsemon.web.http.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
+from pulsemon.web.http.site import Site
+from pulsemon.web.http.turns import Turns
+from pulsemon.web.panel import routes as panel
+from pulsemon.web.public import badges, feed, statuspage, subscribing
+from pulsemon.web.public import calendar as calendar_feed
+from pulsemon.web.public import history as status_history
+from pulsemon.web.public import status_page as status
+from pulsemon.web.public.board import Board
+from pulsemon.web.public.shared_answers import SharedAnswers
 
 _log = log.get(__name__)
 
@@ -94,7 +87,7 @@ def make_fastapi(site: Site) -> FastAPI:
         feed.router,
         badges.router,
         calendar_feed.router,
-        statuspage_v2.router,
+        statuspage.router,
         status_history.router,
         status.router,
         panel.home_router,

@@ -1,0 +1,1 @@
+"""The REST API, its description, and what machines ask of this one."""

@@ -1,0 +1,332 @@
+"""Is PulseMon well: `/health` for the process, `/ready` for its work, `/metrics` for both in numbers.
+
+None of them needs a login. Strangers hear whether PulseMon does its work, and how many of the monitors that public
+pages show are in which state. Why it does not, what else is amiss, and every count that a private monitor takes part
+in, is for whoever shows the admin token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fastapi import APIRouter
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon import __version__, clock
+from pulsemon.core.shown import Shown
+from pulsemon.db import Database
+from pulsemon.errors import Unavailable
+from pulsemon.messages import outbox
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.redaction import redact
+from pulsemon.status_pages import public as status_page
+from pulsemon.web.api import openapi
+from pulsemon.web.http.security import TOO_MANY_TOKENS, OwnersPublicRoute, PublicRoute, header_token, judge_token
+from pulsemon.web.http.site import Site, site_of
+
+router = APIRouter(route_class=PublicRoute)
+metrics_router = APIRouter(route_class=OwnersPublicRoute)
+
+_NO_STORE = {"cache-control": "no-store"}
+# The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
+_STATUS_NUMBER = {
+    Shown.UP: 1,
+    Shown.LATE: 1,
+    Shown.DOWN: 0,
+    Shown.WAITING: 2,
+    Shown.BLIND: 2,
+    Shown.PAUSED: 3,
+    Shown.MAINTENANCE: 3,
+}
+_STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused or under maintenance"
+_MONITOR_LABELS = ("monitor_name", "monitor_slug", "monitor_type")
+_TOKEN_OR_NONE: dict[str, Any] = {"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]}
+_METRICS_EXAMPLE = '# TYPE pulsemon_monitors gauge\npulsemon_monitors{state="up"} 3.0\n'
+_METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The metrics, in Prometheus' text format or, where asked for, as OpenMetrics.",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": _METRICS_EXAMPLE}},
+    }
+}
+
+
+@router.head("/health", include_in_schema=False)
+@router.get(
+    "/health",
+    response_model=openapi.HealthAnswer,
+    tags=["Health"],
+    summary="Does the process answer",
+    operation_id="health",
+    responses=openapi.answer(200, "It does.", {"status": "ok"}),
+)
+async def health() -> Response:
+    """Say that the process answers; asks neither the database nor anything else."""
+    return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+
+@router.head("/ready", include_in_schema=False)
+@router.get(
+    "/ready",
+    response_model=openapi.ReadyAnswer,
+    tags=["Health"],
+    summary="Does PulseMon do its work",
+    operation_id="ready",
+    responses=openapi.answer(200, "It does.", {"status": "ready"})
+    | {
+        503: {
+            "model": openapi.ReadyAnswer,
+            "description": "It does not.",
+            "content": {"application/json": {"example": {"status": "not ready"}}},
+        }
+    },
+    openapi_extra=_TOKEN_OR_NONE,
+)
+def ready(request: Request) -> Response:
+    """Say whether pings can be stored and deadlines are watched; to the owner also why not, and what else is amiss.
+
+    The admin token comes as for `/metrics`. Without it, and with a wrong one, there are neither reasons nor warnings,
+    and the status code is the same: whoever looks for it here is a load balancer.
+    """
+    site = site_of(request)
+    reasons = site.readiness.reasons()
+    answer: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
+    if _shown_token(site, request) is _Token.RIGHT:
+        answer |= {"reasons": list(reasons), "warnings": list(site.readiness.warnings())}
+    return JSONResponse(answer, status_code=503 if reasons else 200, headers=_NO_STORE)
+
+
+@metrics_router.head("/metrics", include_in_schema=False)
+@metrics_router.get(
+    "/metrics",
+    response_class=Response,
+    tags=["Health"],
+    summary="Prometheus metrics",
+    operation_id="metrics",
+    responses=_METRICS_ANSWER
+    | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong.")
+    | openapi.TOO_MANY_TOKENS,
+    openapi_extra=_TOKEN_OR_NONE,
+)
+def metrics(request: Request) -> Response:
+    """Give totals of what is public to anybody, and all totals and every monitor to whoever shows the admin token.
+
+    The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
+    """
+    site = site_of(request)
+    collected = _Collected(_read_all(site) if _may_see_all(site, request) else _read_public(site))
+    encode, content_type = _encoder(request.headers.get("accept", ""))
+    return Response(encode(collected), media_type=content_type, headers=_NO_STORE)
+
+
+def _encoder(accept: str) -> tuple[Callable[[_Collected], bytes], str]:
+    """Return how to write the metrics, and what to call that; the plain text where *accept* cannot be read."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # prometheus_client compares versions without asking whether they are any
+        return choose_encoder("")
+
+
+class _Token(Enum):
+    """What became of the admin token that a request may bring."""
+
+    NONE = "none"
+    RIGHT = "right"
+    WRONG = "wrong"
+
+
+def _shown_token(site: Site, request: Request) -> _Token | int:
+    """Judge the token that *request* brings; a number is the seconds for which nothing from there is judged."""
+    authorization = request.headers.get("authorization")
+    if authorization is None and "x-admin-token" not in request.headers:
+        return _Token.NONE
+    # Where both are sent, one right one does; each is a try of its own.
+    verdict = judge_token(site, request.scope, header_token(request.headers))
+    if authorization is not None and not verdict.is_right and not verdict.wait_sec:
+        verdict = judge_token(site, request.scope, _credential(authorization), is_ours=False)
+    return verdict.wait_sec or (_Token.RIGHT if verdict.is_right else _Token.WRONG)
+
+
+def _may_see_all(site: Site, request: Request) -> bool:
+    """Return whether the admin token was shown.
+
+    Raises:
+        HTTPException: 401, a wrong one (a scraper must notice); 429, too many wrong ones before it.
+    """
+    token = _shown_token(site, request)
+    if isinstance(token, int):
+        raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(token)})
+    if token is not _Token.WRONG:
+        return token is _Token.RIGHT
+    detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
+    raise HTTPException(401, detail, headers=_NO_STORE | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
+
+
+def _credential(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2].strip()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+class _Collected:
+    """What prometheus_client calls a collector: the metrics of one request, no registry of the process."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
+        return self._families
+
+
+def _read_all(site: Site) -> Iterator[Metric]:
+    yield from _wellness(site)
+    count = len(site.readiness.warnings())
+    yield _gauge("pulsemon_warnings", "How many things are amiss that do not make /ready 503", count)
+    yield from _figures(site)
+    reading = _read_database(site)
+    yield _database_up(reading)
+    # With the database away, what the process knows by itself is still worth telling, just then.
+    if reading is not None:
+        yield from _totals(reading)
+        yield from _per_monitor(site, reading.views)
+
+
+def _read_public(site: Site) -> Iterator[Metric]:
+    """Yield nothing that a monitor which no open page shows takes part in, counters of the process included."""
+    yield from _wellness(site)
+    counts = _read_lately(site)
+    yield _database_up(counts)
+    if counts is not None:
+        yield _by_state(counts)
+
+
+def _wellness(site: Site) -> Iterator[Metric]:
+    yield InfoMetricFamily("pulsemon", "The running version", {"version": __version__})
+    is_ready = not site.readiness.reasons()
+    yield _gauge("pulsemon_ready", "1 while pings can be stored and deadlines are watched", is_ready)
+
+
+def _database_up(reading: object | None) -> Metric:
+    return _gauge("pulsemon_database_up", "1 while the database answers", reading is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one look at the database gave."""
+
+    counts: dict[Shown, int]
+    pending_count: int
+    oldest_age_sec: float
+    held_count: int
+    views: Sequence[View]
+
+
+# Anybody may ask for totals, and each look reads every monitor: whoever asks within a second gets the same.
+_FRESH_SEC = 1.0
+_lately: WeakKeyDictionary[Database, tuple[float, dict[Shown, int] | None]] = WeakKeyDictionary()
+_looking = Lock()
+
+
+def _read_lately(site: Site) -> dict[Shown, int] | None:
+    """Return how many monitors of open pages are in which state; None: the database did not answer."""
+    with _looking:
+        read_at, counts = _lately.get(site.database, (0.0, None))
+        if not read_at or clock.monotonic() - read_at > _FRESH_SEC:
+            counts = _count_public(site)
+            _lately[site.database] = (clock.monotonic(), counts)
+        return counts
+
+
+def _count_public(site: Site) -> dict[Shown, int] | None:
+    try:
+        public = status_page.read_public(site.database, now=site.now())
+    except Unavailable:
+        return None
+    counts = Counter(each.shown for each in public.open_monitors())
+    return {state: counts[state] for state in Shown}
+
+
+def _read_database(site: Site) -> _Reading | None:
+    try:
+        views, _ = monitors.list_all(site.database)
+        backlog = outbox.backlog(site.database)
+    except Unavailable:
+        return None
+    now = site.now()
+    oldest = backlog.oldest_created_at
+    age = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
+    return _Reading(monitors.counts(views, now=now), backlog.pending_count, age, backlog.held_count, views)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _figures(site: Site) -> Iterator[Metric]:
+    """Yield the counters and gauges of the process, one family a name."""
+    families: dict[str, Metric] = {}
+    for name, kind, text, labels, value in site.figures():
+        family = families.get(name)
+        if family is None:
+            make: Any = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+            family = families[name] = make(name, text, labels=tuple(labels))
+        family.add_sample(name, {each: redact(text) for each, text in labels.items()}, value)
+    yield from families.values()
+
+
+def _by_state(counts: dict[Shown, int]) -> Metric:
+    by_state = GaugeMetricFamily("pulsemon_monitors", "Monitors, by the state that is shown", labels=("state",))
+    for state, count in counts.items():
+        by_state.add_metric((state.value,), count)
+    return by_state
+
+
+def _totals(reading: _Reading) -> Iterator[Metric]:
+    yield _by_state(reading.counts)
+    yield _gauge("pulsemon_deliveries_pending", "Messages owed to receivers", reading.pending_count)
+    yield _gauge("pulsemon_deliveries_held", "Messages that maintenance holds back", reading.held_count)
+    text = "Age of the oldest message that is still owed"
+    yield _gauge("pulsemon_oldest_delivery_age_seconds", text, reading.oldest_age_sec)
+
+
+def _per_monitor(site: Site, views: Sequence[View]) -> Iterator[Metric]:
+    now = site.now()
+    status = GaugeMetricFamily("monitor_status", _STATUS_HELP, labels=_MONITOR_LABELS)
+    labels = _MONITOR_LABELS[:2]
+    pings = CounterMetricFamily("pulsemon_monitor_pings_total", "Pings of a monitor", labels=labels)
+    instants = {
+        "last_ping": GaugeMetricFamily(
+            "pulsemon_monitor_last_ping_timestamp_seconds", "When a monitor's last ping arrived", labels=labels
+        ),
+        "due_at": GaugeMetricFamily(
+            "pulsemon_monitor_due_timestamp_seconds", "When a monitor is down if nothing arrives", labels=labels
+        ),
+    }
+    for view in views:
+        names = (view.name, view.slug)
+        status.add_metric((*names, "push"), _STATUS_NUMBER[view.shown(now=now)])
+        pings.add_metric(names, view.ping_count)
+        for field, family in instants.items():
+            moment = getattr(view, field)
+            if moment is not None:
+                family.add_metric(names, moment.timestamp())
+    yield from (status, pings, *instants.values())

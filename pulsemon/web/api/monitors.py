@@ -1,0 +1,315 @@
+"""The API: monitors and their history as JSON.
+
+`Gate` has checked the admin token before anything here is asked. Bodies are read here and not by FastAPI, whose own
+errors quote the input; the rules for what they hold stand in `input.monitor_forms`. A slash in a slug, which an old
+database may hold, is written `%2F` in a path (`web.http.security.AdminRoute`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon.core.placement import Placement
+from pulsemon.core.rules import Rules
+from pulsemon.core.runs import Run
+from pulsemon.input import monitor_forms
+from pulsemon.input import monitors as monitor_fields
+from pulsemon.input.monitors import SECRET_MASK, MonitorCreate, MonitorPatch
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.history import Entry, history
+from pulsemon.monitors.manage import GENERATE
+from pulsemon.monitors.views import View
+from pulsemon.web.api import openapi
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant, reads
+from pulsemon.web.http.paging import MAX_PAGE, link
+from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.site import Site, site_of
+
+router = APIRouter(route_class=AdminRoute)
+
+
+def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
+    """Return a monitor as the API shows it, the original specification's fields first.
+
+    The ping URL has no host where *origin* is empty.
+    """
+    is_masked = view.webhook_secret is not None and not reveals_secret
+    return {
+        "name": view.name,
+        "slug": view.slug,
+        "interval_seconds": view.interval_seconds,
+        "grace_seconds": view.grace_seconds,
+        "status": view.status.value,
+        "last_ping": instant(view.last_ping),
+        "webhook_url": view.webhook_url,
+        "token": view.token,
+        "ping_url": origin + monitors.ping_path(view.slug, view.token),
+        "due_at": instant(view.due_at),
+        "webhook_secret": SECRET_MASK if is_masked else view.webhook_secret,
+        "created_at": instant(view.created_at),
+        "updated_at": instant(view.updated_at),
+        "max_run_seconds": view.max_run_seconds,
+        "webhook_switched_off_at": instant(view.webhook_switched_off_at),
+        "ping_count": view.ping_count,
+        "late": view.is_late(now=now),
+        "schedule": view.schedule,
+        "timezone": view.timezone,
+        "failures_to_down": view.failures_to_down,
+        "successes_to_up": view.successes_to_up,
+        **_rules_answer(view.rules),
+        **_placement_answer(view.placement),
+        "next_expected_at": instant(view.next_expected_at),
+        "open_runs": [_open_run_answer(run) for run in view.open_runs],
+        "under_maintenance": view.maintained_until(now=now) is not None,
+    }
+
+
+def _rules_answer(rules: Rules) -> dict[str, Any]:
+    return {
+        "post_only": rules.is_post_only,
+        "success_keywords": rules.success_keywords,
+        "failure_keywords": rules.failure_keywords,
+        "start_keywords": rules.start_keywords,
+        "min_gap_seconds": None if rules.min_gap is None else int(rules.min_gap.total_seconds()),
+    }
+
+
+def _placement_answer(placement: Placement) -> dict[str, Any]:
+    return {
+        "group": placement.group,
+        "environment": placement.environment,
+        "tags": placement.tags,
+        "position": placement.position,
+        "public": placement.is_public,
+        "incident_after_minutes": placement.incident_after_minutes,
+    }
+
+
+def _open_run_answer(run: Run) -> dict[str, Any]:
+    return {
+        "rid": run.rid or None,
+        "started_at": instant(run.started_at),
+        "due_at": instant(run.due_at),
+        "overdue": run.is_overdue,
+    }
+
+
+def history_answer(entry: Entry) -> dict[str, Any]:
+    """Return a transition as the API shows it, the original specification's fields first."""
+    return {
+        "prev_status": entry.prev_status,
+        "new_status": entry.new_status,
+        "note": entry.note,
+        "created_at": instant(entry.created_at),
+        "occurred_at": instant(entry.occurred_at),
+        "cause": entry.cause,
+        "seq": entry.seq,
+    }
+
+
+_BAD_BODY = openapi.invalid(
+    "body", "interval_seconds", msg=monitor_fields.problem("interval_seconds", "not-whole").message, rule="not-whole"
+)
+_DELETED: dict[int | str, dict[str, Any]] = {
+    204: {"description": "Deleted, with its pings, history and unsent messages."}
+}
+_ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
+
+
+@router.post(
+    "/api/monitors",
+    status_code=201,
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Create a monitor",
+    operation_id="create_monitor",
+    responses=openapi.answer(
+        201, "Created. It waits for its first ping.", openapi.EXAMPLE_NEW_MONITOR, {"Location": "Where it is."}
+    )
+    | openapi.BODY_ERRORS
+    | openapi.UNAUTHORIZED
+    | openapi.CONFLICT
+    | _BAD_BODY
+    | openapi.UNAVAILABLE,
+    openapi_extra=openapi.body(MonitorCreate, openapi.EXAMPLE_CREATE),
+)
+def create_monitor(request: Request, data: Body) -> Response:
+    """Make a monitor with a token of its own. `"webhook_secret": "generate"` makes a secret and shows it this once."""
+    site = site_of(request)
+    new = monitor_forms.create_from_json(data)
+    view = monitors.create(site.database, new, now=site.now())
+    site.wake()
+    location = {"location": f"/api/monitors/{quote(view.slug, safe='')}"}
+    return _one(request, view, status_code=201, headers=location, reveals_secret=new.webhook_secret == GENERATE)
+
+
+@reads(
+    router,
+    "/api/monitors",
+    response_model=list[openapi.MonitorAnswer],
+    tags=["Monitors"],
+    summary="List the monitors",
+    operation_id="list_monitors",
+    responses=openapi.answer(200, "In the order of their creation.", [openapi.EXAMPLE_MONITOR], openapi.PAGED)
+    | openapi.UNAUTHORIZED
+    | openapi.BAD_PAGE
+    | openapi.UNAVAILABLE,
+    openapi_extra={"parameters": openapi.PAGING},
+)
+def list_monitors(request: Request, page: Paging) -> Response:
+    """Return all monitors, or with `limit` a page of them."""
+    site, now = site_of(request), site_of(request).now()
+    origin = site.origin(request)
+    views, following = monitors.list_all(site.database, limit=page.limit, after=page.position)
+    headers = link(f"{origin}/api/monitors", page, following)
+    return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=HEADERS | headers)
+
+
+@reads(
+    router,
+    "/api/monitors/{slug}",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Read a monitor",
+    operation_id="read_monitor",
+    responses=openapi.answer(200, "The monitor.", openapi.EXAMPLE_MONITOR) | _ONE,
+)
+def read_monitor(request: Request, slug: str) -> Response:
+    """Return one monitor. Slugs are compared exactly."""
+    return _one(request, monitors.get(site_of(request).database, monitors.by_slug(slug)))
+
+
+@router.patch(
+    "/api/monitors/{slug}",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Edit a monitor",
+    operation_id="edit_monitor",
+    responses=openapi.answer(200, "The monitor as it is now.", openapi.EXAMPLE_MONITOR)
+    | openapi.BODY_ERRORS
+    | _ONE
+    | openapi.CONFLICT
+    | _BAD_BODY,
+    openapi_extra=openapi.body(MonitorPatch, openapi.EXAMPLE_PATCH),
+)
+def edit_monitor(request: Request, slug: str, data: Body) -> Response:
+    """Change the fields that are sent; the others stay. A new interval or grace moves the deadline at once.
+
+    A new slug moves the ping URL: the old one is unknown from that moment.
+    """
+    site = site_of(request)
+    changes = monitor_forms.changes_from_json(data)
+    if not changes:
+        return _one(request, monitors.get(site.database, monitors.by_slug(slug)))
+    view = monitors.edit(site.database, monitors.by_slug(slug), changes, now=site.now())
+    site.wake()
+    return _one(request, view, reveals_secret=changes.get("webhook_secret") == GENERATE)
+
+
+@router.delete(
+    "/api/monitors/{slug}",
+    status_code=204,
+    response_class=Response,
+    tags=["Monitors"],
+    summary="Delete a monitor",
+    operation_id="delete_monitor",
+    responses=_DELETED | _ONE,
+)
+def delete_monitor(request: Request, slug: str) -> Response:
+    """Delete a monitor with everything it has. The slug is free at once."""
+    site = site_of(request)
+    monitors.remove(site.database, monitors.by_slug(slug))
+    site.wake()
+    return Response(status_code=204, headers=HEADERS)
+
+
+@router.post(
+    "/api/monitors/{slug}/pause",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Pause a monitor",
+    operation_id="pause_monitor",
+    responses=openapi.answer(
+        200, "The monitor, paused.", openapi.EXAMPLE_MONITOR | {"status": "PAUSED", "due_at": None}
+    )
+    | _ONE,
+)
+def pause_monitor(request: Request, slug: str) -> Response:
+    """Stop judging a monitor. Its pings are kept and change nothing. May be repeated."""
+    return _change(request, slug, monitors.pause)
+
+
+@router.post(
+    "/api/monitors/{slug}/resume",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Resume a monitor",
+    operation_id="resume_monitor",
+    responses=openapi.answer(
+        200, "The monitor, waiting for its next ping.", openapi.EXAMPLE_MONITOR | {"status": "UNKNOWN", "due_at": None}
+    )
+    | _ONE,
+)
+def resume_monitor(request: Request, slug: str) -> Response:
+    """Judge a monitor again, from its next ping on. May be repeated."""
+    return _change(request, slug, monitors.resume)
+
+
+@router.post(
+    "/api/monitors/{slug}/rotate-token",
+    response_model=openapi.MonitorAnswer,
+    tags=["Monitors"],
+    summary="Give a monitor a new token",
+    operation_id="rotate_token",
+    responses=openapi.answer(200, "The monitor with its new token.", openapi.EXAMPLE_MONITOR) | _ONE,
+)
+def rotate_token(request: Request, slug: str) -> Response:
+    """Replace the token. The old ping URL is unknown from this moment."""
+    return _change(request, slug, monitors.rotate_token)
+
+
+@reads(
+    router,
+    "/api/history/{slug}",
+    response_model=list[openapi.HistoryAnswer],
+    tags=["History"],
+    summary="List a monitor's changes of status",
+    operation_id="list_history",
+    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    openapi_extra={"parameters": openapi.PAGING},
+)
+def list_history(request: Request, slug: str, page: Paging) -> Response:
+    """Return the newest 1000 changes, or with `limit` fewer, and where the older ones are."""
+    site = site_of(request)
+    entries, following = history(
+        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, before=page.position
+    )
+    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page, following)
+    return JSONResponse([history_answer(entry) for entry in entries], headers=HEADERS | headers)
+
+
+def _change(request: Request, slug: str, change: Callable[..., View]) -> Response:
+    site: Site = site_of(request)
+    view = change(site.database, monitors.by_slug(slug), now=site.now())
+    site.wake()
+    return _one(request, view)
+
+
+def _one(
+    request: Request,
+    view: View,
+    *,
+    status_code: int = 200,
+    headers: dict[str, str] | None = None,
+    reveals_secret: bool = False,
+) -> Response:
+    site = site_of(request)
+    content = monitor_answer(view, origin=site.origin(request), now=site.now(), reveals_secret=reveals_secret)
+    return JSONResponse(content, status_code=status_code, headers=HEADERS | (headers or {}))

@@ -1,0 +1,237 @@
+"""The API of public pages: CRUD as JSON, and their logos as bytes.
+
+Access, answers and errors are those of `web.api.monitors`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon.core.addresses import page_path
+from pulsemon.core.images import MAX_LOGO_BYTES
+from pulsemon.input import status_pages as page_fields
+from pulsemon.input.status_pages import PageCreate, PagePatch
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages.manage import PageView
+from pulsemon.web.api import openapi
+from pulsemon.web.http.bodies import receive_up_to
+from pulsemon.web.http.json_api import Body, Paging, instant, reads
+from pulsemon.web.http.paging import link
+from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.site import host_of, site_of
+
+router = APIRouter(route_class=AdminRoute)
+
+_HEADERS = {"cache-control": "no-store"}
+_PICTURES = ("image/png", "image/jpeg", "image/webp")
+
+
+class PageAnswer(BaseModel):
+    """A public page, as the API shows it."""
+
+    slug: str
+    path: str = Field(description="Where it stands.")
+    title: str | None = Field(description="Null: PUBLIC_STATUS_TITLE.")
+    description: str | None
+    footer: str | None
+    accent: str | None
+    timezone: str
+    language: str | None = Field(description="Null: the reader's.")
+    has_password: bool
+    host: str | None = Field(description="Requests for this host get the page at `/`.")
+    monitors: list[str] | None = Field(description="Slugs in their order; null: every public monitor.")
+    has_logo: bool
+    created_at: AwareDatetime | None = Field(description="Null: the page at `/status`, as long as nobody edited it.")
+    updated_at: AwareDatetime | None
+
+
+EXAMPLE_CREATE = {"slug": "shop", "title": "Shop", "accent": "#3b4fc4", "timezone": "America/Sao_Paulo"}
+EXAMPLE_PAGE = {
+    "slug": "shop",
+    "path": "/status/shop",
+    "title": "Shop",
+    "description": None,
+    "footer": None,
+    "accent": "#3b4fc4",
+    "timezone": "America/Sao_Paulo",
+    "language": None,
+    "has_password": False,
+    "host": None,
+    "monitors": None,
+    "has_logo": False,
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "updated_at": "2026-03-01T12:00:00.000Z",
+}
+_NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
+_CONFLICT = openapi.error(409, "The slug or the host name is taken, or the page is `/status`.", pages.SLUG_TAKEN)
+_BAD_BODY = openapi.invalid("body", "accent", msg=page_fields.PROBLEMS["accent"], rule="accent")
+_BAD_LOGO = openapi.invalid("body", "logo", msg=pages.LOGO_UNKNOWN, rule="logo-unknown")
+_WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _CONFLICT | _BAD_BODY | openapi.UNAVAILABLE
+_ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
+_LOGO_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            each: {"schema": {"type": "string", "format": "binary"}, "example": "(its bytes)"} for each in _PICTURES
+        },
+    }
+}
+
+
+def page_answer(request: Request, view: PageView) -> dict[str, Any]:
+    """Return a page as the API shows it."""
+    return {
+        "slug": view.slug,
+        "path": page_path(view.slug),
+        "title": view.title,
+        "description": view.description,
+        "footer": view.footer,
+        "accent": view.accent,
+        "timezone": view.timezone or site_of(request).settings.availability_timezone,
+        "language": view.language,
+        "has_password": view.has_password,
+        "host": view.host,
+        "monitors": view.monitors,
+        "has_logo": view.logo_digest is not None,
+        "created_at": instant(view.created_at),
+        "updated_at": instant(view.updated_at),
+    }
+
+
+@router.post(
+    "/api/pages",
+    status_code=201,
+    response_model=PageAnswer,
+    tags=["Pages"],
+    summary="Create a public page",
+    operation_id="create_page",
+    responses=openapi.answer(201, "Created.", EXAMPLE_PAGE, {"Location": "Where it is."}) | _WRITE,
+    openapi_extra=openapi.body(PageCreate, EXAMPLE_CREATE),
+)
+def create_page(request: Request, data: Body) -> Response:
+    """Make a page at `/status/{slug}`. Without `monitors` it shows every public monitor."""
+    site = site_of(request)
+    values = page_fields.from_json(PageCreate, data)
+    page_fields.refuse_panels_host(values, site.settings, asked=host_of(request))
+    view = pages.create(site.database, values.pop("slug"), values, now=site.now())
+    site.wake()
+    location = {"location": f"/api/pages/{view.slug}"}
+    return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
+
+
+@reads(
+    router,
+    "/api/pages",
+    response_model=list[PageAnswer],
+    tags=["Pages"],
+    summary="List the public pages",
+    operation_id="list_pages",
+    responses=openapi.answer(200, "`/status` first.", [EXAMPLE_PAGE], openapi.PAGED)
+    | openapi.UNAUTHORIZED
+    | openapi.BAD_PAGE
+    | openapi.UNAVAILABLE,
+    openapi_extra={"parameters": openapi.PAGING},
+)
+def list_pages(request: Request, page: Paging) -> Response:
+    """Return every public page, or with `limit` some of them. The one at `/status`, `status`, is always there."""
+    site = site_of(request)
+    views, following = pages.list_all(site.database, limit=page.limit, after=page.position)
+    headers = link(f"{site.origin(request)}/api/pages", page, following)
+    return JSONResponse([page_answer(request, view) for view in views], headers=_HEADERS | headers)
+
+
+@reads(
+    router,
+    "/api/pages/{slug}",
+    response_model=PageAnswer,
+    tags=["Pages"],
+    summary="Read a public page",
+    operation_id="read_page",
+    responses=openapi.answer(200, "The page.", EXAMPLE_PAGE) | _ONE,
+)
+def read_page(request: Request, slug: str) -> Response:
+    """Return one page; `status` is the one at `/status`."""
+    return JSONResponse(page_answer(request, pages.get(site_of(request).database, slug)), headers=_HEADERS)
+
+
+@router.patch(
+    "/api/pages/{slug}",
+    response_model=PageAnswer,
+    tags=["Pages"],
+    summary="Edit a public page",
+    operation_id="edit_page",
+    responses=openapi.answer(200, "The page as it is now.", EXAMPLE_PAGE) | _NOT_FOUND | _WRITE,
+    openapi_extra=openapi.body(PagePatch, {"accent": None, "monitors": ["backup-noturno"]}),
+)
+def edit_page(request: Request, slug: str, data: Body) -> Response:
+    """Change the fields that are sent; the others stay. A new password closes the page for who knew the old one."""
+    site = site_of(request)
+    changes = page_fields.from_json(PagePatch, data)
+    page_fields.refuse_panels_host(changes, site.settings, asked=host_of(request))
+    if not changes:
+        return read_page(request, slug)
+    view = pages.edit(site.database, slug, changes, now=site.now())
+    site.wake()
+    return JSONResponse(page_answer(request, view), headers=_HEADERS)
+
+
+@router.delete(
+    "/api/pages/{slug}",
+    status_code=204,
+    response_class=Response,
+    tags=["Pages"],
+    summary="Delete a public page",
+    operation_id="delete_page",
+    responses={204: {"description": "Deleted. Its monitors stay."}} | _ONE | _CONFLICT,
+)
+def delete_page(request: Request, slug: str) -> Response:
+    """Delete a page; the one at `/status` cannot be deleted."""
+    site = site_of(request)
+    pages.remove(site.database, slug)
+    site.wake()
+    return Response(status_code=204, headers=_HEADERS)
+
+
+@router.put(
+    "/api/pages/{slug}/logo",
+    response_model=PageAnswer,
+    tags=["Pages"],
+    summary="Give a public page a logo",
+    operation_id="put_logo",
+    responses=openapi.answer(200, "The page as it is now.", EXAMPLE_PAGE | {"has_logo": True})
+    | openapi.error(400, "The body did not arrive.", "The body did not arrive.")
+    | openapi.error(413, "The picture is larger than 256 kB.", pages.LOGO_TOO_LARGE)
+    | _BAD_LOGO
+    | _ONE,
+    openapi_extra=_LOGO_BODY,
+)
+async def put_logo(request: Request, slug: str) -> Response:
+    """Take the body as a PNG, JPEG or WebP picture of at most 256 kB; what it is, its bytes say."""
+    received = await receive_up_to(request, MAX_LOGO_BYTES, too_large=pages.LOGO_TOO_LARGE)
+    return await run_in_threadpool(_save_logo, request, slug, received)
+
+
+@router.delete(
+    "/api/pages/{slug}/logo",
+    response_model=PageAnswer,
+    tags=["Pages"],
+    summary="Take a public page's logo away",
+    operation_id="delete_logo",
+    responses=openapi.answer(200, "The page as it is now.", EXAMPLE_PAGE) | _ONE,
+)
+def delete_logo(request: Request, slug: str) -> Response:
+    """Remove the logo. May be repeated."""
+    return _save_logo(request, slug, None)
+
+
+def _save_logo(request: Request, slug: str, content: bytes | None) -> Response:
+    site = site_of(request)
+    view = pages.save_logo(site.database, slug, content, now=site.now())
+    site.wake()
+    return JSONResponse(page_answer(request, view), headers=_HEADERS)

@@ -1,0 +1,153 @@
+"""The API of a public page's subscribers. Access, answers and errors are those of `web.api.monitors`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pulsemon.core.texts import N_
+from pulsemon.errors import Conflict
+from pulsemon.input import subscribers as subscriber_fields
+from pulsemon.input.monitors import SECRET_MASK
+from pulsemon.input.rules import id_in
+from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.subscribers.manage import SubscriberView
+from pulsemon.web.api import openapi
+from pulsemon.web.http.json_api import Body, Paging, instant, reads
+from pulsemon.web.http.paging import link
+from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.site import site_of
+
+router = APIRouter(route_class=AdminRoute)
+
+NO_MAIL = N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed.")
+_HEADERS = {"cache-control": "no-store"}
+
+
+class SubscriberAnswer(BaseModel):
+    """A subscriber, as the API shows it."""
+
+    id: int
+    kind: Literal["email", "webhook"]
+    address: str = Field(description="The e-mail address, or the webhook's URL.")
+    locale: str = Field(description="The language of what it is told.")
+    secret: str | None = Field(description="Masked, except in the answer that made it.")
+    state: Literal["waiting", "active", "refused"] = Field(
+        description="`waiting`: it has not confirmed yet. `refused`: it refuses for good, and is told nothing any more."
+    )
+    created_at: AwareDatetime
+    confirmed_at: AwareDatetime | None
+
+
+EXAMPLE_CREATE = {"kind": "webhook", "address": "https://hooks.example.org/status", "secret": "generate"}
+EXAMPLE_SUBSCRIBER = {
+    "id": 7,
+    "kind": "webhook",
+    "address": "https://hooks.example.org/status",
+    "locale": "en",
+    "secret": SECRET_MASK,
+    "state": "active",
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "confirmed_at": "2026-03-01T12:00:00.000Z",
+}
+_NOT_FOUND = openapi.error(404, "There is no such page.", subscribers.NO_PAGE)
+_NOT_ON_IT = openapi.error(404, "There is no such page, or no such subscriber.", subscribers.NO_SUBSCRIBER)
+_CONFLICT = openapi.error(409, "It is on the list, was asked within the hour, or no mail is sent.", subscribers.KNOWN)
+_BAD_BODY = openapi.invalid("body", "address", msg=subscriber_fields.PROBLEMS["email"], rule="email")
+_ONE = openapi.UNAUTHORIZED | openapi.UNAVAILABLE
+
+
+def subscriber_answer(view: SubscriberView) -> dict[str, Any]:
+    """Return a subscriber as the API shows it."""
+    return {
+        "id": view.id,
+        "kind": view.kind,
+        "address": view.address,
+        "locale": view.locale,
+        "secret": SECRET_MASK if view.has_secret and view.secret is None else view.secret,
+        "state": view.state,
+        "created_at": instant(view.created_at),
+        "confirmed_at": instant(view.confirmed_at),
+    }
+
+
+def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
+    """Add a webhook, or ask an address. The secret is shown only if it was made here. Raises NotFound and Conflict."""
+    site = site_of(request)
+    locale = new.locale or site.settings.default_locale.value
+    if new.kind == subscribers.EMAIL:
+        if site.settings.mail_server is None:
+            raise Conflict(NO_MAIL)
+        view = subscribers.invite(site.database, slug, new.address, locale=locale, now=site.now())
+    else:
+        view = subscribers.add_webhook(
+            site.database, slug, new.address, secret=new.secret, locale=locale, now=site.now()
+        )
+    site.wake()
+    return view
+
+
+@router.post(
+    "/api/pages/{slug}/subscribers",
+    status_code=201,
+    response_model=SubscriberAnswer,
+    tags=["Pages"],
+    summary="Add a subscriber to a public page",
+    operation_id="add_subscriber",
+    responses=openapi.answer(201, "Added, or asked.", EXAMPLE_SUBSCRIBER)
+    | openapi.BODY_ERRORS
+    | _NOT_FOUND
+    | _CONFLICT
+    | _BAD_BODY
+    | _ONE,
+    openapi_extra=openapi.body(SubscriberCreate, EXAMPLE_CREATE),
+)
+def add_subscriber(request: Request, slug: str, data: Body) -> Response:
+    """Tell a webhook from now on; ask an e-mail address first. `"secret": "generate"` shows the secret this once."""
+    view = add(request, slug, subscriber_fields.from_json(data))
+    return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
+
+
+@reads(
+    router,
+    "/api/pages/{slug}/subscribers",
+    response_model=list[SubscriberAnswer],
+    tags=["Pages"],
+    summary="List the subscribers of a public page",
+    operation_id="list_subscribers",
+    responses=openapi.answer(200, "Oldest first.", [EXAMPLE_SUBSCRIBER], openapi.PAGED)
+    | _NOT_FOUND
+    | _ONE
+    | openapi.BAD_PAGE,
+    openapi_extra={"parameters": openapi.PAGING},
+)
+def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
+    """Return everybody on the page's list, or with `limit` a page of them."""
+    site = site_of(request)
+    found, following = subscribers.list_of(site.database, slug, limit=page.limit, after=page.position)
+    headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", page, following)
+    return JSONResponse([subscriber_answer(view) for view in found], headers=_HEADERS | headers)
+
+
+@router.delete(
+    "/api/pages/{slug}/subscribers/{subscriber_id}",
+    status_code=204,
+    response_class=Response,
+    tags=["Pages"],
+    summary="Remove a subscriber of a public page",
+    operation_id="remove_subscriber",
+    responses={204: {"description": "Off the list. What it was owed is not sent."}} | _NOT_ON_IT | _ONE,
+)
+def remove_subscriber(request: Request, slug: str, subscriber_id: str) -> Response:
+    """Take a subscriber off the list. An e-mail address is forgotten."""
+    site = site_of(request)
+    number = id_in(subscriber_id, otherwise=subscribers.NO_SUBSCRIBER)
+    subscribers.remove(site.database, slug, number)
+    site.wake()
+    return Response(status_code=204, headers=_HEADERS)

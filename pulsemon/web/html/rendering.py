@@ -1,0 +1,185 @@
+"""Pages: the reader's language, the templates, and the words for times and states.
+
+Templates escape everything; a text of a user never becomes markup. Every string goes through gettext.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pulsemon.core.shown import Shown
+from pulsemon.core.texts import N_
+from pulsemon.locale import LOCALES, negotiate, translator
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.monitors.order import TOO_MANY_TAGS, UNUSABLE_TAGS
+from pulsemon.status_pages.manage import MAIN_STAYS
+from pulsemon.subscribers.manage import NOT_ACTIVE
+from pulsemon.web.html import markdown, wall_clock
+from pulsemon.web.html.excerpts import excerpt
+from pulsemon.web.html.words import Words
+from pulsemon.web.http.site import site_of
+
+_FOLDER = Path(__file__).parent.parent
+TEMPLATES = _FOLDER / "templates"
+STATIC = _FOLDER / "static"
+LANGUAGE_COOKIE = "lang"
+_COOKIE_SEC = 365 * 24 * 3600
+
+# Title and sentence of each error page.
+_ERRORS: dict[int, tuple[str, str]] = {
+    400: (N_("This request makes no sense"), N_("Something in it cannot be read. Go back and try again.")),
+    401: (N_("Log in first"), N_("This page needs the admin token.")),
+    403: (N_("This request came from another site"), N_("PulseMon takes changes only from its own pages.")),
+    404: (N_("There is nothing here"), N_("The monitor or page does not exist, or it was deleted.")),
+    405: (N_("This cannot be done here"), N_("This address does not take requests of that kind.")),
+    409: (N_("That does not fit"), N_("What you asked for no longer fits what is there. Go back and look again.")),
+    413: (N_("That is too much"), N_("The request is larger than PulseMon takes.")),
+    422: (N_("Something in the form is wrong"), N_("Go back and check what you entered.")),
+    429: (N_("Too many tries"), N_("Wait a moment before you try again.")),
+    500: (N_("Something went wrong inside PulseMon"), N_("It was written to the log.")),
+    503: (
+        N_("The database does not answer"),
+        N_("PulseMon is running and tries again by itself. Nothing is known to be changed; reload in a moment."),
+    ),
+}
+# What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
+_REFUSALS = (
+    N_("This message is still being tried."),
+    N_("This message is held back until the maintenance ends."),
+    *maintenance.REFUSALS,
+    N_("This monitor has no webhook to send it to."),
+    N_("A monitor with this slug exists already."),
+    TOO_MANY_TAGS,
+    UNUSABLE_TAGS,
+    MAIN_STAYS,
+    N_("This monitor has too many corrections."),
+    NOT_ACTIVE,
+)
+
+
+def locale_of(request: Request) -> str:
+    """Return the reader's language: `?lang=`, then the cookie, then Accept-Language, then DEFAULT_LOCALE."""
+    for wish in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if wish in LOCALES:
+            return wish
+    default = site_of(request).settings.default_locale.value
+    return negotiate(request.headers.get("accept-language", ""), default=default)
+
+
+def iso(instant: datetime) -> str:
+    """Return *instant* for a machine: ISO 8601, UTC, whole seconds."""
+    return f"{instant.isoformat()[:19]}Z"
+
+
+def utc(instant: datetime) -> str:
+    """Return *instant* for a person without a zone of theirs."""
+    return f"{instant.isoformat(' ')[:19]} UTC"
+
+
+def clock_time(instant: datetime) -> str:
+    """Return the time of day, in UTC."""
+    return instant.strftime("%H:%M:%S UTC")
+
+
+def bytes_in_words(count: int) -> str:
+    """Return a size: "512 B", "9.8 kB"."""
+    return f"{count} B" if count < 1_000 else f"{count / 1_000:.1f} kB"
+
+
+def list_link(q: str, state: str, number: int = 1, *, tag: str = "", done: str = "") -> str:
+    """Return the address of the list with these filters, on this page of it, saying what was done."""
+    kept = {"q": q, "state": state, "tag": tag, "page": str(number) if number > 1 else "", "done": done}
+    query = urlencode({name: value for name, value in kept.items() if value})
+    return f"/?{query}" if query else "/"
+
+
+def asset(path: str) -> str:
+    """Return the URL of a file below static/, with a hash of its content so that it may be kept for ever."""
+    return f"/static/{path}?v={_digest(path)}"
+
+
+@cache
+def _digest(path: str) -> str:
+    return hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
+
+
+@cache
+def environment(locale: str) -> Environment:
+    """Return the templates of one language."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    catalogue = translator(locale)
+    # The extension adds these methods when it is loaded; the stubs do not know it.
+    made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= {"asset": asset, "locale": locale, "Shown": Shown, "list_link": list_link}
+    made.filters |= {"markdown": markdown.to_html, "clock_in": wall_clock.clock_in, "moment_in": wall_clock.moment_in}
+    made.filters |= {"excerpt": excerpt, "span_in": wall_clock.span_in}
+    made.filters |= {"iso": iso, "utc": utc, "clock_time": clock_time, "size": bytes_in_words}
+    return made
+
+
+def render(template: str, *, locale: str, now: datetime, **values: Any) -> str:
+    """Return a template filled in for one language."""
+    return environment(locale).get_template(template).render(words=Words(locale, now), now=now, **values)
+
+
+def page(request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
+    """Answer with a page in the reader's language; `?lang=` is remembered."""
+    locale = locale_of(request)
+    now = site_of(request).now().astimezone(UTC)
+    links = {each: language_link(request, each) for each in LOCALES}
+    html = render(template, locale=locale, now=now, language_links=links, **values)
+    response = HTMLResponse(html, status_code=status_code)
+    set_language(request, response, locale)
+    response.headers.setdefault("cache-control", "no-store")
+    return response
+
+
+def set_language(request: Request, response: Response, locale: str) -> None:
+    """Say which language the answer is in and what it depends on, and keep a choice that was just made."""
+    response.headers["content-language"] = locale
+    response.headers.add_vary_header("Accept-Language")
+    response.headers.add_vary_header("Cookie")
+    if request.query_params.get("lang") in LOCALES:
+        is_https = request.url.scheme == "https"
+        response.set_cookie(LANGUAGE_COOKIE, locale, max_age=_COOKIE_SEC, samesite="lax", secure=is_https)
+
+
+def language_link(request: Request, locale: str) -> str:
+    """Return this page's address in another language; the answer to a form has none, so its list page is named."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    path = request.url.path if request.method in ("GET", "HEAD") else "/"
+    # Two slashes at the beginning would name another host.
+    return f"/{path.lstrip('/')}?{urlencode([*kept, ('lang', locale)])}"
+
+
+def error_page(request: Request, status_code: int, *, detail: str = "") -> Response:
+    """Answer with a page that says what went wrong and where to go. Never reads the database.
+
+    *detail* is shown where it says more than the page: the id of a bug in the log, or why something cannot be done.
+    """
+    title, sentence = _ERRORS.get(status_code, _ERRORS[500 if status_code >= 500 else 400])
+    translate = translator(locale_of(request)).gettext
+    shown = ""
+    if status_code == 500:
+        shown = detail
+    elif detail in _REFUSALS:
+        shown = translate(detail)
+    values = {"title": translate(title), "sentence": translate(sentence), "detail": shown, "number": status_code}
+    return page(request, "error.html", status_code=status_code, **values)

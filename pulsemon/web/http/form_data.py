@@ -1,0 +1,33 @@
+"""The fields of a form, as routes ask for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from pulsemon.input.rules import MAX_MONITORS
+from pulsemon.web.http.bodies import MAX_FIELDS, read_fields
+
+# A text of 10,000 characters may be 90,000 bytes of a form, and the slugs of a thousand monitors 150,000.
+MAX_LISTS_BYTES = 512 * 1024
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the text fields of a form; files are refused. Raises HTTPException as `read_fields` does."""
+    fields = await read_fields(request)
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+async def read_lists(request: Request) -> dict[str, list[str]]:
+    """Return the text fields of a form, each with all its values: a box for each of many monitors, and long texts.
+
+    Raises HTTPException as `read_fields` does.
+    """
+    fields = await read_fields(request, max_fields=MAX_MONITORS + MAX_FIELDS, max_bytes=MAX_LISTS_BYTES)
+    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
+
+
+Form = Annotated[dict[str, str], Depends(read_form)]
+FormLists = Annotated[dict[str, list[str]], Depends(read_lists)]

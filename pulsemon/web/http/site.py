@@ -1,0 +1,123 @@
+"""What every handler needs, made once by `server` and reached through `site_of(request)`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+
+from pulsemon.core.hosts import Host, read_host
+from pulsemon.db import Database
+from pulsemon.heartbeats.pings import Answer, Ping
+from pulsemon.operations.readiness import Readiness
+from pulsemon.settings import Settings
+from pulsemon.web.http.fair_share import FairShare
+from pulsemon.web.http.known_addresses import KnownAddresses
+from pulsemon.web.http.live import Live
+from pulsemon.web.http.page_passwords import PagePasswords
+from pulsemon.web.http.throttle import Throttle
+from pulsemon.web.http.turns import Pool
+
+
+class PingLane(Protocol):
+    """The group-commit writer, as the web sees it."""
+
+    def submit(self, ping: Ping) -> asyncio.Future[Answer]:
+        """Queue a ping; the result is its answer, given after it is on disk."""
+        ...
+
+    def submit_for(self, ping: Ping, tell: Callable[[Answer], None]) -> None:
+        """Do the same; *tell* is called with the answer."""
+        ...
+
+
+class Source(Protocol):
+    """What public pages are made of: all of a `Site` that they need, so that a command can make them too."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the environment says."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """Where everything is read."""
+        ...
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        """The clock."""
+        ...
+
+    @property
+    def live(self) -> Live:
+        """Tells that something changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running PulseMon, as the web sees it."""
+
+    settings: Settings
+    database: Database
+    lane: PingLane
+    session_secret: str
+    # Something was edited: deadlines may be nearer, messages may be due, open panels are out of date. Any thread.
+    wake: Callable[[], None]
+    now: Callable[[], datetime]
+    readiness: Readiness
+    # Name, help and value of every counter and gauge of the process (`pulsemon_*`).
+    figures: Callable[[], list[tuple[str, str, str, dict[str, str], float]]]
+    live: Live = field(default_factory=Live)
+    # Where the right token came from lately.
+    known: KnownAddresses = field(init=False)
+    # Two, so that a script with an old token does not close the login form for whoever shares its address.
+    logins: Throttle = field(init=False)
+    tokens: Throttle = field(init=False)
+    # Of public pages.
+    passwords: PagePasswords = field(init=False)
+    # Where bodies are read that cost something to read.
+    reading: Pool = field(default_factory=Pool)
+    # Of visitors who subscribe.
+    subscriptions: FairShare = field(default_factory=FairShare)
+
+    def __post_init__(self) -> None:
+        """Make what counts tries; all of them know the same addresses."""
+        known = KnownAddresses(self.session_secret)
+        object.__setattr__(self, "known", known)
+        object.__setattr__(self, "logins", Throttle("login", known))
+        object.__setattr__(self, "tokens", Throttle("header", known))
+        object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
+
+    def origin(self, connection: HTTPConnection) -> str:
+        """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""
+        if self.settings.base_url:
+            return self.settings.base_url
+        host = asked_host(connection.headers)
+        return f"{connection.url.scheme}://{host.in_url}" if host is not None else ""
+
+
+def host_of(connection: HTTPConnection) -> str:
+    """Return the name of the host that was asked for, in its one spelling and without a port; '' where it is none."""
+    host = asked_host(connection.headers)
+    return "" if host is None else host.name
+
+
+def asked_host(headers: Headers) -> Host | None:
+    """Return the host that the header Host names."""
+    text = headers.get("host", "")
+    if not text.isascii():  # headers arrive as latin-1; who writes a name in its own script sends UTF-8
+        text = text.encode("latin-1", "replace").decode("utf-8", "replace")
+    return read_host(text)
+
+
+def site_of(connection: HTTPConnection) -> Site:
+    """Return the site that the request came to."""
+    site: Site = connection.app.state.site
+    return site

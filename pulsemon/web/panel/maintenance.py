@@ -1,0 +1,276 @@
+"""The panel's side of maintenance: list, form, and what ends, skips or removes it, each after a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon.core import schedule
+from pulsemon.core.keyset import Place
+from pulsemon.core.maintenance import Plan, Repeats, read_weekly
+from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.input import maintenance as maintenance_fields
+from pulsemon.input.maintenance import DAYS
+from pulsemon.input.rules import Lists
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance import views as maintenance_views
+from pulsemon.maintenance.views import MaintenanceView, WindowView
+from pulsemon.monitors import manage as monitors
+from pulsemon.web.api.maintenance import window_number
+from pulsemon.web.html import rendering, schedule_words, wall_clock
+from pulsemon.web.http.form_data import Form, FormLists
+from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.site import site_of
+from pulsemon.web.panel import shared
+
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+PAGE_SIZE = 50
+# The form counts in minutes what the API counts in seconds.
+_IN_FORM = {"length_seconds": "length_minutes"}
+
+
+@router.get("/maintenance")
+def list_page(request: Request) -> Response:
+    """Answer with what is running and, fifty at a time, what is coming and what is over."""
+    site, now = site_of(request), site_of(request).now()
+    query = request.query_params
+    after, before = Place.from_text(query.get("after", "")), Place.from_text(query.get("before", ""))
+    running = maintenance_views.list_running(site.database, now=now)
+    coming, later = maintenance_views.list_coming(site.database, now=now, limit=PAGE_SIZE, after=after)
+    past, earlier = maintenance_views.list_past(site.database, now=now, limit=PAGE_SIZE, before=before)
+    return rendering.page(
+        request,
+        "panel/maintenance.html",
+        running=[(view, view.running(now=now)) for view in running],
+        coming=[(view, _coming(view, now)) for view in coming],
+        past=past,
+        after=after,
+        later=later,
+        before=before,
+        earlier=earlier,
+        sentences={view.id: _sentence(request, view.draft.plan) for view in coming},
+        done=shared.done_of(request),
+    )
+
+
+def _coming(view: MaintenanceView, now: datetime) -> list[WindowView]:
+    return [each for each in view.windows if each.starts_at > now]
+
+
+def _sentence(request: Request, plan: Plan) -> str:
+    """Return how often a plan repeats; nothing for once."""
+    if plan.schedule is None:
+        return ""
+    locale = rendering.locale_of(request)
+    weekly = read_weekly(plan.schedule)
+    if weekly is not None and len(weekly[0]) > 1:
+        names = ", ".join(schedule_words.weekday(day, locale=locale) for day in weekly[0])
+        return f"{names}, {weekly[1]:%H:%M}"
+    try:
+        return schedule_words.sentence(schedule.parse(plan.schedule, plan.timezone), locale=locale)
+    except schedule.ScheduleError:  # a zone that the system no longer knows
+        return plan.schedule
+
+
+@router.get("/maintenance/new")
+def new_page(request: Request) -> Response:
+    """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
+    slug = request.query_params.get("monitor", "")
+    chosen = {"scope": ["chosen"], "monitor": [slug]} if slug else {"scope": ["all"]}
+    return _form_page(request, None, _NEW | {"timezone": [site_of(request).settings.availability_timezone]} | chosen)
+
+
+_NEW: dict[str, list[str]] = {
+    "repeats": ["once"],
+    "length_minutes": ["60"],
+    "announce_hours": ["168"],
+    "tell_subscribers": ["yes"],
+}
+
+
+# What an unticked box does not send.
+_UNTICKED: dict[str, list[str]] = {"tell_subscribers": []}
+
+
+@router.post("/maintenance")
+def create(request: Request, filled: FormLists) -> Response:
+    """Plan maintenance."""
+    site, now = site_of(request), site_of(request).now()
+    try:
+        draft = maintenance_fields.to_draft(maintenance_fields.from_form(filled, {}), None, now=now)
+        view = maintenance.create(site.database, draft, now=now)
+    except Invalid as wrong:
+        return _form_page(request, None, _UNTICKED | filled, wrong.problems)
+    site.wake()
+    return _to(view.id, "planned")
+
+
+@router.get("/maintenance/{maintenance_id}")
+def plan_page(request: Request, maintenance_id: str) -> Response:
+    """Answer with one plan: its windows and its form."""
+    view = _view(request, maintenance_id)
+    return _form_page(request, view, fields_of(view))
+
+
+@router.post("/maintenance/{maintenance_id}")
+def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
+    """Change what was changed in the form."""
+    site, now = site_of(request), site_of(request).now()
+    view = _view(request, maintenance_id)
+    shown = fields_of(view)
+    try:
+        given = maintenance_fields.from_form(filled, shown)
+        maintenance.edit(
+            site.database, view.id, lambda before: maintenance_fields.to_draft(given, before.draft, now=now), now=now
+        )
+    except Invalid as wrong:
+        return _form_page(request, view, _UNTICKED | filled, wrong.problems)
+    except Conflict as refused:
+        return _form_page(request, view, _UNTICKED | filled, (FieldProblem("", "", str(refused)),))
+    site.wake()
+    return _to(view.id, "saved")
+
+
+@router.get("/maintenance/{maintenance_id}/end")
+def confirm_end(request: Request, maintenance_id: str) -> Response:
+    """Say what is told once it has ended."""
+    view = _view(request, maintenance_id)
+    running = view.running(now=site_of(request).now())
+    if running is None:
+        raise Conflict(maintenance.NOT_RUNNING)
+    return rendering.page(request, "panel/maintenance_question.html", question="end", view=view, window=running)
+
+
+@router.post("/maintenance/{maintenance_id}/end")
+def end(request: Request, maintenance_id: str) -> Response:
+    """End what is running."""
+    site = site_of(request)
+    maintenance.end_now(site.database, maintenance_id, now=site.now())
+    site.wake()
+    return _to(maintenance_id, "ended")
+
+
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}")
+def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -> Response:
+    """Let what is running end at another time."""
+    site, now = site_of(request), site_of(request).now()
+    view = _view(request, maintenance_id)
+    try:
+        ends_at = maintenance_fields.instant_of(
+            form.get("new_end", "").strip(), view.draft.plan.timezone, field="ends_at"
+        )
+        maintenance.set_end(site.database, view.id, window_number(str(window_id)), ends_at, now=now)
+    except Invalid as wrong:
+        problems = [FieldProblem("new_end", each.code, each.message, each.limits) for each in wrong.problems]
+        return _form_page(request, view, fields_of(view), problems, new_end=form.get("new_end", ""))
+    site.wake()
+    return _to(view.id, "saved")
+
+
+@router.get("/maintenance/{maintenance_id}/windows/{window_id:id}/skip")
+def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Response:
+    """Say which one will not take place."""
+    view = _view(request, maintenance_id)
+    window = next((each for each in view.windows if each.id == window_id), None)
+    if window is None:
+        raise NotFound(maintenance_views.NO_WINDOW)
+    return rendering.page(request, "panel/maintenance_question.html", question="skip", view=view, window=window)
+
+
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}/skip")
+def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
+    """Cancel one coming window."""
+    site = site_of(request)
+    maintenance.skip(site.database, maintenance_id, window_number(str(window_id)), now=site.now())
+    site.wake()
+    return RedirectResponse("/maintenance?done=skipped", status_code=303)
+
+
+@router.get("/maintenance/{maintenance_id}/delete")
+def confirm_removal(request: Request, maintenance_id: str) -> Response:
+    """Say what goes and what stays."""
+    view = _view(request, maintenance_id)
+    running = view.running(now=site_of(request).now())
+    return rendering.page(request, "panel/maintenance_question.html", question="delete", view=view, window=running)
+
+
+@router.post("/maintenance/{maintenance_id}/delete")
+def remove(request: Request, maintenance_id: str) -> Response:
+    """Remove the plan."""
+    site = site_of(request)
+    maintenance.remove(site.database, maintenance_id, now=site.now())
+    site.wake()
+    return RedirectResponse("/maintenance?done=maintenance-removed", status_code=303)
+
+
+def _view(request: Request, maintenance_id: str) -> MaintenanceView:
+    site = site_of(request)
+    return maintenance_views.get(site.database, maintenance_id, now=site.now())
+
+
+def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
+    """Return a plan as the texts of its form."""
+    draft, plan = view.draft, view.draft.plan
+    weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
+    is_once = plan.repeats is Repeats.ONCE
+    minutes, seconds = divmod(int(plan.length.total_seconds()), 60)
+    return {
+        "title": [draft.title],
+        "description": [draft.description or ""],
+        "scope": ["all" if draft.monitors is None else "chosen"],
+        "monitor": list(draft.monitors or ()),
+        "repeats": [plan.repeats.value],
+        "timezone": [plan.timezone],
+        "starts_at": [wall_clock.field_in(plan.starts_at, plan.timezone) if is_once else ""],
+        "ends_at": [wall_clock.field_in(plan.starts_at + plan.length, plan.timezone) if is_once else ""],
+        "days": [DAYS[day - 1] for day in weekly[0]] if weekly else [],
+        "time": [f"{weekly[1]:%H:%M}" if weekly else ""],
+        "schedule": [(plan.schedule or "") if plan.repeats is Repeats.CRON else ""],
+        "length_minutes": [f"{minutes + seconds / 60:g}" if seconds else str(minutes)],
+        "until": ["" if plan.last_day is None else plan.last_day.isoformat()],
+        "announce_hours": [str(draft.announce_hours)],
+        "tell_subscribers": ["yes"] if draft.tells_subscribers else [],
+    }
+
+
+def _form_page(
+    request: Request,
+    view: MaintenanceView | None,
+    lists: Lists,
+    problems: Sequence[FieldProblem] = (),
+    *,
+    new_end: str = "",
+) -> Response:
+    site, now = site_of(request), site_of(request).now()
+    typed = {name: texts[0] if texts else "" for name, texts in lists.items()}
+    renamed = [
+        FieldProblem(_IN_FORM.get(each.field, each.field), each.code, each.message, each.limits) for each in problems
+    ]
+    running = None if view is None else view.running(now=now)
+    if running is not None and view is not None:
+        typed["new_end"] = new_end or wall_clock.field_in(running.ends_at, view.draft.plan.timezone)
+    is_over = view is not None and view.draft.plan.repeats is Repeats.ONCE and not view.windows
+    return rendering.page(
+        request,
+        "panel/maintenance_plan.html",
+        status_code=422 if problems else 200,
+        view=view,
+        running=running,
+        coming=[] if view is None else _coming(view, now),
+        is_over=is_over,
+        known=monitors.list_in_order(site.database),
+        chosen=set(lists.get("monitor", ())),
+        days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
+        chosen_days=set(lists.get("days", ())),
+        done=shared.done_of(request),
+        **shared.form_values(request, typed, renamed),
+    )
+
+
+def _to(maintenance_id: str, done: str) -> Response:
+    return RedirectResponse(f"/maintenance/{maintenance_id}?done={done}", status_code=303)

@@ -1,0 +1,161 @@
+"""What the panel's forms do. Each ends in a redirect, so that reloading the page repeats nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon.core.status import Signal
+from pulsemon.core.texts import N_
+from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.heartbeats.pings import Answer, Ping
+from pulsemon.input import monitor_forms
+from pulsemon.messages import outbox
+from pulsemon.monitors import event_log
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.views import View
+from pulsemon.web.html import rendering
+from pulsemon.web.http.form_data import Form
+from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.panel import monitors as panel_monitors
+from pulsemon.web.panel import shared
+
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+_LARGEST_DELIVERY_ID = 2**63 - 1
+_TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
+
+
+@router.post("/monitors")
+def create(request: Request, form: Form) -> Response:
+    """Create a monitor and show how to connect it."""
+    site = site_of(request)
+    try:
+        made = monitors.create(site.database, monitor_forms.from_form(form), now=site.now())
+    except Invalid as wrong:
+        return panel_monitors.form_page(request, typed=form, problems=wrong.problems)
+    except Conflict:
+        return panel_monitors.form_page(request, typed=form, problems=(_TAKEN,))
+    site.wake()
+    return _to(made.id, "created")
+
+
+@router.post("/monitors/{monitor_id:id}")
+def edit(request: Request, monitor_id: int, form: Form) -> Response:
+    """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
+    site = site_of(request)
+    view = shared.find(site, monitor_id)
+    before = panel_monitors.fields_of(view)
+    changed = {name: text for name, text in form.items() if text.strip() != before.get(name, "").strip()}
+    if form.get("schedule", before["schedule"]).strip():
+        changed.pop("interval_seconds", None)  # the form says that a schedule counts in its place
+    try:
+        monitors.edit(site.database, monitors.by_id(view.id), monitor_forms.changes_from_form(changed), now=site.now())
+    except Invalid as wrong:
+        return panel_monitors.monitor_page(request, view, typed=before | form, problems=wrong.problems)
+    except Conflict:
+        return panel_monitors.monitor_page(request, view, typed=before | form, problems=(_TAKEN,))
+    site.wake()
+    return _to(view.id, "saved")
+
+
+@router.post("/monitors/{monitor_id:id}/pause")
+def pause(request: Request, monitor_id: int) -> Response:
+    """Stop judging."""
+    return _change(request, monitor_id, monitors.pause, done="paused")
+
+
+@router.post("/monitors/{monitor_id:id}/resume")
+def resume(request: Request, monitor_id: int) -> Response:
+    """Judge again."""
+    return _change(request, monitor_id, monitors.resume, done="resumed")
+
+
+@router.get("/monitors/{monitor_id:id}/rotate-token")
+def confirm_rotation(request: Request, monitor_id: int) -> Response:
+    """Say what a new token breaks."""
+    _, view = _named(request, monitor_id)
+    return rendering.page(request, "panel/rotate.html", view=view)
+
+
+@router.post("/monitors/{monitor_id:id}/rotate-token")
+def rotate_token(request: Request, monitor_id: int) -> Response:
+    """Replace the token; the old ping URL is unknown at once."""
+    return _change(request, monitor_id, monitors.rotate_token, done="rotated")
+
+
+@router.get("/monitors/{monitor_id:id}/delete")
+def confirm_deletion(request: Request, monitor_id: int) -> Response:
+    """Say what is lost."""
+    site, view = _named(request, monitor_id)
+    lost = event_log.belongings(site.database, view.id)
+    return rendering.page(request, "panel/delete.html", view=view, lost=lost)
+
+
+@router.post("/monitors/{monitor_id:id}/delete")
+def delete(request: Request, monitor_id: int) -> Response:
+    """Delete the monitor and what belongs to it."""
+    site, view = _named(request, monitor_id)
+    monitors.remove(site.database, monitors.by_id(view.id))
+    site.wake()
+    return RedirectResponse("/?done=deleted", status_code=303)
+
+
+@router.post("/monitors/{monitor_id:id}/test-ping")
+async def test_ping(request: Request, monitor_id: int) -> Response:
+    """Send a real ping through the lane that all pings take."""
+    site, view = await run_in_threadpool(_named, request, monitor_id)
+    ping = Ping(
+        view.slug,
+        view.token,
+        Signal.SUCCESS,
+        site.now(),
+        method="POST",
+        remote_addr=request.client.host if request.client else None,
+        user_agent="PulseMon panel (test ping)",
+    )
+    match await site.lane.submit(ping):
+        case Answer.STORED | Answer.IGNORED:
+            return _to(view.id, "pinged")
+        case Answer.UNKNOWN:
+            raise NotFound("There is no such monitor.")
+        case Answer.UNAVAILABLE:
+            raise Unavailable("the test ping is not known to be stored")
+
+
+@router.post("/monitors/{monitor_id:id}/test-message")
+def test_message(request: Request, monitor_id: int) -> Response:
+    """Queue a message that tells the present status."""
+    return _change(request, monitor_id, monitors.send_test_message, done="queued")
+
+
+@router.post("/monitors/{monitor_id:id}/deliveries/{delivery_id:id}/again")
+def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
+    """Send a settled message once more, with the same id."""
+    site, view = _named(request, monitor_id)
+    if delivery_id > _LARGEST_DELIVERY_ID:
+        raise NotFound("This monitor has no such message.")
+    outbox.send_again(site.database, view.id, delivery_id, now=site.now())
+    site.wake()
+    return _to(view.id, "again")
+
+
+def _change(request: Request, monitor_id: int, change: Callable[..., object], *, done: str) -> Response:
+    site, view = _named(request, monitor_id)
+    change(site.database, monitors.by_id(view.id), now=site.now())
+    site.wake()
+    return _to(view.id, done)
+
+
+def _named(request: Request, monitor_id: int) -> tuple[Site, View]:
+    site = site_of(request)
+    return site, shared.find(site, monitor_id)
+
+
+def _to(monitor_id: int, done: str) -> Response:
+    return RedirectResponse(f"/monitors/{monitor_id}?done={done}", status_code=303)

@@ -1,0 +1,183 @@
+"""The panel's addresses: login and logout for everybody, the rest behind a session.
+
+Everything works as plain pages and forms; scripts only keep what is on screen up to date.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from pulsemon.accounts import access
+from pulsemon.monitors import event_log
+from pulsemon.web.html import rendering
+from pulsemon.web.http import session_cookies
+from pulsemon.web.http.form_data import Form
+from pulsemon.web.http.security import (
+    OwnersPublicRoute,
+    PublicRoute,
+    SessionRoute,
+    has_session,
+    is_panels_host,
+    session_ids_of,
+    set_session_cookie,
+)
+from pulsemon.web.http.site import site_of
+from pulsemon.web.panel import incidents as panel_incidents
+from pulsemon.web.panel import insights as panel_insights
+from pulsemon.web.panel import maintenance as panel_maintenance
+from pulsemon.web.panel import monitor_forms, monitor_lists, shared
+from pulsemon.web.panel import monitors as panel_monitors
+from pulsemon.web.panel import record as panel_record
+from pulsemon.web.panel import status_pages as panel_status_pages
+from pulsemon.web.panel import subscribers as panel_subscribers
+from pulsemon.web.public import status_page as status
+
+home_router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+public_router = APIRouter(route_class=OwnersPublicRoute, include_in_schema=False)
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+
+@home_router.api_route("/", methods=["GET", "HEAD"])
+def home(request: Request) -> Response:
+    """Answer with the list, or with the login form where nobody is logged in; under a page's host name, with it.
+
+    With PANEL_HOST the panel is there alone; whoever comes by a name that is nobody's is led to the status page.
+    """
+    panel_host = site_of(request).settings.panel_host
+    is_ours = is_panels_host(panel_host, request.headers)
+    own = None if panel_host and is_ours else status.slug_of_host(request)
+    if own is not None:
+        return status.answer(request, own)
+    if not is_ours:
+        return RedirectResponse("/status", status_code=303)
+    if has_session(request):
+        return panel_monitors.list_page(request)
+    return _login_page(request)
+
+
+@public_router.get("/login")
+def login_address(request: Request) -> Response:
+    """The form stands at `/`."""
+    return RedirectResponse("/", status_code=303)
+
+
+@public_router.post("/login")
+def login(request: Request, form: Form) -> Response:
+    """Open a session for whoever has the admin token."""
+    site = site_of(request)
+    if not site.settings.admin_token:
+        return _login_page(request, status_code=401)
+    host = request.client.host if request.client else ""
+    given = form.get("token", "").strip()
+    is_right, wait_sec = site.logins.judge(given, site.settings.admin_token, host=host, now=site.now())
+    if wait_sec:
+        response = _login_page(request, status_code=429, wait_sec=wait_sec)
+        response.headers["retry-after"] = str(wait_sec)
+        return response
+    if not is_right:
+        return _login_page(request, status_code=401, is_wrong=True)
+    for old_session in session_ids_of(request):
+        access.close_session(site.database, old_session)
+    response = RedirectResponse("/", status_code=303)
+    session_id = access.open_session(site.database, site.settings.admin_token, now=site.now())
+    set_session_cookie(request, response, session_id)
+    return response
+
+
+@public_router.get("/logout")
+def logout_address(request: Request) -> Response:
+    """Only the button logs out: a link in somebody's page must not."""
+    return RedirectResponse("/", status_code=303)
+
+
+@public_router.post("/logout")
+def logout(request: Request) -> Response:
+    """End the session, here and wherever its cookie was copied to."""
+    for session_id in session_ids_of(request):
+        access.close_session(site_of(request).database, session_id)
+    response = RedirectResponse("/", status_code=303)
+    session_cookies.take_away(request, response)
+    return response
+
+
+def _login_page(request: Request, *, status_code: int = 200, is_wrong: bool = False, wait_sec: int = 0) -> Response:
+    is_closed = not site_of(request).settings.admin_token
+    values = {"is_closed": is_closed, "is_wrong": is_wrong, "wait_sec": wait_sec}
+    return rendering.page(request, "panel/login.html", status_code=status_code, **values)
+
+
+@router.get("/monitors")
+def list_address(request: Request) -> Response:
+    """The list stands at `/`."""
+    return RedirectResponse("/", status_code=303)
+
+
+@router.get("/monitors/new")
+def new(request: Request) -> Response:
+    """Answer with the form for a new monitor."""
+    return panel_monitors.form_page(request)
+
+
+@router.get("/monitors/{monitor_id:id}")
+def monitor(request: Request, monitor_id: int) -> Response:
+    """Answer with one monitor's page."""
+    view = shared.find(site_of(request), monitor_id)
+    return panel_monitors.monitor_page(request, view)
+
+
+@router.get("/monitors/{monitor_id:id}/pings/{ping_id:id}/body")
+def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
+    """Give the bytes that a ping brought, as a download: nothing that a stranger sent is shown as a page."""
+    site = site_of(request)
+    view = shared.find(site, monitor_id)
+    body = event_log.ping_body(site.database, view.id, ping_id)
+    headers = {
+        "content-disposition": f'attachment; filename="ping-{ping_id}.txt"',
+        "cache-control": "no-store",
+    }
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/fragments/list")
+def list_fragment(request: Request) -> Response:
+    """Answer with the part of the list that changes by itself."""
+    return rendering.page(request, "parts/list.html", **panel_monitors.list_values(request))
+
+
+@router.get("/fragments/monitors/{monitor_id:id}/head")
+def head_fragment(request: Request, monitor_id: int) -> Response:
+    """Answer with a monitor's state, as the top of its page shows it."""
+    view = shared.find(site_of(request), monitor_id)
+    return rendering.page(request, "parts/head.html", **panel_monitors.head_values(request, view))
+
+
+@router.get("/fragments/monitors/{monitor_id:id}/record")
+def record_fragment(request: Request, monitor_id: int) -> Response:
+    """Answer with a monitor's availability, outages and event log."""
+    view = shared.find(site_of(request), monitor_id)
+    return rendering.page(request, "parts/record.html", **panel_monitors.record_values(request, view))
+
+
+@router.get("/fragments/schedule")
+def schedule_fragment(request: Request) -> Response:
+    """Answer with the next firings of `?schedule=` in `?timezone=`, or with what is wrong with them."""
+    return rendering.page(request, "parts/schedule_preview.html", **panel_monitors.schedule_values(request))
+
+
+@router.get("/events")
+async def events(request: Request) -> Response:
+    """Tell an open panel at once that something changed, until it goes or the server stops."""
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(site_of(request).live.stream(), media_type="text/event-stream", headers=headers)
+
+
+router.include_router(monitor_forms.router)
+router.include_router(panel_incidents.router)
+router.include_router(panel_insights.router)
+router.include_router(monitor_lists.router)
+router.include_router(panel_status_pages.router)
+router.include_router(panel_subscribers.router)
+router.include_router(panel_maintenance.router)
+router.include_router(panel_record.router)

@@ -1,0 +1,240 @@
+"""The panel's side of public pages: list, form, logo, and which monitors stand on a page in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon.core import placement
+from pulsemon.core.addresses import MAIN, page_path
+from pulsemon.core.placement import Seat
+from pulsemon.errors import Conflict, FieldProblem, Invalid
+from pulsemon.input import status_pages as page_fields
+from pulsemon.input.status_pages import PageCreate, PagePatch
+from pulsemon.monitors import manage as monitors
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages.manage import PageView
+from pulsemon.subscribers import manage as subscribers
+from pulsemon.web.html import rendering
+from pulsemon.web.http.bodies import read_fields
+from pulsemon.web.http.form_data import Form
+from pulsemon.web.http.paging import read_position
+from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.site import host_of, site_of
+from pulsemon.web.panel import monitor_lists, shared
+
+router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+
+PAGE_SIZE = 50
+# A picture that is too large is told at its field; what is larger than this is not even read.
+_MAX_UPLOAD_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PageForm:
+    """What the form holds; `logo` None: no file was chosen."""
+
+    typed: dict[str, str]
+    logo: bytes | None
+
+
+async def read_page_form(request: Request) -> PageForm:
+    """Read the form of a page, with its file. Raises HTTPException as `read_fields` does."""
+    fields = await read_fields(request, max_files=1, max_bytes=_MAX_UPLOAD_BYTES)
+    typed = {name: value for name, value in fields.items() if isinstance(value, str)}
+    file = fields.get("logo")
+    content = await file.read() if isinstance(file, UploadFile) and file.filename else None
+    await fields.close()
+    return PageForm(typed, content)
+
+
+Filled = Annotated[PageForm, Depends(read_page_form)]
+
+
+@router.get("/pages")
+def list_pages(request: Request) -> Response:
+    """Answer with the public pages, fifty at a time."""
+    database, after = site_of(request).database, read_position(request, "after")
+    found, following = pages.list_all(database, limit=PAGE_SIZE, after=after)
+    return rendering.page(
+        request,
+        "panel/pages.html",
+        pages=[(view, page_path(view.slug)) for view in found],
+        after=after,
+        following=following,
+        subscriber_counts=subscribers.counts(database),
+        done=_done(request),
+    )
+
+
+@router.get("/pages/new")
+def new_page(request: Request) -> Response:
+    """Answer with the form for a new page."""
+    return _form_page(request, None, {})
+
+
+@router.post("/pages")
+def create_page(request: Request, filled: Filled) -> Response:
+    """Create a page."""
+    site = site_of(request)
+    try:
+        values = page_fields.from_form(PageCreate, filled.typed)
+        _check(request, values, filled.logo)
+        view = pages.create(site.database, values.pop("slug"), values, now=site.now())
+        if filled.logo is not None:
+            pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
+    except (Invalid, Conflict) as wrong:
+        return _form_page(request, None, filled.typed, _problems(wrong))
+    site.wake()
+    return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
+
+
+@router.get("/pages/{slug}")
+def page_form(request: Request, slug: str) -> Response:
+    """Answer with the form of one page."""
+    view = pages.get(site_of(request).database, slug)
+    return _form_page(request, view, fields_of(view))
+
+
+@router.post("/pages/{slug}")
+def edit_page(request: Request, slug: str, filled: Filled) -> Response:
+    """Change a page as its form says."""
+    site = site_of(request)
+    view = pages.get(site.database, slug)
+    try:
+        changes = page_fields.from_form(PagePatch, filled.typed)
+        _check(request, changes, filled.logo)
+        view = pages.edit(site.database, slug, changes, now=site.now())
+        if filled.logo is not None or filled.typed.get("no_logo") == "yes":
+            pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
+    except (Invalid, Conflict) as wrong:
+        return _form_page(request, view, fields_of(view) | filled.typed, _problems(wrong))
+    site.wake()
+    return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
+
+
+def _check(request: Request, values: Mapping[str, Any], logo: bytes | None) -> None:
+    """Refuse before anything is stored what would be refused halfway."""
+    page_fields.refuse_panels_host(values, site_of(request).settings, asked=host_of(request))
+    if logo is not None:
+        pages.check_logo(logo)
+
+
+def _problems(wrong: Invalid | Conflict) -> tuple[FieldProblem, ...]:
+    if isinstance(wrong, Invalid):
+        return wrong.problems
+    field = "host" if str(wrong) == pages.HOST_TAKEN else "slug"
+    return (FieldProblem(field, "taken-page", str(wrong)),)
+
+
+def fields_of(view: PageView) -> dict[str, str]:
+    """Return a page as the texts of its form; its password is not among them."""
+    return {
+        "slug": view.slug,
+        "title": view.title or "",
+        "description": view.description or "",
+        "footer": view.footer or "",
+        "accent": view.accent or "",
+        "timezone": view.timezone or "",
+        "language": view.language or "",
+        "host": view.host or "",
+    }
+
+
+def _form_page(
+    request: Request, view: PageView | None, typed: Mapping[str, str], problems: Sequence[FieldProblem] = ()
+) -> Response:
+    values = shared.form_values(request, dict(typed) | {"password": ""}, problems)
+    return rendering.page(
+        request,
+        "panel/page.html",
+        status_code=422 if problems else 200,
+        view=view,
+        path=None if view is None else page_path(view.slug),
+        main=MAIN,
+        subscriber_count=0 if view is None else subscribers.counts(site_of(request).database).get(view.slug, 0),
+        timezone=site_of(request).settings.availability_timezone,
+        done=_done(request),
+        **values,
+    )
+
+
+def _done(request: Request) -> str:
+    return shared.done_of(request)
+
+
+@router.get("/pages/{slug}/delete")
+def confirm_deletion(request: Request, slug: str) -> Response:
+    """Say what is lost."""
+    view = pages.get(site_of(request).database, slug)
+    if view.slug == MAIN:
+        raise Conflict(pages.MAIN_STAYS)
+    return rendering.page(request, "panel/page_delete.html", view=view, path=page_path(view.slug))
+
+
+@router.post("/pages/{slug}/delete")
+def delete_page(request: Request, slug: str) -> Response:
+    """Delete the page."""
+    site = site_of(request)
+    pages.remove(site.database, slug)
+    site.wake()
+    return RedirectResponse("/pages?done=page-deleted", status_code=303)
+
+
+@router.get("/pages/{slug}/monitors")
+def choose_monitors(request: Request, slug: str) -> Response:
+    """Answer with the monitors of a page: those chosen, in their order, and those that can be."""
+    site = site_of(request)
+    view = pages.get(site.database, slug)
+    known = monitors.list_in_order(site.database)
+    by_slug = {each.slug: each for each in known}
+    chosen = [by_slug[each] for each in view.monitors or () if each in by_slug]
+    groups = placement.grouped(chosen, lambda each: each.placement.group)
+    others = [each for each in known if each not in chosen]
+    values: dict[str, Any] = {
+        "view": view,
+        "path": page_path(view.slug),
+        "groups": groups,
+        "others": others,
+        "done": _done(request),
+    }
+    return rendering.page(request, "panel/page_monitors.html", **values)
+
+
+@router.post("/pages/{slug}/monitors")
+def change_monitors(request: Request, slug: str, form: Form) -> Response:
+    """Show all or a choice, add a monitor to the choice or take one away, or move one."""
+    site = site_of(request)
+    if form.get("show") in ("all", "chosen"):
+        chosen = None if form["show"] == "all" else _public_slugs(request)
+        pages.edit(site.database, slug, {"monitors": chosen}, now=site.now())
+    else:
+        pages.rearrange(site.database, slug, _decision(form))
+    site.wake()
+    return RedirectResponse(f"/pages/{slug}/monitors?done=arranged", status_code=303)
+
+
+def _public_slugs(request: Request) -> list[str]:
+    """Return what a page that showed all has shown, as the choice to begin with."""
+    known = monitors.list_in_order(site_of(request).database)
+    return [each.slug for each in known if each.placement.is_public]
+
+
+def _decision(form: dict[str, str]) -> Callable[[Sequence[Seat]], list[int]]:
+    (one,) = monitor_lists.ids_of([form.get("monitor", "")]) or [0]
+
+    def decide(seats: Sequence[Seat]) -> list[int]:
+        ids = [each.id for each in seats]
+        if form.get("add"):
+            return [*ids, one] if one not in ids else ids
+        if form.get("remove"):
+            return [each for each in ids if each != one]
+        return monitor_lists.moved(seats, form)
+
+    return decide

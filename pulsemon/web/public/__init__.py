@@ -1,0 +1,1 @@
+"""What visitors see and what programs read of public pages."""

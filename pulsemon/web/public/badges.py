@@ -1,0 +1,218 @@
+"""Badges: the state, or the availability, of a monitor, of the monitors with a tag, of a page.
+
+As SVG, and as the JSON from which shields.io draws one. A monitor has a badge when a page without a password shows it;
+of all others, private ones among them, the answer is that there is nothing. They speak the language of `?lang=`, else
+the page's, else DEFAULT_LOCALE: who shows them is a program that has none of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pulsemon.core.addresses import MAIN
+from pulsemon.core.shown import Shown
+from pulsemon.core.texts import N_
+from pulsemon.core.uptime import total
+from pulsemon.errors import FieldProblem, Invalid, NotFound
+from pulsemon.locale import LOCALES
+from pulsemon.settings import Settings
+from pulsemon.status_pages.public import MAIN_LOOK, PublicMonitor, PublicPage
+from pulsemon.web.html.words import STATE_WORDS, Words
+from pulsemon.web.http.site import site_of
+from pulsemon.web.public import badge_svg
+from pulsemon.web.public.answers import NOTHING_HERE, MachineRoute, answer_of_page, made, snapshot_of
+from pulsemon.web.public.board import Snapshot, overall_of
+from pulsemon.web.public.days import Days
+from pulsemon.web.public.rendered import send
+
+router = APIRouter(route_class=MachineRoute, include_in_schema=False)
+
+SVG, JSON = "svg", "json"
+_MEDIA_TYPES = {SVG: "image/svg+xml", JSON: "application/json"}
+_DAYS_RULE = "A whole number from 1 to 90."
+_NO_DATA = N_("No data")
+_SOME_DOWN = N_("%(down)d of %(total)d down")
+# By what `overall_of` says of several monitors; those of one follow from its state.
+_OF_SEVERAL = {
+    "empty": (_NO_DATA, "lightgrey"),
+    "all-down": (STATE_WORDS[Shown.DOWN], "red"),
+    "blind": (STATE_WORDS[Shown.BLIND], "yellow"),
+    "maintenance": (STATE_WORDS[Shown.MAINTENANCE], "blue"),
+    "late": (STATE_WORDS[Shown.LATE], "yellow"),
+    "waiting": (STATE_WORDS[Shown.WAITING], "lightgrey"),
+    "up": (STATE_WORDS[Shown.UP], "brightgreen"),
+}
+_COLOURS = {
+    Shown.UP: "brightgreen",
+    Shown.LATE: "yellow",
+    Shown.DOWN: "red",
+    Shown.PAUSED: "lightgrey",
+    Shown.WAITING: "lightgrey",
+    Shown.BLIND: "yellow",
+    Shown.MAINTENANCE: "blue",
+}
+# From this availability on; three nines, two, and what is worth a look.
+_SHARES = ((0.999, "brightgreen"), (0.99, "green"), (0.95, "yellow"), (0.0, "red"))
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """What a badge says; `colour` is one of shields.io's names."""
+
+    label: str
+    message: str
+    colour: str
+
+    def document(self, form: str) -> bytes:
+        """Return it as SVG or JSON."""
+        if form == SVG:
+            return badge_svg.draw(self.label, self.message, self.colour)
+        told = {"schemaVersion": 1, "label": self.label, "message": self.message, "color": self.colour}
+        return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks of a badge: its language, and the days of the availability; None: the present state."""
+
+    locale: str | None
+    days: int | None
+
+
+@router.api_route("/badge/tag/{tag}.svg", methods=["GET", "HEAD"])
+def tag_svg(request: Request, tag: str) -> Response:
+    """Answer with the badge of the monitors that have a tag."""
+    return _of_some(request, ("tag", tag), SVG)
+
+
+@router.api_route("/badge/tag/{tag}.json", methods=["GET", "HEAD"])
+def tag_json(request: Request, tag: str) -> Response:
+    """Answer with the same for shields.io."""
+    return _of_some(request, ("tag", tag), JSON)
+
+
+@router.api_route("/badge/{slug}.svg", methods=["GET", "HEAD"])
+def monitor_svg(request: Request, slug: str) -> Response:
+    """Answer with a monitor's badge."""
+    return _of_some(request, ("monitor", slug), SVG)
+
+
+@router.api_route("/badge/{slug}.json", methods=["GET", "HEAD"])
+def monitor_json(request: Request, slug: str) -> Response:
+    """Answer with the same for shields.io."""
+    return _of_some(request, ("monitor", slug), JSON)
+
+
+@router.api_route("/status/badge.svg", methods=["GET", "HEAD"])
+def main_svg(request: Request) -> Response:
+    """Answer with the badge of the page at `/status`."""
+    return _of_page(request, MAIN, SVG)
+
+
+@router.api_route("/status/badge.json", methods=["GET", "HEAD"])
+def main_json(request: Request) -> Response:
+    """Answer with the same for shields.io."""
+    return _of_page(request, MAIN, JSON)
+
+
+@router.api_route("/status/{slug}/badge.svg", methods=["GET", "HEAD"])
+def page_svg(request: Request, slug: str) -> Response:
+    """Answer with the badge of another page."""
+    return _of_page(request, slug, SVG)
+
+
+@router.api_route("/status/{slug}/badge.json", methods=["GET", "HEAD"])
+def page_json(request: Request, slug: str) -> Response:
+    """Answer with the same for shields.io."""
+    return _of_page(request, slug, JSON)
+
+
+def _of_page(request: Request, slug: str, form: str) -> Response:
+    wish, settings = _wish(request), site_of(request).settings
+    return answer_of_page(
+        request,
+        slug,
+        ("badge", form, wish),
+        lambda snapshot, page: of_page(snapshot, page, settings, wish).document(form),
+        media_type=_MEDIA_TYPES[form],
+        policy=badge_svg.POLICY,
+    )
+
+
+def _of_some(request: Request, which: tuple[str, str], form: str) -> Response:
+    wish, settings, snapshot = _wish(request), site_of(request).settings, snapshot_of(request)
+    rendered = made(
+        snapshot,
+        ("", "badge", which, form, wish),
+        lambda: _find(snapshot, which, settings, wish).document(form),
+        policy=badge_svg.POLICY,
+    )
+    return send(request, rendered, media_type=_MEDIA_TYPES[form], is_private=False)
+
+
+def _wish(request: Request) -> Wish:
+    """Read the query. Raises Invalid."""
+    locale, days = request.query_params.get("lang"), request.query_params.get("days")
+    if days is not None and not (days.isascii() and days.isdigit() and len(days) < 3 and 1 <= int(days) <= 90):
+        raise Invalid((FieldProblem("days", "days", _DAYS_RULE),))
+    return Wish(locale if locale in LOCALES else None, None if days is None else int(days))
+
+
+def _find(snapshot: Snapshot, which: tuple[str, str], settings: Settings, wish: Wish) -> Badge:
+    kind, name = which
+    shown = snapshot.public.open_monitors()
+    if kind == "monitor":
+        for each in shown:
+            if each.slug == name:
+                return of_monitor(snapshot, each, settings, wish)
+        raise NotFound(NOTHING_HERE)
+    tagged = tuple(each for each in shown if name in each.tags)
+    if not tagged:
+        raise NotFound(NOTHING_HERE)
+    look = replace(MAIN_LOOK, timezone=snapshot.public.timezone)
+    return _of_several(snapshot, PublicPage(look, tagged, snapshot.public.at), name, settings, wish)
+
+
+def of_monitor(snapshot: Snapshot, monitor: PublicMonitor, settings: Settings, wish: Wish) -> Badge:
+    """Return the badge of one monitor."""
+    words = _words(snapshot, settings, wish)
+    if wish.days is not None:
+        return _of_days(snapshot.days[snapshot.public.timezone], [monitor], monitor.name, words, wish.days)
+    return Badge(monitor.name, words.state(monitor.shown), _COLOURS[monitor.shown])
+
+
+def of_page(snapshot: Snapshot, page: PublicPage, settings: Settings, wish: Wish) -> Badge:
+    """Return the badge of a page, under its title."""
+    own = Wish(wish.locale or page.look.language, wish.days)
+    return _of_several(snapshot, page, page.look.title or settings.public_status_title, settings, own)
+
+
+def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Settings, wish: Wish) -> Badge:
+    words = _words(snapshot, settings, wish)
+    if wish.days is not None:
+        return _of_days(snapshot.days[page.look.timezone], page.monitors, label, words, wish.days)
+    overall = overall_of(page)
+    if overall == "down":
+        some = words.translate(_SOME_DOWN) % {"down": page.count(Shown.DOWN), "total": len(page.monitors)}
+        return Badge(label, some, "orange")
+    message, colour = _OF_SEVERAL[overall]
+    return Badge(label, words.translate(message), colour)
+
+
+def _of_days(known: Days, monitors: Sequence[PublicMonitor], label: str, words: Words, days: int) -> Badge:
+    """All monitors' time together: each counts for as long as it was watched."""
+    parts = known.table.parts
+    ratio = total(part for each in monitors for part in parts.get(each.id, ())[-days:]).ratio
+    if ratio is None:
+        return Badge(label, words.translate(_NO_DATA), "lightgrey")
+    return Badge(label, words.percent(ratio), next(colour for least, colour in _SHARES if ratio >= least))
+
+
+def _words(snapshot: Snapshot, settings: Settings, wish: Wish) -> Words:
+    return Words(wish.locale or settings.default_locale.value, snapshot.public.at)

@@ -1,0 +1,122 @@
+"""A public page's password: the question, the tries, and the cookie that opens this page and no other.
+
+The cookie holds the page's id, a fingerprint of the password as it is kept and an end, signed: a new password closes
+the page for everybody who knew the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
+
+from fastapi import HTTPException
+from itsdangerous import BadSignature, Signer
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon.core.addresses import page_path
+from pulsemon.status_pages.public import Look
+from pulsemon.web.html import rendering
+from pulsemon.web.http.bodies import MAX_FIELDS, receive_up_to
+from pulsemon.web.http.page_passwords import RETRY_AFTER_SEC
+from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.throttle import Verdict
+from pulsemon.web.public import style as page_style
+
+LIFETIME = timedelta(days=7)
+_MAX_BODY_BYTES = 4_096
+
+
+async def read_password(request: Request) -> dict[str, str]:
+    """Return the fields of the question's form.
+
+    Raises:
+        HTTPException: 413, it is larger than any password; 400, it did not arrive, or has more fields than any form.
+    """
+    received = await receive_up_to(request, _MAX_BODY_BYTES, too_large="The form is too large.")
+    try:
+        fields = parse_qsl(received.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise HTTPException(400, f"The form has more than {MAX_FIELDS} fields.") from None
+    return dict(fields)
+
+
+def is_open(request: Request, look: Look) -> bool:
+    """Return whether this reader may see the page: it has no password, or the cookie says that it was given."""
+    if look.password_hash is None:
+        return True
+    site = site_of(request)
+    try:
+        text = _signer(site).unsign(request.cookies.get(_cookie_name(look), "")).decode()
+        page_id, fingerprint, end = text.split(".")
+        ends_at = datetime.fromtimestamp(int(end), UTC)
+    except (BadSignature, ValueError, OverflowError, OSError):
+        return False
+    return (page_id, fingerprint) == (str(look.id), _fingerprint(look)) and site.now() < ends_at
+
+
+def question(request: Request, look: Look, *, status_code: int = 200, wait_sec: int = 0) -> Response:
+    """Answer with a page that asks for the password and tells nothing else."""
+    style = page_style.style_of(None)
+    response = rendering.page(
+        request,
+        "public/password.html",
+        status_code=status_code,
+        style=style,
+        action=page_path(look.slug),
+        is_wrong=status_code == 401,
+        is_busy=status_code == 503,
+        wait_sec=wait_sec,
+    )
+    response.headers["content-security-policy"] = page_style.policy_of(style)
+    return response
+
+
+async def judge(request: Request, look: Look, given: str) -> Verdict:
+    """Judge a password of *look*, which has one; ten wrong ones a minute and address are judged. Raises Busy."""
+    site, kept = site_of(request), look.password_hash
+    host = request.client.host if request.client else ""
+    return await site.passwords.judge(look.id, kept or "", given, host=host, now=site.now())
+
+
+def lead_in(request: Request, look: Look, verdict: Verdict, *, path: str) -> Response:
+    """Lead to the page at *path* with the cookie that opens it, or ask again."""
+    if verdict.wait_sec:
+        response = question(request, look, status_code=429, wait_sec=verdict.wait_sec)
+        response.headers["retry-after"] = str(verdict.wait_sec)
+        return response
+    if not verdict.is_right:
+        return question(request, look, status_code=401)
+    site = site_of(request)
+    response = RedirectResponse(path, status_code=303)
+    end = int((site.now() + LIFETIME).timestamp())
+    response.set_cookie(
+        _cookie_name(look),
+        _signer(site).sign(f"{look.id}.{_fingerprint(look)}.{end}").decode(),
+        max_age=int(LIFETIME.total_seconds()),
+        path=path,
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def come_back(request: Request, look: Look) -> Response:
+    """Ask again, later: more passwords are being judged than can be."""
+    response = question(request, look, status_code=503)
+    response.headers["retry-after"] = str(RETRY_AFTER_SEC)
+    return response
+
+
+def _cookie_name(look: Look) -> str:
+    return f"pulsemon_page_{look.id}"
+
+
+def _fingerprint(look: Look) -> str:
+    return hashlib.sha256((look.password_hash or "").encode()).hexdigest()[:16]
+
+
+def _signer(site: Site) -> Signer:
+    return Signer(site.session_secret, salt="pulsemon.page", digest_method=hashlib.sha256, key_derivation="hmac")

@@ -1,0 +1,120 @@
+"""The public pages: one snapshot for everybody and for every page, never more than a second old while the database
+answers.
+
+A page is rendered and compressed once for a snapshot and a language. When the database is away the last good
+snapshot is shown with its age. A page with a password shows nothing without it: see `web.public.lock`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pulsemon.core.addresses import MAIN, page_path
+from pulsemon.errors import NotFound, Unavailable
+from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages.public import MAIN_LOOK, Look
+from pulsemon.web.html import rendering
+from pulsemon.web.http.page_passwords import Busy
+from pulsemon.web.http.security import PublicRoute
+from pulsemon.web.http.site import host_of, site_of
+from pulsemon.web.public import lock
+from pulsemon.web.public.board import SNAPSHOT_KEY, board_of
+from pulsemon.web.public.rendered import send
+
+router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+
+
+@router.api_route("/status", methods=["GET", "HEAD"])
+def status(request: Request) -> Response:
+    """Answer with the page, 200 whatever the database does."""
+    return answer(request, MAIN)
+
+
+@router.api_route("/status/{slug}", methods=["GET", "HEAD"])
+def status_of(request: Request, slug: str) -> Response:
+    """Answer with one of the other pages; 404 where there is none."""
+    if slug == MAIN:
+        return RedirectResponse("/status", status_code=303)
+    return answer(request, slug)
+
+
+@router.post("/status")
+async def unlock(request: Request, form: Annotated[dict[str, str], Depends(lock.read_password)]) -> Response:
+    """Open the page for whoever knows its password."""
+    return await _unlock(request, MAIN, form)
+
+
+@router.post("/status/{slug}")
+async def unlock_other(
+    request: Request, slug: str, form: Annotated[dict[str, str], Depends(lock.read_password)]
+) -> Response:
+    """Open one of the other pages."""
+    return await _unlock(request, slug, form)
+
+
+@router.api_route("/status/{slug}/logo", methods=["GET", "HEAD"])
+def logo(request: Request, slug: str) -> Response:
+    """Give a page's picture to whoever may see the page."""
+    look = _look(request, slug)
+    if look is None or look.logo_digest is None or not lock.is_open(request, look):
+        raise NotFound("This page has no logo.")
+    media_type, content = pages.logo(site_of(request).database, slug)
+    # Its address bears a hash of it; one that needs a password is for nobody's shared cache.
+    kept = "private, max-age=3600" if look.password_hash else "public, max-age=86400"
+    headers = {"cache-control": kept, "cross-origin-resource-policy": "cross-origin"}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+async def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
+    look = await run_in_threadpool(_look, request, slug)
+    if look is None:
+        raise NotFound("There is no such page.")
+    path = _path(request, look)
+    if look.password_hash is None:
+        return RedirectResponse(path, status_code=303)
+    try:
+        verdict = await lock.judge(request, look, form.get("password", ""))
+    except Busy:
+        return await run_in_threadpool(lock.come_back, request, look)
+    return await run_in_threadpool(lock.lead_in, request, look, verdict, path=path)
+
+
+def _look(request: Request, slug: str) -> Look | None:
+    snapshot = board_of(request).snapshot()
+    if snapshot is None:
+        raise Unavailable("the database has not answered yet")
+    return snapshot.public.looks.get(slug)
+
+
+def _path(request: Request, look: Look) -> str:
+    """Return where the page stands for this reader: `/` under its own host name."""
+    if look.host is not None and look.host == host_of(request):
+        return "/"
+    return page_path(look.slug)
+
+
+def slug_of_host(request: Request) -> str | None:
+    """Return the page that the request's host name belongs to, if any."""
+    snapshot = board_of(request).snapshot()
+    return None if snapshot is None else snapshot.public.slug_of_host(host_of(request))
+
+
+def answer(request: Request, slug: str) -> Response:
+    """Answer with a page, or with the question for its password. Raises NotFound."""
+    board = board_of(request)
+    snapshot = request.scope[SNAPSHOT_KEY] = board.snapshot()
+    look = MAIN_LOOK if snapshot is None else snapshot.public.looks.get(slug)
+    if look is None:
+        raise NotFound("There is no such page.")
+    if not lock.is_open(request, look):
+        return lock.question(request, look)
+    locale = look.language or rendering.locale_of(request)
+    rendered = board.rendered(snapshot, locale, slug)
+    response = send(request, rendered, media_type="text/html", is_private=look.password_hash is not None)
+    rendering.set_language(request, response, locale)
+    return response
