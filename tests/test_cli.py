@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pulsemon.cli import app
 from pulsemon.errors import StartRefused
 from pulsemon.settings import Settings
-from tests.notify.smtp_sink import MailSink
+from tests.channels.smtp_sink import MailSink
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
+from tests.channels.sink import Sink, status
 from tests.conftest import Server, wait_until
-from tests.notify.sink import Sink, status
 
 
 def test_what_lasts_is_told_once_after_the_end_and_what_passed_never(

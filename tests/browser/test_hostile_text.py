@@ -9,7 +9,7 @@ import httpx2
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab, ping
-from tests.notify.sink import Sink, status
+from tests.channels.sink import Sink, status
 
 # `hit` is what each of them would call; a function of that name is put into every page.
 PAYLOADS = [

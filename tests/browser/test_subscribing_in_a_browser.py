@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Tab
 from tests.browser.test_pages_in_a_browser import a_page, fits, picture
+from tests.channels.smtp_sink import MailSink
 from tests.conftest import Server
-from tests.notify.smtp_sink import MailSink
 
 BASE = "https://status.example.org"
 

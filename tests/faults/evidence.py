@@ -13,6 +13,7 @@ from pulsemon.db.tables.deadlines import BlindWindowRow, UnseenSpan
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.monitors import History, Monitor
+from tests.channels.sink import Received
 from tests.faults.checker import (
     Arrival,
     Evidence,
@@ -22,7 +23,6 @@ from tests.faults.checker import (
     StoredPing,
     StoredTransition,
 )
-from tests.notify.sink import Received
 
 
 def read(url: str, *, operations: Sequence[Operation] = (), arrivals: Iterable[Arrival] = ()) -> Evidence:
@@ -84,7 +84,7 @@ def _engine(url: str) -> Engine:
 
 
 def arrivals(received: Iterable[Received], *, accepted: Iterable[bool] | None = None) -> list[Arrival]:
-    """Return what a `tests.notify.sink.Sink` received; *accepted*, in the same order, where it was not always a 2xx."""
+    """Return what a `Sink` of the tests received; *accepted*, in the same order, where it was not always a 2xx."""
     got = list(received)
     verdicts = [True] * len(got) if accepted is None else list(accepted)
     return [

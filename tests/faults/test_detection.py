@@ -22,13 +22,13 @@ from sqlalchemy import create_engine, select
 from bench.seeding import FAR_SEC, make_late, ping_path, seed, slug
 from pulsemon import clock
 from pulsemon.db.tables.deadlines import BlindWindowRow
+from tests.channels.sink import Sink, hang
 from tests.conftest import LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Arrival, Evidence, Operation, Result, Rule, StoredTransition
 from tests.faults.clients import Clients
 from tests.faults.conftest import IS_SOAK, Outcomes, in_parallel, rounds, serving
 from tests.faults.patches import one_queue_for_all
-from tests.notify.sink import Sink, hang
 
 LATE = rounds(2_000, soak=10_000)
 # Enough for more than one transaction of the evaluator's; a control is about order, not about numbers.

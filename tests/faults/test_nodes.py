@@ -41,7 +41,7 @@ from tests.faults.conftest import (
 )
 from tests.faults.flapping import Flapping, ping
 from tests.faults.postgres import fresh_databases
-from tests.test_live import open_stream, wait_for
+from tests.web.http.test_live import open_stream, wait_for
 
 MONITOR_COUNT = 300
 SEED = 20260302

@@ -23,6 +23,8 @@ import standardwebhooks
 
 from pulsemon import clock
 from pulsemon.db.types import to_text
+from tests.channels import sink as behaviours
+from tests.channels.sink import MISBEHAVIOURS, Conversation, Received, Sink
 from tests.conftest import ADMIN_TOKEN, LONG_ENOUGH_SEC, Server, wait_until
 from tests.faults import checker, evidence
 from tests.faults.checker import Arrival, Evidence, Rule
@@ -30,8 +32,6 @@ from tests.faults.conftest import Outcomes, create_monitors, in_parallel, rounds
 from tests.faults.flapping import Failing
 from tests.faults.patches import one_queue_for_all
 from tests.faults.postgres import fresh_databases
-from tests.notify import sink as behaviours
-from tests.notify.sink import MISBEHAVIOURS, Conversation, Received, Sink
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiBhbGwgdGVzdHMgaW4gdGhpcyBmaWxl"
 SEED = 20260302

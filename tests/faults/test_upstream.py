@@ -15,9 +15,9 @@ import pytest
 
 from pulsemon import clock
 from pulsemon.db.types import to_text
+from tests.channels.sink import Sink
 from tests.conftest import Server, wait_until
 from tests.faults.conftest import Outcomes, in_parallel, serving
-from tests.notify.sink import Sink
 
 # A minute in the product, and ten seconds. The parts block while a file of their name lies in the server's folder.
 _BREAKABLE = """

@@ -1,0 +1,152 @@
+"""Groups, tags and order: in the API, in the list, in the forms for several monitors at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.status_pages.test_public import ADMIN, a_monitor
+from tests.web.panel.test_monitors import PAGE, log_in, text_of
+
+
+@pytest.fixture
+def panel(client: TestClient) -> TestClient:
+    client.headers.update(PAGE | {"accept-language": "en"})
+    assert log_in(client).status_code == 303
+    return client
+
+
+def read(client: TestClient, slug: str) -> dict[str, Any]:
+    return dict(client.get(f"/api/monitors/{slug}", headers=ADMIN).json())
+
+
+def id_of(panel: TestClient, slug: str) -> str:
+    found = re.search(rf'id="m-(\d+)"(?:(?!</li>).)*<span class="slug">{slug}</span>', panel.get("/").text, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def order(panel: TestClient) -> list[str]:
+    page = panel.get("/monitors/arrange").text
+    return re.findall(r'<span class="slug">([^<]+)</span>', page)
+
+
+def test_a_place_is_set_read_and_cleared_through_the_api(client: TestClient) -> None:
+    plain = a_monitor(client, "plain")
+    assert (plain["group"], plain["environment"], plain["tags"], plain["public"]) == (None, None, [], True)
+    made = a_monitor(client, "job", group="Backups", environment="prod", tags=["a", "b", "a"], position=0, public=False)
+    assert (made["group"], made["environment"], made["tags"], made["position"]) == ("Backups", "prod", ["a", "b"], 0)
+    assert not made["public"]
+
+    body = {"group": None, "tags": [], "position": None, "public": True}
+    after = client.patch("/api/monitors/job", json=body, headers=ADMIN).json()
+
+    assert (after["group"], after["environment"], after["tags"], after["public"]) == (None, "prod", [], True)
+    assert after["position"] > plain["position"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("group", ""),
+        ("group", "x" * 61),
+        ("environment", "x" * 41),
+        ("tags", ["x" * 41]),
+        ("tags", [str(number) for number in range(21)]),
+        ("tags", ["a,b"]),
+        ("tags", "a"),
+        ("position", -1),
+        ("public", "no"),
+    ],
+)
+def test_a_wrong_place_is_told_at_its_field(client: TestClient, field: str, value: Any) -> None:
+    before = a_monitor(client, "job")
+
+    answer = client.patch("/api/monitors/job", json={"name": "New", field: value}, headers=ADMIN)
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", field]
+    assert read(client, "job") == before
+
+
+def test_deleting_a_monitor_takes_its_place_along(client: TestClient) -> None:
+    a_monitor(client, "job", group="g", tags=["t"])
+
+    assert client.delete("/api/monitors/job", headers=ADMIN).status_code == 204
+    assert a_monitor(client, "job")["group"] is None
+
+
+def test_the_list_finds_groups_and_tags_and_filters_by_tag(panel: TestClient) -> None:
+    a_monitor(panel, "one", group="Backups", tags=["nightly"])
+    a_monitor(panel, "two", environment="staging")
+
+    for query, there, not_there in (
+        ("q=backup", "one", "two"),
+        ("q=stag", "two", "one"),
+        ("tag=nightly", "one", "two"),
+    ):
+        page = panel.get(f"/?{query}").text
+        assert f">{there}</span>" in page
+        assert f">{not_there}</span>" not in page
+    assert '<a href="/?tag=nightly"' in panel.get("/").text
+
+
+def test_the_form_shows_and_changes_a_place(panel: TestClient) -> None:
+    a_monitor(panel, "job", group="Backups", tags=["a", "b"])
+    number = id_of(panel, "job")
+    page = panel.get(f"/monitors/{number}").text
+    assert 'value="Backups"' in page
+    assert 'value="a, b"' in page
+
+    panel.post(f"/monitors/{number}", data={"group": "", "tags": "c, d,", "public": "no"})
+
+    after = read(panel, "job")
+    assert (after["group"], after["tags"], after["public"]) == (None, ["c", "d"], False)
+
+
+def test_several_are_paused_resumed_tagged_and_deleted_after_a_question(panel: TestClient) -> None:
+    for slug in ("a", "b", "c"):
+        a_monitor(panel, slug)
+    chosen = [id_of(panel, "a"), id_of(panel, "b")]
+
+    panel.post("/monitors/selected", data={"do": "pause", "monitor": chosen})
+    assert [read(panel, slug)["status"] for slug in "abc"] == ["PAUSED", "PAUSED", "UNKNOWN"]
+    panel.post("/monitors/selected", data={"do": "resume", "monitor": chosen})
+    assert read(panel, "a")["status"] == "UNKNOWN"
+    panel.post("/monitors/selected", data={"do": "tag", "monitor": chosen, "tags": "x, y"})
+    assert [read(panel, slug)["tags"] for slug in "abc"] == [["x", "y"], ["x", "y"], []]
+
+    question = panel.post("/monitors/selected", data={"do": "delete", "monitor": [*chosen, "999999"]})
+    assert "Delete 2 monitors?" in text_of(question)
+    assert read(panel, "a")
+    panel.post("/monitors/selected", data={"do": "delete-for-good", "monitor": chosen})
+    assert [each["slug"] for each in panel.get("/api/monitors", headers=ADMIN).json()] == ["c"]
+
+
+def test_nothing_selected_or_too_many_tags_changes_nothing(panel: TestClient) -> None:
+    a_monitor(panel, "a", tags=[str(number) for number in range(20)])
+    assert "Nothing was selected" in text_of(panel.post("/monitors/selected", data={"do": "delete"}))
+
+    for tags, status in (("more", 409), ("", 409), ("x" * 41, 409)):
+        answer = panel.post("/monitors/selected", data={"do": "tag", "monitor": id_of(panel, "a"), "tags": tags})
+        assert answer.status_code == status
+    assert len(read(panel, "a")["tags"]) == 20
+
+
+def test_the_order_is_changed_by_buttons_and_by_what_dragging_sends(panel: TestClient) -> None:
+    for slug, group in (("a", "One"), ("b", "Two"), ("c", "One"), ("d", None)):
+        a_monitor(panel, slug, group=group)
+    ids = {slug: id_of(panel, slug) for slug in "abcd"}
+    assert order(panel) == ["a", "c", "b", "d"]
+
+    panel.post("/monitors/arrange", data={"monitor": ids["c"], "step": "-1"})
+    assert order(panel) == ["c", "a", "b", "d"]
+    panel.post("/monitors/arrange", data={"monitor": ids["c"], "before": ""})
+    assert order(panel) == ["a", "c", "b", "d"]
+    panel.post("/monitors/arrange", data={"group": "Two", "step": "-1"})
+    assert order(panel) == ["b", "a", "c", "d"]
+    assert [read(panel, slug)["position"] for slug in "bacd"] == [1, 2, 3, 4]
+    assert a_monitor(panel, "new")["position"] > 4
