@@ -81,6 +81,11 @@ def open_since(runs: Runs) -> datetime | None:
     return min((run.started_at for run in runs), default=None)
 
 
+def begun_last(runs: Runs) -> datetime | None:
+    """Return the latest start, overdue or not: where a clock was set back it need not be that of the last run."""
+    return max((run.started_at for run in runs), default=None)
+
+
 def mark_overdue(runs: Runs, *, now: datetime) -> Runs:
     """Return *runs* with those marked whose limit has passed by *now*; the same value where there is none."""
     if not any(now > run.due_at and not run.is_overdue for run in runs):

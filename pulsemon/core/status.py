@@ -321,7 +321,7 @@ def sweep(
         _lies_ahead(down_recorded_at, now) or (state.last_ping is not None and down_recorded_at <= state.last_ping)
     ):
         return state, None
-    happened = (state.last_ping, open_runs.open_since(state.runs), timing.since)
+    happened = (state.last_ping, open_runs.begun_last(state.runs), timing.since)
     if any(_lies_ahead(instant, now) for instant in happened):
         return expire(bound_after_step(state, timing, now=now), timing, now=now)
     expected = deadline(state, timing)

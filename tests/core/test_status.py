@@ -446,6 +446,19 @@ class TestSweep:
         assert transition is not None
         assert transition.occurred_at == at("11:05")
 
+    def test_a_run_begun_before_the_clock_was_set_back_stays_bounded_whatever_began_since(self) -> None:
+        """Once a younger run hid it: an edit gave it its limit of the wrong clock back, and no sweep took that away."""
+        timing = Timing(timedelta(hours=1), timedelta(minutes=5))
+        state, _ = advance(up(at("12:00")), Signal.START, at=at("12:00"), timing=timing, rid="before")
+        state = bound_after_step(state, timing, now=at("11:00"))
+        state, _ = advance(state, Signal.SUCCESS, at=at("11:00:30"), timing=timing, rid="another")
+        state, _ = advance(state, Signal.START, at=at("11:01"), timing=timing, rid="since")
+
+        state, _ = reschedule(state, timing, now=at("11:02"))
+        state, _ = sweep(state, timing, now=at("11:02"))
+
+        assert max(run.due_at for run in state.runs) <= at("11:07")
+
     def test_a_down_after_the_clock_was_set_back_is_not_healed_when_the_clock_comes_to_the_last_ping_again(
         self,
     ) -> None:
