@@ -61,7 +61,7 @@ LONG_TESTS = ("tests/faults", "tests/core/test_excuses.py")
 JOBS_WORDS = ("run", "ping")
 USAGE = """\
 python3 run.py                  serve (installs what is missing, makes .env on the first start)
-python3 run.py test [ARGS]      run every test, or pytest with ARGS
+python3 run.py test [ARGS]      run every test, or pytest with ARGS; --quick: core, input, one path of each feature
 python3 run.py check            run the linters and the other checks that CI runs before the tests
 python3 run.py soak [ARGS]      run the tests of faults in their long form, all or those in the files named
 python3 run.py bench [PART ...] run the measurements that the README quotes, all or some (--list)

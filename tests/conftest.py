@@ -44,6 +44,7 @@ for _step in ("connect", "read", "write", "pool"):  # every request that names n
 hypothesis_settings.register_profile(
     "patient", hypothesis_settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+hypothesis_settings.register_profile("quick", hypothesis_settings.get_profile("patient"), max_examples=10)
 hypothesis_settings.load_profile("patient")
 
 # What a shell starts with & or nohup ignores these, and so would every process that a test starts and interrupts: no
@@ -55,6 +56,37 @@ for _signal in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP) if sys.platform !=
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_TOKEN = "test-admin-token-of-some-length"
 _missing: set[str] = set()
+# What breaks things, shows pages and installs packages takes longer than anybody waits between two edits.
+_SLOW_ROOMS = frozenset({"faults", "browser", "project"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="core, input and one path of each feature, on SQLite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--quick"):
+        hypothesis_settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --quick keep all of the core and of input, and of every other file its first test: the path that it is about."""
+    if not config.getoption("--quick"):
+        return
+    kept: list[pytest.Item] = []
+    seen: set[Path] = set()
+    for item in items:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        is_postgres = "postgresql" in item.name or any("postgres" in name for name in getattr(item, "fixturenames", ()))
+        if is_postgres or room in _SLOW_ROOMS:
+            continue
+        if room in ("core", "input"):
+            kept.append(item)
+        elif item.path not in seen:
+            seen.add(item.path)
+            kept.append(item)
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
 
 
 def at(text: str) -> datetime:
