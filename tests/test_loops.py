@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from pulsemon import clock, log
-from pulsemon import loops as background
 from pulsemon.db import Database
 from pulsemon.db.tables.availability import RolledDay
-from pulsemon.loops import Loops, Panels
+from pulsemon.loops import Loops, Panels, Rounds
+from pulsemon.operations import housekeeping_loop
 from pulsemon.operations.doorway import Doorway
 from pulsemon.status_pages import manage as pages
 from tests.arrange import make, make_up, rows
@@ -114,7 +114,7 @@ async def test_a_bug_in_one_round_is_logged_and_costs_that_round_alone(capsys: p
         if rounds < 3:
             raise RuntimeError("a bug")
 
-    task = asyncio.create_task(background.repeat("pulse", step, every_sec=0.001))
+    task = asyncio.create_task(Rounds("pulse", step, pause_sec=0.001).body())
     await until(lambda: rounds > 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -126,7 +126,7 @@ async def test_a_bug_in_one_round_is_logged_and_costs_that_round_alone(capsys: p
 async def test_days_are_summed_up_in_the_zone_of_every_page(
     sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "HOUSEKEEPING_SEC", 0.05)
+    monkeypatch.setattr(housekeeping_loop, "HOUSEKEEPING_SEC", 0.05)
     make_up(sqlite_database, last_ping=clock.now() - timedelta(days=3), interval_seconds=30 * 86_400)
     pages.create(sqlite_database, "sp", {"timezone": "America/Sao_Paulo"}, now=clock.now())
 

@@ -6,10 +6,12 @@ anything is stamped or judged, looked at again every few seconds. SQLite's is th
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from pulsemon import clock, log
 from pulsemon.db import Database
+from pulsemon.errors import Unavailable
 
 _log = log.get(__name__)
 
@@ -43,6 +45,13 @@ class Timekeeping:
         clock.correct_by(measured.offset if is_off else timedelta(0))
         self._is_measured = True
         self._tell(clock.wall_is_ahead_by())
+
+    async def step(self) -> None:
+        """Measure once more; while the database does not answer, what was measured before goes on."""
+        try:
+            await asyncio.to_thread(self.look)
+        except Unavailable as failed:
+            _log.debug("clock.unavailable", reason=str(failed))
 
     def close(self) -> None:
         """Let the process go by its machine's clock again."""

@@ -77,9 +77,9 @@ LOOKS_SLOWLY = """
 # The loop's own pulse tells nothing. Nor do the clocks: on a busy machine they might, for another reason.
 NO_PULSE_OF_THE_LOOP = """
     from pulsemon.deadlines import loop
-    from pulsemon.loops import Loops
+    from pulsemon.operations.pulse import Pulse
 
-    Loops._take_stalls = lambda self: []
+    Pulse.take_stalls = lambda self: []
     loop.LOOP_IS_STALLED_SEC = float("inf")
     loop.compare = lambda *arguments, **names: None
 """

@@ -187,7 +187,7 @@ def test_a_header_over_the_limit_is_refused_and_not_stored(raw: Raw) -> None:
 
 
 STRICT_DECODING = """
-    from pulsemon.web import ping
+    from pulsemon.web.heartbeats import ping
 
     read_headers = ping._read_headers
 
@@ -328,7 +328,7 @@ def test_a_repeat_of_the_same_rid_counts_once(raw: Raw) -> None:
 
 
 def test_control_where_prefetches_are_not_told_apart_they_count(a_server: Serve) -> None:
-    server = a_server(patch="from pulsemon.web import ping\nping._PURPOSE_HEADERS = frozenset()")
+    server = a_server(patch="from pulsemon.web.heartbeats import ping\nping._PURPOSE_HEADERS = frozenset()")
 
     _another(server).ping(headers=[(b"Sec-Purpose", b"prefetch")])
 

@@ -145,7 +145,7 @@ states.save = save_without_its_seq
 _SLOW_TO_STORE = """
 # Every ping waits before it is stored, as behind a slow disk or a long queue.
 import time
-from pulsemon import loops, pings
+from pulsemon.heartbeats import pings
 
 record_pings = pings.record_pings
 
@@ -153,7 +153,7 @@ def store_late(database, batch):
     time.sleep(0.45)
     return record_pings(database, batch)
 
-loops.pings.record_pings = store_late
+pings.record_pings = store_late
 """
 
 
@@ -162,7 +162,7 @@ _HOLDS_WHAT_CAME = """
 import time
 from pathlib import Path
 
-from pulsemon import loops, pings
+from pulsemon.heartbeats import pings
 
 record_pings = pings.record_pings
 
@@ -172,7 +172,7 @@ def hold(database, batch):
         time.sleep(0.01)
     return record_pings(database, batch)
 
-loops.pings.record_pings = hold
+pings.record_pings = hold
 """
 
 

@@ -38,7 +38,8 @@ IN_VAIN_SEC = 10 + 6
 FEW_DESCRIPTORS = 256
 
 NOBODY_IS_OVERDUE = """
-    from pulsemon.web import patience, ping
+    from pulsemon.web.heartbeats import ping
+    from pulsemon.web.wire import patience
 
     patience.PATIENCE_SEC.update(dict.fromkeys(patience.Arriving, float("inf")))
     ping.BODY_PATIENCE_SEC = ping.MAX_BODY_SEC = 1e6

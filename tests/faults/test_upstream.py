@@ -24,15 +24,11 @@ _BREAKABLE = """
 import time
 from pathlib import Path
 
-from pulsemon.messages import outbox
-
 from pulsemon.deadlines import passes
+from pulsemon.messages import outbox
+from pulsemon.operations import readiness, upstream
 
-from pulsemon import loops
-
-from pulsemon.operations import readiness
-
-loops.UPSTREAM_SEC = 0.25
+upstream.PAUSE_SEC = 0.25
 readiness.STALE_MESSAGES_SEC = 3.0
 
 def breakable(module, function, name):
@@ -43,8 +39,8 @@ def breakable(module, function, name):
         return working(*positional, **named)
     setattr(module, function, work)
 
-breakable(evaluator, "next_check_at", "evaluator")
-breakable(dispatcher, "lease_due", "dispatcher")
+breakable(passes, "next_check_at", "deadlines")
+breakable(outbox, "lease_due", "messages")
 """
 _ALWAYS = """
 readiness.Readiness.why_silent = lambda self: ()
@@ -119,14 +115,14 @@ def watch_while_broken(folder: Path, link: str, *, patch: str = "", is_control: 
         return count
 
 
-LINKS = ("evaluator", "dispatcher", "database", "sight")
+LINKS = ("deadlines", "messages", "database", "sight")
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     folders = [tmp_path_factory.mktemp("upstream") for _ in (*LINKS, "control")]
     tasks = {link: partial(watch_while_broken, folder, link) for link, folder in zip(LINKS, folders, strict=False)}
-    tasks["control"] = partial(watch_while_broken, folders[-1], "evaluator", patch=_ALWAYS, is_control=True)
+    tasks["control"] = partial(watch_while_broken, folders[-1], "deadlines", patch=_ALWAYS, is_control=True)
     with in_parallel(tasks) as outcome_of:
         yield outcome_of
 

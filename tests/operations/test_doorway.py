@@ -168,7 +168,7 @@ def test_a_part_of_the_descriptors_is_left_to_everything_else(descriptors: int |
 @pytest.mark.parametrize(("soft", "hard", "raised"), [(64, 512, 512), (64, 64, 64)])
 def test_the_limit_of_descriptors_is_raised_to_what_is_allowed(soft: int, hard: int, raised: int) -> None:
     program = (
-        "import resource; from pulsemon import doorway; "
+        "import resource; from pulsemon.operations import doorway; "
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); "
         "print(doorway.raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )

@@ -1,0 +1,45 @@
+"""The task that tells open panels what other nodes changed; what this node changes they hear at once, without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pulsemon.bell import Bell
+from pulsemon.db import Database
+from pulsemon.errors import Unavailable
+from pulsemon.monitors import manage
+
+WATCH_SEC = 1.0
+# In a storm of changes the mark is read at most this often; less than a panel rests between two events, so that what
+# is in the mark is also in what the panel fetches next.
+PAUSE_SEC = 0.05
+
+
+class Watch:
+    """What was last seen of the changes on all nodes. The loop's thread only."""
+
+    def __init__(self, database: Database, *, panel_count: Callable[[], int], tell_panels: Callable[[], None]) -> None:
+        self._database = database
+        self._panel_count = panel_count
+        self._tell_panels = tell_panels
+        self._bell = Bell()
+        self._seen_mark: tuple[int, str] | None = None
+
+    def wake(self) -> None:
+        """Open panels were just told: take the mark now, so that the same change is not told again."""
+        self._bell.ring()
+
+    async def step(self) -> None:
+        """Wait a second, or until somebody told the panels, and look; while no panel is open nobody asks."""
+        is_told = await self._bell.rings_within(WATCH_SEC)
+        if not is_told and not self._panel_count():
+            return
+        try:
+            mark = await asyncio.to_thread(manage.change_mark, self._database)
+        except Unavailable:
+            return
+        # The first look finds a change too: what was written before it may not be on the page that is open.
+        if not is_told and mark != self._seen_mark:
+            self._tell_panels()
+        self._seen_mark = mark
