@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -30,7 +29,8 @@ from pulsemon.web.api import subscribers as api_subscribers
 from pulsemon.web.heartbeats.ping import PingGate
 from pulsemon.web.html import rendering, static_files
 from pulsemon.web.http import trailing_slash
-from pulsemon.web.http.security import ADMIN_PREFIXES, ONE_CLICK_PATH, Access, AdminRoute, Gate, LinkRoute
+from pulsemon.web.http.routing import Grounds, Route, grounds_of, require_declarations
+from pulsemon.web.http.security import Gate, route_path
 from pulsemon.web.http.site import Site
 from pulsemon.web.http.turns import Turns
 from pulsemon.web.panel import routes as panel
@@ -43,8 +43,6 @@ from pulsemon.web.public.shared_answers import SharedAnswers
 
 _log = log.get(__name__)
 
-# Everything below these answers in JSON; all other paths are pages.
-_JSON_PREFIXES = ("/api", "/h/", "/health", "/ready", "/metrics", "/openapi.json")
 RETRY_AFTER_SEC = 5
 _STATUS_CODES: dict[type[PulseMonError], int] = {NotFound: 404, Conflict: 409, Forbidden: 403, Unavailable: 503}
 
@@ -53,7 +51,7 @@ def create_app(site: Site) -> ASGIApp:
     """Return the whole web side of PulseMon for *site*: the ping route first, then everything else behind the gate."""
     app = make_fastapi(site)
     board = app.state.status_board = Board(site)
-    return PingGate(Turns(Gate(SharedAnswers(app, board), site)), site)
+    return PingGate(Turns(Gate(SharedAnswers(app, board), site, app.state.grounds)), site)
 
 
 def make_fastapi(site: Site) -> FastAPI:
@@ -81,9 +79,9 @@ def make_fastapi(site: Site) -> FastAPI:
         health.router,
         health.metrics_router,
         docs_page.router,
+        docs_page.page_router,
         # Before the pages: /status/subscribe, /status/history ... would be taken for pages of these names.
         subscribing.router,
-        subscribing.link_router,
         feed.router,
         badges.router,
         calendar_feed.router,
@@ -91,10 +89,9 @@ def make_fastapi(site: Site) -> FastAPI:
         status_history.router,
         status.router,
         panel.home_router,
-        panel.public_router,
         panel.router,
     ):
-        app.router.routes.extend(_routes_of(router))
+        app.router.routes.extend(router.routes)
     app.mount("/static", static_files.Files(directory=static_files.FOLDER), name="static")
     app.add_exception_handler(PulseMonError, _on_our_error)
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
@@ -102,38 +99,28 @@ def make_fastapi(site: Site) -> FastAPI:
     app.add_exception_handler(Exception, _on_bug)
     docs_page.describe(app)
     _require_access_rules(app)
+    app.state.grounds = grounds_of(app.routes)
     return app
-
-
-def _routes_of(router: APIRouter) -> Iterator[BaseRoute]:
-    """Yield the routes themselves.
-
-    FastAPI's include_router wraps them, and then neither their class nor their access rule can be seen from outside.
-    """
-    for route in router.routes:
-        inner = getattr(route, "original_router", None)
-        if isinstance(inner, APIRouter):
-            yield from _routes_of(inner)
-        else:
-            yield route
 
 
 def _require_access_rules(app: FastAPI) -> None:
     """Refuse to start with a route whose access rule is not declared, or is not the one its path has."""
-    for route in app.routes:
-        if isinstance(route, Mount) and route.path == "/static" and isinstance(route.app, static_files.Files):
-            continue
-        if not isinstance(route, APIRoute) or not isinstance(getattr(route, "access", None), Access):
-            raise TypeError(f"route {route} declares no access rule")
-        is_closed = any(route.path == prefix or route.path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES)
-        is_linked = route.path == ONE_CLICK_PATH
-        if (is_closed, is_linked) != (isinstance(route, AdminRoute), isinstance(route, LinkRoute)):
-            raise TypeError(f"route {route.path} declares another access rule than its path has")
+    require_declarations(each for each in app.routes if not _is_static(each))
+
+
+def _is_static(route: BaseRoute) -> bool:
+    return isinstance(route, Mount) and route.path == "/static" and isinstance(route.app, static_files.Files)
 
 
 def wants_json(request: Request) -> bool:
-    """Return whether errors of this path are told in JSON."""
-    return request.url.path.startswith(_JSON_PREFIXES) or "application/json" in request.headers.get("accept", "")
+    """Return whether errors are told in JSON: as the route's audience reads them; without a route, as its path says."""
+    route = request.scope.get("route")
+    if isinstance(route, Route):
+        reads_json = route.audience.reads_json
+    else:
+        grounds: Grounds = request.app.state.grounds
+        reads_json = grounds.reads_json(route_path(request.scope))
+    return reads_json or "application/json" in request.headers.get("accept", "")
 
 
 def _error(request: Request, status_code: int, detail: Any, headers: dict[str, str] | None = None) -> Response:

@@ -11,6 +11,7 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from pulsemon.accounts.roles import Action
 from pulsemon.availability.days import DayTable
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
@@ -19,7 +20,6 @@ from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
 from pulsemon.web import app as web_app
 from pulsemon.web.html import markdown
-from pulsemon.web.http.security import Access
 from pulsemon.web.http.site import Site
 from tests.arrange import a_ping, make, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, wait_until
@@ -303,7 +303,7 @@ def test_a_private_monitor_leaves_no_trace_on_any_public_route(client: TestClien
     a_page(client, monitors=["known", "xylophone"], host="own.example.org")
     seen(client, "/status/shop", "Shop")
     app = web_app.make_fastapi(cast(Site, None))
-    paths = {each.path_format for each in routes_of(app) if each.original_route.access is Access.PUBLIC}
+    paths = {each.path_format for each in routes_of(app) if each.original_route.action in (Action.PUBLIC, Action.LINK)}
     assert {"/status", "/status/{slug}", "/metrics", "/"} <= paths
     assert {"/status/{slug}/feed.atom", "/badge/{slug}.svg", "/badge/tag/{tag}.json", "/api/v2/summary.json"} <= paths
     for path in sorted(paths):

@@ -24,12 +24,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.accounts import access
+from pulsemon.accounts.roles import Action
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.heartbeats.pings import Answer, Ping, record_pings
 from pulsemon.operations.backup import back_up
 from pulsemon.web import app as web_app
-from pulsemon.web.http.security import Access, AdminRoute
+from pulsemon.web.http.routing import Audience, Route, Router
 from pulsemon.web.http.session_cookies import PLAIN
 from pulsemon.web.http.site import Site
 from tests.arrange import START, make, record
@@ -354,9 +355,9 @@ def test_every_way_into_the_program_is_known(client: TestClient) -> None:
 
     assert layers == ["PingGate", "Turns", "Gate", "SharedAnswers", "FastAPI"]
     assert made.user_middleware == []
-    assert [type(route).__name__ for route in made.routes if not hasattr(route, "access")] == ["Mount"]
-    assert {rule for rule in Access if rule is not Access.PING} == {
-        route.access for route in made.routes if hasattr(route, "access")
+    assert [type(route).__name__ for route in made.routes if not isinstance(route, Route)] == ["Mount"]
+    assert {action for action in Action if action is not Action.PING} == {
+        route.action for route in made.routes if isinstance(route, Route)
     }
 
 
@@ -366,15 +367,15 @@ async def raw(scope: Any, receive: Any, send: Any) -> None:
 
 def test_no_raw_route_mount_or_websocket_starts_without_a_rule() -> None:
     from fastapi import FastAPI
-    from starlette.routing import Host, Mount, Route, WebSocketRoute
+    from starlette import routing
 
     for route in (
-        Route("/raw", endpoint=raw),
-        Mount("/raw", app=raw),
-        Mount("/static", app=raw),
-        Mount("", app=raw),
-        Host("evil.example", app=raw),
-        WebSocketRoute("/raw", endpoint=raw),
+        routing.Route("/raw", endpoint=raw),
+        routing.Mount("/raw", app=raw),
+        routing.Mount("/static", app=raw),
+        routing.Mount("", app=raw),
+        routing.Host("evil.example", app=raw),
+        routing.WebSocketRoute("/raw", endpoint=raw),
     ):
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         app.router.routes.append(route)
@@ -390,7 +391,9 @@ def test_an_admin_route_is_closed_by_itself_too() -> None:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.site = SimpleNamespace(settings=SimpleNamespace(admin_token=ADMIN_TOKEN))
-    app.router.routes.append(AdminRoute("/api/monitors", endpoint=lambda: {"secret": 1}, methods=["GET"]))
+    router = Router(Audience.API)
+    router.get("/api/monitors", Action.READ)(lambda: {"secret": 1})
+    app.router.routes.extend(router.routes)
 
     client = TestClient(app)
 
@@ -545,9 +548,9 @@ def test_what_everybody_may_read_holds_no_token(client: TestClient, admin: dict[
     token = made.json()["token"]
     client.post(made.json()["ping_url"], content=b"canary-body")
     paths = [
-        re.sub(r"{\w+}", "1", route.path_format)  # type: ignore[attr-defined]
+        re.sub(r"{\w+}", "1", route.path_format)
         for route in web_app.make_fastapi(cast(Site, None)).routes
-        if getattr(route, "access", None) is Access.PUBLIC and "GET" in (route.methods or ())  # type: ignore[attr-defined]
+        if isinstance(route, Route) and route.action in (Action.PUBLIC, Action.LINK) and "GET" in route.methods
     ]
     assert {"/status", "/metrics", "/openapi.json", "/ready"} <= set(paths)
 

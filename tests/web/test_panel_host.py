@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.web import app as web_app
-from pulsemon.web.http.security import Access
+from pulsemon.web.http.routing import Audience, Route
 from pulsemon.web.http.site import Site
 from tests.conftest import ADMIN_TOKEN, Server
 
@@ -39,12 +39,12 @@ def client(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClien
     return client
 
 
-def paths() -> dict[str, Access]:
+def paths() -> dict[str, Audience]:
     found = {}
     for route in web_app.make_fastapi(cast(Site, None)).routes:
-        if hasattr(route, "access"):
-            path = re.sub(r"{\w+(:\w+)?}", "1", route.path_format)  # type: ignore[attr-defined]
-            found[path] = route.access  # type: ignore[attr-defined]
+        if isinstance(route, Route):
+            path = re.sub(r"{\w+(:\w+)?}", "1", route.path_format)
+            found[path] = route.audience
     return found
 
 
@@ -56,7 +56,7 @@ def test_elsewhere_what_is_the_owners_answers_as_a_path_that_nobody_knows(client
     client.post("/login", data={"token": ADMIN_TOKEN}, headers=PANEL)
     hidden = {path: found for path, found in paths().items() if not EVERYWHERE.fullmatch(path)}
     assert {"/login", "/logout", "/docs", "/openapi.json", "/metrics", "/monitors/new", "/api/monitors"} <= set(hidden)
-    assert set(hidden.values()) == {Access.PUBLIC, Access.SESSION, Access.ADMIN}
+    assert set(hidden.values()) == {Audience.API, Audience.PANEL}
     for path in hidden:
         nobody = "/api/nobody-knows" if path.startswith("/api/") else "/nobody-knows"
         for method in ("GET", "POST", "DELETE"):

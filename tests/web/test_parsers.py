@@ -35,7 +35,7 @@ from pulsemon.locale import negotiate
 from pulsemon.web.api import health
 from pulsemon.web.heartbeats import ping
 from pulsemon.web.html import markdown
-from pulsemon.web.http import bounds, paging, security
+from pulsemon.web.http import bounds, paging
 from pulsemon.web.http.bounds import (
     MAX_HEADER_BYTES,
     MAX_PATH_BYTES,
@@ -46,6 +46,7 @@ from pulsemon.web.http.bounds import (
 )
 from pulsemon.web.http.form_data import MAX_LISTS_BYTES
 from pulsemon.web.http.json_api import MAX_BODY_BYTES, _decode
+from pulsemon.web.http.principals import header_token
 from pulsemon.web.public import answers, lock
 from pulsemon.web.public.rendered import _names, _takes_gzip
 from pulsemon.web.wire import host
@@ -206,7 +207,7 @@ PARSERS = [
     Parser("host: colons", limit("host"), lambda n: "[" + ":" * n, host.is_host),
     Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), answers._basic_password),
     Parser("authorization: of the metrics", KIB_64, lambda n: "Basic " + "OjpB" * (n // 4), health._credential),
-    Parser("x-admin-token: not ASCII", KIB_64, lambda n: Headers({"x-admin-token": "\xe9" * n}), security.header_token),
+    Parser("x-admin-token: not ASCII", KIB_64, lambda n: Headers({"x-admin-token": "\xe9" * n}), header_token),
     Parser("x-forwarded-for: proxies", KIB_64, lambda n: "127.0.0.1," * (n // 10), forwarded),
     Parser(
         "x-forwarded-for: a network",

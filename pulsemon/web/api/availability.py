@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.availability import corrections
 from pulsemon.availability import record as track_record
 from pulsemon.availability.corrections import MAX_REASON_LENGTH, Corrected
@@ -25,12 +25,12 @@ from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant, reads
+from pulsemon.web.http.json_api import Body, Paging, instant
 from pulsemon.web.http.paging import MAX_PAGE, link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 _HEADERS = {"cache-control": "no-store"}
 _DAYS = "This must be 1, 7, 30, 90 or 365."
@@ -174,9 +174,9 @@ _BAD_REASON = openapi.invalid(
 _FULL = openapi.error(409, "The monitor has a thousand corrections.", "This monitor has too many corrections.")
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/availability",
+    Action.READ,
     response_model=AvailabilityAnswer,
     tags=["History"],
     summary="How available a monitor was",
@@ -221,9 +221,9 @@ def spent_answer(part: Availability) -> dict[str, Any]:
     }
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/outages",
+    Action.READ,
     response_model=list[OutageAnswer],
     tags=["History"],
     summary="List a monitor's outages",
@@ -256,9 +256,9 @@ def _outage_answer(outage: Outage, now: Any) -> dict[str, Any]:
     }
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/corrections",
+    Action.READ,
     response_model=list[CorrectionAnswer],
     tags=["History"],
     summary="List what was taken out of a monitor's availability",
@@ -275,6 +275,7 @@ def list_corrections(request: Request, slug: str) -> Response:
 
 @router.post(
     "/api/monitors/{slug}/corrections",
+    Action.EDIT,
     status_code=201,
     response_model=CorrectionAnswer,
     tags=["History"],
@@ -301,6 +302,7 @@ def create_correction(request: Request, slug: str, data: Body) -> Response:
 
 @router.post(
     "/api/monitors/{slug}/corrections/{correction_id}/withdraw",
+    Action.EDIT,
     response_model=CorrectionAnswer,
     tags=["History"],
     summary="Count a span again",

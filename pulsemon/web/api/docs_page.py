@@ -5,14 +5,16 @@ Swagger UI is vendored below `static/vendor/swagger-ui`; the page asks no other 
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.web.api import openapi
-from pulsemon.web.http.security import OwnersPublicRoute
+from pulsemon.web.http.routing import Audience, Router
 
-router = APIRouter(route_class=OwnersPublicRoute, include_in_schema=False)
+page_router = Router(Audience.PANEL)
+router = Router(Audience.API)
 
 _PAGE = """\
 <!doctype html>
@@ -49,15 +51,13 @@ def describe(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to replace the document
 
 
-@router.head("/openapi.json")
-@router.get("/openapi.json")
+@router.reads("/openapi.json", Action.PUBLIC)
 def openapi_document(request: Request) -> Response:
     """Give the API's description."""
     return JSONResponse(request.app.openapi(), headers={"cache-control": "no-cache"})
 
 
-@router.head("/docs")
-@router.get("/docs")
+@page_router.reads("/docs", Action.PUBLIC)
 async def docs() -> Response:
     """Give the page around Swagger UI."""
     return HTMLResponse(_PAGE, headers={"cache-control": "no-cache"})

@@ -17,7 +17,6 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from fastapi import APIRouter
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from starlette.exceptions import HTTPException
@@ -25,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon import __version__, clock
+from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Action, Principal, allowed
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -34,11 +34,12 @@ from pulsemon.monitors.views import View
 from pulsemon.redaction import redact
 from pulsemon.status_pages import public as status_page
 from pulsemon.web.api import openapi
-from pulsemon.web.http.security import TOO_MANY_TOKENS, OwnersPublicRoute, PublicRoute, header_token, judge_token
+from pulsemon.web.http.principals import TOO_MANY_TOKENS, header_token, judge_token
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 
-router = APIRouter(route_class=PublicRoute)
-metrics_router = APIRouter(route_class=OwnersPublicRoute)
+router = Router(Audience.PROGRAMS, is_described=True)
+metrics_router = Router(Audience.API, is_described=True)
 
 _NO_STORE = {"cache-control": "no-store"}
 # The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
@@ -63,9 +64,9 @@ _METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/health", include_in_schema=False)
-@router.get(
+@router.reads(
     "/health",
+    Action.PUBLIC,
     response_model=openapi.HealthAnswer,
     tags=["Health"],
     summary="Does the process answer",
@@ -77,9 +78,9 @@ async def health() -> Response:
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
-@router.head("/ready", include_in_schema=False)
-@router.get(
+@router.reads(
     "/ready",
+    Action.PUBLIC,
     response_model=openapi.ReadyAnswer,
     tags=["Health"],
     summary="Does PulseMon do its work",
@@ -103,14 +104,14 @@ def ready(request: Request) -> Response:
     site = site_of(request)
     reasons = site.readiness.reasons()
     answer: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
-    if _shown_token(site, request) is _Token.RIGHT:
+    if allowed(_principal(_shown_token(site, request)), Action.READ):
         answer |= {"reasons": list(reasons), "warnings": list(site.readiness.warnings())}
     return JSONResponse(answer, status_code=503 if reasons else 200, headers=_NO_STORE)
 
 
-@metrics_router.head("/metrics", include_in_schema=False)
-@metrics_router.get(
+@metrics_router.reads(
     "/metrics",
+    Action.PUBLIC,
     response_class=Response,
     tags=["Health"],
     summary="Prometheus metrics",
@@ -159,6 +160,10 @@ def _shown_token(site: Site, request: Request) -> _Token | int:
     return verdict.wait_sec or (_Token.RIGHT if verdict.is_right else _Token.WRONG)
 
 
+def _principal(token: _Token | int) -> Principal:
+    return OWNER_BY_TOKEN if token is _Token.RIGHT else NOBODY
+
+
 def _may_see_all(site: Site, request: Request) -> bool:
     """Return whether the admin token was shown.
 
@@ -169,7 +174,7 @@ def _may_see_all(site: Site, request: Request) -> bool:
     if isinstance(token, int):
         raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(token)})
     if token is not _Token.WRONG:
-        return token is _Token.RIGHT
+        return allowed(_principal(token), Action.READ)
     detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
     raise HTTPException(401, detail, headers=_NO_STORE | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
 

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import incidents as incident_fields
 from pulsemon.input.incidents import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.input.rules import id_in
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant, reads
+from pulsemon.web.http.json_api import Body, Paging, instant
 from pulsemon.web.http.paging import link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 DEFAULT_LIMIT = 100
 _HEADERS = {"cache-control": "no-store"}
@@ -114,6 +114,7 @@ def _update_answer(update: Update) -> dict[str, Any]:
 
 @router.post(
     "/api/incidents",
+    Action.RESPOND,
     status_code=201,
     response_model=IncidentAnswer,
     tags=["Incidents"],
@@ -130,9 +131,9 @@ def create_incident(request: Request, data: Body) -> Response:
     return _one(made, status_code=201, headers={"location": f"/api/incidents/{made.public_id}"})
 
 
-@reads(
-    router,
+@router.reads(
     "/api/incidents",
+    Action.READ,
     response_model=list[IncidentAnswer],
     tags=["Incidents"],
     summary="List the incidents",
@@ -156,9 +157,9 @@ def list_incidents(request: Request, page: Paging) -> Response:
     return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=_HEADERS | headers)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/incidents/{incident_id}",
+    Action.READ,
     response_model=IncidentAnswer,
     tags=["Incidents"],
     summary="Read an incident",
@@ -172,6 +173,7 @@ def read_incident(request: Request, incident_id: str) -> Response:
 
 @router.patch(
     "/api/incidents/{incident_id}",
+    Action.RESPOND,
     response_model=IncidentAnswer,
     tags=["Incidents"],
     summary="Edit an incident",
@@ -192,6 +194,7 @@ def edit_incident(request: Request, incident_id: str, data: Body) -> Response:
 
 @router.delete(
     "/api/incidents/{incident_id}",
+    Action.RESPOND,
     status_code=204,
     response_class=Response,
     tags=["Incidents"],
@@ -209,6 +212,7 @@ def delete_incident(request: Request, incident_id: str) -> Response:
 
 @router.post(
     "/api/incidents/{incident_id}/updates",
+    Action.RESPOND,
     status_code=201,
     response_model=IncidentAnswer,
     tags=["Incidents"],
@@ -227,6 +231,7 @@ def post_update(request: Request, incident_id: str, data: Body) -> Response:
 
 @router.patch(
     "/api/incidents/{incident_id}/updates/{number}",
+    Action.RESPOND,
     response_model=IncidentAnswer,
     tags=["Incidents"],
     summary="Correct the text of an update",

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.replay import Alert, Past
 from pulsemon.core.suggestion import Rhythm
 from pulsemon.core.timing import Timing
@@ -23,11 +23,11 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import suggestions
 from pulsemon.monitors.suggestions import Verdict
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import instant, reads
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.json_api import instant
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 # More say nothing that their number does not.
 ALERTS_LISTED = 100
@@ -136,9 +136,9 @@ _BAD_QUERY = openapi.invalid(
 )
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/suggestion",
+    Action.READ,
     response_model=SuggestionAnswer,
     tags=["Monitors"],
     summary="Propose settings for a monitor",
@@ -163,9 +163,9 @@ def suggestion(request: Request, slug: str) -> Response:
     return JSONResponse(content, headers=_HEADERS)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/what-if",
+    Action.READ,
     response_model=WhatIfAnswer,
     tags=["Monitors"],
     summary="Try other settings on a monitor's past",

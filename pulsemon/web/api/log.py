@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
 from pulsemon.heartbeats.chain import LARGEST_ID, Filter, PingEvent, Stop
@@ -23,12 +23,12 @@ from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import LongPaging, instant, reads
+from pulsemon.web.http.json_api import LongPaging, instant
 from pulsemon.web.http.paging import Page, link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 DEFAULT_LIMIT = 100
 _HEADERS = {"cache-control": "no-store"}
@@ -151,9 +151,9 @@ _BODY: dict[int | str, dict[str, Any]] = {
 }
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/pings",
+    Action.READ,
     response_model=list[PingAnswer],
     tags=["History"],
     summary="List a monitor's pings",
@@ -174,9 +174,9 @@ def list_pings(request: Request, slug: str, page: LongPaging) -> Response:
     return _list(request, f"{quote(slug, safe='')}/pings", map(_ping_answer, found), page, stop, kept)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/pings/{number}/body",
+    Action.READ,
     response_class=Response,
     tags=["History"],
     summary="Download what a ping brought",
@@ -198,9 +198,9 @@ def read_ping_body(request: Request, slug: str, number: str) -> Response:
     return Response(body, media_type="application/octet-stream", headers=headers)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}/runs",
+    Action.READ,
     response_model=list[RunAnswer],
     tags=["History"],
     summary="List a monitor's runs",

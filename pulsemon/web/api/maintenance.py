@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.input import maintenance as maintenance_fields
@@ -23,12 +24,12 @@ from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, LongPaging, Paging, instant, reads
+from pulsemon.web.http.json_api import Body, LongPaging, Paging, instant
 from pulsemon.web.http.paging import MAX_PAGE, link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 _HEADERS = {"cache-control": "no-store"}
 
@@ -158,6 +159,7 @@ def window_answer(window: WindowView, *, now: datetime) -> dict[str, Any]:
 
 @router.post(
     "/api/maintenance",
+    Action.RESPOND,
     status_code=201,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
@@ -179,9 +181,9 @@ def create_maintenance(request: Request, data: Body) -> Response:
     return JSONResponse(maintenance_answer(view, now=now), status_code=201, headers=_HEADERS | location)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/maintenance",
+    Action.READ,
     response_model=list[MaintenanceAnswer],
     tags=["Maintenance"],
     summary="List the plans of maintenance",
@@ -200,9 +202,9 @@ def list_maintenance(request: Request, page: Paging) -> Response:
     return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=_HEADERS | headers)
 
 
-@reads(
-    router,
+@router.reads(
     _PATH,
+    Action.READ,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="Read a plan of maintenance",
@@ -217,6 +219,7 @@ def read_maintenance(request: Request, maintenance_id: str) -> Response:
 
 @router.patch(
     _PATH,
+    Action.RESPOND,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="Edit a plan of maintenance",
@@ -243,6 +246,7 @@ def edit_maintenance(request: Request, maintenance_id: str, data: Body) -> Respo
 
 @router.delete(
     _PATH,
+    Action.RESPOND,
     status_code=204,
     response_class=Response,
     tags=["Maintenance"],
@@ -260,6 +264,7 @@ def delete_maintenance(request: Request, maintenance_id: str) -> Response:
 
 @router.post(
     _PATH + "/end",
+    Action.RESPOND,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="End the maintenance that is running",
@@ -274,9 +279,9 @@ def end_maintenance(request: Request, maintenance_id: str) -> Response:
     return _answer(view, now)
 
 
-@reads(
-    router,
+@router.reads(
     _PATH + "/windows",
+    Action.READ,
     response_model=list[WindowAnswer],
     tags=["Maintenance"],
     summary="List the windows of a plan",
@@ -301,6 +306,7 @@ def list_windows(request: Request, maintenance_id: str, page: LongPaging) -> Res
 
 @router.patch(
     _PATH + "/windows/{window_id}",
+    Action.RESPOND,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="Let the running window end at another time",
@@ -320,6 +326,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
 
 @router.delete(
     _PATH + "/windows/{window_id}",
+    Action.RESPOND,
     status_code=204,
     response_class=Response,
     tags=["Maintenance"],

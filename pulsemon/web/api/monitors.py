@@ -2,7 +2,7 @@
 
 `Gate` has checked the admin token before anything here is asked. Bodies are read here and not by FastAPI, whose own
 errors quote the input; the rules for what they hold stand in `input.monitor_forms`. A slash in a slug, which an old
-database may hold, is written `%2F` in a path (`web.http.security.AdminRoute`).
+database may hold, is written `%2F` in a path (`web.http.routing.Route`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
@@ -27,12 +27,12 @@ from pulsemon.monitors.history import Entry, history
 from pulsemon.monitors.manage import GENERATE
 from pulsemon.monitors.views import View
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant, reads
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import MAX_PAGE, link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 
 def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
@@ -125,6 +125,7 @@ _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
 
 @router.post(
     "/api/monitors",
+    Action.EDIT,
     status_code=201,
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
@@ -150,9 +151,9 @@ def create_monitor(request: Request, data: Body) -> Response:
     return _one(request, view, status_code=201, headers=location, reveals_secret=new.webhook_secret == GENERATE)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors",
+    Action.READ,
     response_model=list[openapi.MonitorAnswer],
     tags=["Monitors"],
     summary="List the monitors",
@@ -172,9 +173,9 @@ def list_monitors(request: Request, page: Paging) -> Response:
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=HEADERS | headers)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/monitors/{slug}",
+    Action.READ,
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
     summary="Read a monitor",
@@ -188,6 +189,7 @@ def read_monitor(request: Request, slug: str) -> Response:
 
 @router.patch(
     "/api/monitors/{slug}",
+    Action.EDIT,
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
     summary="Edit a monitor",
@@ -215,6 +217,7 @@ def edit_monitor(request: Request, slug: str, data: Body) -> Response:
 
 @router.delete(
     "/api/monitors/{slug}",
+    Action.ADMINISTER,
     status_code=204,
     response_class=Response,
     tags=["Monitors"],
@@ -232,6 +235,7 @@ def delete_monitor(request: Request, slug: str) -> Response:
 
 @router.post(
     "/api/monitors/{slug}/pause",
+    Action.RESPOND,
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
     summary="Pause a monitor",
@@ -248,6 +252,7 @@ def pause_monitor(request: Request, slug: str) -> Response:
 
 @router.post(
     "/api/monitors/{slug}/resume",
+    Action.RESPOND,
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
     summary="Resume a monitor",
@@ -264,6 +269,7 @@ def resume_monitor(request: Request, slug: str) -> Response:
 
 @router.post(
     "/api/monitors/{slug}/rotate-token",
+    Action.EDIT,
     response_model=openapi.MonitorAnswer,
     tags=["Monitors"],
     summary="Give a monitor a new token",
@@ -275,9 +281,9 @@ def rotate_token(request: Request, slug: str) -> Response:
     return _change(request, slug, monitors.rotate_token)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/history/{slug}",
+    Action.READ,
     response_model=list[openapi.HistoryAnswer],
     tags=["History"],
     summary="List a monitor's changes of status",

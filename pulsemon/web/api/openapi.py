@@ -6,6 +6,7 @@ holds real answers against them.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -13,10 +14,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
+from pulsemon.accounts.roles import OPEN
 from pulsemon.web.api import openapi_paths
 from pulsemon.web.api.openapi_paths import EXAMPLE_TOKEN, RETRY_AFTER
-from pulsemon.web.http import security
-from pulsemon.web.http.security import ADMIN_PREFIXES
+from pulsemon.web.http import principals
+from pulsemon.web.http.routing import Route
 
 _DESCRIPTION = """\
 PulseMon watches jobs that report by themselves: each calls its ping URL when it has run, and PulseMon tells when one
@@ -233,7 +235,7 @@ def answer(
     return {status_code: described}
 
 
-TOO_MANY_TOKENS = error(429, "Sixty wrong tokens came from this address within a minute.", security.TOO_MANY_TOKENS)
+TOO_MANY_TOKENS = error(429, "Sixty wrong tokens came from this address within a minute.", principals.TOO_MANY_TOKENS)
 UNAUTHORIZED = (
     error(401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong.")
     | TOO_MANY_TOKENS
@@ -294,17 +296,17 @@ def document(app: FastAPI) -> dict[str, Any]:
         "basic": {"type": "http", "scheme": "basic", "description": "ADMIN_TOKEN as password, for `/metrics`"},
     }
     made["paths"] |= openapi_paths.pings() | openapi_paths.public_pages()
-    _settle_security(made["paths"])
+    closed = {each.path_format for each in app.routes if isinstance(each, Route) and each.action not in OPEN}
+    _settle_security(made["paths"], closed)
     _drop_unused(made["paths"], schemas)
     return made
 
 
-def _settle_security(paths: dict[str, Any]) -> None:
-    """Say at each operation whom it lets in; those below the closed prefixes ask for the token."""
+def _settle_security(paths: dict[str, Any], closed: Set[str]) -> None:
+    """Say at each operation whom it lets in; those of *closed* paths ask for the token."""
     for path, operations in paths.items():
-        is_closed = any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES)
         for operation in operations.values():
-            operation.setdefault("security", [{"adminToken": []}] if is_closed else [])
+            operation.setdefault("security", [{"adminToken": []}] if path in closed else [])
 
 
 def _drop_unused(paths: dict[str, Any], schemas: dict[str, Any]) -> None:

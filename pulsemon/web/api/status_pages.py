@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.input import status_pages as page_fields
@@ -21,12 +21,12 @@ from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages.manage import PageView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.bodies import receive_up_to
-from pulsemon.web.http.json_api import Body, Paging, instant, reads
+from pulsemon.web.http.json_api import Body, Paging, instant
 from pulsemon.web.http.paging import link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 _HEADERS = {"cache-control": "no-store"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
@@ -106,6 +106,7 @@ def page_answer(request: Request, view: PageView) -> dict[str, Any]:
 
 @router.post(
     "/api/pages",
+    Action.EDIT,
     status_code=201,
     response_model=PageAnswer,
     tags=["Pages"],
@@ -125,9 +126,9 @@ def create_page(request: Request, data: Body) -> Response:
     return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/pages",
+    Action.READ,
     response_model=list[PageAnswer],
     tags=["Pages"],
     summary="List the public pages",
@@ -146,9 +147,9 @@ def list_pages(request: Request, page: Paging) -> Response:
     return JSONResponse([page_answer(request, view) for view in views], headers=_HEADERS | headers)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/pages/{slug}",
+    Action.READ,
     response_model=PageAnswer,
     tags=["Pages"],
     summary="Read a public page",
@@ -162,6 +163,7 @@ def read_page(request: Request, slug: str) -> Response:
 
 @router.patch(
     "/api/pages/{slug}",
+    Action.EDIT,
     response_model=PageAnswer,
     tags=["Pages"],
     summary="Edit a public page",
@@ -183,6 +185,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
 
 @router.delete(
     "/api/pages/{slug}",
+    Action.ADMINISTER,
     status_code=204,
     response_class=Response,
     tags=["Pages"],
@@ -200,6 +203,7 @@ def delete_page(request: Request, slug: str) -> Response:
 
 @router.put(
     "/api/pages/{slug}/logo",
+    Action.EDIT,
     response_model=PageAnswer,
     tags=["Pages"],
     summary="Give a public page a logo",
@@ -219,6 +223,7 @@ async def put_logo(request: Request, slug: str) -> Response:
 
 @router.delete(
     "/api/pages/{slug}/logo",
+    Action.EDIT,
     response_model=PageAnswer,
     tags=["Pages"],
     summary="Take a public page's logo away",

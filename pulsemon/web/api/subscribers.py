@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
 from pulsemon.input import subscribers as subscriber_fields
@@ -19,12 +19,12 @@ from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.manage import SubscriberView
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant, reads
+from pulsemon.web.http.json_api import Body, Paging, instant
 from pulsemon.web.http.paging import link
-from pulsemon.web.http.security import AdminRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
-router = APIRouter(route_class=AdminRoute)
+router = Router(Audience.API, is_described=True)
 
 NO_MAIL = N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed.")
 _HEADERS = {"cache-control": "no-store"}
@@ -95,6 +95,7 @@ def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
 
 @router.post(
     "/api/pages/{slug}/subscribers",
+    Action.EDIT,
     status_code=201,
     response_model=SubscriberAnswer,
     tags=["Pages"],
@@ -114,9 +115,9 @@ def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
 
 
-@reads(
-    router,
+@router.reads(
     "/api/pages/{slug}/subscribers",
+    Action.READ,
     response_model=list[SubscriberAnswer],
     tags=["Pages"],
     summary="List the subscribers of a public page",
@@ -137,6 +138,7 @@ def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
 
 @router.delete(
     "/api/pages/{slug}/subscribers/{subscriber_id}",
+    Action.EDIT,
     status_code=204,
     response_class=Response,
     tags=["Pages"],

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import Depends, HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from pulsemon.input.rules import whole_number
 from pulsemon.web.http.bodies import receive_up_to
@@ -63,15 +61,3 @@ def _decode(received: bytes) -> object:
 Body = Annotated[object, Depends(read_json)]
 Paging = Annotated[Page, Depends(read_page)]
 LongPaging = Annotated[Page, Depends(read_long_page)]
-
-
-def reads(
-    router: APIRouter, path: str, **documented: Any
-) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """Register a handler for GET, and for HEAD, which asks for the same without its body."""
-
-    def register(handler: Callable[..., Response]) -> Callable[..., Response]:
-        router.head(path, include_in_schema=False)(handler)
-        return router.get(path, **documented)(handler)
-
-    return register

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core import incidents as rules
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
@@ -21,16 +21,16 @@ from pulsemon.web.html import rendering, wall_clock
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import monitor_lists, shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 PAGE_SIZE = 50
 
 
-@router.get("/incidents")
+@router.get("/incidents", Action.READ)
 def list_incidents(request: Request) -> Response:
     """Answer with the open incidents and, fifty at a time, those that are over."""
     database = site_of(request).database
@@ -47,7 +47,7 @@ def list_incidents(request: Request) -> Response:
     )
 
 
-@router.get("/incidents/new")
+@router.get("/incidents/new", Action.RESPOND)
 def new_incident(request: Request) -> Response:
     """Answer with the form; `?monitor=` names the one that it is about, and since when it is down."""
     site = site_of(request)
@@ -71,7 +71,7 @@ def new_incident(request: Request) -> Response:
     return _new_page(request, typed, others=others)
 
 
-@router.post("/incidents")
+@router.post("/incidents", Action.RESPOND)
 def create_incident(request: Request, form: FormLists) -> Response:
     """Open an incident, or show how its text will look."""
     site, now = site_of(request), site_of(request).now()
@@ -100,7 +100,7 @@ def _new_page(
     )
 
 
-@router.get("/incidents/{public_id}")
+@router.get("/incidents/{public_id}", Action.READ)
 def one_incident(request: Request, public_id: str) -> Response:
     """Answer with an incident, what was said of it, and the form for what is to be said next."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -130,7 +130,7 @@ def _is_scope_kept(incident: Incident, form: Lists) -> bool:
     )
 
 
-@router.post("/incidents/{public_id}")
+@router.post("/incidents/{public_id}", Action.RESPOND)
 def post_update(request: Request, public_id: str, form: FormLists) -> Response:
     """Post an update, or show how its text will look."""
     site = site_of(request)
@@ -163,7 +163,7 @@ def _one_page(
     )
 
 
-@router.get("/incidents/{public_id}/edit")
+@router.get("/incidents/{public_id}/edit", Action.RESPOND)
 def edit_form(request: Request, public_id: str) -> Response:
     """Answer with the form of title, impact and monitors."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -174,7 +174,7 @@ def edit_form(request: Request, public_id: str) -> Response:
     return _edit_page(request, incident, typed | _scope_typed(incident))
 
 
-@router.post("/incidents/{public_id}/edit")
+@router.post("/incidents/{public_id}/edit", Action.RESPOND)
 def edit(request: Request, public_id: str, form: FormLists) -> Response:
     """Change title, impact and monitors."""
     site = site_of(request)
@@ -192,7 +192,7 @@ def _edit_page(request: Request, incident: Incident, form: Lists, problems: Sequ
     return rendering.page(request, "panel/incident_edit.html", status_code=422 if problems else 200, **values)
 
 
-@router.get("/incidents/{public_id}/updates/{number:id}")
+@router.get("/incidents/{public_id}/updates/{number:id}", Action.RESPOND)
 def update_form(request: Request, public_id: str, number: int) -> Response:
     """Answer with the text of an update, to be corrected."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -200,7 +200,7 @@ def update_form(request: Request, public_id: str, number: int) -> Response:
     return _update_page(request, incident, number, lambda said: {"body": [words.said(said)]})
 
 
-@router.post("/incidents/{public_id}/updates/{number:id}")
+@router.post("/incidents/{public_id}/updates/{number:id}", Action.RESPOND)
 def edit_update(request: Request, public_id: str, number: int, form: FormLists) -> Response:
     """Change the text of an update."""
     site = site_of(request)
@@ -228,14 +228,14 @@ def _update_page(
     return rendering.page(request, "panel/incident_update.html", status_code=422 if problems else 200, **values)
 
 
-@router.get("/incidents/{public_id}/delete")
+@router.get("/incidents/{public_id}/delete", Action.RESPOND)
 def confirm_deletion(request: Request, public_id: str) -> Response:
     """Say what is lost."""
     incident = incidents.get(site_of(request).database, public_id)
     return rendering.page(request, "panel/incident_delete.html", incident=incident)
 
 
-@router.post("/incidents/{public_id}/delete")
+@router.post("/incidents/{public_id}/delete", Action.RESPOND)
 def delete_incident(request: Request, public_id: str) -> Response:
     """Delete the incident."""
     site = site_of(request)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.suggestion import has_calendar
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input import what_if
@@ -19,17 +19,17 @@ from pulsemon.monitors import suggestions
 from pulsemon.monitors.suggestions import Advice, Verdict
 from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 # More say nothing that their number does not.
 ALERTS_LISTED = 20
 
 
-@router.get("/monitors/{monitor_id:id}/suggestion")
+@router.get("/monitors/{monitor_id:id}/suggestion", Action.READ)
 def suggestion(request: Request, monitor_id: int) -> Response:
     """Answer with the suggestion as a page of its own, for whoever has no scripts."""
     view = shared.find(site_of(request), monitor_id)
@@ -37,7 +37,7 @@ def suggestion(request: Request, monitor_id: int) -> Response:
     return rendering.page(request, "panel/suggestion.html", status_code=422 if values["problems"] else 200, **values)
 
 
-@router.get("/fragments/monitors/{monitor_id:id}/suggestion")
+@router.get("/fragments/monitors/{monitor_id:id}/suggestion", Action.READ)
 def suggestion_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with the same as a part of a monitor's page; a field that is wrong is told in it, which takes a 200."""
     view = shared.find(site_of(request), monitor_id)

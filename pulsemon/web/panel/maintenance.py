@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core import schedule
 from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
@@ -23,18 +23,18 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.web.api.maintenance import window_number
 from pulsemon.web.html import rendering, schedule_words, wall_clock
 from pulsemon.web.http.form_data import Form, FormLists
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 PAGE_SIZE = 50
 # The form counts in minutes what the API counts in seconds.
 _IN_FORM = {"length_seconds": "length_minutes"}
 
 
-@router.get("/maintenance")
+@router.get("/maintenance", Action.READ)
 def list_page(request: Request) -> Response:
     """Answer with what is running and, fifty at a time, what is coming and what is over."""
     site, now = site_of(request), site_of(request).now()
@@ -77,7 +77,7 @@ def _sentence(request: Request, plan: Plan) -> str:
         return plan.schedule
 
 
-@router.get("/maintenance/new")
+@router.get("/maintenance/new", Action.RESPOND)
 def new_page(request: Request) -> Response:
     """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
     slug = request.query_params.get("monitor", "")
@@ -97,7 +97,7 @@ _NEW: dict[str, list[str]] = {
 _UNTICKED: dict[str, list[str]] = {"tell_subscribers": []}
 
 
-@router.post("/maintenance")
+@router.post("/maintenance", Action.RESPOND)
 def create(request: Request, filled: FormLists) -> Response:
     """Plan maintenance."""
     site, now = site_of(request), site_of(request).now()
@@ -110,14 +110,14 @@ def create(request: Request, filled: FormLists) -> Response:
     return _to(view.id, "planned")
 
 
-@router.get("/maintenance/{maintenance_id}")
+@router.get("/maintenance/{maintenance_id}", Action.READ)
 def plan_page(request: Request, maintenance_id: str) -> Response:
     """Answer with one plan: its windows and its form."""
     view = _view(request, maintenance_id)
     return _form_page(request, view, fields_of(view))
 
 
-@router.post("/maintenance/{maintenance_id}")
+@router.post("/maintenance/{maintenance_id}", Action.RESPOND)
 def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     """Change what was changed in the form."""
     site, now = site_of(request), site_of(request).now()
@@ -136,7 +136,7 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     return _to(view.id, "saved")
 
 
-@router.get("/maintenance/{maintenance_id}/end")
+@router.get("/maintenance/{maintenance_id}/end", Action.RESPOND)
 def confirm_end(request: Request, maintenance_id: str) -> Response:
     """Say what is told once it has ended."""
     view = _view(request, maintenance_id)
@@ -146,7 +146,7 @@ def confirm_end(request: Request, maintenance_id: str) -> Response:
     return rendering.page(request, "panel/maintenance_question.html", question="end", view=view, window=running)
 
 
-@router.post("/maintenance/{maintenance_id}/end")
+@router.post("/maintenance/{maintenance_id}/end", Action.RESPOND)
 def end(request: Request, maintenance_id: str) -> Response:
     """End what is running."""
     site = site_of(request)
@@ -155,7 +155,7 @@ def end(request: Request, maintenance_id: str) -> Response:
     return _to(maintenance_id, "ended")
 
 
-@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}")
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}", Action.RESPOND)
 def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -> Response:
     """Let what is running end at another time."""
     site, now = site_of(request), site_of(request).now()
@@ -172,7 +172,7 @@ def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -
     return _to(view.id, "saved")
 
 
-@router.get("/maintenance/{maintenance_id}/windows/{window_id:id}/skip")
+@router.get("/maintenance/{maintenance_id}/windows/{window_id:id}/skip", Action.RESPOND)
 def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     """Say which one will not take place."""
     view = _view(request, maintenance_id)
@@ -182,7 +182,7 @@ def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Respo
     return rendering.page(request, "panel/maintenance_question.html", question="skip", view=view, window=window)
 
 
-@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}/skip")
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}/skip", Action.RESPOND)
 def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     """Cancel one coming window."""
     site = site_of(request)
@@ -191,7 +191,7 @@ def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     return RedirectResponse("/maintenance?done=skipped", status_code=303)
 
 
-@router.get("/maintenance/{maintenance_id}/delete")
+@router.get("/maintenance/{maintenance_id}/delete", Action.RESPOND)
 def confirm_removal(request: Request, maintenance_id: str) -> Response:
     """Say what goes and what stays."""
     view = _view(request, maintenance_id)
@@ -199,7 +199,7 @@ def confirm_removal(request: Request, maintenance_id: str) -> Response:
     return rendering.page(request, "panel/maintenance_question.html", question="delete", view=view, window=running)
 
 
-@router.post("/maintenance/{maintenance_id}/delete")
+@router.post("/maintenance/{maintenance_id}/delete", Action.RESPOND)
 def remove(request: Request, maintenance_id: str) -> Response:
     """Remove the plan."""
     site = site_of(request)

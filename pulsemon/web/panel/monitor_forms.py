@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
@@ -20,18 +20,18 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import Form
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.panel import monitors as panel_monitors
 from pulsemon.web.panel import shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 _LARGEST_DELIVERY_ID = 2**63 - 1
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
 
 
-@router.post("/monitors")
+@router.post("/monitors", Action.EDIT)
 def create(request: Request, form: Form) -> Response:
     """Create a monitor and show how to connect it."""
     site = site_of(request)
@@ -45,7 +45,7 @@ def create(request: Request, form: Form) -> Response:
     return _to(made.id, "created")
 
 
-@router.post("/monitors/{monitor_id:id}")
+@router.post("/monitors/{monitor_id:id}", Action.EDIT)
 def edit(request: Request, monitor_id: int, form: Form) -> Response:
     """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
     site = site_of(request)
@@ -64,32 +64,32 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     return _to(view.id, "saved")
 
 
-@router.post("/monitors/{monitor_id:id}/pause")
+@router.post("/monitors/{monitor_id:id}/pause", Action.RESPOND)
 def pause(request: Request, monitor_id: int) -> Response:
     """Stop judging."""
     return _change(request, monitor_id, monitors.pause, done="paused")
 
 
-@router.post("/monitors/{monitor_id:id}/resume")
+@router.post("/monitors/{monitor_id:id}/resume", Action.RESPOND)
 def resume(request: Request, monitor_id: int) -> Response:
     """Judge again."""
     return _change(request, monitor_id, monitors.resume, done="resumed")
 
 
-@router.get("/monitors/{monitor_id:id}/rotate-token")
+@router.get("/monitors/{monitor_id:id}/rotate-token", Action.EDIT)
 def confirm_rotation(request: Request, monitor_id: int) -> Response:
     """Say what a new token breaks."""
     _, view = _named(request, monitor_id)
     return rendering.page(request, "panel/rotate.html", view=view)
 
 
-@router.post("/monitors/{monitor_id:id}/rotate-token")
+@router.post("/monitors/{monitor_id:id}/rotate-token", Action.EDIT)
 def rotate_token(request: Request, monitor_id: int) -> Response:
     """Replace the token; the old ping URL is unknown at once."""
     return _change(request, monitor_id, monitors.rotate_token, done="rotated")
 
 
-@router.get("/monitors/{monitor_id:id}/delete")
+@router.get("/monitors/{monitor_id:id}/delete", Action.ADMINISTER)
 def confirm_deletion(request: Request, monitor_id: int) -> Response:
     """Say what is lost."""
     site, view = _named(request, monitor_id)
@@ -97,7 +97,7 @@ def confirm_deletion(request: Request, monitor_id: int) -> Response:
     return rendering.page(request, "panel/delete.html", view=view, lost=lost)
 
 
-@router.post("/monitors/{monitor_id:id}/delete")
+@router.post("/monitors/{monitor_id:id}/delete", Action.ADMINISTER)
 def delete(request: Request, monitor_id: int) -> Response:
     """Delete the monitor and what belongs to it."""
     site, view = _named(request, monitor_id)
@@ -106,7 +106,7 @@ def delete(request: Request, monitor_id: int) -> Response:
     return RedirectResponse("/?done=deleted", status_code=303)
 
 
-@router.post("/monitors/{monitor_id:id}/test-ping")
+@router.post("/monitors/{monitor_id:id}/test-ping", Action.EDIT)
 async def test_ping(request: Request, monitor_id: int) -> Response:
     """Send a real ping through the lane that all pings take."""
     site, view = await run_in_threadpool(_named, request, monitor_id)
@@ -128,13 +128,13 @@ async def test_ping(request: Request, monitor_id: int) -> Response:
             raise Unavailable("the test ping is not known to be stored")
 
 
-@router.post("/monitors/{monitor_id:id}/test-message")
+@router.post("/monitors/{monitor_id:id}/test-message", Action.EDIT)
 def test_message(request: Request, monitor_id: int) -> Response:
     """Queue a message that tells the present status."""
     return _change(request, monitor_id, monitors.send_test_message, done="queued")
 
 
-@router.post("/monitors/{monitor_id:id}/deliveries/{delivery_id:id}/again")
+@router.post("/monitors/{monitor_id:id}/deliveries/{delivery_id:id}/again", Action.RESPOND)
 def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
     """Send a settled message once more, with the same id."""
     site, view = _named(request, monitor_id)

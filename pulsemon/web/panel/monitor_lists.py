@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fastapi import APIRouter, HTTPException
+from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core import placement
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid, NotFound
@@ -21,14 +22,14 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import Form, FormLists
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 
-@router.post("/monitors/selected")
+@router.post("/monitors/selected", Action.ADMINISTER)
 def change_selected(request: Request, lists: FormLists) -> Response:
     """Pause, resume, tag or delete the selected monitors; deleting asks first."""
     site = site_of(request)
@@ -101,7 +102,7 @@ def _to_list(lists: dict[str, list[str]], done: str) -> Response:
     return RedirectResponse(rendering.list_link(q, state, tag=tag, done=done), status_code=303)
 
 
-@router.get("/monitors/arrange")
+@router.get("/monitors/arrange", Action.EDIT)
 def arrange_page(request: Request) -> Response:
     """Answer with all monitors in their order, by group."""
     views = monitors.list_in_order(site_of(request).database)
@@ -109,7 +110,7 @@ def arrange_page(request: Request) -> Response:
     return rendering.page(request, "panel/arrange.html", groups=groups, done=shared.done_of(request))
 
 
-@router.post("/monitors/arrange")
+@router.post("/monitors/arrange", Action.EDIT)
 def arrange(request: Request, form: Form) -> Response:
     """Move one monitor inside its group, or a whole group."""
     site = site_of(request)

@@ -11,10 +11,10 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.availability import corrections
 from pulsemon.availability import record as track_record
 from pulsemon.availability.record import Outage, Report
@@ -27,11 +27,11 @@ from pulsemon.monitors.views import View
 from pulsemon.web.html import bars, rendering
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.form_data import Form
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.panel import shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 _MONTH = re.compile(r"(20[0-9]{2}|19[7-9][0-9])-(0[1-9]|1[0-2])")
 # What spreadsheets take for the beginning of a formula, the full-width forms included.
@@ -54,7 +54,7 @@ class Month:
         return Month(count // 12, count % 12 + 1)
 
 
-@router.get("/monitors/{monitor_id:id}/report")
+@router.get("/monitors/{monitor_id:id}/report", Action.READ)
 def report(request: Request, monitor_id: int) -> Response:
     """Answer with `?month=2026-10` as a page for paper; without it, with the present month."""
     site = site_of(request)
@@ -78,7 +78,7 @@ def report(request: Request, monitor_id: int) -> Response:
     )
 
 
-@router.get("/monitors/{monitor_id:id}/report.csv")
+@router.get("/monitors/{monitor_id:id}/report.csv", Action.READ)
 def report_csv(request: Request, monitor_id: int) -> Response:
     """Answer with the same as a table for spreadsheets (RFC 4180), headed in English as the API's fields are."""
     site, now = site_of(request), site_of(request).now()
@@ -184,7 +184,7 @@ def _outage(outage: Outage, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     }
 
 
-@router.get("/monitors/{monitor_id:id}/outages/{seq:id}/exclude")
+@router.get("/monitors/{monitor_id:id}/outages/{seq:id}/exclude", Action.EDIT)
 def ask_to_exclude(request: Request, monitor_id: int, seq: int) -> Response:
     """Ask why an outage is to count for nothing."""
     site = site_of(request)
@@ -192,7 +192,7 @@ def ask_to_exclude(request: Request, monitor_id: int, seq: int) -> Response:
     return _exclude_page(request, view, _find_outage(site, view, seq))
 
 
-@router.post("/monitors/{monitor_id:id}/outages/{seq:id}/exclude")
+@router.post("/monitors/{monitor_id:id}/outages/{seq:id}/exclude", Action.EDIT)
 def exclude(request: Request, monitor_id: int, seq: int, form: Form) -> Response:
     """Leave an outage out of the availability: all of it, or while it lasts what has passed of it."""
     site, now = site_of(request), site_of(request).now()
@@ -231,7 +231,7 @@ def _exclude_page(
     )
 
 
-@router.post("/monitors/{monitor_id:id}/corrections/{correction_id:id}/withdraw")
+@router.post("/monitors/{monitor_id:id}/corrections/{correction_id:id}/withdraw", Action.EDIT)
 def withdraw(request: Request, monitor_id: int, correction_id: int) -> Response:
     """Count the span of a correction again."""
     site = site_of(request)

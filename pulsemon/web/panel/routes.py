@@ -5,24 +5,18 @@ Everything works as plain pages and forms; scripts only keep what is on screen u
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from pulsemon.accounts import access
+from pulsemon.accounts.roles import Action, allowed
 from pulsemon.monitors import event_log
 from pulsemon.web.html import rendering
 from pulsemon.web.http import session_cookies
 from pulsemon.web.http.form_data import Form
-from pulsemon.web.http.security import (
-    OwnersPublicRoute,
-    PublicRoute,
-    SessionRoute,
-    has_session,
-    is_panels_host,
-    session_ids_of,
-    set_session_cookie,
-)
+from pulsemon.web.http.principals import by_session, session_ids_of, set_session_cookie
+from pulsemon.web.http.routing import Audience, Router
+from pulsemon.web.http.security import is_panels_host
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import incidents as panel_incidents
 from pulsemon.web.panel import insights as panel_insights
@@ -34,12 +28,11 @@ from pulsemon.web.panel import status_pages as panel_status_pages
 from pulsemon.web.panel import subscribers as panel_subscribers
 from pulsemon.web.public import status_page as status
 
-home_router = APIRouter(route_class=PublicRoute, include_in_schema=False)
-public_router = APIRouter(route_class=OwnersPublicRoute, include_in_schema=False)
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+home_router = Router(Audience.VISITORS)
+router = Router(Audience.PANEL)
 
 
-@home_router.api_route("/", methods=["GET", "HEAD"])
+@home_router.reads("/", Action.PUBLIC)
 def home(request: Request) -> Response:
     """Answer with the list, or with the login form where nobody is logged in; under a page's host name, with it.
 
@@ -52,18 +45,18 @@ def home(request: Request) -> Response:
         return status.answer(request, own)
     if not is_ours:
         return RedirectResponse("/status", status_code=303)
-    if has_session(request):
+    if allowed(by_session(request), Action.READ):
         return panel_monitors.list_page(request)
     return _login_page(request)
 
 
-@public_router.get("/login")
+@router.get("/login", Action.PUBLIC)
 def login_address(request: Request) -> Response:
     """The form stands at `/`."""
     return RedirectResponse("/", status_code=303)
 
 
-@public_router.post("/login")
+@router.post("/login", Action.PUBLIC)
 def login(request: Request, form: Form) -> Response:
     """Open a session for whoever has the admin token."""
     site = site_of(request)
@@ -86,13 +79,13 @@ def login(request: Request, form: Form) -> Response:
     return response
 
 
-@public_router.get("/logout")
+@router.get("/logout", Action.PUBLIC)
 def logout_address(request: Request) -> Response:
     """Only the button logs out: a link in somebody's page must not."""
     return RedirectResponse("/", status_code=303)
 
 
-@public_router.post("/logout")
+@router.post("/logout", Action.PUBLIC)
 def logout(request: Request) -> Response:
     """End the session, here and wherever its cookie was copied to."""
     for session_id in session_ids_of(request):
@@ -108,26 +101,26 @@ def _login_page(request: Request, *, status_code: int = 200, is_wrong: bool = Fa
     return rendering.page(request, "panel/login.html", status_code=status_code, **values)
 
 
-@router.get("/monitors")
+@router.get("/monitors", Action.READ)
 def list_address(request: Request) -> Response:
     """The list stands at `/`."""
     return RedirectResponse("/", status_code=303)
 
 
-@router.get("/monitors/new")
+@router.get("/monitors/new", Action.EDIT)
 def new(request: Request) -> Response:
     """Answer with the form for a new monitor."""
     return panel_monitors.form_page(request)
 
 
-@router.get("/monitors/{monitor_id:id}")
+@router.get("/monitors/{monitor_id:id}", Action.READ)
 def monitor(request: Request, monitor_id: int) -> Response:
     """Answer with one monitor's page."""
     view = shared.find(site_of(request), monitor_id)
     return panel_monitors.monitor_page(request, view)
 
 
-@router.get("/monitors/{monitor_id:id}/pings/{ping_id:id}/body")
+@router.get("/monitors/{monitor_id:id}/pings/{ping_id:id}/body", Action.READ)
 def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
     """Give the bytes that a ping brought, as a download: nothing that a stranger sent is shown as a page."""
     site = site_of(request)
@@ -140,44 +133,46 @@ def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
     return Response(body, media_type="application/octet-stream", headers=headers)
 
 
-@router.get("/fragments/list")
+@router.get("/fragments/list", Action.READ)
 def list_fragment(request: Request) -> Response:
     """Answer with the part of the list that changes by itself."""
     return rendering.page(request, "parts/list.html", **panel_monitors.list_values(request))
 
 
-@router.get("/fragments/monitors/{monitor_id:id}/head")
+@router.get("/fragments/monitors/{monitor_id:id}/head", Action.READ)
 def head_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with a monitor's state, as the top of its page shows it."""
     view = shared.find(site_of(request), monitor_id)
     return rendering.page(request, "parts/head.html", **panel_monitors.head_values(request, view))
 
 
-@router.get("/fragments/monitors/{monitor_id:id}/record")
+@router.get("/fragments/monitors/{monitor_id:id}/record", Action.READ)
 def record_fragment(request: Request, monitor_id: int) -> Response:
     """Answer with a monitor's availability, outages and event log."""
     view = shared.find(site_of(request), monitor_id)
     return rendering.page(request, "parts/record.html", **panel_monitors.record_values(request, view))
 
 
-@router.get("/fragments/schedule")
+@router.get("/fragments/schedule", Action.READ)
 def schedule_fragment(request: Request) -> Response:
     """Answer with the next firings of `?schedule=` in `?timezone=`, or with what is wrong with them."""
     return rendering.page(request, "parts/schedule_preview.html", **panel_monitors.schedule_values(request))
 
 
-@router.get("/events")
+@router.get("/events", Action.READ)
 async def events(request: Request) -> Response:
     """Tell an open panel at once that something changed, until it goes or the server stops."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(site_of(request).live.stream(), media_type="text/event-stream", headers=headers)
 
 
-router.include_router(monitor_forms.router)
-router.include_router(panel_incidents.router)
-router.include_router(panel_insights.router)
-router.include_router(monitor_lists.router)
-router.include_router(panel_status_pages.router)
-router.include_router(panel_subscribers.router)
-router.include_router(panel_maintenance.router)
-router.include_router(panel_record.router)
+router.include(
+    monitor_forms.router,
+    panel_incidents.router,
+    panel_insights.router,
+    monitor_lists.router,
+    panel_status_pages.router,
+    panel_subscribers.router,
+    panel_maintenance.router,
+    panel_record.router,
+)

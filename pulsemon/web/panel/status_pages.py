@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
@@ -25,11 +26,11 @@ from pulsemon.web.html import rendering
 from pulsemon.web.http.bodies import read_fields
 from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.paging import read_position
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
 from pulsemon.web.panel import monitor_lists, shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 PAGE_SIZE = 50
 # A picture that is too large is told at its field; what is larger than this is not even read.
@@ -57,7 +58,7 @@ async def read_page_form(request: Request) -> PageForm:
 Filled = Annotated[PageForm, Depends(read_page_form)]
 
 
-@router.get("/pages")
+@router.get("/pages", Action.READ)
 def list_pages(request: Request) -> Response:
     """Answer with the public pages, fifty at a time."""
     database, after = site_of(request).database, read_position(request, "after")
@@ -73,13 +74,13 @@ def list_pages(request: Request) -> Response:
     )
 
 
-@router.get("/pages/new")
+@router.get("/pages/new", Action.EDIT)
 def new_page(request: Request) -> Response:
     """Answer with the form for a new page."""
     return _form_page(request, None, {})
 
 
-@router.post("/pages")
+@router.post("/pages", Action.EDIT)
 def create_page(request: Request, filled: Filled) -> Response:
     """Create a page."""
     site = site_of(request)
@@ -95,14 +96,14 @@ def create_page(request: Request, filled: Filled) -> Response:
     return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
 
 
-@router.get("/pages/{slug}")
+@router.get("/pages/{slug}", Action.READ)
 def page_form(request: Request, slug: str) -> Response:
     """Answer with the form of one page."""
     view = pages.get(site_of(request).database, slug)
     return _form_page(request, view, fields_of(view))
 
 
-@router.post("/pages/{slug}")
+@router.post("/pages/{slug}", Action.EDIT)
 def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     """Change a page as its form says."""
     site = site_of(request)
@@ -169,7 +170,7 @@ def _done(request: Request) -> str:
     return shared.done_of(request)
 
 
-@router.get("/pages/{slug}/delete")
+@router.get("/pages/{slug}/delete", Action.ADMINISTER)
 def confirm_deletion(request: Request, slug: str) -> Response:
     """Say what is lost."""
     view = pages.get(site_of(request).database, slug)
@@ -178,7 +179,7 @@ def confirm_deletion(request: Request, slug: str) -> Response:
     return rendering.page(request, "panel/page_delete.html", view=view, path=page_path(view.slug))
 
 
-@router.post("/pages/{slug}/delete")
+@router.post("/pages/{slug}/delete", Action.ADMINISTER)
 def delete_page(request: Request, slug: str) -> Response:
     """Delete the page."""
     site = site_of(request)
@@ -187,7 +188,7 @@ def delete_page(request: Request, slug: str) -> Response:
     return RedirectResponse("/pages?done=page-deleted", status_code=303)
 
 
-@router.get("/pages/{slug}/monitors")
+@router.get("/pages/{slug}/monitors", Action.EDIT)
 def choose_monitors(request: Request, slug: str) -> Response:
     """Answer with the monitors of a page: those chosen, in their order, and those that can be."""
     site = site_of(request)
@@ -207,7 +208,7 @@ def choose_monitors(request: Request, slug: str) -> Response:
     return rendering.page(request, "panel/page_monitors.html", **values)
 
 
-@router.post("/pages/{slug}/monitors")
+@router.post("/pages/{slug}/monitors", Action.EDIT)
 def change_monitors(request: Request, slug: str, form: Form) -> Response:
     """Show all or a choice, add a monitor to the choice or take one away, or move one."""
     site = site_of(request)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
@@ -19,22 +19,22 @@ from pulsemon.web.api.subscribers import add
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.paging import read_position
-from pulsemon.web.http.security import SessionRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import shared
 
-router = APIRouter(route_class=SessionRoute, include_in_schema=False)
+router = Router(Audience.PANEL)
 
 PAGE_SIZE = 100
 
 
-@router.get("/pages/{slug}/subscribers")
+@router.get("/pages/{slug}/subscribers", Action.READ)
 def list_subscribers(request: Request, slug: str) -> Response:
     """Answer with a page's subscribers and the forms for more."""
     return _list_page(request, slug)
 
 
-@router.post("/pages/{slug}/subscribers")
+@router.post("/pages/{slug}/subscribers", Action.EDIT)
 def add_subscriber(request: Request, slug: str, form: Form) -> Response:
     """Add a webhook or invite an address. A secret that was made is on this answer and on no other."""
     kind = "email" if form.get("kind") == "email" else "webhook"
@@ -50,7 +50,7 @@ def add_subscriber(request: Request, slug: str, form: Form) -> Response:
     return _to(slug, "asked" if kind == "email" else "told")
 
 
-@router.get("/pages/{slug}/subscribers/{subscriber_id:id}/remove")
+@router.get("/pages/{slug}/subscribers/{subscriber_id:id}/remove", Action.EDIT)
 def confirm_removal(request: Request, slug: str, subscriber_id: int) -> Response:
     """Say what is lost."""
     view = pages.get(site_of(request).database, slug)
@@ -59,7 +59,7 @@ def confirm_removal(request: Request, slug: str, subscriber_id: int) -> Response
     )
 
 
-@router.post("/pages/{slug}/subscribers/{subscriber_id:id}/remove")
+@router.post("/pages/{slug}/subscribers/{subscriber_id:id}/remove", Action.EDIT)
 def remove_subscriber(request: Request, slug: str, subscriber_id: int) -> Response:
     """Take a subscriber off the list."""
     site = site_of(request)
@@ -68,7 +68,7 @@ def remove_subscriber(request: Request, slug: str, subscriber_id: int) -> Respon
     return _to(slug, "untold")
 
 
-@router.post("/pages/{slug}/subscribers/{subscriber_id:id}/test")
+@router.post("/pages/{slug}/subscribers/{subscriber_id:id}/test", Action.EDIT)
 def test_subscriber(request: Request, slug: str, subscriber_id: int) -> Response:
     """Queue a message that says nothing new."""
     site = site_of(request)

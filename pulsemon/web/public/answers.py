@@ -20,7 +20,8 @@ from pulsemon.errors import Invalid, NotFound, Unavailable
 from pulsemon.status_pages.public import Look, PublicPage
 from pulsemon.web.http import page_passwords
 from pulsemon.web.http.page_passwords import Busy
-from pulsemon.web.http.security import CSP, PublicRoute, route_path
+from pulsemon.web.http.routing import Route
+from pulsemon.web.http.security import CSP, route_path
 from pulsemon.web.http.throttle import Verdict
 from pulsemon.web.public import lock
 from pulsemon.web.public.board import SNAPSHOT_KEY, Snapshot, board_of
@@ -38,7 +39,7 @@ _ASK = {"www-authenticate": 'Basic realm="PulseMon", charset="UTF-8"'}
 Make = Callable[[Snapshot, PublicPage], bytes]
 
 
-class MachineRoute(PublicRoute):
+class MachineRoute(Route):
     """Anybody may come here, a script of any other site too: it sees what anybody sees, and no cookie goes with it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
@@ -24,6 +24,7 @@ from pulsemon.locale import LOCALES
 from pulsemon.settings import Settings
 from pulsemon.status_pages.public import MAIN_LOOK, PublicMonitor, PublicPage
 from pulsemon.web.html.words import STATE_WORDS, Words
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import badge_svg
 from pulsemon.web.public.answers import NOTHING_HERE, MachineRoute, answer_of_page, made, snapshot_of
@@ -31,7 +32,7 @@ from pulsemon.web.public.board import Snapshot, overall_of
 from pulsemon.web.public.days import Days
 from pulsemon.web.public.rendered import send
 
-router = APIRouter(route_class=MachineRoute, include_in_schema=False)
+router = Router(Audience.PROGRAMS, route_class=MachineRoute)
 
 SVG, JSON = "svg", "json"
 _MEDIA_TYPES = {SVG: "image/svg+xml", JSON: "application/json"}
@@ -85,49 +86,49 @@ class Wish:
     days: int | None
 
 
-@router.api_route("/badge/tag/{tag}.svg", methods=["GET", "HEAD"])
+@router.reads("/badge/tag/{tag}.svg", Action.PUBLIC)
 def tag_svg(request: Request, tag: str) -> Response:
     """Answer with the badge of the monitors that have a tag."""
     return _of_some(request, ("tag", tag), SVG)
 
 
-@router.api_route("/badge/tag/{tag}.json", methods=["GET", "HEAD"])
+@router.reads("/badge/tag/{tag}.json", Action.PUBLIC)
 def tag_json(request: Request, tag: str) -> Response:
     """Answer with the same for shields.io."""
     return _of_some(request, ("tag", tag), JSON)
 
 
-@router.api_route("/badge/{slug}.svg", methods=["GET", "HEAD"])
+@router.reads("/badge/{slug}.svg", Action.PUBLIC)
 def monitor_svg(request: Request, slug: str) -> Response:
     """Answer with a monitor's badge."""
     return _of_some(request, ("monitor", slug), SVG)
 
 
-@router.api_route("/badge/{slug}.json", methods=["GET", "HEAD"])
+@router.reads("/badge/{slug}.json", Action.PUBLIC)
 def monitor_json(request: Request, slug: str) -> Response:
     """Answer with the same for shields.io."""
     return _of_some(request, ("monitor", slug), JSON)
 
 
-@router.api_route("/status/badge.svg", methods=["GET", "HEAD"])
+@router.reads("/status/badge.svg", Action.PUBLIC)
 def main_svg(request: Request) -> Response:
     """Answer with the badge of the page at `/status`."""
     return _of_page(request, MAIN, SVG)
 
 
-@router.api_route("/status/badge.json", methods=["GET", "HEAD"])
+@router.reads("/status/badge.json", Action.PUBLIC)
 def main_json(request: Request) -> Response:
     """Answer with the same for shields.io."""
     return _of_page(request, MAIN, JSON)
 
 
-@router.api_route("/status/{slug}/badge.svg", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/badge.svg", Action.PUBLIC)
 def page_svg(request: Request, slug: str) -> Response:
     """Answer with the badge of another page."""
     return _of_page(request, slug, SVG)
 
 
-@router.api_route("/status/{slug}/badge.json", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/badge.json", Action.PUBLIC)
 def page_json(request: Request, slug: str) -> Response:
     """Answer with the same for shields.io."""
     return _of_page(request, slug, JSON)

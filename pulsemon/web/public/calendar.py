@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 from pulsemon.maintenance.public import PublicWindow
 from pulsemon.settings import Settings
 from pulsemon.status_pages.public import PublicPage
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import ics
 from pulsemon.web.public.answers import MachineRoute, answer_of_page
 
-router = APIRouter(route_class=MachineRoute, include_in_schema=False)
+router = Router(Audience.PROGRAMS, route_class=MachineRoute)
 
 MEDIA_TYPE = "text/calendar"
 _SECOND = timedelta(seconds=1)
@@ -30,13 +31,13 @@ _AFFECTS = N_("Affects: %(names)s")
 _AFFECTS_EVERYTHING = N_("Affects everything")
 
 
-@router.api_route("/status/maintenance.ics", methods=["GET", "HEAD"])
+@router.reads("/status/maintenance.ics", Action.PUBLIC)
 def calendar(request: Request) -> Response:
     """Answer with the calendar of the page at `/status`."""
     return calendar_of(request, MAIN)
 
 
-@router.api_route("/status/{slug}/maintenance.ics", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/maintenance.ics", Action.PUBLIC)
 def calendar_of(request: Request, slug: str) -> Response:
     """Answer with the calendar of another page."""
     settings = site_of(request).settings

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from xml.etree import ElementTree
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, feed_path, incident_path, page_path
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
@@ -28,13 +28,14 @@ from pulsemon.status_pages.public import Change, PublicPage
 from pulsemon.web.html import markdown, rendering, wall_clock
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.json_api import instant
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import xml_text
 from pulsemon.web.public.answers import MachineRoute, answer_of_page, snapshot_of
 from pulsemon.web.public.board import board_of
 from pulsemon.web.public.changes import COUNT
 
-router = APIRouter(route_class=MachineRoute, include_in_schema=False)
+router = Router(Audience.PROGRAMS, route_class=MachineRoute)
 
 MEDIA_TYPE = "application/atom+xml"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:pulsemon:feed")
@@ -44,13 +45,13 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _Entry = tuple[datetime, ElementTree.Element]
 
 
-@router.api_route("/status/feed.atom", methods=["GET", "HEAD"])
+@router.reads("/status/feed.atom", Action.PUBLIC)
 def feed(request: Request) -> Response:
     """Answer with the feed of the page at `/status`."""
     return feed_of(request, MAIN)
 
 
-@router.api_route("/status/{slug}/feed.atom", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/feed.atom", Action.PUBLIC)
 def feed_of(request: Request, slug: str) -> Response:
     """Answer with a page's feed in the page's language, or the reader's."""
     look = snapshot_of(request).public.looks.get(slug)

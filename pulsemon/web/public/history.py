@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, feed_path, history_path, page_path
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.html import rendering
-from pulsemon.web.http.security import PublicRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Source, site_of
 from pulsemon.web.public import incidents as public_incidents
 from pulsemon.web.public import lock
@@ -30,13 +30,13 @@ from pulsemon.web.public.incidents import MAX_PART, Part
 from pulsemon.web.public.rendered import send
 from pulsemon.web.public.status_page import answer
 
-router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+router = Router(Audience.VISITORS)
 
 _NAME = "history"
 _NO_PAGE = "There is no such page."
 
 
-@router.api_route("/status/history", methods=["GET", "HEAD"])
+@router.reads("/status/history", Action.PUBLIC)
 def history(request: Request) -> Response:
     """Answer with the incidents of the page at `/status`; or with the page that has this name."""
     snapshot = board_of(request).snapshot()
@@ -45,13 +45,13 @@ def history(request: Request) -> Response:
     return history_of(request, MAIN)
 
 
-@router.api_route("/status/history/{public_id:incident}", methods=["GET", "HEAD"])
+@router.reads("/status/history/{public_id:incident}", Action.PUBLIC)
 def incident(request: Request, public_id: str) -> Response:
     """Answer with one incident of the page at `/status`."""
     return incident_of(request, MAIN, public_id)
 
 
-@router.api_route("/status/{slug}/history", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/history", Action.PUBLIC)
 def history_of(request: Request, slug: str) -> Response:
     """Answer with the incidents of a page."""
     number = _number(request)
@@ -59,7 +59,7 @@ def history_of(request: Request, slug: str) -> Response:
     return _answer(request, slug, (_NAME, number), lambda page: {"part": board.incidents.part_of(page, number)})
 
 
-@router.api_route("/status/{slug}/history/{public_id:incident}", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/history/{public_id:incident}", Action.PUBLIC)
 def incident_of(request: Request, slug: str, public_id: str) -> Response:
     """Answer with one incident of a page."""
     board = board_of(request)

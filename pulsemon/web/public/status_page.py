@@ -9,33 +9,34 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.web.html import rendering
 from pulsemon.web.http.page_passwords import Busy
-from pulsemon.web.http.security import PublicRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
 from pulsemon.web.public import lock
 from pulsemon.web.public.board import SNAPSHOT_KEY, board_of
 from pulsemon.web.public.rendered import send
 
-router = APIRouter(route_class=PublicRoute, include_in_schema=False)
+router = Router(Audience.VISITORS)
 
 
-@router.api_route("/status", methods=["GET", "HEAD"])
+@router.reads("/status", Action.PUBLIC)
 def status(request: Request) -> Response:
     """Answer with the page, 200 whatever the database does."""
     return answer(request, MAIN)
 
 
-@router.api_route("/status/{slug}", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}", Action.PUBLIC)
 def status_of(request: Request, slug: str) -> Response:
     """Answer with one of the other pages; 404 where there is none."""
     if slug == MAIN:
@@ -43,13 +44,13 @@ def status_of(request: Request, slug: str) -> Response:
     return answer(request, slug)
 
 
-@router.post("/status")
+@router.post("/status", Action.PUBLIC)
 async def unlock(request: Request, form: Annotated[dict[str, str], Depends(lock.read_password)]) -> Response:
     """Open the page for whoever knows its password."""
     return await _unlock(request, MAIN, form)
 
 
-@router.post("/status/{slug}")
+@router.post("/status/{slug}", Action.PUBLIC)
 async def unlock_other(
     request: Request, slug: str, form: Annotated[dict[str, str], Depends(lock.read_password)]
 ) -> Response:
@@ -57,7 +58,7 @@ async def unlock_other(
     return await _unlock(request, slug, form)
 
 
-@router.api_route("/status/{slug}/logo", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/logo", Action.PUBLIC)
 def logo(request: Request, slug: str) -> Response:
     """Give a page's picture to whoever may see the page."""
     look = _look(request, slug)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, incident_path, page_path
 from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.shown import Shown
@@ -27,13 +27,14 @@ from pulsemon.settings import Settings
 from pulsemon.status_pages.public import PublicMonitor, PublicPage
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.json_api import instant
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import incidents as public_incidents
 from pulsemon.web.public import statuspage_maintenance
 from pulsemon.web.public.answers import MachineRoute, answer_of_page
 from pulsemon.web.public.board import SENTENCES, Snapshot, board_of, overall_of
 
-router = APIRouter(route_class=MachineRoute, include_in_schema=False)
+router = Router(Audience.PROGRAMS, route_class=MachineRoute)
 
 MEDIA_TYPE = "application/json"
 # The format knows no "unknown": what is not watched is no outage, and what cannot be seen is not all right.
@@ -245,11 +246,11 @@ def _id(kind: str, name: str) -> str:
 
 
 def _declare(name: str) -> None:
-    @router.api_route(f"/api/v2/{name}.json", methods=["GET", "HEAD"], name=f"main {name}")
+    @router.reads(f"/api/v2/{name}.json", Action.PUBLIC, name=f"main {name}")
     def of_main(request: Request) -> Response:
         return of_page(request, MAIN)
 
-    @router.api_route(f"/status/{{slug}}/api/v2/{name}.json", methods=["GET", "HEAD"], name=name)
+    @router.reads(f"/status/{{slug}}/api/v2/{name}.json", Action.PUBLIC, name=name)
     def of_page(request: Request, slug: str) -> Response:
         settings, kept = site_of(request).settings, board_of(request).incidents
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pulsemon import log
+from pulsemon.accounts.roles import Action
 from pulsemon.channels import mailbox
 from pulsemon.core.addresses import MAIN, page_path, subscribe_path
 from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
@@ -22,14 +23,13 @@ from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.manage import Subscription
 from pulsemon.web.html import rendering
-from pulsemon.web.http.security import LinkRoute, PublicRoute
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.public import lock
 from pulsemon.web.public import style as page_style
 from pulsemon.web.public.board import board_of
 
-router = APIRouter(route_class=PublicRoute, include_in_schema=False)
-link_router = APIRouter(route_class=LinkRoute, include_in_schema=False)
+router = Router(Audience.VISITORS)
 _log = log.get(__name__)
 
 _NOWHERE = "There is no such page."
@@ -37,25 +37,25 @@ _NOWHERE = "There is no such page."
 Typed = Annotated[dict[str, str], Depends(lock.read_password)]
 
 
-@router.api_route("/status/subscribe", methods=["GET", "HEAD"])
+@router.reads("/status/subscribe", Action.PUBLIC)
 def form(request: Request) -> Response:
     """Answer with the form of `/status`."""
     return _form_or_question(request, MAIN)
 
 
-@router.post("/status/subscribe")
+@router.post("/status/subscribe", Action.PUBLIC)
 def subscribe(request: Request, typed: Typed) -> Response:
     """Ask an address whether it wants to be told of `/status`."""
     return _subscribe(request, MAIN, typed)
 
 
-@router.api_route("/status/{slug}/subscribe", methods=["GET", "HEAD"])
+@router.reads("/status/{slug}/subscribe", Action.PUBLIC)
 def form_of(request: Request, slug: str) -> Response:
     """Answer with the form of another page."""
     return _form_or_question(request, slug)
 
 
-@router.post("/status/{slug}/subscribe")
+@router.post("/status/{slug}/subscribe", Action.PUBLIC)
 def subscribe_to(request: Request, slug: str, typed: Typed) -> Response:
     """Ask an address whether it wants to be told of another page."""
     return _subscribe(request, slug, typed)
@@ -137,13 +137,13 @@ def _form_page(
     )
 
 
-@router.api_route("/subscriptions/{token}/confirm", methods=["GET", "HEAD"])
+@router.reads("/subscriptions/{token}/confirm", Action.LINK)
 def confirmation(request: Request, token: str) -> Response:
     """Answer with the button that confirms."""
     return _with_link(request, token, "confirm")
 
 
-@router.post("/subscriptions/{token}/confirm")
+@router.post("/subscriptions/{token}/confirm", Action.LINK)
 def confirm(request: Request, token: str) -> Response:
     """Tell this address from now on."""
     site = site_of(request)
@@ -154,13 +154,13 @@ def confirm(request: Request, token: str) -> Response:
     return _link_page(request, found, "confirmed")
 
 
-@link_router.api_route("/subscriptions/{token}/unsubscribe", methods=["GET", "HEAD"])
+@router.reads("/subscriptions/{token}/unsubscribe", Action.ONE_CLICK)
 def farewell(request: Request, token: str) -> Response:
     """Answer with the button that unsubscribes."""
     return _with_link(request, token, "unsubscribe")
 
 
-@link_router.post("/subscriptions/{token}/unsubscribe")
+@router.post("/subscriptions/{token}/unsubscribe", Action.ONE_CLICK)
 def unsubscribe(request: Request, token: str) -> Response:
     """Forget this address. Repeatable; what the body says is not read."""
     subscribers.unsubscribe(site_of(request).database, token)

@@ -15,12 +15,14 @@ from fastapi.routing import iter_route_contexts
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
+from pulsemon.accounts.roles import OPEN
 from pulsemon.errors import Invalid
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.web import app as web_app
 from pulsemon.web.api import openapi
-from pulsemon.web.http.security import ADMIN_PREFIXES, CSP, Access
+from pulsemon.web.http.routing import Audience, Route
+from pulsemon.web.http.security import CSP
 from pulsemon.web.http.site import Site
 from pulsemon.web.public.answers import MachineRoute
 from tests.conftest import ADMIN_TOKEN, Server, require
@@ -95,8 +97,11 @@ _FOR_PROGRAMS = ("/health", "/ready", "/metrics")
 def test_every_route_for_programs_is_described(document: dict[str, Any]) -> None:
     described = {(method.upper(), path) for path, method, _ in operations(document)}
     for route in iter_route_contexts(web_app.make_fastapi(cast(Site, None)).routes):
-        is_for_programs = isinstance(route.original_route, MachineRoute) or route.path in _FOR_PROGRAMS
-        if is_for_programs or getattr(route.original_route, "access", None) is Access.ADMIN:
+        declared = route.original_route
+        is_for_programs = isinstance(declared, MachineRoute) or route.path in _FOR_PROGRAMS
+        if isinstance(declared, Route) and declared.audience is Audience.API and declared.action not in OPEN:
+            is_for_programs = True
+        if is_for_programs:
             missing = {(method, route.path) for method in route.methods or ()} - described
             assert {method for method, _ in missing} <= {"HEAD"}, route.path
     pings = {path for _, path in described if path.startswith("/h/")}
@@ -107,7 +112,7 @@ def test_every_route_for_programs_is_described(document: dict[str, Any]) -> None
 
 def test_closed_paths_ask_for_the_token_and_say_what_comes_without_it(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
-        if any(path == prefix or path.startswith(prefix + "/") for prefix in ADMIN_PREFIXES):
+        if path.startswith("/api/") and not path.startswith("/api/v2/"):
             assert operation["security"] == [{"adminToken": []}], (method, path)
             assert {"401", "429", "503"} <= set(operation["responses"]), (method, path)
         else:

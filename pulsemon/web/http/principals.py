@@ -1,0 +1,94 @@
+"""Who asks: the admin token in a header, or the cookie of a session. What they may do says `accounts.roles`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from itsdangerous import BadSignature, Signer
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from pulsemon.accounts import access
+from pulsemon.accounts.roles import NOBODY, OWNER_BY_SESSION, OWNER_BY_TOKEN, Principal
+from pulsemon.web.http import session_cookies
+from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.throttle import Verdict
+
+# Where whoever was found out stands in the scope of a request.
+PRINCIPAL_KEY = "pulsemon.principal"
+TOO_MANY_TOKENS = "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."
+# A JSON Web Token, signed or encrypted: two to four more parts after a header that is a JSON object (`{"`).
+_SIGNED = re.compile(r"eyJ[\w-]+(\.[\w-]*){2,4}", re.ASCII)
+
+
+def by_token(request: HTTPConnection) -> Principal:
+    """Return who the header X-Admin-Token says that this is: whom the gate found, else by a look at it here.
+
+    Counts nothing: the gate, which judged it, did.
+    """
+    found = request.scope.get(PRINCIPAL_KEY)
+    if isinstance(found, Principal):
+        return found
+    given = header_token(request.headers)
+    is_right = access.is_admin_token(given, site_of(request).settings.admin_token)
+    return _put(request, OWNER_BY_TOKEN if is_right else NOBODY)
+
+
+def by_session(request: HTTPConnection) -> Principal:
+    """Return who the cookie of an open session says that this is. A token in a header is none. Reads the database."""
+    site = site_of(request)
+    admin_token = site.settings.admin_token
+    is_open = bool(admin_token) and any(
+        access.is_session_open(site.database, session_id, admin_token, now=site.now())
+        for session_id in session_ids_of(request)
+    )
+    return _put(request, OWNER_BY_SESSION if is_open else NOBODY)
+
+
+def _put(request: HTTPConnection, principal: Principal) -> Principal:
+    request.scope[PRINCIPAL_KEY] = principal
+    return principal
+
+
+def session_ids_of(request: HTTPConnection) -> list[str]:
+    """Return the ids of all cookies of a session that bear our signature, the one that nobody else can set first."""
+    signer, found = _signer(site_of(request)), []
+    for cookie in session_cookies.values_of(request.headers):
+        try:
+            found.append(signer.unsign(cookie).decode())
+        except (BadSignature, UnicodeError):
+            continue
+    return found
+
+
+def set_session_cookie(request: Request, response: Response, session_id: str) -> None:
+    """Give the browser the signed id: unreadable for scripts, not sent with another site's forms."""
+    value = _signer(site_of(request)).sign(session_id).decode()
+    session_cookies.give(request, response, value, max_age_sec=int(access.SESSION_LIFETIME.total_seconds()))
+
+
+def _signer(site: Site) -> Signer:
+    return Signer(site.session_secret, salt="pulsemon.session", digest_method=hashlib.sha256, key_derivation="hmac")
+
+
+def header_token(headers: Headers) -> str:
+    """Return what the header X-Admin-Token holds, '' without one."""
+    # Headers arrive as latin-1; a token outside ASCII was sent as UTF-8.
+    return headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def judge_token(site: Site, scope: Scope, given: str, *, is_ours: bool = True) -> Verdict:
+    """Judge a token that a program sent, in whichever header; wrong ones count. None at all is no guess.
+
+    *is_ours*: it came in a header of ours. In one that proxies use too, a signed token of somebody else's is no guess.
+    """
+    expected = site.settings.admin_token
+    if not given or not expected:
+        return Verdict(is_right=False, wait_sec=0)
+    if not is_ours and _SIGNED.fullmatch(given) and not _SIGNED.fullmatch(expected):
+        return Verdict(is_right=False, wait_sec=0)
+    client = scope.get("client")
+    return site.tokens.judge(given, expected, host=client[0] if client else "", now=site.now())

@@ -1,0 +1,256 @@
+"""Routes that say whom they are for and what they do; `web.app` refuses to start with any other.
+
+A module of routes makes a `Router` for its audience, and names the action of each route beside its path. What is known
+of a path before a route is found, or where none is, follows from these declarations too: `grounds_of`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
+
+from pulsemon.accounts.roles import OPEN, Action, allowed
+from pulsemon.web.http.principals import by_session, by_token
+
+# Set in the scope of a request that names another host than PANEL_HOST: what is the owner's is not there.
+ELSEWHERE_KEY = "pulsemon.elsewhere"
+API_ROOT = "/api/"
+PING_ROOT = "/h/"
+# Closed before there is a route: that there is none yet is told to nobody either.
+_RESERVED = "keys"
+
+Handler = Callable[..., Any]
+_SomeHandler = TypeVar("_SomeHandler", bound=Handler)
+_Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Audience(StrEnum):
+    """Whom routes are for, and so how errors are told and at which host names the routes are."""
+
+    # The owner's programs: errors in JSON, the token in a header.
+    API = "api"
+    # The owner: pages, and a session.
+    PANEL = "panel"
+    # Everybody's programs: errors in JSON.
+    PROGRAMS = "programs"
+    # Everybody: pages.
+    VISITORS = "visitors"
+
+    @property
+    def is_owners(self) -> bool:
+        """Whether its routes are under the name of PANEL_HOST alone, where that is set."""
+        return self in (Audience.API, Audience.PANEL)
+
+    @property
+    def reads_json(self) -> bool:
+        """Whether errors are told in JSON; else as a page."""
+        return self in (Audience.API, Audience.PROGRAMS)
+
+
+class Route(APIRoute):
+    """A route that says whom it is for and what it does, and lets in whom `allowed` lets in."""
+
+    def __init__(self, path: str, endpoint: Handler, *, audience: Audience, action: Action, **described: Any) -> None:
+        self.audience = audience
+        self.action = action
+        # A slug or a tag may hold a slash; the panel names monitors by numbers, and no token holds one.
+        self._may_hold_slashes = audience is not Audience.PANEL and action is not Action.ONE_CLICK
+        super().__init__(path, endpoint, **described)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match nothing of the owner's where the request names another host: it is as unknown there as any path.
+
+        An encoded slash belongs to the name that it stands in, as in ping URLs: an old database may hold such slugs,
+        and a tag may hold one any day. So the path is matched before it was decoded where it holds a `%2F`, and the
+        parameters are decoded afterwards.
+        """
+        if self.audience.is_owners and scope.get(ELSEWHERE_KEY):
+            return Match.NONE, {}
+        raw_path: bytes = scope.get("raw_path") or b""
+        if not self._may_hold_slashes or b"%2f" not in raw_path.lower():
+            return super().matches(scope)
+        match, found = super().matches({**scope, "path": raw_path.partition(b"?")[0].decode("latin-1")})
+        if match is not Match.NONE:
+            found["path_params"] = {
+                name: unquote(value) if isinstance(value, str) else value
+                for name, value in found["path_params"].items()
+            }
+        return match, found
+
+    def get_route_handler(self) -> _Handle:
+        """Ask who it is before the handler sees the request, unless everybody may come.
+
+        `Gate` closes whole paths of the API before; this is the second lock, which no way of reaching the route can
+        miss.
+        """
+        handle = super().get_route_handler()
+        if self.action in OPEN:
+            return handle
+        return self._behind_a_session(handle) if self.audience is Audience.PANEL else self._behind_a_token(handle)
+
+    def _behind_a_token(self, handle: _Handle) -> _Handle:
+        async def handle_with_token(request: Request) -> Response:
+            if allowed(by_token(request), self.action):
+                return await handle(request)
+            return refuse(401, "The header X-Admin-Token is missing or wrong.")
+
+        return handle_with_token
+
+    def _behind_a_session(self, handle: _Handle) -> _Handle:
+        async def handle_with_session(request: Request) -> Response:
+            if allowed(await run_in_threadpool(by_session, request), self.action):
+                return await handle(request)
+            wants_page = "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers
+            if wants_page or request.method == "POST":
+                return RedirectResponse("/", status_code=303)
+            return JSONResponse({"detail": "Log in at / first."}, status_code=401)
+
+        return handle_with_session
+
+
+def refuse(status_code: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """Return an answer in JSON that nobody keeps."""
+    return JSONResponse(
+        {"detail": detail}, status_code=status_code, headers={"cache-control": "no-store"} | (headers or {})
+    )
+
+
+class Router:
+    """The routes of one audience, in their order. *described*: they stand in the API's description."""
+
+    def __init__(self, audience: Audience, *, is_described: bool = False, route_class: type[Route] = Route) -> None:
+        self.routes: list[Route] = []
+        self._audience = audience
+        self._is_described = is_described
+        self._route_class = route_class
+
+    def get(self, path: str, action: Action, **described: Any) -> Callable[[_SomeHandler], _SomeHandler]:
+        """Register a handler for GET alone."""
+        return self._register(path, action, ("GET",), described)
+
+    def reads(self, path: str, action: Action, **described: Any) -> Callable[[_SomeHandler], _SomeHandler]:
+        """Register a handler for GET, and for HEAD, which asks for the same without its body."""
+        if not self._is_described:
+            return self._register(path, action, ("GET", "HEAD"), described)
+
+        def register(handler: _SomeHandler) -> _SomeHandler:
+            self._register(path, action, ("HEAD",), {"include_in_schema": False})(handler)
+            return self._register(path, action, ("GET",), described)(handler)
+
+        return register
+
+    def post(self, path: str, action: Action, **described: Any) -> Callable[[_SomeHandler], _SomeHandler]:
+        """Register a handler for POST."""
+        return self._register(path, action, ("POST",), described)
+
+    def put(self, path: str, action: Action, **described: Any) -> Callable[[_SomeHandler], _SomeHandler]:
+        """Register a handler for PUT."""
+        return self._register(path, action, ("PUT",), described)
+
+    def patch(self, path: str, action: Action, **described: Any) -> Callable[[_SomeHandler], _SomeHandler]:
+        """Register a handler for PATCH."""
+        return self._register(path, action, ("PATCH",), described)
+
+    def delete(self, path: str, action: Action, **described: Any) -> Callable[[_SomeHandler], _SomeHandler]:
+        """Register a handler for DELETE."""
+        return self._register(path, action, ("DELETE",), described)
+
+    def include(self, *routers: Router) -> None:
+        """Take the routes of other modules behind those that are here."""
+        for each in routers:
+            self.routes.extend(each.routes)
+
+    def _register(
+        self, path: str, action: Action, methods: Sequence[str], described: dict[str, Any]
+    ) -> Callable[[_SomeHandler], _SomeHandler]:
+        def register(handler: _SomeHandler) -> _SomeHandler:
+            said = {"include_in_schema": self._is_described} | described
+            route = self._route_class(
+                path, handler, audience=self._audience, action=action, methods=list(methods), **said
+            )
+            self.routes.append(route)
+            return handler
+
+        return register
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a path says by itself, before a route is found or where there is none."""
+
+    # Names below /api/ that are closed with all that is below them.
+    closed: frozenset[str]
+    # Paths that may be asked for from other origins.
+    one_click: tuple[re.Pattern[str], ...]
+    # First names of paths where errors are told in JSON.
+    of_programs: frozenset[str]
+
+    def is_closed(self, path: str) -> bool:
+        """Return whether nothing is told there without the token, not even that there is nothing."""
+        return path.startswith(API_ROOT) and _first_name(path, API_ROOT) in self.closed
+
+    def is_one_click(self, path: str) -> bool:
+        """Return whether a mail provider may ask for this by itself."""
+        return any(each.fullmatch(path) for each in self.one_click)
+
+    def reads_json(self, path: str) -> bool:
+        """Return whether errors are told in JSON where no route takes *path*."""
+        return _first_name(path, "/") in self.of_programs
+
+
+def grounds_of(routes: Iterable[BaseRoute]) -> Grounds:
+    """Return what the declarations of *routes* say about paths."""
+    declared = [each for each in routes if isinstance(each, Route)]
+    closed = {
+        _first_name(each.path, API_ROOT)
+        for each in declared
+        if each.audience is Audience.API and each.action not in OPEN
+    }
+    first_names = {_first_name(each.path, "/") for each in declared if each.audience.reads_json}
+    of_pages = {_first_name(each.path, "/") for each in declared if not each.audience.reads_json}
+    return Grounds(
+        closed=frozenset({*closed, _RESERVED}),
+        one_click=tuple({each.path_regex for each in declared if each.action is Action.ONE_CLICK}),
+        of_programs=frozenset({*first_names - of_pages, _first_name(PING_ROOT, "/")}),
+    )
+
+
+def _first_name(path: str, root: str) -> str:
+    return path.removeprefix(root).partition("/")[0]
+
+
+def require_declarations(routes: Iterable[BaseRoute]) -> None:
+    """Refuse a route that declares no access rule, or one that its path contradicts. Raises TypeError."""
+    declared = []
+    for route in routes:
+        if not isinstance(route, Route):
+            raise TypeError(f"route {route} declares no access rule")
+        declared.append(route)
+    grounds = grounds_of(declared)
+    for route in declared:
+        is_behind_a_token = route.audience is Audience.API and route.action not in OPEN
+        if grounds.is_closed(route.path) != is_behind_a_token:
+            raise TypeError(f"route {route.path} declares another access rule than its path has")
+        if route.action not in OPEN and not route.audience.is_owners:
+            raise TypeError(f"route {route.path} declares an access rule, and nobody there is asked who it is")
+        if route.action in (Action.LINK, Action.ONE_CLICK) and "{token}" not in route.path:
+            raise TypeError(f"route {route.path} declares an access rule that asks for a token in its path")
+        if route.action is not Action.ONE_CLICK and _takes_one_click(route, declared):
+            raise TypeError(f"route {route.path} declares another access rule than its path has")
+
+
+def _takes_one_click(route: Route, declared: Iterable[Route]) -> bool:
+    """Return whether *route* would be asked for where requests from other origins are let through."""
+    links = (each for each in declared if each.action is Action.ONE_CLICK)
+    return any(route.path_regex.fullmatch(each.path_format) or each.path_regex.fullmatch(route.path) for each in links)
