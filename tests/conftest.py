@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --quick keep all of the core and of input, and of every other file its first test: the path that it is about."""
+    """With --quick keep all of the core and of input, and of every other file its first test, which is its path."""
     if not config.getoption("--quick"):
         return
     kept: list[pytest.Item] = []
