@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -121,6 +122,24 @@ async def test_a_bug_in_one_round_is_logged_and_costs_that_round_alone(capsys: p
         await task
 
     assert capsys.readouterr().err.count("loop.failed") == 2
+
+
+THREADS = {"ping-writer", "evaluation", "housekeeping"}
+TASKS = {"pulse", "watch", "incidents", "upstream", "maintenance", "clock", "dispatching"}
+
+
+def running_workers() -> set[str]:
+    names = {thread.name for thread in threading.enumerate()} | {task.get_name() for task in asyncio.all_tasks()}
+    return names & (THREADS | TASKS)
+
+
+async def test_every_worker_runs_under_its_name_and_none_is_left_after_the_stop(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    async with running(sqlite_database, tmp_path, Listening()):
+        assert running_workers() == THREADS | TASKS
+
+    await until(lambda: running_workers() == set())
 
 
 async def test_days_are_summed_up_in_the_zone_of_every_page(

@@ -52,7 +52,7 @@ class Subject:
     newest_unseen_id: int
     newest_correction_id: int
 
-    def holds_until(self, timezone: str) -> datetime | None:
+    def valid_until(self, timezone: str) -> datetime | None:
         """Return the instant up to which the roll-ups say what history says; None: there are none that do."""
         if self.rolled_until is None:
             return None
@@ -95,8 +95,8 @@ def read_days(
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
     for subject in subjects:
-        held = (subject.holds_until(timezone) if timezone else None) or days[0].start
-        known = bisect_right(ends, held)
+        valid_until = (subject.valid_until(timezone) if timezone else None) or days[0].start
+        known = bisect_right(ends, valid_until)
         rest = [Span(day.start, day.end) for day in days[known:]]
         computed = availability_by_window(facts[subject.id], rest)
         # What lies before the first day that is kept lies before the monitor was made.
@@ -234,13 +234,13 @@ def read_facts(
 
     Where these do not hold all they say, everything is read from history.
     """
-    whole = [each.id for each in subjects if not each.rolled_until or each.holds_until(timezone) != each.rolled_until]
+    whole = [each.id for each in subjects if not each.rolled_until or each.valid_until(timezone) != each.rolled_until]
     ids = [each.id for each in subjects]
     changes = _changes(connection, subjects, whole, timezone=timezone)
     unseen = _unseen_spans(connection, ids, start)
     excluded = _excluded_spans(connection, ids, start)
     # What lies before that is in the roll-ups, and windows may be many.
-    since = min((max(start, each.holds_until(timezone) or start) for each in subjects), default=start)
+    since = min((max(start, each.valid_until(timezone) or start) for each in subjects), default=start)
     maintained = maintenance_spans(connection, ids, since, now)
     found = {}
     for each in subjects:

@@ -25,7 +25,7 @@ from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
 
 # Days whose availability is told: the last 24 hours, and calendar days with today among them.
-WINDOWS = (1, 7, 30, 90, 365)
+PERIODS = (1, 7, 30, 90, 365)
 DAYS_SHOWN = 90
 OUTAGES_SHOWN = 20
 # A month of a monitor that flaps every minute; a report of more is read by nobody.
@@ -58,8 +58,8 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """How a monitor did in the days of a window, in order, and in all of it."""
+class Period:
+    """How a monitor did in the days of a period, in order, and in all of it."""
 
     days: Sequence[Day]
     parts: Sequence[Availability]
@@ -72,13 +72,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How a monitor did, for its page: by length of the window in days, the last 90 days, its newest outages.
+    """How a monitor did, for its page: by length of the period in days, the last 90 days, its newest outages.
 
     `corrections` are all there are, withdrawn ones included; `since` is when its present status began.
     """
 
-    windows: tuple[tuple[int, Availability], ...]
-    recent: Window
+    periods: tuple[tuple[int, Availability], ...]
+    recent: Period
     outages: tuple[Outage, ...]
     corrections: tuple[Corrected, ...]
     since: datetime | None
@@ -88,7 +88,7 @@ class Record:
 class Report:
     """One month of a monitor: its days as far as they have come, the outages and corrections that touch it."""
 
-    window: Window
+    period: Period
     outages: tuple[Outage, ...]
     corrections: tuple[Corrected, ...]
 
@@ -96,7 +96,7 @@ class Report:
 def read_record(database: Database, monitor_id: int, *, timezone: str, now: datetime) -> Record:
     """Return how a monitor did up to *now*, its days those of *timezone*."""
     with database.read() as connection:
-        table = availability.read_last_days(connection, [monitor_id], timezone=timezone, count=max(WINDOWS), now=now)
+        table = availability.read_last_days(connection, [monitor_id], timezone=timezone, count=max(PERIODS), now=now)
         parts = table.parts.get(monitor_id, [])
         day = _last_24_hours(connection, monitor_id, timezone=timezone, now=now)
         corrected = read_corrections(connection, monitor_id)
@@ -104,8 +104,8 @@ def read_record(database: Database, monitor_id: int, *, timezone: str, now: date
         since = connection.scalar(
             select(History.occurred_at).where(History.monitor_id == monitor_id).order_by(History.seq.desc()).limit(1)
         )
-    lengths = [(length, day.whole if length == 1 else total(parts[-length:])) for length in WINDOWS]
-    recent = Window(table.days[-DAYS_SHOWN:], parts[-DAYS_SHOWN:])
+    lengths = [(length, day.whole if length == 1 else total(parts[-length:])) for length in PERIODS]
+    recent = Period(table.days[-DAYS_SHOWN:], parts[-DAYS_SHOWN:])
     return Record(tuple(lengths), recent, tuple(outages), tuple(corrected), since)
 
 
@@ -117,21 +117,21 @@ def read_strips(
         return availability.read_last_days(connection, monitor_ids, timezone=timezone, count=count, now=now)
 
 
-def read_window(database: Database, monitor_id: int, *, count: int, timezone: str, now: datetime) -> Window:
+def read_period(database: Database, monitor_id: int, *, count: int, timezone: str, now: datetime) -> Period:
     """Return how a monitor did in the last *count* days of *timezone*, today up to *now*; 1 is the last 24 hours."""
     with database.read() as connection:
         if count == 1:
             return _last_24_hours(connection, monitor_id, timezone=timezone, now=now)
         days = last_days(count, timezone, now=now)
         table = availability.read_days(connection, [monitor_id], days, timezone=timezone, now=now)
-    return Window(table.days, table.parts.get(monitor_id, []))
+    return Period(table.days, table.parts.get(monitor_id, []))
 
 
-def _last_24_hours(connection: Connection, monitor_id: int, *, timezone: str, now: datetime) -> Window:
+def _last_24_hours(connection: Connection, monitor_id: int, *, timezone: str, now: datetime) -> Period:
     start = now - timedelta(days=1)
     days = days_of(start, now, timezone)
     facts = availability.read_history_facts(connection, monitor_id, start=start, now=now)
-    return Window(days, availability_by_window(facts, [Span(day.start, day.end) for day in days]))
+    return Period(days, availability_by_window(facts, [Span(day.start, day.end) for day in days]))
 
 
 def read_report(database: Database, monitor_id: int, *, year: int, month: int, timezone: str, now: datetime) -> Report:
@@ -144,7 +144,7 @@ def read_report(database: Database, monitor_id: int, *, year: int, month: int, t
         corrected = read_corrections(connection, monitor_id, start=start, end=end)
         query = _outage_query(monitor_id, start=start, end=end).limit(MAX_OUTAGES)
         outages = _outages(connection, query, corrected, now)
-    return Report(Window(days, table.parts.get(monitor_id, [])), tuple(outages), tuple(corrected))
+    return Report(Period(days, table.parts.get(monitor_id, [])), tuple(outages), tuple(corrected))
 
 
 def read_outages(

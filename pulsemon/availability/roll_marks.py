@@ -26,9 +26,9 @@ def tail_seq(connection: Connection, monitor_id: int, at: datetime) -> int:
     """
     own = select(History.seq).where(History.monitor_id == monitor_id)
     newest_first = (History.occurred_at.desc(), History.seq.desc())
-    held = own.where(History.occurred_at <= at).order_by(*newest_first).limit(1).scalar_subquery()
+    present = own.where(History.occurred_at <= at).order_by(*newest_first).limit(1).scalar_subquery()
     after = own.where(History.occurred_at > at).order_by(History.seq).limit(1).scalar_subquery()
-    found = connection.execute(select(held, after)).one()
+    found = connection.execute(select(present, after)).one()
     return 0 if found[0] is None else min(each for each in found if each is not None)
 
 

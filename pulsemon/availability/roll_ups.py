@@ -95,8 +95,8 @@ def _roll(
     connection: Connection, subject: Subject, facts: Facts, *, oldest: date, today: date, timezone: str
 ) -> _Rolled:
     target = _target(subject, today, timezone)
-    held = subject.holds_until(timezone)
-    first = max(oldest, date_at(held if held is not None else _begin(subject, facts), timezone))
+    valid_until = subject.valid_until(timezone)
+    first = max(oldest, date_at(valid_until if valid_until is not None else _begin(subject, facts), timezone))
     found = days(first, date_at(target, timezone) - _DAY, timezone)
     parts = availability_by_window(facts, [Span(day.start, day.end) for day in found])
     return _Rolled(

@@ -1,9 +1,9 @@
 """The database: `Database.read()` and `Database.write()`, on SQLite or PostgreSQL.
 
 One style on both: SQLAlchemy statements on a `Connection`, one transaction per use case, closed before any network
-call. On SQLite there is one write connection, and a first-come-first-served lane in front of it; readers have a pool of
-their own and never wait for it. On PostgreSQL readers and each of the lanes that write have an ordinary pool, and rows
-are locked where a use case says so.
+call. On SQLite there is one write connection, and whoever writes holds its slot, first come, first served; readers
+have a pool of their own and never wait for it. On PostgreSQL readers and each kind of writer have an ordinary pool, and
+rows are locked where a use case says so.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pulsemon import log
 from pulsemon.db import schema, sqlite
-from pulsemon.db.lane import WriteLane
 from pulsemon.db.lock import FileLock
 from pulsemon.db.open_files import OpenFiles
 from pulsemon.db.types import to_text
+from pulsemon.db.write_slot import WriteSlot
 from pulsemon.errors import Contended, StartRefused, Unavailable
 
 if TYPE_CHECKING:
-    from pulsemon.db.postgres import Lane
+    from pulsemon.db.postgres import Writer
     from pulsemon.db.sessions import Measured
 
 _log = log.get(__name__)
 
-# Shorter than the five seconds after which a ping is answered 503: whoever waits for the lane gets a clear answer.
-LANE_TIMEOUT_SEC = 4.5
+# Shorter than the five seconds after which a ping is answered 503: whoever waits for the slot gets a clear answer.
+SLOT_TIMEOUT_SEC = 4.5
 _BUSY_MS = int(sqlite.BUSY_TIMEOUT_SEC * 1000)
 
 # PostgreSQL's codes, from the appendix of its manual.
@@ -55,24 +55,24 @@ class Database:
         writer: Engine,
         reader: Engine,
         *,
-        lane: WriteLane | None,
+        slot: WriteSlot | None,
         lock: FileLock | None,
         files: OpenFiles | None = None,
-        writers: dict[Lane, Engine] | None = None,
+        writers: dict[Writer, Engine] | None = None,
     ) -> None:
         self._writer = writer
-        self._writers = writers or {}  # of the lanes that do not use the one above
+        self._writers = writers or {}  # of those that do not use the one above
         self._reader = reader
-        self._lane = lane
+        self._slot = slot
         self._lock = lock
         self._files = files
-        self._is_taken_away = False  # changed only by whoever holds the lane
+        self._is_taken_away = False  # changed only by whoever holds the slot
         self._begin: Callable[[Connection], None] = _nothing
-        if lane is None:
+        if slot is None:
             from pulsemon.db import sessions
 
             self._begin = sessions.begin
-        self._busy_ms = _BUSY_MS  # changed only by whoever holds the lane
+        self._busy_ms = _BUSY_MS  # changed only by whoever holds the slot
         self._hurry_until = 0.0  # monotonic; PostgreSQL's ping lane only
         # Why the last write failed; None once one has succeeded since. `/ready` tells it.
         self.write_failure: str | None = None
@@ -91,12 +91,12 @@ class Database:
         """
         if url.startswith("sqlite"):
             opened = sqlite.open_file(url, lock_patience_sec=lock_patience_sec)
-            return cls(opened.writer, opened.reader, lane=WriteLane(), lock=opened.lock, files=opened.files)
+            return cls(opened.writer, opened.reader, slot=WriteSlot(), lock=opened.lock, files=opened.files)
         # Only here: its driver is 10 MB that a server on SQLite does not need.
         from pulsemon.db import postgres
 
         writers, reader = postgres.connect(url, allow_unsafe=allow_unsafe)
-        return cls(writers["edits"], reader, lane=None, lock=None, writers=writers)
+        return cls(writers["edits"], reader, slot=None, lock=None, writers=writers)
 
     @classmethod
     def open_to_read(cls, url: str, *, allow_unsafe: bool = False) -> Database:
@@ -107,7 +107,7 @@ class Database:
         """
         if url.startswith("sqlite"):
             reader = sqlite.open_to_read(url)
-            opened = cls(reader, reader, lane=WriteLane(), lock=None)
+            opened = cls(reader, reader, slot=WriteSlot(), lock=None)
         else:
             opened = cls.open(url, allow_unsafe=allow_unsafe)
         try:
@@ -122,7 +122,7 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         """Return whether this is SQLite: one process, one write connection."""
-        return self._lane is not None
+        return self._slot is not None
 
     def migrate(self) -> None:
         """Bring the schema up to date; does nothing when it is. All or nothing, and one process at a time.
@@ -132,7 +132,7 @@ class Database:
         """
         try:
             with self.write() as connection:
-                if self._lane is None:
+                if self._slot is None:
                     from pulsemon.db import postgres
 
                     postgres.wait_as_long_as_it_takes(connection)
@@ -148,27 +148,27 @@ class Database:
             ) from None
 
     @contextmanager
-    def write(self, lane: Lane = "edits") -> Iterator[Connection]:
+    def write(self, writer: Writer = "edits") -> Iterator[Connection]:
         """Run one transaction: committed, and on disk, when the block ends; rolled back when it raises.
 
-        *lane* says who writes. On PostgreSQL each lane has connections of its own; on SQLite all share the only one.
+        *writer* says who writes. On PostgreSQL each has connections of its own; on SQLite all share the only one.
 
         Raises:
             Contended: somebody else holds a row that is needed. PostgreSQL only.
             Unavailable: the database cannot be reached, is locked by somebody else, cannot write, or its file was taken
                 away. When the COMMIT itself was cut off, it is not known whether it was stored.
         """
-        if self._lane is not None:
-            self._take_lane(self._lane)
+        if self._slot is not None:
+            self._take_slot(self._slot)
         try:
-            with self._translate(), self._writers.get(lane, self._writer).connect() as connection:
+            with self._translate(), self._writers.get(writer, self._writer).connect() as connection:
                 self._limit_patience(connection)
                 if self._is_taken_away:
                     self._look_at_files(connection)
                 transaction = connection.begin()
                 try:
                     self._begin(connection)
-                    if lane == "pings":
+                    if writer == "pings":
                         self._hurry(connection)
                     yield connection
                     if transaction.is_active:  # the block may have rolled back by itself: nothing to write
@@ -181,24 +181,24 @@ class Database:
             self.wrote_at = time.monotonic()
         except Unavailable as failed:
             self.write_failure = str(failed)
-            if lane == "pings" and isinstance(failed, Contended):
+            if writer == "pings" and isinstance(failed, Contended):
                 self._hurry_until = time.monotonic() + _HURRY_SEC
             raise
         finally:
-            if self._lane is not None:
-                self._lane.release()
+            if self._slot is not None:
+                self._slot.release()
 
-    def _take_lane(self, lane: WriteLane) -> None:
+    def _take_slot(self, slot: WriteSlot) -> None:
         started_at = time.monotonic()
-        if not lane.acquire(LANE_TIMEOUT_SEC):
+        if not slot.acquire(SLOT_TIMEOUT_SEC):
             self.write_failure = "locked"
             raise Unavailable("the database is busy")
         waited_sec = time.monotonic() - started_at
-        self._busy_ms = int(min(sqlite.BUSY_TIMEOUT_SEC, max(LANE_TIMEOUT_SEC - waited_sec, 0.1)) * 1000)
+        self._busy_ms = int(min(sqlite.BUSY_TIMEOUT_SEC, max(SLOT_TIMEOUT_SEC - waited_sec, 0.1)) * 1000)
 
     def _limit_patience(self, connection: Connection) -> None:
-        """Who has waited for the lane waits less for the file: both together stay below what a client is promised."""
-        if self._lane is None or connection.info.get("busy_ms", _BUSY_MS) == self._busy_ms:
+        """Who has waited for the slot waits less for the file: both together stay below what a client is promised."""
+        if self._slot is None or connection.info.get("busy_ms", _BUSY_MS) == self._busy_ms:
             return
         raw: Any = connection.connection.dbapi_connection
         raw.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
@@ -242,7 +242,7 @@ class Database:
         Raises:
             Unavailable: the database cannot be reached.
         """
-        if self._lane is not None:
+        if self._slot is not None:
             return None
         from pulsemon.db import sessions
 
@@ -251,7 +251,7 @@ class Database:
 
     def encode(self, instant: datetime | None) -> Any:
         """Return *instant* as the driver wants it, for statements that bypass SQLAlchemy's types."""
-        if instant is None or self._lane is None:
+        if instant is None or self._slot is None:
             return instant
         return to_text(instant)
 

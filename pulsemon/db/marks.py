@@ -1,4 +1,4 @@
-"""The mark by which open panels, on every node, notice an edit."""
+"""The version of all that was edited, by which open panels, on every node, notice an edit."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from pulsemon.db.upsert import upsert
 
 
 def mark_changed(connection: Connection) -> None:
-    """Move the mark, in the transaction of the edit."""
+    """Change the version, in the transaction of the edit."""
     upsert(connection, Meta, "key", {"key": "edits", "value": secrets.token_hex(8)})

@@ -37,8 +37,8 @@ _CONNECT_ARGS: dict[str, Any] = {
 
 # Who writes. Each has connections of its own, so that none can use up another's: edits that wait for a locked row leave
 # pings and deadlines alone. The first two are one thread and two threads of ours; edits come from any number of them.
-Lane = Literal["pings", "loops", "edits"]
-_POOL_SIZES: dict[Lane, int] = {"pings": 2, "loops": 2, "edits": 6}
+Writer = Literal["pings", "loops", "edits"]
+_POOL_SIZES: dict[Writer, int] = {"pings": 2, "loops": 2, "edits": 6}
 
 # Who holds its rows for a moment only, an edit or the evaluation, is done by then.
 _SHORT_LOCK_TIMEOUT_MS = 100
@@ -68,14 +68,14 @@ def normal_url(url: str) -> URL:
         ) from None
 
 
-def connect(url: str, *, allow_unsafe: bool) -> tuple[dict[Lane, Engine], Engine]:
-    """Return the engine with which each lane writes, and the one that reads.
+def connect(url: str, *, allow_unsafe: bool) -> tuple[dict[Writer, Engine], Engine]:
+    """Return the engine with which each writer writes, and the one that reads.
 
     Raises:
         StartRefused: the server cannot be reached, the database is not ours or newer, or it is not durable.
     """
     target = normal_url(url)
-    writers = {lane: _engine(target, pool_size=size) for lane, size in _POOL_SIZES.items()}
+    writers = {writer: _engine(target, pool_size=size) for writer, size in _POOL_SIZES.items()}
     reader = _engine(target, pool_size=8).execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     try:
         _check(writers["edits"], target, allow_unsafe=allow_unsafe)

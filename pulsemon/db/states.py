@@ -72,7 +72,7 @@ class Watched:
 
     @property
     def is_found_in_time(self) -> bool:
-        """Return whether the evaluator will look at it no later than its deadline."""
+        """Return whether the evaluation will look at it no later than its deadline."""
         due_at = self.state.due_at
         return due_at is None or (self.check_at is not None and self.check_at <= due_at)
 

@@ -27,8 +27,8 @@ HEARTBEAT_SEC = 1.0
 # With other nodes about: they wait for it before they judge a deadline, so it adds to the time that DOWN takes.
 SHARED_HEARTBEAT_SEC = 0.25
 # While something holds judgement back (a ping not yet stored, a stalled loop), look again soon.
-HELD_SLEEP_SEC = 0.005
-HELD_BY_OTHERS_SLEEP_SEC = 0.05
+WAITING_SLEEP_SEC = 0.005
+WAITING_FOR_OTHERS_SLEEP_SEC = 0.05
 # A sweep judges by the past it is held back to; further back, it would take the present for a clock that was set back.
 _SWEEP_LAG = timedelta(seconds=1)
 FAILED_SLEEP_SEC = 0.25
@@ -171,7 +171,7 @@ class Evaluation:
         self._notice(self._before, clocks, expected_sec=self._expected_sec)
         self._before, self._expected_sec = clocks, WORK_ALLOWANCE_SEC
         if self._is_loop_stalled(clocks):
-            return HELD_SLEEP_SEC * 10
+            return WAITING_SLEEP_SEC * 10
         self._notice_stalls()
         self._notice_refusals()
         self._beat(clocks)
@@ -285,10 +285,10 @@ class Evaluation:
         try:
             if windows:
                 named = [(window, cause.value) for window, cause in windows]
-                passes.excuse_blindness(self._database, named, now=now, look_up=self._look_up)
+                passes.excuse_blindness(self._database, named, now=now, between_chunks=self._between_chunks)
                 windows = []
             if is_set_back:
-                passes.bound_deadlines(self._database, now=now, look_up=self._look_up)
+                passes.bound_deadlines(self._database, now=now, between_chunks=self._between_chunks)
                 is_set_back = False
         finally:  # what could not be done is done at the next tick
             self._windows = windows + self._windows
@@ -318,7 +318,7 @@ class Evaluation:
             horizon = self._horizon(clocks.wall)
             if self._windows or clocks.wall - horizon > _SWEEP_LAG:
                 return  # at the next tick
-            swept = passes.sweep_all(self._database, now=horizon, look_up=self._look_up_to_judge)
+            swept = passes.sweep_all(self._database, now=horizon, between_chunks=self._between_judged_chunks)
             self._report(swept)
             if not swept.is_more:
                 self._swept_at = clocks.monotonic
@@ -331,16 +331,16 @@ class Evaluation:
             if each not in before:
                 _log.warning("schedule.lost", **{each.kind: each.name}, schedule=each.schedule, timezone=each.timezone)
 
-    def _look_up(self) -> datetime:
+    def _between_chunks(self) -> datetime:
         """Between two chunks of a pass: a stop in the middle of it was blindness too."""
         clocks = self._around.read_clocks()
         self._notice(self._before, clocks, expected_sec=WORK_ALLOWANCE_SEC)
         self._before = clocks
         return clocks.wall
 
-    def _look_up_to_judge(self) -> datetime | None:
+    def _between_judged_chunks(self) -> datetime | None:
         """The same for a pass that judges: it breaks off where something must be excused first."""
-        horizon = self._horizon(self._look_up())
+        horizon = self._horizon(self._between_chunks())
         return None if self._windows or self._is_set_back else horizon
 
     def _horizon(self, now: datetime) -> datetime:
@@ -366,13 +366,13 @@ class Evaluation:
         changed = passes.expire_due(self._database, now=horizon, recorded_at=now)
         self.expired_count += changed.transition_count
         self._report(changed)
-        return 0.0 if changed.is_more else HELD_SLEEP_SEC
+        return 0.0 if changed.is_more else WAITING_SLEEP_SEC
 
     def _until_it_can_be_judged(self) -> float:
         """Return how long to sleep while something is due and held back."""
         if any(cause not in _REFUSALS for _, cause in self._windows):
             return 0.0  # a node has just been missed: what that excuses is excused first
-        return HELD_BY_OTHERS_SLEEP_SEC if self._others or self._windows else HELD_SLEEP_SEC
+        return WAITING_FOR_OTHERS_SLEEP_SEC if self._others or self._windows else WAITING_SLEEP_SEC
 
     def _report(self, changed: passes.Changed) -> None:
         if changed.transition_count:

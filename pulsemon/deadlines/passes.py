@@ -1,6 +1,6 @@
 """Deadlines that passed, and the time in which nobody watched.
 
-Use cases only: what to do at *now*. When to do it is `loops`' business.
+Use cases only: what to do at *now*. When to do it is `deadlines.loop`'s business.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pulsemon.db.tables.monitors import Monitor
 # Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
 CHUNK = 500
 Decide = Callable[[Watched, datetime], tuple[State, Transition | None]]
-LookUp = Callable[[], datetime | None]
+BetweenChunks = Callable[[], datetime | None]
 Prepare = Callable[[Sequence[Watched]], None]
 
 # A node that is gone is forgotten; its last heartbeat has served its purpose long before.
@@ -67,16 +67,16 @@ def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> C
     return replace(changed, is_more=len(monitors) == CHUNK)
 
 
-def sweep_all(database: Database, *, now: datetime, look_up: LookUp | None = None) -> Changed:
+def sweep_all(database: Database, *, now: datetime, between_chunks: BetweenChunks | None = None) -> Changed:
     """Re-check every monitor against the rules and heal what does not agree; writes only where something does.
 
-    *look_up* is called between two chunks: it returns the instant to go on with, or None to break off.
+    *between_chunks* is called between two chunks: it returns the instant to go on with, or None to break off.
     """
 
     def decide(each: Watched, at: datetime) -> tuple[State, Transition | None]:
         return sweep(each.state, each.timing, now=at, down_recorded_at=each.down_recorded_at)
 
-    return _for_all(database, decide, now, look_up)
+    return _for_all(database, decide, now, between_chunks)
 
 
 def excuse_blindness(
@@ -84,7 +84,7 @@ def excuse_blindness(
     windows: Sequence[tuple[BlindWindow, str]],
     *,
     now: datetime,
-    look_up: LookUp | None = None,
+    between_chunks: BetweenChunks | None = None,
 ) -> None:
     """Record blind windows, each with its cause, and move the deadlines that they touch, in one pass.
 
@@ -97,7 +97,7 @@ def excuse_blindness(
     def decide(monitor: Watched, _: datetime) -> tuple[State, Transition | None]:
         return excuse(monitor.state, monitor.timing, known.unwatched), None
 
-    _for_all(database, decide, now, look_up, prepare=known.look_back)
+    _for_all(database, decide, now, between_chunks, prepare=known.look_back)
     with database.write("loops") as connection:
         for window, cause in windows:
             _note_window(connection, window, cause)
@@ -153,9 +153,9 @@ def _stored_windows(connection: Connection, *, since: datetime) -> list[BlindWin
     return [BlindWindow(*row) for row in connection.execute(query)]
 
 
-def bound_deadlines(database: Database, *, now: datetime, look_up: LookUp | None = None) -> None:
+def bound_deadlines(database: Database, *, now: datetime, between_chunks: BetweenChunks | None = None) -> None:
     """After the clock was set back: no deadline further away than a full period."""
-    _for_all(database, lambda each, at: (bound_after_step(each.state, each.timing, now=at), None), now, look_up)
+    _for_all(database, lambda each, at: (bound_after_step(each.state, each.timing, now=at), None), now, between_chunks)
 
 
 def beat(database: Database, node: str, *, now: datetime) -> None:
@@ -203,7 +203,11 @@ def blind_since_last_heartbeat(seen_at: datetime | None, *, now: datetime, is_al
 
 
 def _for_all(
-    database: Database, decide: Decide, now: datetime, look_up: LookUp | None, prepare: Prepare = lambda monitors: None
+    database: Database,
+    decide: Decide,
+    now: datetime,
+    between_chunks: BetweenChunks | None,
+    prepare: Prepare = lambda monitors: None,
 ) -> Changed:
     """Apply *decide* to every monitor, a chunk at a time: read without a lock, then lock only what would change.
 
@@ -225,7 +229,7 @@ def _for_all(
             transitions += changed.transition_count
             messages += changed.message_count
         # A pass over many monitors takes seconds: none is judged by the time at which it began.
-        at = look_up() if look_up is not None else now
+        at = between_chunks() if between_chunks is not None else now
         if at is None:
             return Changed(transitions, messages, is_more=True)
         now = at

@@ -23,7 +23,7 @@ from pulsemon.heartbeats.pings import Answer, Batch, Ping
 
 _log = log.get(__name__)
 
-# Measured: beyond a few hundred a larger batch gains nothing, and the write lane is held longer.
+# Measured: beyond a few hundred a larger batch gains nothing, and the others wait longer for the write slot.
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 8_000_000
 # About a second of full load: what waits longer is answered 503, not remembered.

@@ -125,7 +125,7 @@ class _Track:
 
 _Said = tuple[str, int | None, datetime]  # signal, exit status, received_at
 # (monitor id, rid) -> the newest that counted, those of this batch included
-_Runs = dict[tuple[int, str], _Said]
+_NewestByRun = dict[tuple[int, str], _Said]
 
 
 def _record_known(
@@ -139,14 +139,14 @@ def _record_known(
     encode, decode = ping_rows.coders(connection)
     tracks: dict[int, _Track] = {}
     stored: list[PingRow] = []
-    runs = ping_rows.newest_of_rids(connection, _to_look_up(rows, [pings[place] for place in known]))
+    newest = ping_rows.newest_of_rids(connection, _to_look_up(rows, [pings[place] for place in known]))
     for place, ping_id in zip(known, ping_rows.next_ids(connection, len(known)), strict=True):
         ping = pings[place]
         row = rows[ping.slug]
         track = tracks.get(row.id)
         if track is None:
             track = tracks[row.id] = _track(row, decode)
-        verdict = _apply(track, ping, runs)
+        verdict = _apply(track, ping, newest)
         if verdict.outcome is Outcome.METHOD:
             batch.answers[place] = Answer.IGNORED
         track.ping_count += 1
@@ -255,7 +255,7 @@ class _Verdict(NamedTuple):
     flag: Flag | None = None
 
 
-def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
+def _apply(track: _Track, ping: Ping, newest: _NewestByRun) -> _Verdict:
     """Move the monitor by one ping."""
     signal, outcome = ping.signal, Outcome.COUNTED
     if ping.unasked is not None:
@@ -267,12 +267,12 @@ def _apply(track: _Track, ping: Ping, runs: _Runs) -> _Verdict:
     run_before = None
     if ping.rid is not None:
         run = (track.row.id, ping.rid)
-        run_before = runs.get(run)
+        run_before = newest.get(run)
         if _is_repeated(track, ping, signal, run_before):
             return _Verdict(signal, Outcome.REPEAT)
         if _has_ended(ping, signal, run_before):
             return _Verdict(signal, outcome)
-        runs[run] = (signal.value, ping.exit_status, ping.received_at)
+        newest[run] = (signal.value, ping.exit_status, ping.received_at)
     before = track.state
     after, transition = advance(before, signal, at=ping.received_at, timing=track.timing, rid=ping.rid)
     if before.blind_due_at is not None and after.blind_due_at is None:

@@ -11,8 +11,8 @@ from pulsemon.errors import Unavailable
 from pulsemon.monitors import manage
 
 WATCH_SEC = 1.0
-# In a storm of changes the mark is read at most this often; less than a panel rests between two events, so that what
-# is in the mark is also in what the panel fetches next.
+# In a storm of changes the version is read at most this often; less than a panel rests between two events, so that what
+# is in the version is also in what the panel fetches next.
 PAUSE_SEC = 0.05
 
 
@@ -24,10 +24,10 @@ class Watch:
         self._panel_count = panel_count
         self._tell_panels = tell_panels
         self._bell = Bell()
-        self._seen_mark: tuple[int, str] | None = None
+        self._seen_version: tuple[int, str] | None = None
 
     def wake(self) -> None:
-        """Open panels were just told: take the mark now, so that the same change is not told again."""
+        """Open panels were just told: take the version now, so that the same change is not told again."""
         self._bell.ring()
 
     async def step(self) -> None:
@@ -36,10 +36,10 @@ class Watch:
         if not is_told and not self._panel_count():
             return
         try:
-            mark = await asyncio.to_thread(manage.change_mark, self._database)
+            version = await asyncio.to_thread(manage.change_version, self._database)
         except Unavailable:
             return
         # The first look finds a change too: what was written before it may not be on the page that is open.
-        if not is_told and mark != self._seen_mark:
+        if not is_told and version != self._seen_version:
             self._tell_panels()
-        self._seen_mark = mark
+        self._seen_version = version

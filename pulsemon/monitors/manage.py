@@ -327,7 +327,7 @@ def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:
     return found
 
 
-def change_mark(database: Database) -> tuple[int, str]:
+def change_version(database: Database) -> tuple[int, str]:
     """Return a value that moves with every transition and every edit, on whatever node."""
     with database.read() as connection:
         newest = connection.scalar(select(func.max(History.id))) or 0

@@ -15,7 +15,7 @@ from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.tables.subscribers import Subscriber
 
-# Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write lane, and one flush.
+# Measured with bodies of 1 kB: removing this many pings is 1 ms of work in the write slot, and one flush.
 BATCH = 100
 # How many rows one read of the search for surplus pings looks at.
 _SLICE = 5_000

@@ -1,7 +1,7 @@
 """The thread that keeps house once a minute: windows ahead, sums of days that are over, and what retention says.
 
-All of it in small steps with a pause between two, so that it never fills the write lane. What a step does stands in
-`maintenance.ticks`, `availability.roll_ups` and `operations.housekeeping`.
+All of it in small steps with a pause between two, so that others get the write slot in between. What a step does stands
+in `maintenance.ticks`, `availability.roll_ups` and `operations.housekeeping`.
 """
 
 from __future__ import annotations

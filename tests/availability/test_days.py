@@ -343,11 +343,11 @@ def test_a_month_has_its_days_its_outages_and_its_corrections(database: Database
     ahead = track_record.read_report(database, monitor.id, year=2026, month=4, timezone="UTC", now=at("12:00"))
     march = track_record.read_report(database, monitor.id, year=2026, month=3, timezone="UTC", now=at("12:00"))
 
-    assert len(report.window.days) == 28
-    assert report.window.whole.window == us(28 * DAY)
-    assert sum(us(each.lasted(at("12:00"))) for each in report.outages) == report.window.whole.down
-    assert (ahead.window.days, ahead.outages) == ([], ())
-    assert [day.end for day in march.window.days] == [at("00:00") + DAY - DAY, at("12:00")]
+    assert len(report.period.days) == 28
+    assert report.period.whole.window == us(28 * DAY)
+    assert sum(us(each.lasted(at("12:00"))) for each in report.outages) == report.period.whole.down
+    assert (ahead.period.days, ahead.outages) == ([], ())
+    assert [day.end for day in march.period.days] == [at("00:00") + DAY - DAY, at("12:00")]
 
 
 signals = st.lists(

@@ -25,10 +25,10 @@ from sqlalchemy import MetaData, insert, select
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from pulsemon.db import Database
-from pulsemon.db.lane import WriteLane
 from pulsemon.db.tables.base import Base, Meta
 from pulsemon.db.tables.deadlines import Node
 from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.write_slot import WriteSlot
 from pulsemon.errors import InUse, NotFound, StartRefused, Unavailable
 from tests.arrange import make, rows
 from tests.conftest import ROOT, at, database_of, wait_until
@@ -375,47 +375,47 @@ except StartRefused as refused:
 
 class TestLane:
     def test_who_comes_first_is_served_first(self) -> None:
-        lane = WriteLane()
-        assert lane.acquire(1)
+        slot = WriteSlot()
+        assert slot.acquire(1)
         served: list[int] = []
 
         def write(number: int) -> None:
-            assert lane.acquire(30)
+            assert slot.acquire(30)
             served.append(number)
-            lane.release()
+            slot.release()
 
         threads = []
         for number in range(8):
             threads.append(threading.Thread(target=write, args=(number,)))
             threads[-1].start()
-            wait_until(lambda queued=number + 1: len(lane._waiting) == queued)
-        lane.release()
+            wait_until(lambda queued=number + 1: len(slot._waiting) == queued)
+        slot.release()
         for each in threads:
             each.join(60)
 
         assert served == list(range(8))
 
     def test_the_one_who_just_left_queues_behind_those_who_wait(self) -> None:
-        lane = WriteLane()
-        assert lane.acquire(1)
+        slot = WriteSlot()
+        assert slot.acquire(1)
         served: list[str] = []
-        other = threading.Thread(target=lambda: (lane.acquire(30), served.append("waited"), lane.release()))
+        other = threading.Thread(target=lambda: (slot.acquire(30), served.append("waited"), slot.release()))
         other.start()
-        wait_until(lambda: len(lane._waiting) == 1)
-        lane.release()
-        assert lane.acquire(30)
+        wait_until(lambda: len(slot._waiting) == 1)
+        slot.release()
+        assert slot.acquire(30)
         served.append("came back")
         other.join(60)
 
         assert served == ["waited", "came back"]
 
     def test_who_gives_up_is_passed_over(self) -> None:
-        lane = WriteLane()
-        assert lane.acquire(1)
-        assert not lane.acquire(0.01)
-        lane.release()
+        slot = WriteSlot()
+        assert slot.acquire(1)
+        assert not slot.acquire(0.01)
+        slot.release()
 
-        assert lane.acquire(1)
+        assert slot.acquire(1)
 
 
 # Four seconds is how long the file, or a row, is waited for. Waited for twice it would be more than this.
@@ -442,7 +442,7 @@ class TestTrouble:
     def test_who_waits_in_the_lane_behind_it_does_not_wait_a_second_time_for_the_file(
         self, sqlite_database: Database, sqlite_url: str
     ) -> None:
-        """The lane and the file were waited for one after the other: up to eight and a half seconds."""
+        """The slot and the file were waited for one after the other: up to eight and a half seconds."""
         answers: list[tuple[str, float]] = []
 
         def write(key: str) -> None:

@@ -19,7 +19,7 @@ from pulsemon.channels.http import GuardedClient
 from pulsemon.channels.message import Delivered
 from pulsemon.core.status import Status
 from pulsemon.db import Database
-from pulsemon.db.postgres import Lane
+from pulsemon.db.postgres import Writer
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.deadlines import passes
 from pulsemon.errors import Contended, Unavailable
@@ -105,9 +105,9 @@ class TestEditsThatWaitForALockedRow:
         with edits_that_wait(database, postgres_url, "locked"):
             with pytest.raises(Unavailable, match="all connections"), database.write():
                 pytest.fail("the control: edits have no connection left")
-            lanes: list[Lane] = ["pings", "loops"]
-            for lane in lanes:
-                with database.write(lane) as connection:
+            writers: list[Writer] = ["pings", "loops"]
+            for writer in writers:
+                with database.write(writer) as connection:
                     assert connection.exec_driver_sql("SELECT 1").scalar() == 1
 
     def test_a_ping_of_another_monitor_is_stored(self, database: Database, postgres_url: str) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from pulsemon.core.status import Status
 from pulsemon.db import Database, sessions
-from pulsemon.db.postgres import Lane, normal_url
+from pulsemon.db.postgres import Writer, normal_url
 from pulsemon.deadlines import passes
 from pulsemon.errors import StartRefused, Unavailable
 from pulsemon.heartbeats.pings import Answer
@@ -41,7 +41,7 @@ HOSTILE = {
     "idle_in_transaction_session_timeout": "60000",
     "idle_session_timeout": "100",
 }
-LANES: list[Lane] = ["pings", "loops", "edits"]
+WRITERS: list[Writer] = ["pings", "loops", "edits"]
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def hostile(hostile_url: str) -> Iterator[Database]:
     opened.close()
 
 
-def shown(database: Database, names: Sequence[str], lane: Lane) -> dict[str, object]:
-    with database.write(lane) as connection:
+def shown(database: Database, names: Sequence[str], writer: Writer) -> dict[str, object]:
+    with database.write(writer) as connection:
         return {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in names}
 
 
@@ -81,8 +81,8 @@ class TestARoleWithDefaultsOfItsOwn:
             assert control.execute("SHOW TimeZone").fetchone() == ("Asia/Kathmandu",)
         wanted = {"lock_timeout": "2500ms", "statement_timeout": "30s", "idle_in_transaction_session_timeout": "2s"}
 
-        for lane in LANES:
-            found = shown(hostile, [*sessions._SETTINGS, "client_encoding", "transaction_isolation"], lane)
+        for writer in WRITERS:
+            found = shown(hostile, [*sessions._SETTINGS, "client_encoding", "transaction_isolation"], writer)
 
             assert found == sessions._SETTINGS | wanted | {
                 "client_encoding": "UTF8",
@@ -166,22 +166,22 @@ class TestSessionsThatTurnedReadOnly:
             admin.execute(f"ALTER ROLE {read.username} SET default_transaction_read_only = on".encode())
             kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{read.username}'"
             admin.execute(kill.encode())
-            for lane in LANES:
-                with pytest.raises(Unavailable, match="read-only"), database.write(lane) as connection:
+            for writer in WRITERS:
+                with pytest.raises(Unavailable, match="read-only"), database.write(writer) as connection:
                     connection.exec_driver_sql("DELETE FROM nodes")
             monitors.list_all(database)  # readers go on
             admin.execute(f"ALTER ROLE {read.username} RESET default_transaction_read_only".encode())
 
-        def is_written(lane: Lane) -> bool:
+        def is_written(writer: Writer) -> bool:
             try:
-                with database.write(lane) as connection:
+                with database.write(writer) as connection:
                     connection.exec_driver_sql("DELETE FROM nodes")
             except Unavailable:
                 return False
             return True
 
-        for lane in LANES:
-            wait_until(partial(is_written, lane))
+        for writer in WRITERS:
+            wait_until(partial(is_written, writer))
         assert record(database, a_ping(monitor, START)) == [Answer.STORED]
         wait_until(lambda: not self._reads_where_nothing_is_written(database))
         database.close()
@@ -195,7 +195,7 @@ class TestSessionsThatTurnedReadOnly:
 class TestBehindPgBouncer:
     @staticmethod
     def at_once(database: Database) -> None:
-        """Ping, edit and judge from as many threads as a lane has connections: each transaction gets any session."""
+        """Ping, edit and judge from as many threads as a writer has connections: each transaction gets any session."""
         found = [make_up(database, f"job-{number}") for number in range(2)]
         failed: list[BaseException] = []
 
@@ -232,8 +232,8 @@ class TestBehindPgBouncer:
             database.migrate()
             self.at_once(database)
             wanted = {"lock_timeout": "2500ms", "statement_timeout": "30s", "idle_in_transaction_session_timeout": "2s"}
-            for lane in LANES:
-                assert shown(database, list(sessions._SETTINGS), lane) == sessions._SETTINGS | wanted
+            for writer in WRITERS:
+                assert shown(database, list(sessions._SETTINGS), writer) == sessions._SETTINGS | wanted
             with database.read() as connection:
                 assert connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
                 assert connection.exec_driver_sql("SHOW TimeZone").scalar() == "UTC"

@@ -18,8 +18,8 @@ from pulsemon.core.blindness import Reading
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database, sqlite
 from pulsemon.db.tables.deadlines import Node
-from pulsemon.deadlines import passes as evaluator
-from pulsemon.deadlines.loop import HELD_SLEEP_SEC, LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, Evaluation, Surroundings
+from pulsemon.deadlines import passes
+from pulsemon.deadlines.loop import LOOP_IS_STALLED_SEC, MAX_SLEEP_SEC, WAITING_SLEEP_SEC, Evaluation, Surroundings
 from pulsemon.deadlines.passes import Changed
 from pulsemon.errors import Unavailable
 from pulsemon.monitors.views import View
@@ -112,7 +112,7 @@ class Process:
 
 @pytest.fixture
 def database(sqlite_url: str) -> Iterator[Database]:
-    """SQLite: what a tick does to PostgreSQL stands in test_evaluator."""
+    """SQLite: what a tick does to PostgreSQL stands in test_passes."""
     opened = Database.open(sqlite_url)
     opened.migrate()
     yield opened
@@ -153,7 +153,7 @@ class TestSleep:
     def test_a_thousand_deadlines_in_one_second_are_worked_off_without_sleep(
         self, database: Database, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(evaluator, "CHUNK", 2)
+        monkeypatch.setattr(passes, "CHUNK", 2)
         for number in range(5):
             watched(database, f"m{number}")
         process = Process(database, world)
@@ -161,7 +161,7 @@ class TestSleep:
         process.look()
         set_time_past_deadline(world, process)
 
-        assert [process.look() for _ in range(3)] == [0.0, 0.0, HELD_SLEEP_SEC]
+        assert [process.look() for _ in range(3)] == [0.0, 0.0, WAITING_SLEEP_SEC]
         assert process.evaluation.expired_count == 5
 
 
@@ -180,7 +180,7 @@ class TestHorizon:
 
         process.live_until(at("10:00:13"))
         assert again(database, monitor).status == "UP"
-        assert process.look() == HELD_SLEEP_SEC
+        assert process.look() == WAITING_SLEEP_SEC
 
         record(database, a_ping(monitor, at("10:00:09.900")))
         world.oldest_unstored = None
@@ -205,12 +205,12 @@ class TestStall:
         process = Process(database, world)
         process.live_until(at("10:00:08"))
         world.loop_beat_at = world.monotonic
-        beaten_at = evaluator.last_heartbeat(database)
+        beaten_at = passes.last_heartbeat(database)
 
         process.live_until(at("10:00:16"))
 
         assert again(database, monitor).status == "UP"
-        assert evaluator.last_heartbeat(database) <= beaten_at + seconds(LOOP_IS_STALLED_SEC + 1)  # type: ignore[operator]
+        assert passes.last_heartbeat(database) <= beaten_at + seconds(LOOP_IS_STALLED_SEC + 1)  # type: ignore[operator]
 
     def test_when_it_runs_again_the_time_is_a_blind_window(self, database: Database, world: World) -> None:
         monitor = watched(database)
@@ -314,7 +314,7 @@ class TestClock:
 
     def test_a_clock_set_back_while_nobody_ran_is_found_at_the_start(self, database: Database, world: World) -> None:
         monitor = watched(database)
-        evaluator.beat(database, "earlier", now=at("10:00:05"))
+        passes.beat(database, "earlier", now=at("10:00:05"))
         world.wall = at("09:00")
 
         Process(database, world)
@@ -325,7 +325,7 @@ class TestClock:
 class TestRestart:
     def test_what_was_missed_while_nobody_ran_is_nobody_s_fault(self, database: Database, world: World) -> None:
         monitor = watched(database)
-        evaluator.beat(database, "earlier", now=at("10:00:05"))
+        passes.beat(database, "earlier", now=at("10:00:05"))
         world.wall = at("10:20")
 
         Process(database, world).live_until(at("10:20:09"))
@@ -335,7 +335,7 @@ class TestRestart:
 
     def test_a_monitor_that_really_died_meanwhile_is_down_in_time(self, database: Database, world: World) -> None:
         monitor = watched(database)
-        evaluator.beat(database, "earlier", now=at("10:00:05"))
+        passes.beat(database, "earlier", now=at("10:00:05"))
         world.wall = at("10:20")
 
         Process(database, world).live_until(at("10:20:11"))
@@ -346,7 +346,7 @@ class TestRestart:
         self, database: Database, world: World
     ) -> None:
         monitor = watched(database)
-        evaluator.beat(database, "earlier", now=at("10:00:12"))
+        passes.beat(database, "earlier", now=at("10:00:12"))
         world.wall = at("10:20")
 
         Process(database, world).look()
@@ -355,7 +355,7 @@ class TestRestart:
 
     def test_a_node_that_joins_others_was_not_blind(self, postgres_url: str, world: World) -> None:
         database = Database.open(postgres_url)
-        evaluator.beat(database, "other", now=START - seconds(1))
+        passes.beat(database, "other", now=START - seconds(1))
 
         Process(database, world)
 
@@ -367,7 +367,7 @@ class TestRestart:
 
         process.live_until(at("10:00:05"))
 
-        assert evaluator.last_heartbeat(database) == at("10:00:05")
+        assert passes.last_heartbeat(database) == at("10:00:05")
         assert [row.name for row in rows(database, Node)] == ["node"]
 
 
@@ -441,13 +441,13 @@ class TestRefusals:
         monkeypatch.setattr(world, "take_turned_away", lambda: BlindWindow(world.wall, world.wall))
         process.evaluation._around = world.around
         passes: list[datetime] = []
-        excuse = evaluator.excuse_blindness
+        excuse = passes.excuse_blindness
 
         def count(*arguments: Any, now: datetime, **named: Any) -> None:
             passes.append(now)
             excuse(*arguments, now=now, **named)
 
-        monkeypatch.setattr(evaluator, "excuse_blindness", count)
+        monkeypatch.setattr(passes, "excuse_blindness", count)
 
         process.live_until(at("10:00:19"))
 
@@ -481,7 +481,7 @@ class TestBlindOften:
     def test_a_long_window_counts_only_as_far_as_it_lies_in_the_last_ten_minutes(
         self, database: Database, world: World
     ) -> None:
-        evaluator.excuse_blindness(database, [(BlindWindow(at("08:00"), at("09:51")), "suspend")], now=START)
+        passes.excuse_blindness(database, [(BlindWindow(at("08:00"), at("09:51")), "suspend")], now=START)
         process = Process(database, world)
 
         process.look()
@@ -596,7 +596,7 @@ class TestThread:
 def test_on_postgres_too_silence_is_noticed_and_a_restart_is_excused(postgres_url: str, world: World) -> None:
     database = Database.open(postgres_url)
     monitor = watched(database)
-    evaluator.beat(database, "earlier", now=at("10:00:05"))
+    passes.beat(database, "earlier", now=at("10:00:05"))
     world.wall = at("10:20")
 
     Process(database, world).live_until(at("10:20:11"))
@@ -616,7 +616,7 @@ def test_nodes_that_die_one_after_the_other_hide_no_dead_monitor_and_blame_no_li
     process = Process(database, world, node="stays")
 
     for number in range(8):
-        evaluator.beat(database, f"dies-{number}", now=world.wall)
+        passes.beat(database, f"dies-{number}", now=world.wall)
         for _ in range(2):
             process.live_until(world.wall + seconds(10))
             record(database, a_ping(alive, world.wall))

@@ -141,8 +141,8 @@ outbox._lease = take_for_good
 _NO_ORDER = """
 # A message does not wait for the older ones of its monitor.
 from sqlalchemy import select
+from pulsemon.db import outbox as owed
 from pulsemon.messages import outbox
-from pulsemon.db import outbox
 from pulsemon.db.tables.messages import Delivery
 
 def whatever_is_due(connection, receiver, room, now):
@@ -151,7 +151,7 @@ def whatever_is_due(connection, receiver, room, now):
 
 outbox._due_ids = whatever_is_due
 # Or the older message would be hurried to the same moment, and keep its place by chance.
-outbox._hurry_older = lambda *_: None
+owed._hurry_older = lambda *_: None
 """
 
 # --- receivers that misbehave

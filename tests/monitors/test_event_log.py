@@ -209,12 +209,12 @@ def test_availability_counts_what_is_known_and_says_how_much_that_is(database: D
 
     found = record_of(database, monitor, at("11:00"))
 
-    length, day = found.windows[0]
+    length, day = found.periods[0]
     assert length == 1
     assert (day.up, day.down) == (us(minutes=90), us(minutes=30))
     assert day.ratio == 0.75
     assert day.coverage == pytest.approx(2 / 24)
-    assert [window for window, _ in found.windows] == [1, 7, 30, 90, 365]
+    assert [length for length, _ in found.periods] == [1, 7, 30, 90, 365]
     assert found.since == at("10:30")
 
 
@@ -225,7 +225,7 @@ def test_ninety_days_add_up_to_the_ninety_day_window(database: Database) -> None
 
     assert len(found.recent.days) == len(found.recent.parts) == 90
     assert found.recent.days[-1].start == at("00:00")
-    assert found.recent.whole == dict(found.windows)[90]
+    assert found.recent.whole == dict(found.periods)[90]
     assert found.recent.whole.down > 0
 
 
@@ -258,7 +258,7 @@ def test_time_that_nobody_saw_is_neither_up_nor_down(database: Database) -> None
             [{"monitor_id": monitor.id, "started_at": at("10:10"), "ended_at": at("10:20")}],
         )
 
-    _, day = record_of(database, monitor, at("11:00")).windows[0]
+    _, day = record_of(database, monitor, at("11:00")).periods[0]
 
     assert (day.up, day.down) == (us(minutes=50), 0)
 
@@ -299,5 +299,5 @@ def test_a_status_that_today_does_not_know_is_passed_over(database: Database) ->
 
     found = record_of(database, monitor, at("12:00"))
 
-    assert found.windows[0][1].ratio is None
+    assert found.periods[0][1].ratio is None
     assert monitor.status is Status.UP

@@ -291,11 +291,11 @@ class TestTestMessage:
             monitors.send_test_message(database, by_id(made.id), now=START)
 
 
-def test_the_mark_moves_with_every_edit_and_every_transition(database: Database) -> None:
-    marks = [monitors.change_mark(database)]
+def test_the_version_changes_with_every_edit_and_every_transition(database: Database) -> None:
+    versions = [monitors.change_version(database)]
 
     def note() -> None:
-        marks.append(monitors.change_mark(database))
+        versions.append(monitors.change_version(database))
 
     made = make(database)
     note()
@@ -310,13 +310,13 @@ def test_the_mark_moves_with_every_edit_and_every_transition(database: Database)
     monitors.remove(database, by_id(made.id))
     note()
 
-    assert len(set(marks)) == len(marks)
+    assert len(set(versions)) == len(versions)
 
 
-def test_the_mark_stands_still_while_pings_change_nothing(database: Database) -> None:
+def test_the_version_stands_still_while_pings_change_nothing(database: Database) -> None:
     made = make_up(database)
-    mark = monitors.change_mark(database)
+    version = monitors.change_version(database)
 
     record(database, a_ping(made, at("10:01")))
 
-    assert monitors.change_mark(database) == mark
+    assert monitors.change_version(database) == version

@@ -17,7 +17,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.availability import corrections
 from pulsemon.availability import record as track_record
 from pulsemon.availability.corrections import MAX_REASON_LENGTH, Corrected
-from pulsemon.availability.record import WINDOWS, Outage
+from pulsemon.availability.record import PERIODS, Outage
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability
@@ -154,7 +154,7 @@ _PARAMETERS = [
         "in": "query",
         "required": False,
         "description": "1: the last 24 hours. Else so many calendar days, today among them; 30 if left out.",
-        "schema": {"type": "integer", "enum": list(WINDOWS)},
+        "schema": {"type": "integer", "enum": list(PERIODS)},
         "example": 7,
     },
     {
@@ -189,12 +189,12 @@ def availability(request: Request, slug: str) -> Response:
     site, now = site_of(request), site_of(request).now()
     count, timezone = _read_query(request, site.settings.availability_timezone)
     view = monitors.get(site.database, monitors.by_slug(slug))
-    window = track_record.read_window(site.database, view.id, count=count, timezone=timezone, now=now)
+    period = track_record.read_period(site.database, view.id, count=count, timezone=timezone, now=now)
     days = [
         {"date": day.date.isoformat(), "since": instant(day.start), "until": instant(day.end)} | spent_answer(part)
-        for day, part in zip(window.days, window.parts, strict=True)
+        for day, part in zip(period.days, period.parts, strict=True)
     ]
-    whole = {"since": instant(window.days[0].start), "until": instant(now)} | spent_answer(window.whole)
+    whole = {"since": instant(period.days[0].start), "until": instant(now)} | spent_answer(period.whole)
     return JSONResponse({"days": count, "timezone": timezone} | whole | {"per_day": days}, headers=_HEADERS)
 
 
@@ -202,7 +202,7 @@ def _read_query(request: Request, timezone: str) -> tuple[int, str]:
     """Raises RequestValidationError, which does not repeat what was asked."""
     wrong: list[dict[str, Any]] = []
     days = request.query_params.get("days", "30")
-    if days not in map(str, WINDOWS):
+    if days not in map(str, PERIODS):
         wrong.append({"loc": ("query", "days"), "msg": _DAYS, "type": "days"})
     zone = request.query_params.get("timezone", timezone)
     if zone not in zone_names():
@@ -213,7 +213,7 @@ def _read_query(request: Request, timezone: str) -> tuple[int, str]:
 
 
 def spent_answer(part: Availability) -> dict[str, Any]:
-    """Return how a window was spent as the API shows it, without its borders."""
+    """Return how a period was spent as the API shows it, without its borders."""
     return {
         "availability": part.ratio,
         "coverage": part.coverage or 0.0,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -51,8 +52,9 @@ _MAX_ADDRESS = 64
 _CLOSE = (b"connection", b"close")
 
 
-class Response(NamedTuple):
-    """One of the fixed answers, as ASGI messages; `closes`: the connection ends with it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Response:
+    """One of the fixed answers, as ASGI messages; `closes`: the connection ends with it. Two are never the same one."""
 
     start: Message
     body: Message

@@ -72,7 +72,7 @@ def report(request: Request, monitor_id: int) -> Response:
         following=None if date(following.year, following.month, 1) > date_at(now, timezone) else following,
         timezone=timezone,
         report=found,
-        bars=bars.make(found.window.days, found.window.parts, words),
+        bars=bars.make(found.period.days, found.period.parts, words),
         short_date=lambda day: bars.short_date(day, words),
         local=lambda at: words.moment(at.astimezone(ZoneInfo(timezone))),
     )
@@ -135,10 +135,10 @@ def safe_cell(text: str) -> str:
 
 
 def _records(view: View, found: Report, zone: ZoneInfo, now: datetime) -> Iterator[dict[str, Any]]:
-    days = found.window.days
+    days = found.period.days
     span = _span(days[0].start, days[-1].end, zone) if days else {}
-    yield {"record": "month", "monitor": view.slug} | span | _spent(found.window.whole)
-    for day, part in zip(days, found.window.parts, strict=True):
+    yield {"record": "month", "monitor": view.slug} | span | _spent(found.period.whole)
+    for day, part in zip(days, found.period.parts, strict=True):
         span = _span(day.start, day.end, zone)
         yield {"record": "day", "monitor": view.slug, "date": day.date.isoformat()} | span | _spent(part)
     for outage in found.outages:

@@ -36,7 +36,7 @@ from pulsemon.web.wire.connections import CONNECTIONS_KEY, Connections
 from pulsemon.web.wire.host import Ambiguous, target_of
 from pulsemon.web.wire.patience import LAST_CALL, PATIENCE_SEC, Arriving, Reader, unsent_bytes
 from pulsemon.web.wire.proxies import normal_peer
-from pulsemon.web.wire.short_answers import PingCycle, whole_answer
+from pulsemon.web.wire.short_answers import PingCycle, WholeAnswers
 
 _log = log.get(__name__)
 
@@ -87,6 +87,9 @@ class PingProtocol(HttpToolsProtocol):
     # One for all: nobody waits for it, but uvicorn sets it when a connection is lost.
     _nobody_waits = asyncio.Event()
 
+    # One for all connections: an answer is made once, whoever gets it.
+    _answers = WholeAnswers()
+
     # Whether a ping that came over this connection was stored.
     has_pinged = False
 
@@ -94,7 +97,7 @@ class PingProtocol(HttpToolsProtocol):
     _arriving = Arriving.FIRST_BYTE
     _since: float | None = None  # the sweep that first saw it; no clock is read for a request
     _framing_bytes = 0  # since the last byte that meant something: headers, fields after a body, sizes of chunks
-    _held = _NOTHING  # came, and is not read yet
+    _unread = _NOTHING  # what came
     _is_reading = False
     _is_offer = False
     _farewell: bytes | None = None  # what ends the connection once the requests before it have their answers
@@ -118,7 +121,7 @@ class PingProtocol(HttpToolsProtocol):
         if running is not None and not running.response_complete:
             running.disconnected = True
             running.message_event.set()
-        self._held = _NOTHING
+        self._unread = _NOTHING
         super().connection_lost(exc)
 
     # Receiving
@@ -127,8 +130,8 @@ class PingProtocol(HttpToolsProtocol):
         """Read on, piece by piece; what is sent ahead of too many answers, or of a reader who is behind, waits."""
         if self.transport.is_closing() or self._farewell is not None:
             return
-        if self._held or self.pipeline or self.flow.write_paused or len(data) > PIECE_BYTES:
-            self._held = memoryview(bytes(self._held) + data if self._held else data)
+        if self._unread or self.pipeline or self.flow.write_paused or len(data) > PIECE_BYTES:
+            self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
             self._read_on()
         else:
             self._read(data)
@@ -138,13 +141,13 @@ class PingProtocol(HttpToolsProtocol):
         if self._is_reading or self.transport.is_closing():
             return
         self._is_reading = True
-        while self._held and not self.pipeline and not self.flow.write_paused and not self.transport.is_closing():
-            piece, self._held = self._held[:PIECE_BYTES], self._held[PIECE_BYTES:]
+        while self._unread and not self.pipeline and not self.flow.write_paused and not self.transport.is_closing():
+            piece, self._unread = self._unread[:PIECE_BYTES], self._unread[PIECE_BYTES:]
             self._read(piece)
         self._is_reading = False
         if self.transport.is_closing():
             return
-        if self._held or self.pipeline or self.flow.write_paused:
+        if self._unread or self.pipeline or self.flow.write_paused:
             self.flow.pause_reading()
         elif self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
             self.flow.resume_reading()  # else uvicorn does, once the handler has taken what there is of the body
@@ -301,7 +304,7 @@ class PingProtocol(HttpToolsProtocol):
             self._arriving = _ANOTHER
         elif self._arriving is _PING_BODY:
             self._arriving = _BODY  # the gate does not wait for the rest of it
-        if self._held or self.flow.read_paused:
+        if self._unread or self.flow.read_paused:
             self._read_on()
 
     def resume_writing(self) -> None:
@@ -353,7 +356,7 @@ class PingProtocol(HttpToolsProtocol):
         """End the connection with *answer*, as soon as all requests before this one have theirs."""
         if self._farewell is not None:
             return  # it is refused already, and waits for those
-        self._held = _NOTHING
+        self._unread = _NOTHING
         is_begun = self._arriving in (_BODY, _PING_BODY)
         is_own = is_begun and self.cycle is self._running
         if is_begun and not is_own:
@@ -385,7 +388,8 @@ class PingProtocol(HttpToolsProtocol):
             return
         if response.closes:
             cycle.keep_alive = False
-        self.transport.write(whole_answer(response, self.server_state.default_headers, cycle.keep_alive, is_head))
+        default_headers = self.server_state.default_headers
+        self.transport.write(self._answers.whole(response, default_headers, cycle.keep_alive, is_head))
         cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -24,24 +23,31 @@ class PingCycle:
         self.body = bytearray()
 
 
-_made: dict[tuple[int, bool, bool], bytes] = {}
-_made_for: list[Any] = [None]
+class WholeAnswers:
+    """All bytes of answers, made once: uvicorn makes new default headers every second, with the date."""
+
+    def __init__(self) -> None:
+        self._cached: dict[tuple[Response, bool, bool], bytes] = {}
+        self._cached_for: list[tuple[bytes, bytes]] | None = None  # the default headers that they bear
+
+    def whole(
+        self, response: Response, default_headers: list[tuple[bytes, bytes]], keep_alive: bool, is_head: bool
+    ) -> bytes:
+        """Return all bytes of *response* with these headers."""
+        if self._cached_for is not default_headers:
+            self._cached.clear()
+            self._cached_for = default_headers
+        key = (response, keep_alive, is_head)
+        found = self._cached.get(key)
+        if found is None:
+            found = self._cached[key] = _written(response, default_headers, keep_alive, is_head)
+        return found
 
 
-def whole_answer(
-    response: Response, default_headers: list[tuple[bytes, bytes]], keep_alive: bool, is_head: bool
-) -> bytes:
-    """Return all bytes of an answer, made once: uvicorn makes new default headers every second, with the date."""
-    if _made_for[0] is not default_headers:
-        _made.clear()
-        _made_for[0] = default_headers
-    key = (id(response), keep_alive, is_head)
-    found = _made.get(key)
-    if found is None:
-        headers = [*default_headers, *response.start["headers"]]
-        if not keep_alive and not response.closes:
-            headers.append((b"connection", b"close"))
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        body = b"" if is_head else response.body["body"]
-        found = _made[key] = STATUS_LINE[response.start["status"]] + lines + b"\r\n" + body
-    return found
+def _written(response: Response, default_headers: list[tuple[bytes, bytes]], keep_alive: bool, is_head: bool) -> bytes:
+    headers = [*default_headers, *response.start["headers"]]
+    if not keep_alive and not response.closes:
+        headers.append((b"connection", b"close"))
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+    body: bytes = b"" if is_head else response.body["body"]
+    return STATUS_LINE[response.start["status"]] + lines + b"\r\n" + body

@@ -1,4 +1,4 @@
-"""The one write lane of SQLite: whoever comes first writes first."""
+"""The one slot in which SQLite is written: whoever comes first writes first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 
-class WriteLane:
+class WriteSlot:
     """A lock that serves its waiters in the order in which they came.
 
     Python's own lock may be taken again by the thread that just gave it back; under load the ping lane would then
@@ -19,7 +19,7 @@ class WriteLane:
         self._is_held = False
 
     def acquire(self, timeout_sec: float) -> bool:
-        """Wait at most *timeout_sec* for the lane; return whether it is now ours."""
+        """Wait at most *timeout_sec* for the slot; return whether it is now ours."""
         with self._mutex:
             if not self._is_held:
                 self._is_held = True
@@ -36,7 +36,7 @@ class WriteLane:
         return True  # it was handed over in the very moment we gave up
 
     def release(self) -> None:
-        """Hand the lane to the next in line."""
+        """Hand the slot to the next in line."""
         with self._mutex:
             if self._waiting:
                 self._waiting.popleft().release()
