@@ -149,7 +149,7 @@ class Loops:
             ),
         )
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
-        folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
+        folder = sqlite.file_path(settings.database_url.get_secret_value()).parent if database.is_sqlite else Path()
         self.readiness = Readiness(database, self.evaluation, self.dispatching, self.timekeeping, folder=folder)
 
     def start(self) -> None:
@@ -285,7 +285,7 @@ class Loops:
 
     async def _beat_upstream(self) -> None:
         """Tell another monitor that this one works; say nothing while it does not."""
-        url = self._settings.upstream_heartbeat_url
+        url = self._settings.upstream_heartbeat_url.get_secret_value()
         if not url:
             return
         reasons = await asyncio.to_thread(self.readiness.why_silent)
