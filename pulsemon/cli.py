@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import httpx2
 import typer
 import uvicorn
+from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from typer.core import TyperCommand, TyperGroup
@@ -67,7 +68,6 @@ app = typer.Typer(
 monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
 app.add_typer(monitor_app, name="monitor")
 
-_SECRETS = ("admin_token", "admin_session_secret", "upstream_heartbeat_url", "smtp_password")
 _API_TIMEOUT_SEC = 10.0
 
 
@@ -181,8 +181,8 @@ def check_config() -> None:
     for name, value in settings.model_dump(mode="json").items():
         shown = ",".join(value) if isinstance(value, list) else str(value).lower() if value in (True, False) else value
         if name == "database_url":
-            shown = _without_secrets(value)
-        elif name in _SECRETS and value:
+            shown = _without_secrets(settings.database_url.get_secret_value())
+        elif isinstance(getattr(settings, name), SecretStr) and value:
             shown = "(set)"
         print(f"{name.upper()}={shown}")
     if not settings.admin_token:
@@ -237,7 +237,7 @@ def _not_through(path: Path) -> Path:
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")]) -> None:
     """Copy the SQLite database to FILE, checked, while the server runs or not. Only reads the database."""
-    size = back_up(load().database_url, _not_through(file))
+    size = back_up(load().database_url.get_secret_value(), _not_through(file))
     print(f"{file}: {size} bytes, integrity checked.")
 
 
@@ -247,8 +247,9 @@ def snapshot(
 ) -> None:
     """Write the public pages, those without a password, to DIR as files for any web server. Only reads the database."""
     settings = load()
+    url = settings.database_url.get_secret_value()
     log.configure(level=settings.log_level.value, form=settings.log_format.value)
-    database = Database.open_to_read(settings.database_url, allow_unsafe=settings.allow_unsafe_database)
+    database = Database.open_to_read(url, allow_unsafe=settings.allow_unsafe_database)
     try:
         with _by_the_clock_of(database):
             files = static_copy.make_files(database, settings, now=clock.now())
@@ -260,8 +261,9 @@ def snapshot(
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
+    url = settings.database_url.get_secret_value()
     log.configure(level=settings.log_level.value, form=settings.log_format.value)
-    database = Database.open(settings.database_url, allow_unsafe=settings.allow_unsafe_database, lock_patience_sec=0.0)
+    database = Database.open(url, allow_unsafe=settings.allow_unsafe_database, lock_patience_sec=0.0)
     try:
         database.migrate()
         with _by_the_clock_of(database):
@@ -376,7 +378,7 @@ def _api(settings: Settings) -> Callable[..., httpx2.Response]:
         if not settings.admin_token:
             raise StartRefused("The server runs, and talking to it takes ADMIN_TOKEN, which is not set here.")
         url = f"http://{host}:{settings.app_port}{path}"
-        headers = {b"X-Admin-Token": settings.admin_token.encode()}  # as curl sends it, letters with accents too
+        headers = {b"X-Admin-Token": settings.admin_token.get_secret_value().encode()}  # letters with accents too
         if settings.panel_host:  # the API answers under that name alone
             headers[b"Host"] = Host(settings.panel_host[0], None).in_url.encode()
         try:

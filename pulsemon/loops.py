@@ -104,10 +104,10 @@ class Loops:
         self._housekeeping = Housekeeping(database, settings)
         self.timekeeping = timekeeping.Timekeeping(database)
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
-        folder = sqlite.file_path(settings.database_url).parent if database.is_sqlite else Path()
+        folder = sqlite.file_path(settings.database_url.get_secret_value()).parent if database.is_sqlite else Path()
         self.readiness = Readiness(database, self.evaluation, self.dispatching, self.timekeeping, folder=folder)
         self._upstream = upstream.Upstream(
-            client, settings.upstream_heartbeat_url, why_silent=self.readiness.why_silent
+            client, settings.upstream_heartbeat_url.get_secret_value(), why_silent=self.readiness.why_silent
         )
 
     def _evaluation(self, database: Database, settings: Settings, doorway: Doorway) -> Evaluation:

@@ -94,10 +94,12 @@ class PulseMon:
     async def _start(self) -> None:
         settings = self._settings
         self._database = database = await asyncio.to_thread(
-            Database.open, settings.database_url, allow_unsafe=settings.allow_unsafe_database
+            Database.open, settings.database_url.get_secret_value(), allow_unsafe=settings.allow_unsafe_database
         )
         await asyncio.to_thread(database.migrate)
-        secret = settings.admin_session_secret or await asyncio.to_thread(access.session_secret, database)
+        secret = settings.admin_session_secret.get_secret_value()
+        if not secret:
+            secret = await asyncio.to_thread(access.session_secret, database)
         redaction.know(secret)
         live = self._live
         door = self._open_door()

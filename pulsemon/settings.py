@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import idna
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -38,9 +38,6 @@ from pulsemon.errors import StartRefused
 
 # The values printed in .env.example (today's and the first PulseMon's): public knowledge, so they count as unset.
 PLACEHOLDERS = frozenset({"change-this-token", "change-this-secret", "changeme", "change-me"})
-_SECRET_NAMES = frozenset(
-    {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
-)
 _MAIL_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]{2,45}")
 # What may follow the path of a SQLite file: options as the first PulseMon's driver took them; none changes anything.
 _OPTIONS = re.compile(r"([a-z_]+=[^&?/]*(&|$))*", re.IGNORECASE)
@@ -140,17 +137,25 @@ class _EnvFile(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value}
 
 
+_NONE = SecretStr("")
+_DEFAULT_DATABASE = SecretStr("sqlite:///./pulsemon.db")
+
+
 class Settings(BaseSettings):
-    """Every variable PulseMon reads, in the order of `.env.example`. An empty value counts as unset."""
+    """Every variable PulseMon reads, in the order of `.env.example`. An empty value counts as unset.
+
+    What is a `SecretStr` is masked in every log, error and `repr`; of `DATABASE_URL` that is the whole, for a password
+    may stand in it.
+    """
 
     # env_file: an empty list, so that only _EnvFile reads .env; pydantic-settings' own source takes UTF-8 alone.
     model_config = SettingsConfigDict(env_file=(), env_ignore_empty=True, extra="ignore", frozen=True)
 
-    admin_token: str = Field(default="", description="login of the panel and value of the header X-Admin-Token")
-    admin_session_secret: str = Field(default="", description="signs the session cookie")
+    admin_token: SecretStr = Field(default=_NONE, description="login of the panel and value of X-Admin-Token")
+    admin_session_secret: SecretStr = Field(default=_NONE, description="signs the session cookie")
     worker_interval_sec: int = Field(default=60, ge=1, le=86_400, description="seconds between full sweeps")
     public_status_title: str = Field(default="Status — PulseMon", max_length=200, description="title of the page")
-    database_url: str = Field(default="sqlite:///./pulsemon.db", description="where everything is kept")
+    database_url: SecretStr = Field(default=_DEFAULT_DATABASE, description="where everything is kept")
     app_host: str = Field(default="0.0.0.0", description="address to listen on")  # noqa: S104 - the specification's
     app_port: int = Field(default=8088, ge=1, le=65_535, description="port to listen on")
     base_url: str = Field(default="", description="the address people reach PulseMon at")
@@ -167,12 +172,12 @@ class Settings(BaseSettings):
     ping_body_limit: int = Field(default=10_000, ge=0, le=1_000_000, description="bytes of a ping's body kept")
     ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
     ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
-    upstream_heartbeat_url: str = Field(default="", description="asked for every minute while PulseMon works")
+    upstream_heartbeat_url: SecretStr = Field(default=_NONE, description="asked for every minute while PulseMon works")
     smtp_host: str = Field(default="", description="the server that mail to subscribers is handed in at")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
     smtp_security: Security = Field(default=Security.STARTTLS, description="how the connection to it is encrypted")
     smtp_username: str = Field(default="", max_length=256, description="login there")
-    smtp_password: str = Field(default="", repr=False, description="login there")
+    smtp_password: SecretStr = Field(default=_NONE, description="login there")
     mail_from: str = Field(default="", description="who sends the mail: an address, or a name and <an address>")
     default_locale: Locale = Field(default=Locale.EN, description="language when the reader names none")
     availability_timezone: str = Field(default="UTC", description="whose days availability is counted by")
@@ -196,11 +201,12 @@ class Settings(BaseSettings):
 
     @field_validator("admin_token", "admin_session_secret")
     @classmethod
-    def _placeholder_is_unset(cls, value: str) -> str:
+    def _placeholder_is_unset(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value().strip()
         # Bytes of the environment that are no UTF-8 arrive as surrogates, which no login could ever match.
         if any("\ud800" <= each <= "\udfff" for each in value):
             raise ValueError("UTF-8 text")
-        return "" if value.strip() in PLACEHOLDERS else value.strip()
+        return SecretStr("" if value in PLACEHOLDERS else value)
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -209,7 +215,8 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _known_database(cls, value: str) -> str:
+    def _known_database(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
         scheme = value.partition("://")[0]
         if "://" not in value or scheme not in _DATABASE_SCHEMES:
             raise ValueError("sqlite:///PATH, postgresql://USER:PASSWORD@HOST/NAME or the same with postgresql+psycopg")
@@ -223,7 +230,7 @@ class Settings(BaseSettings):
             raise ValueError("sqlite:///PATH, a ? in the path written %3F and a % written %25")
         if scheme.startswith("postgres") and _TORN_PASSWORD.match(value.partition("://")[2]):
             raise ValueError("postgresql://USER:PASSWORD@HOST/NAME, in the password an @ written %40, / %2F and ? %3F")
-        return value
+        return secret
 
     @field_validator("public_status_title")
     @classmethod
@@ -261,11 +268,12 @@ class Settings(BaseSettings):
 
     @field_validator("upstream_heartbeat_url")
     @classmethod
-    def _web_address(cls, value: str) -> str:
+    def _web_address(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
         is_one = re.match(r"https?://[^\s/]", value, re.IGNORECASE) and _has_a_port_that_exists(value)
         if value and not is_one:
             raise ValueError("an http or https URL, such as the ping URL of a monitor on another PulseMon")
-        return value
+        return secret
 
     @field_validator("smtp_security", mode="before")
     @classmethod
@@ -284,10 +292,11 @@ class Settings(BaseSettings):
 
     @field_validator("smtp_username", "smtp_password")
     @classmethod
-    def _login_text(cls, value: str) -> str:
+    def _login_text(cls, given: str | SecretStr) -> str | SecretStr:
+        value = given if isinstance(given, str) else given.get_secret_value()
         if any("\ud800" <= each <= "\udfff" or each in "\0\r\n" for each in value):
             raise ValueError("one line of UTF-8 text")
-        return value
+        return given
 
     @field_validator("mail_from")
     @classmethod
@@ -310,7 +319,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """Return every value that must be in no log and in no error; of URLs the whole, with the secret in it."""
-        return tuple(value for name in sorted(_SECRET_NAMES) if (value := str(getattr(self, name.lower()))))
+        held = (value for _, value in self if isinstance(value, SecretStr))
+        return tuple(value.get_secret_value() for value in held if value)
 
     @property
     def mail_server(self) -> MailServer | None:
@@ -324,7 +334,7 @@ class Settings(BaseSettings):
             security=self.smtp_security,
             sender=sender,
             username=self.smtp_username,
-            password=self.smtp_password,
+            password=self.smtp_password.get_secret_value(),
         )
 
     @field_validator("outbound_allow", mode="before")
@@ -389,7 +399,8 @@ def _one_line(wrong: ValidationError) -> str:
     if not first["loc"]:  # what is wrong with several together is a sentence of its own
         return str(first["ctx"]["error"])
     name = str(first["loc"][0]).upper()
-    held = "holds a wrong value" if name in _SECRET_NAMES else f"is {str(first['input'])[:80]!r}"
+    is_secret = Settings.model_fields[name.lower()].annotation is SecretStr
+    held = "holds a wrong value" if is_secret else f"is {str(first['input'])[:80]!r}"
     context = first.get("ctx", {})
     expected = {
         "int_parsing": "a whole number",

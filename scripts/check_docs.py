@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 import typer
 from fastapi.routing import APIRoute
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,7 +125,9 @@ def _settings() -> Iterator[str]:
 
 def _setting_defaults() -> dict[str, str]:
     """Return NAME -> default, written as in a `.env`; empty where there is none."""
-    defaults = Settings.model_construct().model_dump(mode="json")
+    settings = Settings.model_construct()
+    plain = {name: value.get_secret_value() for name, value in settings if isinstance(value, SecretStr)}
+    defaults = settings.model_dump(mode="json") | plain
     return {name.upper(): _written(value) for name, value in defaults.items()}
 
 

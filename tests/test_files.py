@@ -82,7 +82,7 @@ def test_a_folder_of_any_name_holds_the_database_and_its_copy_and_nobody_else_re
 
 @pytest.mark.parametrize("path", ["a%3Fb.db", "50%25.db"])
 def test_a_path_in_database_url_is_written_as_in_any_url(path: str, tmp_path: Path) -> None:
-    database = Database.open(settings_for(f"sqlite:///{tmp_path}/{path}").database_url)
+    database = Database.open(settings_for(f"sqlite:///{tmp_path}/{path}").database_url.get_secret_value())
     database.close()
 
     assert {each.name for each in tmp_path.glob("*.db")} == {path.replace("%3F", "?").replace("%25", "%")}
@@ -91,7 +91,7 @@ def test_a_path_in_database_url_is_written_as_in_any_url(path: str, tmp_path: Pa
 @pytest.mark.parametrize("url", ["sqlite:///./what?now/x.db", "sqlite:////srv/x.db?", "sqlite:///x.db?timeout=3"])
 def test_options_of_old_are_taken_and_a_path_cut_off_at_a_question_mark_is_not(url: str) -> None:
     if "now" not in url:
-        assert settings_for(url).database_url == url
+        assert settings_for(url).database_url.get_secret_value() == url
         return
     with pytest.raises(ValueError, match="%3F"):
         settings_for(url)

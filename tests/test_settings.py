@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import SecretStr
 
 from pulsemon.errors import StartRefused
 from pulsemon.settings import PLACEHOLDERS, Settings, load
 from tests.conftest import ROOT
 
 NAMES = [name.upper() for name in Settings.model_fields]
-DEFAULTS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+DEFAULTS = {
+    name.upper(): field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    for name, field in Settings.model_fields.items()
+}
+SECRETS = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +49,17 @@ def refusal() -> str:
     return line
 
 
+def held(name: str) -> Any:
+    """Return what a setting holds, a secret as it is."""
+    value = getattr(load(), name.lower())
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
 def test_the_defaults_are_those_of_the_contract() -> None:
     found = load()
 
-    assert (found.admin_token, found.admin_session_secret, found.worker_interval_sec) == ("", "", 60)
-    assert (found.public_status_title, found.database_url) == ("Status — PulseMon", "sqlite:///./pulsemon.db")
+    assert (held("ADMIN_TOKEN"), held("ADMIN_SESSION_SECRET"), found.worker_interval_sec) == ("", "", 60)
+    assert (found.public_status_title, held("DATABASE_URL")) == ("Status — PulseMon", "sqlite:///./pulsemon.db")
     assert (found.app_host, found.app_port, found.base_url) == ("0.0.0.0", 8088, "")
     assert (found.trusted_proxies, found.outbound_private, found.ping_body_limit) == (
         ("127.0.0.1", "::1"),
@@ -130,7 +141,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 def test_what_a_variable_takes(variable: Set, name: str, text: str, value: Any) -> None:
     variable(name, text)
 
-    assert getattr(load(), name.lower()) == value
+    assert held(name) == value
 
 
 WRONG = [
@@ -309,7 +320,7 @@ def test_mail_that_is_set_up_shows_its_password_nowhere(variable: Set) -> None:
 def test_an_empty_variable_counts_as_unset(variable: Set, name: str) -> None:
     variable(name, "")
 
-    assert getattr(load(), name.lower()) == DEFAULTS[name]
+    assert held(name) == DEFAULTS[name]
 
 
 @pytest.mark.parametrize("placeholder", sorted(PLACEHOLDERS))
@@ -317,7 +328,36 @@ def test_an_empty_variable_counts_as_unset(variable: Set, name: str) -> None:
 def test_a_placeholder_counts_as_unset(variable: Set, name: str, placeholder: str) -> None:
     variable(name, f" {placeholder} ")
 
-    assert getattr(load(), name.lower()) == ""
+    assert held(name) == ""
+
+
+CANARIES = dict.fromkeys(SECRETS, "c4nary-of-a-setting") | {
+    "DATABASE_URL": "postgresql://pulse:c4nary-of-a-setting@db/x",
+    "UPSTREAM_HEARTBEAT_URL": "https://up.example/c4nary-of-a-setting",
+}
+
+
+def test_what_the_settings_keep_secret_is_what_the_documents_name() -> None:
+    assert {name.upper() for name, value in load() if isinstance(value, SecretStr)} == SECRETS
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_a_secret_stands_in_no_form_of_the_settings_and_is_told_to_the_redactor(variable: Set, name: str) -> None:
+    for each, value in {
+        "SMTP_HOST": "mail.example",
+        "SMTP_USERNAME": "u",
+        "SMTP_PASSWORD": "c4nary-of-a-setting",
+    }.items():
+        variable(each, value)
+    variable("BASE_URL", "https://x.example")
+    variable("MAIL_FROM", "a@x.example")
+    variable(name, CANARIES[name])
+    found = load()
+
+    for shown in (repr(found), str(found), found.model_dump_json(), repr(found.model_dump()), f"{found.mail_server}"):
+        assert "c4nary" not in shown
+    assert CANARIES[name] in found.secrets()
+    assert held(name) == CANARIES[name]
 
 
 class TestFile:
@@ -327,7 +367,7 @@ class TestFile:
     def test_the_env_file_of_the_working_directory_is_read(self) -> None:
         self.write("# a comment", "ADMIN_TOKEN=from-the-file", "APP_PORT=9000", "SOMEBODY_ELSES=1")
 
-        assert (load().admin_token, load().app_port) == ("from-the-file", 9000)
+        assert (held("ADMIN_TOKEN"), load().app_port) == ("from-the-file", 9000)
 
     def test_real_variables_win(self, variable: Set) -> None:
         self.write("APP_PORT=9000", "LOG_LEVEL=ERROR")
@@ -349,14 +389,14 @@ class TestFile:
     def test_a_file_saved_by_a_windows_editor_is_read(self) -> None:
         Path(".env").write_bytes(b"\xef\xbb\xbfADMIN_TOKEN=t\r\nAPP_PORT=9000\r\n")
 
-        assert (load().admin_token, load().app_port) == ("t", 9000)
+        assert (held("ADMIN_TOKEN"), load().app_port) == ("t", 9000)
 
     def test_a_file_that_powershell_wrote_is_read(self) -> None:
         for encoding in ("utf-16", "utf-8-sig"):
             text = "ADMIN_TOKEN=t\u00a0\r\nAPP_PORT= 9000\u200b\r\nPUBLIC_STATUS_TITLE=Situação\r\n"
             Path(".env").write_bytes(text.encode(encoding))
 
-            assert (load().admin_token, load().app_port, load().public_status_title) == ("t", 9000, "Situação")
+            assert (held("ADMIN_TOKEN"), load().app_port, load().public_status_title) == ("t", 9000, "Situação")
 
     def test_a_value_stands_as_written_and_no_other_variable_is_put_into_it(self, variable: Set) -> None:
         variable("HOME", "/root")
@@ -364,13 +404,13 @@ class TestFile:
             "APP_HOST=10.0.0.1", "ADMIN_TOKEN=a${HOME}b$HOME${APP_HOST}${}$$", "DATABASE_URL='sqlite:///${HOME}'"
         )
 
-        assert load().admin_token == "a${HOME}b$HOME${APP_HOST}${}$$"
-        assert load().database_url == "sqlite:///${HOME}"
+        assert held("ADMIN_TOKEN") == "a${HOME}b$HOME${APP_HOST}${}$$"
+        assert held("DATABASE_URL") == "sqlite:///${HOME}"
 
     def test_names_are_read_in_either_case_and_an_empty_line_counts_as_unset(self) -> None:
         self.write("app_port=9000", "LOG_LEVEL=", "DATABASE_URL")
 
-        assert (load().app_port, load().log_level, load().database_url) == (9000, "INFO", DEFAULTS["DATABASE_URL"])
+        assert (load().app_port, load().log_level, held("DATABASE_URL")) == (9000, "INFO", DEFAULTS["DATABASE_URL"])
 
     def test_a_file_that_is_not_text_gets_one_line(self) -> None:
         self.write("PUBLIC_STATUS_TITLE=Situação", encoding="latin-1")

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from pulsemon.accounts import access
@@ -390,7 +391,7 @@ def test_an_admin_route_is_closed_by_itself_too() -> None:
     from fastapi import FastAPI
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.site = SimpleNamespace(settings=SimpleNamespace(admin_token=ADMIN_TOKEN))
+    app.state.site = SimpleNamespace(settings=SimpleNamespace(admin_token=SecretStr(ADMIN_TOKEN)))
     router = Router(Audience.API)
     router.get("/api/monitors", Action.READ)(lambda: {"secret": 1})
     app.router.routes.extend(router.routes)

@@ -265,7 +265,7 @@ def test_a_slug_that_only_an_old_database_holds_is_reached_everywhere(site: Test
 
 def test_a_copy_is_written_to_files(site: TestClient, folder: Path) -> None:
     settings = settings_for(f"sqlite:///{folder / 'pulsemon.db'}", base_url="http://testserver")
-    database = Database.open_to_read(settings.database_url)
+    database = Database.open_to_read(settings.database_url.get_secret_value())
     try:
         files = static_copy.make_files(database, settings, now=clock.now())
     finally:

@@ -33,14 +33,14 @@ def by_token(request: HTTPConnection) -> Principal:
     if isinstance(found, Principal):
         return found
     given = header_token(request.headers)
-    is_right = access.is_admin_token(given, site_of(request).settings.admin_token)
+    is_right = access.is_admin_token(given, site_of(request).settings.admin_token.get_secret_value())
     return _put(request, OWNER_BY_TOKEN if is_right else NOBODY)
 
 
 def by_session(request: HTTPConnection) -> Principal:
     """Return who the cookie of an open session says that this is. A token in a header is none. Reads the database."""
     site = site_of(request)
-    admin_token = site.settings.admin_token
+    admin_token = site.settings.admin_token.get_secret_value()
     is_open = bool(admin_token) and any(
         access.is_session_open(site.database, session_id, admin_token, now=site.now())
         for session_id in session_ids_of(request)
@@ -85,7 +85,7 @@ def judge_token(site: Site, scope: Scope, given: str, *, is_ours: bool = True) -
 
     *is_ours*: it came in a header of ours. In one that proxies use too, a signed token of somebody else's is no guess.
     """
-    expected = site.settings.admin_token
+    expected = site.settings.admin_token.get_secret_value()
     if not given or not expected:
         return Verdict(is_right=False, wait_sec=0)
     if not is_ours and _SIGNED.fullmatch(given) and not _SIGNED.fullmatch(expected):

@@ -60,11 +60,12 @@ def login_address(request: Request) -> Response:
 def login(request: Request, form: Form) -> Response:
     """Open a session for whoever has the admin token."""
     site = site_of(request)
-    if not site.settings.admin_token:
+    admin_token = site.settings.admin_token.get_secret_value()
+    if not admin_token:
         return _login_page(request, status_code=401)
     host = request.client.host if request.client else ""
     given = form.get("token", "").strip()
-    is_right, wait_sec = site.logins.judge(given, site.settings.admin_token, host=host, now=site.now())
+    is_right, wait_sec = site.logins.judge(given, admin_token, host=host, now=site.now())
     if wait_sec:
         response = _login_page(request, status_code=429, wait_sec=wait_sec)
         response.headers["retry-after"] = str(wait_sec)
@@ -74,7 +75,7 @@ def login(request: Request, form: Form) -> Response:
     for old_session in session_ids_of(request):
         access.close_session(site.database, old_session)
     response = RedirectResponse("/", status_code=303)
-    session_id = access.open_session(site.database, site.settings.admin_token, now=site.now())
+    session_id = access.open_session(site.database, admin_token, now=site.now())
     set_session_cookie(request, response, session_id)
     return response
 
