@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.core import images, keyset, passwords, schedule
 from pulsemon.core.addresses import MAIN
@@ -29,12 +30,9 @@ from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors import lookup
 
-SLUG_TAKEN = N_("Another page has this slug. Choose one that is free.")
 # Addresses below `/status`; a page that was called so before goes on.
 RESERVED = frozenset({"history", "subscribe"})
 SLUG_RESERVED = N_("This address is kept for PulseMon's own pages. Choose another slug.")
-HOST_TAKEN = N_("Another page has this host name.")
-MAIN_STAYS = N_("The page at /status can be edited, but neither deleted nor moved.")
 LOGO_TOO_LARGE = N_("A logo may have at most 256 kB.")
 LOGO_UNKNOWN = N_("This is no PNG, JPEG or WebP picture. SVG is not taken, because it can hold scripts.")
 _NO_PAGE = "There is no such page."
@@ -146,7 +144,7 @@ def create(database: Database, slug: str, values: Mapping[str, Any], *, now: dat
     """
     with database.write() as connection:
         if slug == MAIN:
-            raise Conflict(SLUG_TAKEN)
+            raise Conflict("page-slug-taken")
         _must_not_be_reserved(slug)
         return _insert(connection, slug, values, now)
 
@@ -162,9 +160,9 @@ def edit(database: Database, slug: str, changes: Mapping[str, Any], *, now: date
     with database.write() as connection:
         before = _find(connection, slug)
         if slug == MAIN and changes.get("slug", MAIN) != MAIN:
-            raise Conflict(MAIN_STAYS)
+            raise Conflict("main-page-stays")
         if changes.get("slug", slug) == MAIN != slug:
-            raise Conflict(SLUG_TAKEN)
+            raise Conflict("page-slug-taken")
         if changes.get("slug", slug) != slug:
             _must_not_be_reserved(changes["slug"])
         if not before.id:
@@ -199,15 +197,20 @@ def _columns(values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _store(connection: Connection, statement: Any, columns: Mapping[str, Any], *, own: int) -> None:
-    for column, refusal in ((StatusPage.host, HOST_TAKEN), (StatusPage.slug, SLUG_TAKEN)):
-        wanted = columns.get(column.key)
-        others = select(StatusPage.id).where(column == wanted, StatusPage.id != own)
-        if wanted is not None and connection.scalar(others) is not None:
-            raise Conflict(refusal)
+    if _is_taken(connection, StatusPage.host, columns, own):
+        raise Conflict("page-host-taken")
+    if _is_taken(connection, StatusPage.slug, columns, own):
+        raise Conflict("page-slug-taken")
     try:
         connection.execute(statement.values(**columns))
     except IntegrityError:  # another node was faster
-        raise Conflict(SLUG_TAKEN) from None
+        raise Conflict("page-slug-taken") from None
+
+
+def _is_taken(connection: Connection, column: InstrumentedAttribute[Any], columns: Mapping[str, Any], own: int) -> bool:
+    wanted = columns.get(column.key)
+    others = select(StatusPage.id).where(column == wanted, StatusPage.id != own)
+    return wanted is not None and connection.scalar(others) is not None
 
 
 def _settled(connection: Connection, page_id: int, slug: str, values: Mapping[str, Any]) -> PageView:
@@ -248,7 +251,7 @@ def remove(database: Database, slug: str) -> None:
     with database.write() as connection:
         page = _find(connection, slug)
         if slug == MAIN:
-            raise Conflict(MAIN_STAYS)
+            raise Conflict("main-page-stays")
         connection.execute(delete(StatusPage).where(StatusPage.id == page.id))
         mark_changed(connection)
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from pulsemon.availability.days import DayTable
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.errors import REFUSALS
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
@@ -137,9 +138,9 @@ def test_a_slug_or_a_host_that_is_taken_is_refused(client: TestClient) -> None:
     a_page(client, "other")
 
     for answer, sentence in (
-        (edit(client, "other", slug="shop"), pages.SLUG_TAKEN),
-        (edit(client, "other", slug="status"), pages.SLUG_TAKEN),
-        (edit(client, "other", host="status.example.org"), pages.HOST_TAKEN),
+        (edit(client, "other", slug="shop"), REFUSALS["page-slug-taken"]),
+        (edit(client, "other", slug="status"), REFUSALS["page-slug-taken"]),
+        (edit(client, "other", host="status.example.org"), REFUSALS["page-host-taken"]),
     ):
         assert (answer.status_code, answer.json()["detail"]) == (409, sentence)
 
@@ -252,7 +253,7 @@ def test_two_spellings_of_one_host_are_one_host(one: TestClient) -> None:
 
     answer = one.post("/api/pages", json={"slug": "other", "host": "XN--bcher-kva.EXAMPLE."}, headers=ADMIN)
 
-    assert (answer.status_code, answer.json()) == (409, {"detail": pages.HOST_TAKEN})
+    assert (answer.status_code, answer.json()) == (409, {"detail": REFUSALS["page-host-taken"]})
 
 
 def test_language_zone_and_colour_are_the_pages(one: TestClient) -> None:

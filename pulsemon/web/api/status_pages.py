@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.core.addresses import page_path
 from pulsemon.core.images import MAX_LOGO_BYTES
+from pulsemon.errors import REFUSALS
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.status_pages import manage as pages
@@ -69,7 +70,9 @@ EXAMPLE_PAGE = {
     "updated_at": "2026-03-01T12:00:00.000Z",
 }
 _NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
-_CONFLICT = openapi.error(409, "The slug or the host name is taken, or the page is `/status`.", pages.SLUG_TAKEN)
+_CONFLICT = openapi.error(
+    409, "The slug or the host name is taken, or the page is `/status`.", REFUSALS["page-slug-taken"]
+)
 _BAD_BODY = openapi.invalid("body", "accent", msg=page_fields.PROBLEMS["accent"], rule="accent")
 _BAD_LOGO = openapi.invalid("body", "logo", msg=pages.LOGO_UNKNOWN, rule="logo-unknown")
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _CONFLICT | _BAD_BODY | openapi.UNAVAILABLE

@@ -131,7 +131,7 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     except Invalid as wrong:
         return _form_page(request, view, _UNTICKED | filled, wrong.problems)
     except Conflict as refused:
-        return _form_page(request, view, _UNTICKED | filled, (FieldProblem("", "", str(refused)),))
+        return _form_page(request, view, _UNTICKED | filled, (shared.refused("", refused),))
     site.wake()
     return _to(view.id, "saved")
 
@@ -142,7 +142,7 @@ def confirm_end(request: Request, maintenance_id: str) -> Response:
     view = _view(request, maintenance_id)
     running = view.running(now=site_of(request).now())
     if running is None:
-        raise Conflict(maintenance.NOT_RUNNING)
+        raise Conflict("maintenance-not-running")
     return rendering.page(request, "panel/maintenance_question.html", question="end", view=view, window=running)
 
 

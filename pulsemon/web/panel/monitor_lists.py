@@ -76,11 +76,15 @@ def _tags(lists: dict[str, list[str]]) -> list[str]:
     try:
         changes = monitor_forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
     except Invalid:
-        raise Conflict(monitor_order.UNUSABLE_TAGS) from None
+        raise _unusable() from None
     tags = changes["placement"]["tags"]
     if not tags:
-        raise Conflict(monitor_order.UNUSABLE_TAGS)
+        raise _unusable()
     return list(tags)
+
+
+def _unusable() -> Conflict:
+    return Conflict("unusable-tags", max=placement.MAX_TAGS, max_length=placement.MAX_TAG_LENGTH)
 
 
 def _ask(request: Request, ids: Sequence[int]) -> Response:

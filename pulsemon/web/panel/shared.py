@@ -9,7 +9,7 @@ from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 
 from pulsemon.core.texts import N_
-from pulsemon.errors import FieldProblem, NotFound
+from pulsemon.errors import Conflict, FieldProblem, NotFound
 from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
@@ -76,6 +76,11 @@ def find(site: Site, monitor_id: int) -> View:
 def done_of(request: Request) -> str:
     """Return the sentence about the action that led here, in English; empty if there was none."""
     return DONE.get(request.query_params.get("done", ""), "")
+
+
+def refused(field: str, conflict: Conflict) -> FieldProblem:
+    """Return a refusal as what is wrong with one field; with "", with the form as a whole."""
+    return FieldProblem(field, conflict.code, str(conflict), conflict.limits)
 
 
 def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[FieldProblem]) -> dict[str, Any]:

@@ -129,8 +129,7 @@ def _check(request: Request, values: Mapping[str, Any], logo: bytes | None) -> N
 def _problems(wrong: Invalid | Conflict) -> tuple[FieldProblem, ...]:
     if isinstance(wrong, Invalid):
         return wrong.problems
-    field = "host" if str(wrong) == pages.HOST_TAKEN else "slug"
-    return (FieldProblem(field, "taken-page", str(wrong)),)
+    return (shared.refused("host" if wrong.code == "page-host-taken" else "slug", wrong),)
 
 
 def fields_of(view: PageView) -> dict[str, str]:
@@ -174,7 +173,7 @@ def confirm_deletion(request: Request, slug: str) -> Response:
     """Say what is lost."""
     view = pages.get(site_of(request).database, slug)
     if view.slug == MAIN:
-        raise Conflict(pages.MAIN_STAYS)
+        raise Conflict("main-page-stays")
     return rendering.page(request, "panel/page_delete.html", view=view, path=page_path(view.slug))
 
 

@@ -42,8 +42,8 @@ def add_subscriber(request: Request, slug: str, form: Form) -> Response:
         made = add(request, slug, subscriber_fields.from_form(form, kind=kind))
     except Invalid as wrong:
         return _list_page(request, slug, wrong_kind=kind, typed=form, problems=wrong.problems)
-    except Conflict as wrong:
-        found = (FieldProblem("address", "subscriber-conflict", str(wrong)),)
+    except Conflict as refused:
+        found = (shared.refused("address", refused),)
         return _list_page(request, slug, wrong_kind=kind, typed=form, problems=found)
     if made.secret is not None:
         return _list_page(request, slug, secret=made.secret)
