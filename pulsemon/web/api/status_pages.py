@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.core.addresses import page_path
+from pulsemon.core.edits import given
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.errors import REFUSALS
 from pulsemon.input import status_pages as page_fields
@@ -120,9 +121,9 @@ def page_answer(request: Request, view: PageView) -> dict[str, Any]:
 def create_page(request: Request, data: Body) -> Response:
     """Make a page at `/status/{slug}`. Without `monitors` it shows every public monitor."""
     site = site_of(request)
-    values = page_fields.from_json(PageCreate, data)
-    page_fields.refuse_panels_host(values, site.settings, asked=host_of(request))
-    view = pages.create(site.database, values.pop("slug"), values, now=site.now())
+    new = page_fields.create_from_json(data)
+    page_fields.refuse_panels_host(new, site.settings, asked=host_of(request))
+    view = pages.create(site.database, new, now=site.now())
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
     return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
@@ -175,9 +176,9 @@ def read_page(request: Request, slug: str) -> Response:
 def edit_page(request: Request, slug: str, data: Body) -> Response:
     """Change the fields that are sent; the others stay. A new password closes the page for who knew the old one."""
     site = site_of(request)
-    changes = page_fields.from_json(PagePatch, data)
+    changes = page_fields.changes_from_json(data)
     page_fields.refuse_panels_host(changes, site.settings, asked=host_of(request))
-    if not changes:
+    if not given(changes):
         return read_page(request, slug)
     view = pages.edit(site.database, slug, changes, now=site.now())
     site.wake()

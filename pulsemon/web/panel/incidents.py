@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.core import incidents as rules
+from pulsemon.core.edits import KEPT
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incidents import manage as incidents
@@ -78,8 +80,8 @@ def create_incident(request: Request, form: FormLists) -> Response:
     if _is_preview(form):
         return _new_page(request, form, is_preview=True)
     try:
-        values = incident_fields.create_from_form(form, timezone=site.settings.availability_timezone, now=now)
-        made = incidents.create(site.database, values, now=now)
+        new = incident_fields.create_from_form(form, timezone=site.settings.availability_timezone, now=now)
+        made = incidents.create(site.database, new, now=now)
     except Invalid as wrong:
         return _new_page(request, form, wrong.problems)
     site.wake()
@@ -138,10 +140,10 @@ def post_update(request: Request, public_id: str, form: FormLists) -> Response:
     if _is_preview(form):
         return _one_page(request, incident, form, is_preview=True)
     try:
-        values = incident_fields.update_from_form(form)
+        new = incident_fields.update_from_form(form)
         if _is_scope_kept(incident, form):  # its monitors may be gone, and there is still something to say
-            values = {name: value for name, value in values.items() if name not in ("general", "monitors")}
-        incidents.post(site.database, public_id, values, now=site.now())
+            new = replace(new, changes=replace(new.changes, is_general=KEPT, monitors=KEPT))
+        incidents.post(site.database, public_id, new, now=site.now())
     except Invalid as wrong:
         return _one_page(request, incident, form, wrong.problems)
     site.wake()
@@ -180,7 +182,7 @@ def edit(request: Request, public_id: str, form: FormLists) -> Response:
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
     try:
-        incidents.edit(site.database, public_id, incident_fields.patch_from_form(form), now=site.now())
+        incidents.edit(site.database, public_id, incident_fields.changes_from_form(form), now=site.now())
     except Invalid as wrong:
         return _edit_page(request, incident, form, wrong.problems)
     site.wake()

@@ -16,10 +16,9 @@ from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.input import status_pages as page_fields
-from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
-from pulsemon.status_pages.manage import PageView
+from pulsemon.status_pages.manage import NewPage, PageChanges, PageView
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.web.html import rendering
 from pulsemon.web.http.bodies import read_fields
@@ -84,9 +83,9 @@ def create_page(request: Request, filled: Filled) -> Response:
     """Create a page."""
     site = site_of(request)
     try:
-        values = page_fields.from_form(PageCreate, filled.typed)
-        _check(request, values, filled.logo)
-        view = pages.create(site.database, values.pop("slug"), values, now=site.now())
+        new = page_fields.create_from_form(filled.typed)
+        _check(request, new, filled.logo)
+        view = pages.create(site.database, new, now=site.now())
         if filled.logo is not None:
             pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
     except (Invalid, Conflict) as wrong:
@@ -108,7 +107,7 @@ def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     site = site_of(request)
     view = pages.get(site.database, slug)
     try:
-        changes = page_fields.from_form(PagePatch, filled.typed)
+        changes = page_fields.changes_from_form(filled.typed)
         _check(request, changes, filled.logo)
         view = pages.edit(site.database, slug, changes, now=site.now())
         if filled.logo is not None or filled.typed.get("no_logo") == "yes":
@@ -119,9 +118,9 @@ def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
 
 
-def _check(request: Request, values: Mapping[str, Any], logo: bytes | None) -> None:
+def _check(request: Request, page: NewPage | PageChanges, logo: bytes | None) -> None:
     """Refuse before anything is stored what would be refused halfway."""
-    page_fields.refuse_panels_host(values, site_of(request).settings, asked=host_of(request))
+    page_fields.refuse_panels_host(page, site_of(request).settings, asked=host_of(request))
     if logo is not None:
         pages.check_logo(logo)
 
@@ -212,17 +211,17 @@ def change_monitors(request: Request, slug: str, form: Form) -> Response:
     site = site_of(request)
     if form.get("show") in ("all", "chosen"):
         chosen = None if form["show"] == "all" else _public_slugs(request)
-        pages.edit(site.database, slug, {"monitors": chosen}, now=site.now())
+        pages.edit(site.database, slug, PageChanges(monitors=chosen), now=site.now())
     else:
         pages.rearrange(site.database, slug, _decision(form))
     site.wake()
     return RedirectResponse(f"/pages/{slug}/monitors?done=arranged", status_code=303)
 
 
-def _public_slugs(request: Request) -> list[str]:
+def _public_slugs(request: Request) -> tuple[str, ...]:
     """Return what a page that showed all has shown, as the choice to begin with."""
     known = monitors.list_in_order(site_of(request).database)
-    return [each.slug for each in known if each.placement.is_public]
+    return tuple(each.slug for each in known if each.placement.is_public)
 
 
 def _decision(form: dict[str, str]) -> Callable[[Sequence[Seat]], list[int]]:
