@@ -1,4 +1,4 @@
-"""Incidents as public pages tell them: what is read and kept, what they do to the sentence on top, their addresses.
+"""Incidents as public pages tell them: what is read and kept, how bad they are, their addresses.
 
 Open ones and those of the last days come with the snapshot; older ones are read when somebody asks for them and
 anything changed since.
@@ -17,7 +17,6 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from pulsemon.core import schedule
 from pulsemon.core.incidents import Impact, worst
-from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages import public as status_page
@@ -34,24 +33,6 @@ MAX_UPDATES_SHOWN = 3
 MAX_PAST = 10
 _MAX_HELD = 1_000
 T = TypeVar("T")
-
-SENTENCES = {
-    "incident-minor": N_("A minor incident is under way."),
-    "incident-major": N_("A major incident is under way."),
-    "incident-critical": N_("A critical incident is under way."),
-}
-# By what `status.overall_of` says of the monitors. Source: the format of Atlassian Statuspage.
-INDICATORS = {
-    "empty": "none",
-    "down": "major",
-    "all-down": "critical",
-    "blind": "minor",
-    "maintenance": "maintenance",
-    "late": "none",
-    "waiting": "maintenance",
-    "up": "none",
-}
-_GRAVITY = {"none": 0, "maintenance": 0, "minor": 1, "major": 2, "critical": 3}
 
 
 class _PublicIdConvertor(Convertor[str]):
@@ -71,21 +52,8 @@ class _PublicIdConvertor(Convertor[str]):
 register_url_convertor("incident", _PublicIdConvertor())
 
 
-def indicator(page: PublicPage, overall: str) -> str:
-    """Return the worse of what the monitors say and the impact of the incidents that are open."""
-    of_monitors, impact = INDICATORS[overall], _impact(page)
-    return impact.value if _GRAVITY[impact.value] > _GRAVITY[of_monitors] else of_monitors
-
-
-def headline(page: PublicPage | None, overall: str) -> str:
-    """Return the key of the sentence on top: that of the monitors, unless an incident is worse and none is down."""
-    if page is None or overall in ("down", "all-down"):
-        return overall
-    impact = _impact(page)
-    return f"incident-{impact.value}" if _GRAVITY[impact.value] > _GRAVITY[INDICATORS[overall]] else overall
-
-
-def _impact(page: PublicPage) -> Impact:
+def impact_of(page: PublicPage) -> Impact:
+    """Return how bad the worst of a page's open incidents is."""
     return worst(each.impact for each in page.open_incidents)
 
 

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon.core.addresses import MAIN, incident_path, page_path
-from pulsemon.core.incidents import IncidentStatus
+from pulsemon.core.incidents import Impact, IncidentStatus
+from pulsemon.core.overall import Overall, severity
 from pulsemon.core.shown import Shown
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.locale import translator
@@ -31,7 +32,7 @@ from pulsemon.web.http.site import site_of
 from pulsemon.web.public import incidents as public_incidents
 from pulsemon.web.public import statuspage_maintenance
 from pulsemon.web.public.answers import MachineRoute, answer_of_page
-from pulsemon.web.public.board import SENTENCES, Snapshot, board_of, overall_of
+from pulsemon.web.public.board import SENTENCES, Snapshot, board_of, headline_of, overall_of
 
 router = APIRouter(route_class=MachineRoute, include_in_schema=False)
 
@@ -142,10 +143,16 @@ def document(name: str, page: PublicPage, settings: Settings, *, archive: Sequen
     of = _Told(page, archive, settings)
     told = {"page": _page(page, settings)} | hold(of)
     if has_status:
-        overall = overall_of(page)
-        sentence = translator(of.locale).gettext(SENTENCES[public_incidents.headline(page, overall)])
-        told["status"] = {"indicator": public_incidents.indicator(page, overall), "description": sentence}
+        sentence = translator(of.locale).gettext(SENTENCES[headline_of(page)])
+        told["status"] = {"indicator": _indicator(page), "description": sentence}
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _indicator(page: PublicPage) -> str:
+    overall = overall_of(page)
+    worst = severity(overall, public_incidents.impact_of(page))
+    is_calm = overall in (Overall.MAINTENANCE, Overall.WAITING) and worst is Impact.NONE
+    return "maintenance" if is_calm else worst.value
 
 
 def _page(page: PublicPage, settings: Settings) -> dict[str, Any]:
