@@ -28,9 +28,12 @@ from pulsemon import clock, log
 from pulsemon.accounts import access
 from pulsemon.core.hosts import is_same_origin
 from pulsemon.redaction import redact_path
-from pulsemon.web.http import bounds, permissions, session_cookies
+from pulsemon.web.http import bounds, convertors, permissions, session_cookies
 from pulsemon.web.http.site import Site, asked_host, site_of
 from pulsemon.web.http.throttle import Verdict
+
+# Here, because every module that declares a route takes the route's class from this one.
+convertors.register()
 
 _log = log.get(__name__)
 # Asked with every request: the logger above is made anew each time that it is asked, a twentieth of a page's cost.

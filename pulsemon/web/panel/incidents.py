@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.core import incidents as rules
 from pulsemon.core.edits import KEPT
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
+from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident
@@ -30,6 +31,12 @@ from pulsemon.web.panel import monitor_lists, shared
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 PAGE_SIZE = 50
+_DONE = {
+    "incident-opened": N_("The incident is on the pages that it affects."),
+    "update-posted": N_("The update is posted."),
+    "saved": shared.SAVED,
+    "incident-deleted": N_("The incident is deleted."),
+}
 
 
 @router.get("/incidents")
@@ -45,7 +52,7 @@ def list_incidents(request: Request) -> Response:
         resolved=found,
         before=before,
         following=following,
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
     )
 
 
@@ -161,7 +168,11 @@ def _one_page(
     values = _form_values(request, form, problems, is_preview=is_preview, incident=incident)
     values |= _boxes(request, form) | {"is_scope_kept": _is_scope_kept(incident, form)}
     return rendering.page(
-        request, "panel/incident.html", status_code=422 if problems else 200, done=shared.done_of(request), **values
+        request,
+        "panel/incident.html",
+        status_code=422 if problems else 200,
+        done=shared.done_of(request, _DONE),
+        **values,
     )
 
 

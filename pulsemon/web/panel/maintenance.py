@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.core import schedule
 from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS
@@ -30,6 +31,13 @@ from pulsemon.web.panel import shared
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 PAGE_SIZE = 50
+_DONE = {
+    "planned": N_("The maintenance is planned. Nothing is told while it runs."),
+    "saved": shared.SAVED,
+    "ended": N_("The maintenance has ended. What is still down is told now."),
+    "skipped": N_("This maintenance will not take place."),
+    "maintenance-removed": N_("The plan is removed. What was maintenance stays so in the availability."),
+}
 # The form counts in minutes what the API counts in seconds.
 _IN_FORM = {"length_seconds": "length_minutes"}
 
@@ -54,7 +62,7 @@ def list_page(request: Request) -> Response:
         before=before,
         earlier=earlier,
         sentences={view.id: _sentence(request, view.draft.plan) for view in coming},
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
     )
 
 
@@ -267,7 +275,7 @@ def _form_page(
         chosen=set(lists.get("monitor", ())),
         days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
         chosen_days=set(lists.get("days", ())),
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
         **shared.form_values(request, typed, renamed),
     )
 

@@ -27,6 +27,9 @@ from pulsemon.web.panel import shared
 
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
+# Of the page that arranges them; their list says what `shared.DONE` holds.
+_DONE = {"arranged": shared.ARRANGED}
+
 
 @router.post("/monitors/selected")
 def change_selected(request: Request, lists: FormLists) -> Response:
@@ -110,7 +113,7 @@ def arrange_page(request: Request) -> Response:
     """Answer with all monitors in their order, by group."""
     views = monitors.list_in_order(site_of(request).database)
     groups = placement.grouped(views, lambda view: view.placement.group)
-    return rendering.page(request, "panel/arrange.html", groups=groups, done=shared.done_of(request))
+    return rendering.page(request, "panel/arrange.html", groups=groups, done=shared.done_of(request, _DONE))
 
 
 @router.post("/monitors/arrange")

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.input import status_pages as page_fields
 from pulsemon.monitors import manage as monitors
@@ -31,6 +32,11 @@ from pulsemon.web.panel import monitor_lists, shared
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 PAGE_SIZE = 50
+_DONE = {
+    "saved": shared.SAVED,
+    "page-deleted": N_("The page is deleted. Its monitors stay."),
+    "arranged": shared.ARRANGED,
+}
 # A picture that is too large is told at its field; what is larger than this is not even read.
 _MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 
@@ -68,7 +74,7 @@ def list_pages(request: Request) -> Response:
         after=after,
         following=following,
         subscriber_counts=subscribers.counts(database),
-        done=_done(request),
+        done=shared.done_of(request, _DONE),
     )
 
 
@@ -158,13 +164,9 @@ def _form_page(
         main=MAIN,
         subscriber_count=0 if view is None else subscribers.counts(site_of(request).database).get(view.slug, 0),
         timezone=site_of(request).settings.availability_timezone,
-        done=_done(request),
+        done=shared.done_of(request, _DONE),
         **values,
     )
-
-
-def _done(request: Request) -> str:
-    return shared.done_of(request)
 
 
 @router.get("/pages/{slug}/delete")
@@ -200,7 +202,7 @@ def choose_monitors(request: Request, slug: str) -> Response:
         "path": page_path(view.slug),
         "groups": groups,
         "others": others,
-        "done": _done(request),
+        "done": shared.done_of(request, _DONE),
     }
     return rendering.page(request, "panel/page_monitors.html", **values)
 

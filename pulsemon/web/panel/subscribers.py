@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.core.addresses import page_path
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.rules import LARGEST_ID
@@ -26,6 +27,12 @@ from pulsemon.web.panel import shared
 router = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 PAGE_SIZE = 100
+_DONE = {
+    "asked": N_("A mail that asks for confirmation is on its way."),
+    "told": N_("The webhook is told from now on."),
+    "untold": N_("The subscriber is off the list."),
+    "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
+}
 
 
 @router.get("/pages/{slug}/subscribers")
@@ -113,7 +120,7 @@ def _list_page(
         default_locale=view.language or site.settings.default_locale.value,
         secret=secret,
         wrong_kind=wrong_kind,
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
         **values,
     )
 

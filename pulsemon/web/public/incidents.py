@@ -1,4 +1,4 @@
-"""Incidents as public pages tell them: what is read and kept, how bad they are, their addresses.
+"""Incidents as public pages tell them: what is read and kept, how bad they are.
 
 Open ones and those of the last days come with the snapshot; older ones are read when somebody asks for them and
 anything changed since.
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from typing import Any, TypeVar
-
-from starlette.convertors import Convertor, register_url_convertor
 
 from pulsemon.core import schedule
 from pulsemon.core.incidents import Impact, worst
@@ -33,23 +31,6 @@ MAX_UPDATES_SHOWN = 3
 MAX_PAST = 10
 _MAX_HELD = 1_000
 T = TypeVar("T")
-
-
-class _PublicIdConvertor(Convertor[str]):
-    """What stands for an incident in an address; no word of ours looks like it."""
-
-    regex = "[0-9a-f]{16}"
-
-    def convert(self, value: str) -> str:
-        """Return it as it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """Return it as it is."""
-        return value
-
-
-register_url_convertor("incident", _PublicIdConvertor())
 
 
 def impact_of(page: PublicPage) -> Impact:
