@@ -6,12 +6,11 @@ anything changed since.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pulsemon.core import schedule
 from pulsemon.core.incidents import Impact, worst
@@ -19,6 +18,7 @@ from pulsemon.db import Database
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages import public as status_page
 from pulsemon.status_pages.public import PublicPage
+from pulsemon.web.public.keeper import Keeper
 
 # What Statuspage's format and a feed tell, and what stands on one page of the history.
 ARCHIVE_COUNT = 50
@@ -29,7 +29,6 @@ MAX_PART = 500
 MAX_IN_FULL = 5
 MAX_UPDATES_SHOWN = 3
 MAX_PAST = 10
-_MAX_HELD = 1_000
 T = TypeVar("T")
 
 
@@ -62,8 +61,7 @@ class IncidentKeeper:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._held: dict[tuple[str, Any], tuple[Any, Any]] = {}
+        self._keeper = Keeper()
 
     def archive_of(self, page: PublicPage) -> tuple[Incident, ...]:
         """Return the newest incidents that a page shows, however old. Raises Unavailable."""
@@ -88,16 +86,6 @@ class IncidentKeeper:
                 return each
         return self._kept(page, ("one", public_id), lambda: status_page.read_incident(self._database, page, public_id))
 
-    def _kept(self, page: PublicPage, what: Any, read: Callable[[], T]) -> T:
+    def _kept(self, page: PublicPage, what: Hashable, read: Callable[[], T]) -> T:
         mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))
-        with self._lock:
-            held = self._held.get((page.look.slug, what))
-        if held is not None and held[0] == mark:
-            found: T = held[1]
-            return found
-        made = read()
-        with self._lock:
-            if len(self._held) >= _MAX_HELD:
-                self._held.clear()
-            self._held[page.look.slug, what] = (mark, made)
-        return made
+        return self._keeper.get((page.look.slug, what), mark, read)
