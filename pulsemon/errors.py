@@ -2,7 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from pulsemon.core.texts import N_
+
+# Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.
+REFUSALS: Mapping[str, str] = {
+    # `monitors.manage` raises these under their own words.
+    "A monitor with this slug exists already.": N_("A monitor with this slug exists already."),
+    "This monitor goes by its schedule. Send schedule null with the interval to go by that again.": N_(
+        "This monitor goes by its schedule. Send schedule null with the interval to go by that again."
+    ),
+    "This monitor has no webhook to send it to.": N_("This monitor has no webhook to send it to."),
+    "no-webhook": N_("This monitor has no webhook to send it to."),
+    "message-pending": N_("This message is still being tried."),
+    "message-held": N_("This message is held back until the maintenance ends."),
+    "too-many-tags": N_(
+        "A monitor may have at most %(max)d tags, and one of these would have more. Nothing was changed."
+    ),
+    "unusable-tags": N_(
+        "Write the tags to add: at most %(max)d, of 1 to %(max_length)d characters each, with commas between them."
+    ),
+    "too-many-corrections": N_("This monitor has too many corrections."),
+    "page-slug-taken": N_("Another page has this slug. Choose one that is free."),
+    "page-host-taken": N_("Another page has this host name."),
+    "main-page-stays": N_("The page at /status can be edited, but neither deleted nor moved."),
+    "too-many-plans": N_("There are a thousand plans of maintenance already. Remove some first."),
+    "maintenance-begun": N_("This maintenance has begun: its beginning and its monitors stay. Its end can be changed."),
+    "maintenance-over": N_("This maintenance is over and stays as it was."),
+    "maintenance-not-running": N_("There is no maintenance of this plan at the moment."),
+    "maintenance-not-coming": N_("Only maintenance that has not begun yet can be skipped."),
+    "subscriber-known": N_("This subscriber is on the list already."),
+    "subscriber-asked-lately": N_(
+        "This address was asked within the last hour. It has to answer before it is told anything."
+    ),
+    "subscriber-inactive": N_("Only an active subscriber can be sent a test message."),
+    "too-many-subscribers": N_("This page has as many subscribers as it may have."),
+    "no-mail": N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed."),
+}
 
 
 class PulseMonError(Exception):
@@ -14,7 +52,16 @@ class NotFound(PulseMonError):
 
 
 class Conflict(PulseMonError):
-    """The request is well formed, but what exists already stands against it."""
+    """The request is well formed, but what exists already stands against it.
+
+    `code` names the reason in `REFUSALS`, so that the panel can say it in the reader's language; `limits` fills its
+    placeholders. The message is the same in English.
+    """
+
+    def __init__(self, code: str, **limits: object) -> None:
+        super().__init__(REFUSALS[code] % limits)
+        self.code = code
+        self.limits = tuple(limits.items())
 
 
 @dataclass(frozen=True, slots=True)

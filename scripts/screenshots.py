@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from pulsemon import clock  # noqa: E402 - found only after the line above
+from pulsemon.core.incidents import IncidentStatus  # noqa: E402
 from pulsemon.core.maintenance import Plan, Repeats  # noqa: E402
 from pulsemon.core.status import Signal  # noqa: E402
 from pulsemon.db import Database  # noqa: E402
@@ -180,8 +181,9 @@ WORKS = {"en": "New server for payments", "pt-BR": "Servidor novo para os pagame
 def announce(database: Database, locale: str, *, now: datetime) -> None:
     """Tell visitors what is wrong with the second job, and of maintenance of the fifth in two days."""
     title, body = INCIDENT[locale]
-    told = {"title": title, "body": body, "status": "identified", "impact": "minor", "general": False}
-    told |= {"monitors": [slug_of(JOBS[1])], "started_at": None, "tell_subscribers": False}
+    told = incidents.NewIncident(
+        title, body, IncidentStatus.IDENTIFIED, monitors=(slug_of(JOBS[1]),), tells_subscribers=False
+    )
     incidents.create(database, told, now=now - 15 * MINUTE)
     plan = Plan(Repeats.ONCE, (now + 2 * DAY).replace(hour=5, minute=0, second=0, microsecond=0), HOUR, "UTC")
     maintenance.create(database, Draft(WORKS[locale], plan, monitors=(slug_of(JOBS[4]),)), now=now)

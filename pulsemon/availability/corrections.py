@@ -50,7 +50,7 @@ def exclude(
         _hold(connection, monitor_id)
         count = select(func.count()).where(Correction.monitor_id == monitor_id, Correction.withdraws.is_(None))
         if connection.scalars(count).one() >= MAX_CORRECTIONS:
-            raise Conflict("This monitor has too many corrections.")
+            raise Conflict("too-many-corrections")
         row = {"started_at": started_at, "ended_at": ended_at, "reason": reason, "created_at": now}
         made = connection.execute(insert(Correction).values(monitor_id=monitor_id, **row).returning(Correction.id))
         correction_id = made.scalar_one()

@@ -17,7 +17,7 @@ from pulsemon.availability.corrections import Corrected, read_corrections
 from pulsemon.availability.days import DayTable
 from pulsemon.core import keyset
 from pulsemon.core.days import Day, days_of, last_days, month_days
-from pulsemon.core.notes import Detail
+from pulsemon.core.notes import Detail, read_cause
 from pulsemon.core.status import BlindWindow, Cause, Status
 from pulsemon.core.uptime import Availability, Span, availability_by_window, merged, total
 from pulsemon.db import Database
@@ -214,14 +214,9 @@ def _outage(row: Row[*_OutageRow], corrected: Sequence[Corrected], now: datetime
         seq=row.seq or 0,
         start=row.occurred_at,
         end=row.ended_at,
-        cause=_cause(row.cause),
+        cause=read_cause(row.cause),
         detail=Detail.from_json(row.detail),
         note=row.note or "",
         excluded=excluded,
         reasons=tuple(dict.fromkeys(each.reason for each in touching)),
     )
-
-
-def _cause(stored: str | None) -> Cause | None:
-    """A cause of a later version, like none at all, leaves the note to speak for itself."""
-    return Cause(stored) if stored in tuple(Cause) else None

@@ -61,6 +61,11 @@ _WAS_BLIND_AGAIN = N_(
 )
 
 
+def read_cause(stored: str | None) -> Cause | None:
+    """Return the cause of that name. None for one of a later version, as for none: the note speaks for itself."""
+    return Cause(stored) if stored in tuple(Cause) else None
+
+
 def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = str) -> str:
     """Return the sentence for *cause* in the language of *translate*."""
     template = _TEMPLATES[cause]

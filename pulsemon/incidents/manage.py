@@ -8,13 +8,14 @@ transaction. Not here: incidents that open by themselves (`incidents.automatic`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
 from pulsemon.core import keyset
-from pulsemon.core.incidents import IncidentStatus, resolved_at
+from pulsemon.core.edits import KEPT, Kept
+from pulsemon.core.incidents import Impact, IncidentStatus, resolved_at
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
@@ -34,6 +35,40 @@ NO_SUCH_INCIDENT = "There is no such incident."
 NO_SUCH_UPDATE = "This incident has no such update."
 NOTHING_AFFECTED = N_("Choose the monitors that it affects, or say that it affects everything.")
 TITLE_NEEDED = N_("This must not be blank.")
+
+
+@dataclass(frozen=True, slots=True)
+class NewIncident:
+    """What is needed to make an incident, and to say something of it. `monitors`: slugs. `started_at` None: now."""
+
+    title: str
+    body: str
+    status: IncidentStatus = IncidentStatus.INVESTIGATING
+    impact: Impact = Impact.MINOR
+    is_general: bool = False
+    monitors: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    tells_subscribers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChanges:
+    """An edit. `title` None, of an automatic incident only: it is named after its monitors again."""
+
+    title: str | Kept | None = KEPT
+    impact: Impact | Kept = KEPT
+    is_general: bool | Kept = KEPT
+    monitors: tuple[str, ...] | Kept = KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpdate:
+    """What is to be said further, with what it changes of the incident."""
+
+    status: IncidentStatus
+    body: str
+    changes: IncidentChanges = IncidentChanges()
+    tells_subscribers: bool = True
 
 
 def get(database: Database, public_id: str) -> Incident:
@@ -83,40 +118,35 @@ def down_since(database: Database, monitor_id: int) -> datetime | None:
         return connection.scalar(query)
 
 
-def create(database: Database, values: Mapping[str, Any], *, now: datetime) -> Incident:
+def create(database: Database, new: NewIncident, *, now: datetime) -> Incident:
     """Make an incident with its first update.
-
-    *values*: title, impact, general, monitors (slugs), status, body, started_at (None: now), tell_subscribers.
 
     Raises:
         Invalid: a monitor does not exist, or it concerns nothing.
     """
     with database.write() as connection:
         incident_rows.hold(connection)
-        outages = _outages(connection, values["monitors"])
-        _must_concern(values["general"], outages)
-        status = IncidentStatus(values["status"])
+        outages = _outages(connection, new.monitors)
+        _must_concern(new.is_general, outages)
         columns = {
-            "title": values["title"],
-            "status": status.value,
-            "impact": values["impact"],
-            "is_general": values["general"],
+            "title": new.title,
+            "status": new.status.value,
+            "impact": new.impact.value,
+            "is_general": new.is_general,
             "is_automatic": False,
-            "started_at": values["started_at"] or now,
-            "resolved_at": resolved_at(status, None, now=now),
+            "started_at": new.started_at or now,
+            "resolved_at": resolved_at(new.status, None, now=now),
             "created_at": now,
             "updated_at": now,
         }
         incident_id = incident_rows.insert_incident(connection, columns, outages)
-        incident_rows.add_update(connection, incident_id, status, values["body"], now=now)
-        event = Event.RESOLVED if status is IncidentStatus.RESOLVED else Event.OPENED
-        return _settled(connection, incident_id, event if values["tell_subscribers"] else None, now)
+        incident_rows.add_update(connection, incident_id, new.status, new.body, now=now)
+        event = Event.RESOLVED if new.status is IncidentStatus.RESOLVED else Event.OPENED
+        return _settled(connection, incident_id, event if new.tells_subscribers else None, now)
 
 
-def post(database: Database, public_id: str, values: Mapping[str, Any], *, now: datetime) -> Incident:
+def post(database: Database, public_id: str, new: NewUpdate, *, now: datetime) -> Incident:
     """Say something further of an incident: `resolved` closes it, any other status opens it again.
-
-    *values*: status, body, tell_subscribers; impact, general, monitors where they change.
 
     Raises:
         NotFound: there is no such incident.
@@ -125,21 +155,18 @@ def post(database: Database, public_id: str, values: Mapping[str, Any], *, now: 
     with database.write() as connection:
         incident_rows.hold(connection)
         before = _find(connection, public_id)
-        status = IncidentStatus(values["status"])
-        _change(connection, before, values, now)
-        closing = {"status": status.value, "resolved_at": resolved_at(status, before.resolved_at, now=now)}
+        _change(connection, before, new.changes, now)
+        closing = {"status": new.status.value, "resolved_at": resolved_at(new.status, before.resolved_at, now=now)}
         incident_rows.change_incident(connection, before.id, closing)
-        if status is not IncidentStatus.RESOLVED and not before.is_open:
+        if new.status is not IncidentStatus.RESOLVED and not before.is_open:
             _forget_what_is_over(connection, before)
-        incident_rows.add_update(connection, before.id, status, values["body"], now=now)
-        event = Event.RESOLVED if status is IncidentStatus.RESOLVED else Event.UPDATED
-        return _settled(connection, before.id, event if values["tell_subscribers"] else None, now)
+        incident_rows.add_update(connection, before.id, new.status, new.body, now=now)
+        event = Event.RESOLVED if new.status is IncidentStatus.RESOLVED else Event.UPDATED
+        return _settled(connection, before.id, event if new.tells_subscribers else None, now)
 
 
-def edit(database: Database, public_id: str, changes: Mapping[str, Any], *, now: datetime) -> Incident:
-    """Change title, impact, general or monitors; subscribers are not told.
-
-    An automatic incident may have the title None: it is named after its monitors again.
+def edit(database: Database, public_id: str, changes: IncidentChanges, *, now: datetime) -> Incident:
+    """Change an incident; subscribers are not told.
 
     Raises:
         NotFound: there is no such incident.
@@ -148,7 +175,7 @@ def edit(database: Database, public_id: str, changes: Mapping[str, Any], *, now:
     with database.write() as connection:
         incident_rows.hold(connection)
         before = _find(connection, public_id)
-        if changes.get("title", "") is None and not before.is_automatic:
+        if changes.title is None and not before.is_automatic:
             raise Invalid((FieldProblem("title", "blank", TITLE_NEEDED),))
         _change(connection, before, changes, now)
         return _settled(connection, before.id, None, now)
@@ -200,25 +227,34 @@ def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | No
     return outages
 
 
-def _must_concern(is_general: bool, monitors: Mapping[int, Any]) -> None:
+def _must_concern(is_general: bool, monitors: Mapping[int, int | None]) -> None:
     if not is_general and not monitors:
         raise Invalid((FieldProblem("monitors", "nothing-affected", NOTHING_AFFECTED),))
 
 
-def _change(connection: Connection, before: Incident, changes: Mapping[str, Any], now: datetime) -> None:
-    columns = {name: changes[name] for name in ("title", "impact") if name in changes}
-    if "general" in changes:
-        columns["is_general"] = changes["general"]
-    if changes.keys() & {"general", "monitors"}:
-        told = _told(connection, before)
-        wanted = _outages(connection, changes["monitors"]) if "monitors" in changes else told
-        _must_concern(changes.get("general", before.is_general), wanted)
-        gone = {each: seq for each, seq in told.items() if each not in wanted}
-        own = IncidentMonitor.incident_id == before.id
-        connection.execute(delete(IncidentMonitor).where(own, IncidentMonitor.monitor_id.in_(list(gone))))
-        incident_rows.add_monitors(connection, before.id, {each: wanted[each] for each in wanted if each not in told})
-        incident_rows.let_go(connection, gone, now=now)
-    incident_rows.change_incident(connection, before.id, columns | {"updated_at": now})
+def _change(connection: Connection, before: Incident, changes: IncidentChanges, now: datetime) -> None:
+    columns: dict[str, object] = {"updated_at": now}
+    if changes.title is not KEPT:
+        columns["title"] = changes.title
+    if changes.impact is not KEPT:
+        columns["impact"] = changes.impact.value
+    if changes.is_general is not KEPT:
+        columns["is_general"] = changes.is_general
+    if changes.is_general is not KEPT or changes.monitors is not KEPT:
+        _change_scope(connection, before, changes, now)
+    incident_rows.change_incident(connection, before.id, columns)
+
+
+def _change_scope(connection: Connection, before: Incident, changes: IncidentChanges, now: datetime) -> None:
+    """Let the incident concern other monitors; those that it keeps keep the outage that it holds of them."""
+    told = _told(connection, before)
+    wanted = told if changes.monitors is KEPT else _outages(connection, changes.monitors)
+    _must_concern(before.is_general if changes.is_general is KEPT else changes.is_general, wanted)
+    gone = {each: seq for each, seq in told.items() if each not in wanted}
+    own = IncidentMonitor.incident_id == before.id
+    connection.execute(delete(IncidentMonitor).where(own, IncidentMonitor.monitor_id.in_(list(gone))))
+    incident_rows.add_monitors(connection, before.id, {each: wanted[each] for each in wanted if each not in told})
+    incident_rows.let_go(connection, gone, now=now)
 
 
 def _told(connection: Connection, incident: Incident) -> dict[int, int | None]:

@@ -5,7 +5,7 @@ Whether a monitor is there, and whether the incident concerns anything, is for t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from pulsemon.core.incidents import MAX_BODY_LENGTH, MAX_TITLE_LENGTH, Impact, IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
+from pulsemon.incidents.manage import IncidentChanges, NewIncident, NewUpdate
 from pulsemon.input.rules import (
     MAX_MONITORS,
     VISIBLE_LINES,
@@ -150,20 +151,20 @@ class UpdatePatch(BaseModel):
     body: _Body
 
 
-def create_from_json(data: object, *, now: datetime) -> dict[str, Any]:
-    """Return what `incidents.create` needs. Raises Invalid."""
-    values = IncidentCreate.model_construct().model_dump() | RULES.read(IncidentCreate, data)
-    return values | {"started_at": _start(values["started_at"], None, now)}
+def create_from_json(data: object, *, now: datetime) -> NewIncident:
+    """Read the decoded JSON of a request that creates an incident. Raises Invalid."""
+    values = RULES.read(IncidentCreate, data)
+    return NewIncident(**_by_our_names(values | {"started_at": _start(values.get("started_at"), None, now)}))
 
 
-def update_from_json(data: object) -> dict[str, Any]:
-    """Return what `incidents.post` needs. Raises Invalid."""
-    return {"tell_subscribers": True} | RULES.read(UpdateCreate, data)
+def update_from_json(data: object) -> NewUpdate:
+    """Read the decoded JSON of a request that posts an update. Raises Invalid."""
+    return _update(RULES.read(UpdateCreate, data))
 
 
-def patch_from_json(data: object) -> dict[str, Any]:
-    """Return what `incidents.edit` needs. Raises Invalid."""
-    return RULES.read(IncidentPatch, data)
+def changes_from_json(data: object) -> IncidentChanges:
+    """Read the decoded JSON of a request that edits an incident. Raises Invalid."""
+    return IncidentChanges(**_by_our_names(RULES.read(IncidentPatch, data)))
 
 
 def text_from_json(data: object) -> str:
@@ -171,8 +172,8 @@ def text_from_json(data: object) -> str:
     return str(RULES.read(UpdatePatch, data)["body"])
 
 
-def create_from_form(lists: Lists, *, timezone: str, now: datetime) -> dict[str, Any]:
-    """Return the same of the panel's form, whose start is told in *timezone*. Raises Invalid."""
+def create_from_form(lists: Lists, *, timezone: str, now: datetime) -> NewIncident:
+    """Read the panel's form of a new incident, whose start is told in *timezone*. Raises Invalid."""
     typed = _typed(lists, ("title", "body", "status", "impact"))
     start = first_of(lists, "started_at").strip()
     values = typed | _scope(lists) | {"tell_subscribers": first_of(lists, "tell_subscribers") == "yes"}
@@ -187,26 +188,43 @@ def create_from_form(lists: Lists, *, timezone: str, now: datetime) -> dict[str,
         problems += wrong.problems
     if problems:
         raise Invalid(tuple(problems))
-    return values
+    return NewIncident(**_by_our_names(values))
 
 
-def update_from_form(lists: Lists) -> dict[str, Any]:
-    """Return what `incidents.post` needs. Raises Invalid."""
+def update_from_form(lists: Lists) -> NewUpdate:
+    """Read the panel's form of an update; without `scope` in it, what the incident concerns stays. Raises Invalid."""
     values = _typed(lists, ("body", "status", "impact")) | {
         "tell_subscribers": first_of(lists, "tell_subscribers") == "yes"
     }
-    return RULES.check(UpdateCreate, values | (_scope(lists) if "scope" in lists else {}))
+    return _update(RULES.check(UpdateCreate, values | (_scope(lists) if "scope" in lists else {})))
 
 
-def patch_from_form(lists: Lists) -> dict[str, Any]:
-    """Return what `incidents.edit` needs: an empty title stands for null. Raises Invalid."""
+def changes_from_form(lists: Lists) -> IncidentChanges:
+    """Read the panel's form that edits an incident: an empty title stands for none. Raises Invalid."""
     typed = _typed(lists, ("title", "impact"))
-    return RULES.check(IncidentPatch, typed | {"title": typed.get("title") or None} | _scope(lists))
+    values = RULES.check(IncidentPatch, typed | {"title": typed.get("title") or None} | _scope(lists))
+    return IncidentChanges(**_by_our_names(values))
 
 
 def text_from_form(lists: Lists) -> str:
     """Return the text of an update. Raises Invalid."""
     return str(RULES.check(UpdatePatch, _typed(lists, ("body",)))["body"])
+
+
+def _update(values: Mapping[str, Any]) -> NewUpdate:
+    ours = _by_our_names(values)
+    changes = {name: ours.pop(name) for name in ("impact", "is_general", "monitors") if name in ours}
+    return NewUpdate(**ours, changes=IncidentChanges(**changes))
+
+
+_OUR_NAMES = {"general": "is_general", "tell_subscribers": "tells_subscribers"}
+_OUR_TYPES: dict[str, Callable[[Any], object]] = {"status": IncidentStatus, "impact": Impact, "monitors": tuple}
+
+
+def _by_our_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return checked fields of a body as arguments of `NewIncident`, `NewUpdate` and `IncidentChanges`."""
+    typed = {name: _OUR_TYPES[name](value) if name in _OUR_TYPES else value for name, value in values.items()}
+    return {_OUR_NAMES.get(name, name): value for name, value in typed.items()}
 
 
 def _typed(lists: Lists, names: Sequence[str]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from pulsemon.input.rules import (
     without_defaults,
 )
 from pulsemon.settings import Settings
+from pulsemon.status_pages.manage import NewPage, PageChanges
 
 MAX_TEXT_LENGTH = 5_000
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 4, 200
@@ -153,13 +154,35 @@ FIELDS = tuple(PageCreate.model_fields)
 _FORM_FIELDS = tuple(name for name in FIELDS if name not in ("monitors", "password"))
 
 
-def from_json(model: type[BaseModel], data: object) -> dict[str, Any]:
-    """Return the fields that the decoded JSON sets. Raises Invalid."""
-    return RULES.read(model, data)
+def create_from_json(data: object) -> NewPage:
+    """Read the decoded JSON of a request that creates a page. Raises Invalid."""
+    return NewPage(**_with_monitors(RULES.read(PageCreate, data)))
 
 
-def from_form(model: type[BaseModel], typed: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that the panel's form sets: an empty one stands for null. Raises Invalid."""
+def changes_from_json(data: object) -> PageChanges:
+    """Read the decoded JSON of a request that edits one. Raises Invalid."""
+    return PageChanges(**_with_monitors(RULES.read(PagePatch, data)))
+
+
+def create_from_form(typed: Mapping[str, str]) -> NewPage:
+    """Read the panel's form of a new page: an empty field stands for null. Raises Invalid."""
+    return NewPage(**RULES.check(PageCreate, _of_form(typed)))
+
+
+def changes_from_form(typed: Mapping[str, str]) -> PageChanges:
+    """Read the panel's form that edits one: a field that it does not have stays as it is. Raises Invalid."""
+    return PageChanges(**RULES.check(PagePatch, _of_form(typed)))
+
+
+def _with_monitors(values: dict[str, Any]) -> dict[str, Any]:
+    """Return checked fields of a body as arguments of `NewPage` and `PageChanges`."""
+    if values.get("monitors") is not None:
+        values["monitors"] = tuple(values["monitors"])
+    return values
+
+
+def _of_form(typed: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields that the form sets, by the names of the API."""
     texts = {name: text_of(typed[name]) for name in _FORM_FIELDS if name in typed}
     values: dict[str, Any] = {name: text or None for name, text in texts.items()}
     if "slug" in values:
@@ -168,13 +191,12 @@ def from_form(model: type[BaseModel], typed: Mapping[str, str]) -> dict[str, Any
         values["password"] = typed["password"]
     elif typed.get("open") == "yes":
         values["password"] = None
-    return RULES.check(model, values)
+    return values
 
 
-def refuse_panels_host(values: Mapping[str, Any], settings: Settings, *, asked: str) -> None:
+def refuse_panels_host(page: NewPage | PageChanges, settings: Settings, *, asked: str) -> None:
     """Refuse a host name under which the owner reaches the panel: PANEL_HOST's; without it BASE_URL's, or *asked*."""
-    host = values.get("host")
     ours = read_host(urlsplit(settings.base_url).netloc)
     panels = settings.panel_host or (ours and ours.name, asked)
-    if host is not None and host in panels:
+    if isinstance(page.host, str) and page.host in panels:
         raise Invalid((RULES.problem("host", "own-host"),))

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pulsemon.core import maintenance
 from pulsemon.core.maintenance import Plan, PlanError, Repeats
-from pulsemon.core.texts import N_
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
 from pulsemon.db.marks import mark_changed
@@ -30,12 +29,6 @@ from pulsemon.monitors import lookup
 from pulsemon.subscribers.announcements import Event
 
 MAX_PLANS = 1_000
-TOO_MANY = N_("There are a thousand plans of maintenance already. Remove some first.")
-HAS_BEGUN = N_("This maintenance has begun: its beginning and its monitors stay. Its end can be changed.")
-IS_OVER = N_("This maintenance is over and stays as it was.")
-NOT_RUNNING = N_("There is no maintenance of this plan at the moment.")
-NOT_COMING = N_("Only maintenance that has not begun yet can be skipped.")
-REFUSALS = (TOO_MANY, HAS_BEGUN, IS_OVER, NOT_RUNNING, NOT_COMING)
 
 
 def create(database: Database, draft: Draft, *, now: datetime) -> MaintenanceView:
@@ -49,7 +42,7 @@ def create(database: Database, draft: Draft, *, now: datetime) -> MaintenanceVie
     with database.write() as connection:
         count = connection.scalar(select(func.count()).where(Maintenance.removed_at.is_(None)))
         if count is not None and count >= MAX_PLANS:
-            raise Conflict(TOO_MANY)
+            raise Conflict("too-many-plans")
         values = _columns(draft) | {"public_id": new_public_id(), "created_at": now, "updated_at": now}
         plan_id = connection.execute(insert(Maintenance).values(values).returning(Maintenance.id)).scalar_one()
         _choose(connection, plan_id, lookup.ids_of(connection, draft.monitors or ()))
@@ -104,11 +97,11 @@ def _check_once(
     if running is None:
         begun = select(MaintenanceWindow.id).where(MaintenanceWindow.maintenance_id == before.id)
         if connection.scalar(begun.where(MaintenanceWindow.closed_at.is_not(None)).limit(1)) is not None:
-            raise Conflict(IS_OVER)
+            raise Conflict("maintenance-over")
         return
     is_kept = draft.plan.repeats is Repeats.ONCE and draft.plan.starts_at == before.plan.starts_at
     if not is_kept or has_other_monitors:
-        raise Conflict(HAS_BEGUN)
+        raise Conflict("maintenance-begun")
 
 
 def _rewrite(
@@ -199,7 +192,7 @@ def end_now(database: Database, public_id: str, *, now: datetime) -> Maintenance
 def _end(connection: Connection, plan: Stored, now: datetime) -> None:
     running = maintenance_views.view_of(connection, plan, now).running(now=now)
     if running is None:
-        raise Conflict(NOT_RUNNING)
+        raise Conflict("maintenance-not-running")
     _move_end(connection, plan, running, now, now)
 
 
@@ -215,7 +208,7 @@ def set_end(database: Database, public_id: str, window_id: int, ends_at: datetim
     def change(connection: Connection, plan: Stored) -> None:
         window = maintenance_views.find_window(connection, plan, window_id)
         if not window.is_running(now=now):
-            raise Conflict(IS_OVER if window.ends_at <= now else NOT_RUNNING)
+            raise Conflict("maintenance-over" if window.ends_at <= now else "maintenance-not-running")
         following = select(func.min(MaintenanceWindow.starts_at)).where(
             MaintenanceWindow.maintenance_id == plan.id, MaintenanceWindow.starts_at > window.starts_at, IS_REAL
         )
@@ -262,7 +255,7 @@ def skip(database: Database, public_id: str, window_id: int, *, now: datetime) -
         if window.is_skipped:
             return
         if window.starts_at <= now:
-            raise Conflict(NOT_COMING)
+            raise Conflict("maintenance-not-coming")
         if plan.plan.repeats is Repeats.ONCE:
             _remove(connection, plan, now)
             return

@@ -306,11 +306,11 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
         if found is None:
             raise NotFound("This monitor has no such message.")
         if found.state == "pending":
-            raise Conflict("This message is still being tried.")
+            raise Conflict("message-pending")
         if found.state == "held":
-            raise Conflict("This message is held back until the maintenance ends.")
+            raise Conflict("message-held")
         if not found.webhook_url:
-            raise Conflict("This monitor has no webhook to send it to.")
+            raise Conflict("no-webhook")
         values = {"state": "pending", "next_attempt_at": now, "retry_since": now, "settled_at": None, "reason": None}
         values |= {"receiver": alerting.receiver(found.webhook_url), "attempt_count": 0}
         connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(values))

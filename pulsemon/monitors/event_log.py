@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
-from pulsemon.core.notes import Detail, describe
+from pulsemon.core.notes import Detail, describe, read_cause
 from pulsemon.core.status import Cause
 from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import Ping
@@ -224,7 +224,7 @@ def _changes(
             seq=row.seq,
             previous=row.prev_status,
             new=row.new_status,
-            cause=_cause(row.cause),
+            cause=read_cause(row.cause),
             detail=Detail.from_json(row.detail),
             note=row.note or "",
         )
@@ -250,11 +250,6 @@ def _stop(rows: Sequence[ChangeEvent | MessageEvent], found: Sequence[Event], li
     if len(found) >= length or len(rows) < limit:
         return None
     return Stop(_id(rows[-1]) - 1, rows[-1].at)
-
-
-def _cause(stored: str | None) -> Cause | None:
-    """A cause of a later version, like none at all, leaves the note to speak for itself."""
-    return Cause(stored) if stored in tuple(Cause) else None
 
 
 def _messages(

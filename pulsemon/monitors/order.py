@@ -7,15 +7,10 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import select
 
 from pulsemon.core.placement import MAX_TAGS, Seat
-from pulsemon.core.texts import N_
 from pulsemon.db import Database, placements
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.errors import Conflict
-
-TOO_MANY_TAGS = N_("A monitor may have at most 20 tags, and one of these would have more. Nothing was changed.")
-
-UNUSABLE_TAGS = N_("Write the tags to add: at most 20, of 1 to 40 characters each, with commas between them.")
 
 
 def rearrange(database: Database, decide: Callable[[Sequence[Seat]], list[int]]) -> None:
@@ -42,6 +37,6 @@ def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> Non
         for monitor_id, before in connection.execute(query).all():
             together = tuple(dict.fromkeys([*before, *tags]))
             if len(together) > MAX_TAGS:
-                raise Conflict(TOO_MANY_TAGS)
+                raise Conflict("too-many-tags", max=MAX_TAGS)
             placements.save(connection, monitor_id, {"tags": together})
         mark_changed(connection)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.core import images, keyset, passwords, schedule
 from pulsemon.core.addresses import MAIN
+from pulsemon.core.edits import KEPT, Kept, given
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
@@ -29,15 +31,44 @@ from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors import lookup
 
-SLUG_TAKEN = N_("Another page has this slug. Choose one that is free.")
 # Addresses below `/status`; a page that was called so before goes on.
 RESERVED = frozenset({"history", "subscribe"})
 SLUG_RESERVED = N_("This address is kept for PulseMon's own pages. Choose another slug.")
-HOST_TAKEN = N_("Another page has this host name.")
-MAIN_STAYS = N_("The page at /status can be edited, but neither deleted nor moved.")
 LOGO_TOO_LARGE = N_("A logo may have at most 256 kB.")
 LOGO_UNKNOWN = N_("This is no PNG, JPEG or WebP picture. SVG is not taken, because it can hold scripts.")
 _NO_PAGE = "There is no such page."
+
+
+@dataclass(frozen=True, slots=True)
+class NewPage:
+    """What is needed to make a page. `timezone` and `monitors` None: as for `PageView`."""
+
+    slug: str
+    title: str | None = None
+    description: str | None = None
+    footer: str | None = None
+    accent: str | None = None
+    timezone: str | None = None
+    language: str | None = None
+    password: str | None = field(default=None, repr=False)
+    host: str | None = None
+    monitors: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageChanges:
+    """An edit of any of these."""
+
+    slug: str | Kept = KEPT
+    title: str | Kept | None = KEPT
+    description: str | Kept | None = KEPT
+    footer: str | Kept | None = KEPT
+    accent: str | Kept | None = KEPT
+    timezone: str | Kept | None = KEPT
+    language: str | Kept | None = KEPT
+    password: str | Kept | None = field(default=KEPT, repr=False)
+    host: str | Kept | None = KEPT
+    monitors: tuple[str, ...] | Kept | None = KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,40 +168,45 @@ def _view(row: Any, chosen: Mapping[int, list[str]]) -> PageView:
     )
 
 
-def create(database: Database, slug: str, values: Mapping[str, Any], *, now: datetime) -> PageView:
-    """Make a page. *values*: any fields of `PageView` that an owner sets, and `password`.
+def create(database: Database, new: NewPage, *, now: datetime) -> PageView:
+    """Make a page.
 
     Raises:
         Conflict: the slug or the host name is taken.
         Invalid: a chosen monitor does not exist, or the slug is reserved.
     """
     with database.write() as connection:
-        if slug == MAIN:
-            raise Conflict(SLUG_TAKEN)
-        _must_not_be_reserved(slug)
-        return _insert(connection, slug, values, now)
+        if new.slug == MAIN:
+            raise Conflict("page-slug-taken")
+        _must_not_be_reserved(new.slug)
+        return _insert(connection, new, now)
 
 
-def edit(database: Database, slug: str, changes: Mapping[str, Any], *, now: datetime) -> PageView:
-    """Change the named fields; see `create`.
+def edit(database: Database, slug: str, changes: PageChanges, *, now: datetime) -> PageView:
+    """Change a page; see `create`.
 
     Raises:
         NotFound: there is no such page.
         Conflict: the new slug or host name is taken, or the page is `/status` and was to get a slug.
         Invalid: a chosen monitor does not exist.
     """
+    new_slug = slug if changes.slug is KEPT else changes.slug
     with database.write() as connection:
         before = _find(connection, slug)
-        if slug == MAIN and changes.get("slug", MAIN) != MAIN:
-            raise Conflict(MAIN_STAYS)
-        if changes.get("slug", slug) == MAIN != slug:
-            raise Conflict(SLUG_TAKEN)
-        if changes.get("slug", slug) != slug:
-            _must_not_be_reserved(changes["slug"])
+        if slug == MAIN != new_slug:
+            raise Conflict("main-page-stays")
+        if new_slug == MAIN != slug:
+            raise Conflict("page-slug-taken")
+        if new_slug != slug:
+            _must_not_be_reserved(new_slug)
+        said = given(changes)
         if not before.id:
-            return _insert(connection, MAIN, changes, now)
-        _store(connection, update(StatusPage).where(StatusPage.id == before.id), _columns(changes, now), own=before.id)
-        return _settled(connection, before.id, str(changes.get("slug", slug)), changes)
+            return _insert(connection, NewPage(**said | {"slug": MAIN}), now)
+        _store(connection, update(StatusPage).where(StatusPage.id == before.id), _columns(said, now), own=before.id)
+        if changes.monitors is not KEPT:
+            _choose(connection, before.id, lookup.ids_of(connection, changes.monitors or ()))
+        mark_changed(connection)
+        return _find(connection, new_slug)
 
 
 def _must_not_be_reserved(slug: str) -> None:
@@ -178,45 +214,44 @@ def _must_not_be_reserved(slug: str) -> None:
         raise Invalid((FieldProblem("slug", "slug-reserved", SLUG_RESERVED),))
 
 
-def _insert(connection: Connection, slug: str, values: Mapping[str, Any], now: datetime) -> PageView:
-    columns = {"timezone": "", "is_chosen": False, "created_at": now} | _columns(values, now) | {"slug": slug}
-    _store(connection, insert(StatusPage), columns, own=0)
-    page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, slug))).scalar_one()
-    return _settled(connection, page_id, slug, values)
+def _insert(connection: Connection, new: NewPage, now: datetime) -> PageView:
+    _store(connection, insert(StatusPage), _columns(asdict(new), now) | {"created_at": now}, own=0)
+    if new.monitors is not None:
+        page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, new.slug))).scalar_one()
+        _choose(connection, page_id, lookup.ids_of(connection, new.monitors))
+    mark_changed(connection)
+    return _find(connection, new.slug)
 
 
-def _columns(values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    columns = {name: value for name, value in values.items() if name not in ("password", "monitors")}
-    if "timezone" in values:
-        columns["timezone"] = values["timezone"] or ""
-    if "monitors" in values:
-        columns["is_chosen"] = values["monitors"] is not None
-    if "password" in values:
-        password = values["password"]
+def _columns(said: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return the columns that hold what is said of a page, by the names of `NewPage`."""
+    columns = {name: value for name, value in said.items() if name not in ("password", "monitors")}
+    if "timezone" in said:
+        columns["timezone"] = said["timezone"] or ""
+    if "monitors" in said:
+        columns["is_chosen"] = said["monitors"] is not None
+    if "password" in said:
+        password = said["password"]
         kept = None if password is None else passwords.keep(password, secrets.token_bytes(passwords.SALT_BYTES))
         columns["password_hash"] = kept
     return columns | {"updated_at": now}
 
 
 def _store(connection: Connection, statement: Any, columns: Mapping[str, Any], *, own: int) -> None:
-    for column, refusal in ((StatusPage.host, HOST_TAKEN), (StatusPage.slug, SLUG_TAKEN)):
-        wanted = columns.get(column.key)
-        others = select(StatusPage.id).where(column == wanted, StatusPage.id != own)
-        if wanted is not None and connection.scalar(others) is not None:
-            raise Conflict(refusal)
+    if _is_taken(connection, StatusPage.host, columns, own):
+        raise Conflict("page-host-taken")
+    if _is_taken(connection, StatusPage.slug, columns, own):
+        raise Conflict("page-slug-taken")
     try:
         connection.execute(statement.values(**columns))
     except IntegrityError:  # another node was faster
-        raise Conflict(SLUG_TAKEN) from None
+        raise Conflict("page-slug-taken") from None
 
 
-def _settled(connection: Connection, page_id: int, slug: str, values: Mapping[str, Any]) -> PageView:
-    if values.get("monitors") is not None:
-        _choose(connection, page_id, lookup.ids_of(connection, values["monitors"]))
-    elif "monitors" in values:
-        _choose(connection, page_id, [])
-    mark_changed(connection)
-    return _find(connection, slug)
+def _is_taken(connection: Connection, column: InstrumentedAttribute[Any], columns: Mapping[str, Any], own: int) -> bool:
+    wanted = columns.get(column.key)
+    others = select(StatusPage.id).where(column == wanted, StatusPage.id != own)
+    return wanted is not None and connection.scalar(others) is not None
 
 
 def _choose(connection: Connection, page_id: int, ids: Sequence[int]) -> None:
@@ -248,7 +283,7 @@ def remove(database: Database, slug: str) -> None:
     with database.write() as connection:
         page = _find(connection, slug)
         if slug == MAIN:
-            raise Conflict(MAIN_STAYS)
+            raise Conflict("main-page-stays")
         connection.execute(delete(StatusPage).where(StatusPage.id == page.id))
         mark_changed(connection)
 
@@ -269,7 +304,7 @@ def save_logo(database: Database, slug: str, content: bytes | None, *, now: date
     with database.write() as connection:
         page = _find(connection, slug)
         if not page.id:
-            page = _insert(connection, MAIN, {}, now)
+            page = _insert(connection, NewPage(MAIN), now)
         digest = None if content is None else hashlib.sha256(content).hexdigest()[:16]
         changes = {"logo_digest": digest, "updated_at": now}
         connection.execute(update(StatusPage).where(StatusPage.id == page.id).values(changes))

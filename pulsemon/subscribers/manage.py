@@ -18,7 +18,6 @@ from sqlalchemy.exc import IntegrityError
 from pulsemon.channels import mailbox, webhook
 from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
-from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.messages import Delivery
@@ -35,10 +34,6 @@ MAX_PER_PAGE = 10_000
 # 256 bits, in characters that a URL carries as they are.
 _TOKEN_BYTES = 32
 
-KNOWN = N_("This subscriber is on the list already.")
-ASKED_LATELY = N_("This address was asked within the last hour. It has to answer before it is told anything.")
-FULL = N_("This page has as many subscribers as it may have.")
-NOT_ACTIVE = N_("Only an active subscriber can be sent a test message.")
 NO_PAGE = "There is no such page."
 NO_SUBSCRIBER = "This page has no such subscriber."
 
@@ -146,7 +141,7 @@ def add_webhook(
         made = webhook.new_secret() if secret == "generate" else secret  # noqa: S105 - a word of the API
         row = _row(page_id, WEBHOOK, url, locale, now) | {"secret": made, "confirmed_at": now}
         if _find(connection, page_id, WEBHOOK, url) is not None:
-            raise Conflict(KNOWN)
+            raise Conflict("subscriber-known")
         subscriber_id = _insert(connection, row)
         mark_changed(connection)
         return _view(_get(connection, subscriber_id), secret=made)
@@ -163,11 +158,11 @@ def invite(database: Database, slug: str, address: str, *, locale: str, now: dat
         page_id = _own_page_id(connection, slug, now)
         known = _find(connection, page_id, EMAIL, address)
         if known is not None and known.confirmed_at is not None and known.switched_off_at is None:
-            raise Conflict(KNOWN)
+            raise Conflict("subscriber-known")
         same = connection.execute(select(Subscriber.__table__).where(*_is_address(address))).all()
         subscriber_id = _ask(connection, page_id, known, address, locale=locale, now=now, same=same)
         if subscriber_id is None:
-            raise Conflict(ASKED_LATELY)
+            raise Conflict("subscriber-asked-lately")
         mark_changed(connection)
         return _view(_get(connection, subscriber_id))
 
@@ -293,7 +288,7 @@ def send_test_message(database: Database, slug: str, subscriber_id: int, *, now:
     with database.write() as connection:
         found = _of_page(connection, slug, subscriber_id)
         if found.confirmed_at is None or found.switched_off_at is not None:
-            raise Conflict(NOT_ACTIVE)
+            raise Conflict("subscriber-inactive")
         connection.execute(insert(Delivery), [_message(connection, subscriber_id, "test", now)])
 
 
@@ -349,7 +344,7 @@ def _own_page_id(connection: Connection, slug: str, now: datetime) -> int:
 def _refuse_full(connection: Connection, page_id: int) -> None:
     count = connection.scalar(select(func.count()).where(Subscriber.page_id == page_id)) or 0
     if count >= MAX_PER_PAGE:
-        raise Conflict(FULL)
+        raise Conflict("too-many-subscribers")
 
 
 def _find(connection: Connection, page_id: int, kind: str, address: str) -> Any | None:
@@ -377,7 +372,7 @@ def _insert(connection: Connection, row: dict[str, Any]) -> int:
     try:
         return connection.execute(insert(Subscriber).values(row).returning(Subscriber.id)).scalar_one()
     except IntegrityError:  # another node was faster
-        raise Conflict(KNOWN) from None
+        raise Conflict("subscriber-known") from None
 
 
 def _message(connection: Connection, subscriber_id: int, kind: str, now: datetime) -> dict[str, Any]:

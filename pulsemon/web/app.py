@@ -123,12 +123,20 @@ def wants_json(request: Request) -> bool:
     return reads_json or "application/json" in request.headers.get("accept", "")
 
 
-def _error(request: Request, status_code: int, detail: Any, headers: dict[str, str] | None = None) -> Response:
+def _error(
+    request: Request,
+    status_code: int,
+    detail: Any,
+    headers: dict[str, str] | None = None,
+    *,
+    refused: Conflict | None = None,
+) -> Response:
     if isinstance(detail, str):
         detail = redact(detail)
     if wants_json(request):
         return JSONResponse({"detail": detail}, status_code=status_code, headers=headers)
-    response = rendering.error_page(request, status_code, detail=str(detail))
+    said = str(detail) if status_code == 500 else ""
+    response = rendering.error_page(request, status_code, detail=said, refused=refused)
     response.headers.update(headers or {})
     return response
 
@@ -145,7 +153,7 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
         _log.warning("request.unavailable", path=redact_path(request.url.path), reason=str(error))
         detail_text = "The database does not answer at the moment; nothing is known to be changed. Try again."
         return _error(request, 503, detail_text, {"retry-after": str(RETRY_AFTER_SEC)})
-    return _error(request, status_code, str(error))
+    return _error(request, status_code, str(error), refused=error if isinstance(error, Conflict) else None)
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.core.notes import NO_DETAIL, Detail, describe
+from pulsemon.core.notes import NO_DETAIL, Detail, describe, read_cause
 from pulsemon.core.status import Cause
 from pulsemon.locale import translator
 
@@ -88,3 +88,9 @@ def test_a_detail_survives_the_database(detail: Detail) -> None:
 def test_a_detail_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
     assert Detail.from_json('{"exit_status": 3, "weather": "fine"}') == Detail(exit_status=3)
     assert Detail.from_json(None) == NO_DETAIL
+
+
+@pytest.mark.parametrize("stored", [None, "", "a-cause-of-a-later-version", "PING"])
+def test_a_cause_that_is_not_known_is_none(stored: str | None) -> None:
+    assert read_cause(stored) is None
+    assert [read_cause(each.value) for each in Cause] == list(Cause)

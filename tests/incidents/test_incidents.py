@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from pulsemon.core.incidents import Impact, IncidentStatus
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.core.placement import Placement
 from pulsemon.core.status import Signal
@@ -20,6 +21,7 @@ from pulsemon.deadlines import passes
 from pulsemon.errors import Invalid, NotFound
 from pulsemon.incidents import automatic as automatic_incidents
 from pulsemon.incidents import manage as incidents
+from pulsemon.incidents.manage import IncidentChanges, NewIncident, NewUpdate
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance.views import Draft
 from pulsemon.monitors import manage as monitors
@@ -32,21 +34,22 @@ from tests.monitors.test_event_log import counted_queries
 NOW = at("10:00")
 
 
-def values(**changes: Any) -> dict[str, Any]:
-    return {
+def new_incident(*, status: str = "investigating", impact: str = "minor", **changes: Any) -> NewIncident:
+    fields = {
         "title": "The shop is slow",
         "body": "We **look** into it.",
-        "status": "investigating",
-        "impact": "minor",
-        "general": not changes.get("monitors"),
-        "monitors": [],
-        "started_at": None,
-        "tell_subscribers": True,
+        "is_general": not changes.get("monitors"),
     } | changes
+    monitors = tuple(fields.pop("monitors", ()))
+    return NewIncident(**fields, status=IncidentStatus(status), impact=Impact(impact), monitors=monitors)
 
 
-def an_update(status: str = "resolved", **changes: Any) -> dict[str, Any]:
-    return {"status": status, "body": f"Now it is {status}.", "tell_subscribers": True} | changes
+def an_update(
+    status: str = "resolved", *, body: str | None = None, tells_subscribers: bool = True, **changes: Any
+) -> NewUpdate:
+    return NewUpdate(
+        IncidentStatus(status), body or f"Now it is {status}.", IncidentChanges(**changes), tells_subscribers
+    )
 
 
 def watched(database: Database, slug: str, *, minutes: int | None = 0, public: bool = True, **fields: Any) -> View:
@@ -63,7 +66,7 @@ def subscribe(database: Database, slug: str) -> None:
     """Give a page a subscriber who is told by a webhook."""
     page = pages.get(database, slug)
     if not page.id:
-        page = pages.edit(database, slug, {"title": "Main"}, now=NOW)
+        page = pages.edit(database, slug, pages.PageChanges(title="Main"), now=NOW)
     with database.write() as connection:
         row = {"kind": "webhook", "address": "http://127.0.0.1:9/x", "locale": "en", "token": f"token-{slug}"}
         times = {"asked_at": NOW, "confirmed_at": NOW, "created_at": NOW}
@@ -81,10 +84,10 @@ def told(database: Database) -> list[tuple[str, str, list[str]]]:
 
 def test_an_incident_lives_from_its_first_word_to_its_end_and_opens_again(database: Database) -> None:
     make_up(database, "web", last_ping=NOW)
-    made = incidents.create(database, values(monitors=["web"], started_at=at("09:00")), now=at("10:01"))
+    made = incidents.create(database, new_incident(monitors=["web"], started_at=at("09:00")), now=at("10:01"))
     assert (made.started_at, made.resolved_at, made.names) == (at("09:00"), None, ["Web"])
 
-    incidents.post(database, made.public_id, an_update("identified", impact="major"), now=at("10:05"))
+    incidents.post(database, made.public_id, an_update("identified", impact=Impact.MAJOR), now=at("10:05"))
     over = incidents.post(database, made.public_id, an_update("resolved"), now=at("10:10"))
     assert (over.status, over.impact, over.resolved_at) == ("resolved", "major", at("10:10"))
     assert [(each.number, each.status) for each in over.updates] == [
@@ -99,7 +102,7 @@ def test_an_incident_lives_from_its_first_word_to_its_end_and_opens_again(databa
 
 
 def test_a_text_is_corrected_and_keeps_its_time(database: Database) -> None:
-    made = incidents.create(database, values(), now=NOW)
+    made = incidents.create(database, new_incident(), now=NOW)
     incidents.post(database, made.public_id, an_update("identified"), now=at("10:05"))
 
     after = incidents.edit_update(database, made.public_id, 1, "Corrected.", now=at("10:30"))
@@ -115,10 +118,10 @@ def test_a_text_is_corrected_and_keeps_its_time(database: Database) -> None:
 
 def test_title_impact_and_monitors_are_edited_and_it_goes_with_all_that_was_said(database: Database) -> None:
     make_up(database, "web", last_ping=NOW)
-    made = incidents.create(database, values(), now=NOW)
+    made = incidents.create(database, new_incident(), now=NOW)
 
     after = incidents.edit(
-        database, made.public_id, {"title": "Other", "general": False, "monitors": ["web"]}, now=at("10:01")
+        database, made.public_id, IncidentChanges(title="Other", is_general=False, monitors=("web",)), now=at("10:01")
     )
     assert (after.title, after.is_general, after.names) == ("Other", False, ["Web"])
 
@@ -134,7 +137,7 @@ def test_a_monitor_that_is_not_there_is_refused_and_nothing_is_made(database: Da
     make_up(database, "web", last_ping=NOW)
 
     with pytest.raises(Invalid) as refused:
-        incidents.create(database, values(monitors=slugs), now=NOW)
+        incidents.create(database, new_incident(monitors=slugs), now=NOW)
 
     assert [each.field for each in refused.value.problems] == ["monitors"]
     assert not rows(database, Incident)
@@ -142,21 +145,21 @@ def test_a_monitor_that_is_not_there_is_refused_and_nothing_is_made(database: Da
 
 def test_what_concerns_nothing_is_refused(database: Database) -> None:
     with pytest.raises(Invalid):
-        incidents.create(database, values(general=False), now=NOW)
-    made = incidents.create(database, values(), now=NOW)
+        incidents.create(database, new_incident(is_general=False), now=NOW)
+    made = incidents.create(database, new_incident(), now=NOW)
     with pytest.raises(Invalid):
-        incidents.edit(database, made.public_id, {"general": False}, now=NOW)
+        incidents.edit(database, made.public_id, IncidentChanges(is_general=False), now=NOW)
     with pytest.raises(Invalid):
-        incidents.edit(database, made.public_id, {"title": None}, now=NOW)
+        incidents.edit(database, made.public_id, IncidentChanges(title=None), now=NOW)
     assert incidents.get(database, made.public_id).is_general
 
 
 def test_an_incident_whose_monitors_are_gone_is_edited_and_stays_on_no_page(database: Database) -> None:
     web = make_up(database, "web", last_ping=NOW)
-    made = incidents.create(database, values(monitors=["web"]), now=NOW)
+    made = incidents.create(database, new_incident(monitors=["web"]), now=NOW)
     monitors.remove(database, monitors.by_id(web.id))
 
-    after = incidents.edit(database, made.public_id, {"title": "Other"}, now=NOW)
+    after = incidents.edit(database, made.public_id, IncidentChanges(title="Other"), now=NOW)
 
     assert (after.title, after.is_general, after.monitors) == ("Other", False, ())
 
@@ -168,7 +171,7 @@ def test_what_names_no_incident_is_not_found(database: Database, public_id: str)
 
 
 def test_resolved_ones_are_listed_newest_first_a_page_at_a_time(database: Database) -> None:
-    made = [incidents.create(database, values(status="resolved"), now=NOW + seconds(n)) for n in range(5)]
+    made = [incidents.create(database, new_incident(status="resolved"), now=NOW + seconds(n)) for n in range(5)]
     expected = [each.public_id for each in reversed(made)]
 
     first, following = incidents.list_resolved(database, limit=3)
@@ -184,13 +187,13 @@ def test_resolved_ones_are_listed_newest_first_a_page_at_a_time(database: Databa
 def test_each_word_is_told_to_the_pages_that_show_the_incident_unless_it_is_not_to_be(database: Database) -> None:
     for slug in ("web", "api"):
         make_up(database, slug, last_ping=NOW)
-    pages.create(database, "shop", {"monitors": ["api"]}, now=NOW)
+    pages.create(database, pages.NewPage("shop", monitors=("api",)), now=NOW)
     for page in ("status", "shop"):
         subscribe(database, page)
 
-    made = incidents.create(database, values(monitors=["web"]), now=NOW)
-    incidents.post(database, made.public_id, an_update("identified", tell_subscribers=False), now=NOW)
-    incidents.edit(database, made.public_id, {"monitors": ["web", "api"]}, now=NOW)
+    made = incidents.create(database, new_incident(monitors=["web"]), now=NOW)
+    incidents.post(database, made.public_id, an_update("identified", tells_subscribers=False), now=NOW)
+    incidents.edit(database, made.public_id, IncidentChanges(monitors=("web", "api")), now=NOW)
     incidents.post(database, made.public_id, an_update("monitoring"), now=NOW)
     incidents.post(database, made.public_id, an_update("resolved"), now=NOW)
 
@@ -304,9 +307,9 @@ def test_an_outage_that_somebody_has_dealt_with_makes_no_second_incident(databas
     elif by == "delete":
         incidents.remove(database, opened.public_id, now=at("10:02"))
     elif by == "take out":
-        incidents.edit(database, opened.public_id, {"monitors": [other.slug]}, now=at("10:02"))
+        incidents.edit(database, opened.public_id, IncidentChanges(monitors=(other.slug,)), now=at("10:02"))
     else:
-        incidents.edit(database, opened.public_id, {"monitors": [web.slug, other.slug]}, now=at("10:02"))
+        incidents.edit(database, opened.public_id, IncidentChanges(monitors=(web.slug, other.slug)), now=at("10:02"))
     before = len(incidents.list_open(database))
 
     for minute in range(3, 9):
@@ -334,7 +337,7 @@ def test_marks_of_what_was_dealt_with_do_not_pile_up(database: Database) -> None
 
 def test_an_incident_by_hand_takes_the_outage_and_is_not_closed_by_itself(database: Database) -> None:
     web = watched(database, "web", minutes=10)
-    before_it_failed = incidents.create(database, values(monitors=["web"]), now=NOW)
+    before_it_failed = incidents.create(database, new_incident(monitors=["web"]), now=NOW)
     fail(database, web, at("10:01"))
 
     automatic_incidents.keep_up(database, now=at("10:20"))
@@ -344,7 +347,7 @@ def test_an_incident_by_hand_takes_the_outage_and_is_not_closed_by_itself(databa
     assert not automatic_incidents.keep_up(database, now=at("10:30"))
     incidents.post(database, before_it_failed.public_id, an_update("resolved"), now=at("10:31"))
     fail(database, web, at("10:40"))
-    by_hand = incidents.create(database, values(monitors=["web"]), now=at("10:41"))
+    by_hand = incidents.create(database, new_incident(monitors=["web"]), now=at("10:41"))
     incidents.post(database, by_hand.public_id, an_update("resolved"), now=at("10:42"))
     assert not automatic_incidents.keep_up(database, now=at("11:00"))
 
@@ -354,7 +357,7 @@ def test_an_owner_may_speak_name_and_reopen_it_and_it_stays_open_then(database: 
     fail(database, web, at("10:01"))
     automatic_incidents.keep_up(database, now=at("10:01"))
     (opened,) = incidents.list_open(database)
-    incidents.edit(database, opened.public_id, {"title": "The disk"}, now=at("10:02"))
+    incidents.edit(database, opened.public_id, IncidentChanges(title="The disk"), now=at("10:02"))
     incidents.post(database, opened.public_id, an_update("identified"), now=at("10:03"))
     record(database, a_ping(web, at("10:05")))
     automatic_incidents.keep_up(database, now=at("10:05"))
@@ -364,7 +367,7 @@ def test_an_owner_may_speak_name_and_reopen_it_and_it_stays_open_then(database: 
     incidents.post(database, opened.public_id, an_update("monitoring"), now=at("10:06"))
     assert not automatic_incidents.keep_up(database, now=at("10:07"))
     assert incidents.get(database, opened.public_id).is_open
-    assert incidents.edit(database, opened.public_id, {"title": None}, now=at("10:08")).title is None
+    assert incidents.edit(database, opened.public_id, IncidentChanges(title=None), now=at("10:08")).title is None
 
 
 def test_one_that_is_opened_again_during_the_outage_closes_with_it(database: Database) -> None:

@@ -64,7 +64,7 @@ def spans(view: MaintenanceView) -> list[tuple[datetime, datetime]]:
 
 def a_subscriber(database: Database) -> None:
     """Somebody who is told of everything that the page at /status shows."""
-    page = pages.edit(database, "status", {"title": "Status"}, now=NOW)
+    page = pages.edit(database, "status", pages.PageChanges(title="Status"), now=NOW)
     values = {"page_id": page.id, "kind": "webhook", "address": "http://127.0.0.1:9/", "locale": "en", "token": "t"}
     with database.write() as connection:
         connection.execute(

@@ -15,6 +15,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.availability.days import DayTable
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.errors import REFUSALS
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
 from pulsemon.status_pages import public as status_page
@@ -137,9 +138,9 @@ def test_a_slug_or_a_host_that_is_taken_is_refused(client: TestClient) -> None:
     a_page(client, "other")
 
     for answer, sentence in (
-        (edit(client, "other", slug="shop"), pages.SLUG_TAKEN),
-        (edit(client, "other", slug="status"), pages.SLUG_TAKEN),
-        (edit(client, "other", host="status.example.org"), pages.HOST_TAKEN),
+        (edit(client, "other", slug="shop"), REFUSALS["page-slug-taken"]),
+        (edit(client, "other", slug="status"), REFUSALS["page-slug-taken"]),
+        (edit(client, "other", host="status.example.org"), REFUSALS["page-host-taken"]),
     ):
         assert (answer.status_code, answer.json()["detail"]) == (409, sentence)
 
@@ -252,7 +253,7 @@ def test_two_spellings_of_one_host_are_one_host(one: TestClient) -> None:
 
     answer = one.post("/api/pages", json={"slug": "other", "host": "XN--bcher-kva.EXAMPLE."}, headers=ADMIN)
 
-    assert (answer.status_code, answer.json()) == (409, {"detail": pages.HOST_TAKEN})
+    assert (answer.status_code, answer.json()) == (409, {"detail": REFUSALS["page-host-taken"]})
 
 
 def test_language_zone_and_colour_are_the_pages(one: TestClient) -> None:
@@ -343,7 +344,7 @@ def test_the_number_of_queries_does_not_grow_with_pages_and_monitors(database: D
     for number in (1, 20):
         for each in range(number):
             make(database, f"m-{number}-{each}")
-            pages.create(database, f"p-{number}-{each}", {"monitors": [f"m-{number}-{each}"]}, now=NOW)
+            pages.create(database, pages.NewPage(f"p-{number}-{each}", monitors=(f"m-{number}-{each}",)), now=NOW)
         board = a_board(database, Clock(NOW))
         with counted_queries() as statements:
             board.rendered(board.snapshot(), "en", f"p-{number}-0")
@@ -392,7 +393,7 @@ def test_the_days_of_a_page_are_those_of_its_own_zone(database: Database) -> Non
     failed_at = NOW.replace(hour=1)  # the evening before, in São Paulo
     record(database, a_ping(monitor, failed_at, Signal.FAIL), a_ping(monitor, failed_at + timedelta(minutes=30)))
     for slug, zone in (("sp", "America/Sao_Paulo"), ("tokyo", "Asia/Tokyo"), ("utc", "UTC"), ("none", None)):
-        pages.create(database, slug, {"timezone": zone, "monitors": ["a"]}, now=NOW)
+        pages.create(database, pages.NewPage(slug, timezone=zone, monitors=("a",)), now=NOW)
     board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
     snapshot = board.snapshot()
 
@@ -426,8 +427,8 @@ def test_days_are_read_anew_only_in_the_zones_of_what_changed(
     monkeypatch.setattr(status_page, "read_days", counted)
     now = Clock(NOW)
     one, _ = make_up(database, "a"), make_up(database, "b")
-    pages.create(database, "one", {"timezone": "America/Sao_Paulo", "monitors": ["a"]}, now=NOW)
-    pages.create(database, "two", {"timezone": "Asia/Tokyo", "monitors": ["b"]}, now=NOW)
+    pages.create(database, pages.NewPage("one", timezone="America/Sao_Paulo", monitors=("a",)), now=NOW)
+    pages.create(database, pages.NewPage("two", timezone="Asia/Tokyo", monitors=("b",)), now=NOW)
     board = a_board(database, now)
     board.snapshot()
     assert sorted(read) == ["America/Sao_Paulo", "Asia/Tokyo", "UTC"]
@@ -446,7 +447,7 @@ def test_days_are_read_anew_only_in_the_zones_of_what_changed(
 
 def test_a_zone_that_is_no_more_is_the_sites(database: Database) -> None:
     make_up(database, "a", last_ping=NOW - timedelta(days=3))
-    pages.create(database, "mars", {"timezone": "Mars/Base"}, now=NOW)
+    pages.create(database, pages.NewPage("mars", timezone="Mars/Base"), now=NOW)
     board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
 
     assert "19:00:00 UTC+9" in board.rendered(board.snapshot(), "en", "mars").plain.decode()

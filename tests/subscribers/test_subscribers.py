@@ -86,8 +86,8 @@ class TestWhoIsTold:
         other = make(database, "other", name="Other Name")
         hidden = make(database, "hidden", name="Hidden Name")
         monitors.edit(database, monitors.by_id(hidden.id), {"placement": {"is_public": False}}, now=START)
-        pages.create(database, "shop", {"monitors": ["shown", "hidden"]}, now=START)
-        pages.create(database, "empty", {"monitors": ["hidden"]}, now=START)
+        pages.create(database, pages.NewPage("shop", monitors=("shown", "hidden")), now=START)
+        pages.create(database, pages.NewPage("empty", monitors=("hidden",)), now=START)
         main, shop = by_mail(database), by_mail(database, "bob@example.org", "shop")
         by_mail(database, "eve@example.org", "empty")
 
@@ -119,7 +119,7 @@ class TestWhoIsTold:
         assert all(re.fullmatch("msg_[0-9a-f]{32}", each) for each in ids)
 
     def test_what_concerns_everything_is_told_to_every_page(self, database: Database) -> None:
-        pages.create(database, "empty", {"monitors": []}, now=START)
+        pages.create(database, pages.NewPage("empty", monitors=()), now=START)
         by_mail(database)
         by_mail(database, "bob@example.org", "empty")
 
@@ -305,7 +305,7 @@ class TestOutbox:
 
 class TestLeaving:
     def test_deleting_a_page_forgets_its_subscribers_and_what_they_are_owed(self, database: Database) -> None:
-        pages.create(database, "shop", {}, now=START)
+        pages.create(database, pages.NewPage("shop"), now=START)
         by_mail(database, slug="shop")
         told(database)
         lease(database)
@@ -327,7 +327,7 @@ class TestLeaving:
         assert not subscribers.unsubscribe(database, leased.mailbox.token)
 
     def test_only_the_pages_own_subscribers_can_be_removed_from_it(self, database: Database) -> None:
-        pages.create(database, "shop", {}, now=START)
+        pages.create(database, pages.NewPage("shop"), now=START)
         subscriber = by_mail(database)
 
         with pytest.raises(NotFound):
@@ -384,7 +384,7 @@ class TestAsking:
 
     def test_a_second_page_asks_an_hour_later_and_a_third_not_at_all(self, database: Database) -> None:
         for slug in ("one", "two"):
-            pages.create(database, slug, {}, now=START)
+            pages.create(database, pages.NewPage(slug), now=START)
         for slug in ("status", "one", "two", "one", "status"):
             self.ask(database, START, slug=slug)
 
@@ -399,7 +399,7 @@ class TestAsking:
         assert [view.state for view in everybody(database)] == ["active"]
 
     def test_the_spellings_of_one_mailbox_are_asked_as_one_on_whatever_page(self, database: Database) -> None:
-        pages.create(database, "one", {}, now=START)
+        pages.create(database, pages.NewPage("one"), now=START)
         spellings = ("v.ictim@gmail.com", "victim+1@gmail.com", "vic.tim@googlemail.com", "victim@gmail.com")
         for number, address in enumerate(spellings * 2):
             self.ask(database, START, address, slug="one" if number % 2 else "status")
@@ -479,7 +479,7 @@ class TestAsking:
         assert (after.title, after.monitors, after.timezone) == (before.title, before.monitors, before.timezone)
 
     def test_a_webhook_is_on_a_pages_list_once(self, database: Database) -> None:
-        pages.create(database, "shop", {}, now=START)
+        pages.create(database, pages.NewPage("shop"), now=START)
         by_webhook(database)
         by_webhook(database, slug="shop")
 

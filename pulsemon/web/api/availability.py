@@ -21,6 +21,7 @@ from pulsemon.availability.record import PERIODS, Outage
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability
+from pulsemon.errors import REFUSALS
 from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import manage as monitors
@@ -171,7 +172,7 @@ _BAD_DAYS = openapi.invalid("query", "days", msg=_DAYS, rule="days")
 _BAD_REASON = openapi.invalid(
     "body", "reason", msg=correction_fields.problem("reason", "reason").message, rule="reason"
 )
-_FULL = openapi.error(409, "The monitor has a thousand corrections.", "This monitor has too many corrections.")
+_FULL = openapi.error(409, "The monitor has a thousand corrections.", REFUSALS["too-many-corrections"])
 
 
 @router.reads(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
+from pulsemon.core.edits import given
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import incidents as incident_fields
@@ -184,8 +185,8 @@ def read_incident(request: Request, incident_id: str) -> Response:
 def edit_incident(request: Request, incident_id: str, data: Body) -> Response:
     """Change the fields that are sent; the others stay. Subscribers are not told."""
     site = site_of(request)
-    changes = incident_fields.patch_from_json(data)
-    if not changes:
+    changes = incident_fields.changes_from_json(data)
+    if not given(changes):
         return read_incident(request, incident_id)
     edited = incidents.edit(site.database, incident_id, changes, now=site.now())
     site.wake()

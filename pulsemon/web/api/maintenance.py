@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from pulsemon.accounts.roles import Action
 from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
+from pulsemon.errors import REFUSALS
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.input.rules import id_in
@@ -101,7 +102,7 @@ EXAMPLE_MAINTENANCE = {
     "updated_at": "2026-11-26T12:00:00.000Z",
 }
 _NOT_FOUND = openapi.error(404, "There is no such maintenance.", NO_PLAN)
-_CONFLICT = openapi.error(409, "It has begun, is over, or is not running.", maintenance.HAS_BEGUN)
+_CONFLICT = openapi.error(409, "It has begun, is over, or is not running.", REFUSALS["maintenance-begun"])
 _BAD_BODY = openapi.invalid("body", "starts_at", msg=PROBLEMS["skipped-time"], rule="skipped-time")
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _CONFLICT | _BAD_BODY | openapi.UNAVAILABLE

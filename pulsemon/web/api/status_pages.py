@@ -14,7 +14,9 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
+from pulsemon.core.edits import given
 from pulsemon.core.images import MAX_LOGO_BYTES
+from pulsemon.errors import REFUSALS
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.status_pages import manage as pages
@@ -69,7 +71,9 @@ EXAMPLE_PAGE = {
     "updated_at": "2026-03-01T12:00:00.000Z",
 }
 _NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
-_CONFLICT = openapi.error(409, "The slug or the host name is taken, or the page is `/status`.", pages.SLUG_TAKEN)
+_CONFLICT = openapi.error(
+    409, "The slug or the host name is taken, or the page is `/status`.", REFUSALS["page-slug-taken"]
+)
 _BAD_BODY = openapi.invalid("body", "accent", msg=page_fields.PROBLEMS["accent"], rule="accent")
 _BAD_LOGO = openapi.invalid("body", "logo", msg=pages.LOGO_UNKNOWN, rule="logo-unknown")
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _CONFLICT | _BAD_BODY | openapi.UNAVAILABLE
@@ -118,9 +122,9 @@ def page_answer(request: Request, view: PageView) -> dict[str, Any]:
 def create_page(request: Request, data: Body) -> Response:
     """Make a page at `/status/{slug}`. Without `monitors` it shows every public monitor."""
     site = site_of(request)
-    values = page_fields.from_json(PageCreate, data)
-    page_fields.refuse_panels_host(values, site.settings, asked=host_of(request))
-    view = pages.create(site.database, values.pop("slug"), values, now=site.now())
+    new = page_fields.create_from_json(data)
+    page_fields.refuse_panels_host(new, site.settings, asked=host_of(request))
+    view = pages.create(site.database, new, now=site.now())
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
     return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
@@ -174,9 +178,9 @@ def read_page(request: Request, slug: str) -> Response:
 def edit_page(request: Request, slug: str, data: Body) -> Response:
     """Change the fields that are sent; the others stay. A new password closes the page for who knew the old one."""
     site = site_of(request)
-    changes = page_fields.from_json(PagePatch, data)
+    changes = page_fields.changes_from_json(data)
     page_fields.refuse_panels_host(changes, site.settings, asked=host_of(request))
-    if not changes:
+    if not given(changes):
         return read_page(request, slug)
     view = pages.edit(site.database, slug, changes, now=site.now())
     site.wake()

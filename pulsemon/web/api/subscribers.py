@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core.texts import N_
-from pulsemon.errors import Conflict
+from pulsemon.errors import REFUSALS, Conflict
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.monitors import SECRET_MASK
 from pulsemon.input.rules import id_in
@@ -26,7 +25,6 @@ from pulsemon.web.http.site import site_of
 
 router = Router(Audience.API, is_described=True)
 
-NO_MAIL = N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed.")
 _HEADERS = {"cache-control": "no-store"}
 
 
@@ -58,7 +56,9 @@ EXAMPLE_SUBSCRIBER = {
 }
 _NOT_FOUND = openapi.error(404, "There is no such page.", subscribers.NO_PAGE)
 _NOT_ON_IT = openapi.error(404, "There is no such page, or no such subscriber.", subscribers.NO_SUBSCRIBER)
-_CONFLICT = openapi.error(409, "It is on the list, was asked within the hour, or no mail is sent.", subscribers.KNOWN)
+_CONFLICT = openapi.error(
+    409, "It is on the list, was asked within the hour, or no mail is sent.", REFUSALS["subscriber-known"]
+)
 _BAD_BODY = openapi.invalid("body", "address", msg=subscriber_fields.PROBLEMS["email"], rule="email")
 _ONE = openapi.UNAUTHORIZED | openapi.UNAVAILABLE
 
@@ -83,7 +83,7 @@ def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
     locale = new.locale or site.settings.default_locale.value
     if new.kind == subscribers.EMAIL:
         if site.settings.mail_server is None:
-            raise Conflict(NO_MAIL)
+            raise Conflict("no-mail")
         view = subscribers.invite(site.database, slug, new.address, locale=locale, now=site.now())
     else:
         view = subscribers.add_webhook(

@@ -18,11 +18,8 @@ from starlette.responses import HTMLResponse, Response
 
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
+from pulsemon.errors import Conflict
 from pulsemon.locale import LOCALES, negotiate, translator
-from pulsemon.maintenance import manage as maintenance
-from pulsemon.monitors.order import TOO_MANY_TAGS, UNUSABLE_TAGS
-from pulsemon.status_pages.manage import MAIN_STAYS
-from pulsemon.subscribers.manage import NOT_ACTIVE
 from pulsemon.web.html import markdown, wall_clock
 from pulsemon.web.html.excerpts import excerpt
 from pulsemon.web.html.words import Words
@@ -51,19 +48,6 @@ _ERRORS: dict[int, tuple[str, str]] = {
         N_("PulseMon is running and tries again by itself. Nothing is known to be changed; reload in a moment."),
     ),
 }
-# What the use cases say when something cannot be done (Conflict); marked here because they know no languages.
-_REFUSALS = (
-    N_("This message is still being tried."),
-    N_("This message is held back until the maintenance ends."),
-    *maintenance.REFUSALS,
-    N_("This monitor has no webhook to send it to."),
-    N_("A monitor with this slug exists already."),
-    TOO_MANY_TAGS,
-    UNUSABLE_TAGS,
-    MAIN_STAYS,
-    N_("This monitor has too many corrections."),
-    NOT_ACTIVE,
-)
 
 
 def locale_of(request: Request) -> str:
@@ -169,17 +153,18 @@ def language_link(request: Request, locale: str) -> str:
     return f"/{path.lstrip('/')}?{urlencode([*kept, ('lang', locale)])}"
 
 
-def error_page(request: Request, status_code: int, *, detail: str = "") -> Response:
+def error_page(request: Request, status_code: int, *, detail: str = "", refused: Conflict | None = None) -> Response:
     """Answer with a page that says what went wrong and where to go. Never reads the database.
 
-    *detail* is shown where it says more than the page: the id of a bug in the log, or why something cannot be done.
+    *detail* is a sentence for the reader that says more than the page: the id of a bug in the log.
+    *refused*: why something cannot be done.
     """
     title, sentence = _ERRORS.get(status_code, _ERRORS[500 if status_code >= 500 else 400])
-    translate = translator(locale_of(request)).gettext
-    shown = ""
-    if status_code == 500:
-        shown = detail
-    elif detail in _REFUSALS:
-        shown = translate(detail)
-    values = {"title": translate(title), "sentence": translate(sentence), "detail": shown, "number": status_code}
+    words = Words(locale_of(request), site_of(request).now())
+    values = {
+        "title": words.translate(title),
+        "sentence": words.translate(sentence),
+        "detail": detail if refused is None else words.refusal(refused),
+        "number": status_code,
+    }
     return page(request, "error.html", status_code=status_code, **values)

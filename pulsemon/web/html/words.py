@@ -12,7 +12,7 @@ from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
-from pulsemon.errors import FieldProblem
+from pulsemon.errors import REFUSALS, Conflict, FieldProblem
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input import rules as input_rules
@@ -88,7 +88,7 @@ _TABLES = {
     "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
 # Words with room for limits; what others say of a field is whole.
-_TEMPLATES = input_rules.MESSAGES | monitor_fields.MESSAGES
+_TEMPLATES = {**REFUSALS, **input_rules.MESSAGES, **monitor_fields.MESSAGES}
 
 
 class Words:
@@ -233,6 +233,10 @@ class Words:
         name = self._(schedule_words.MONTHS[local.month - 1])
         text = self._("%(month)s %(year)d") % {"month": name, "year": local.year}
         return text[:1].upper() + text[1:]
+
+    def refusal(self, refused: Conflict) -> str:
+        """Return why something cannot be done."""
+        return self._(REFUSALS[refused.code]) % dict(refused.limits)
 
     def problem(self, problem: FieldProblem) -> str:
         """Return what is wrong with a field and what to write instead."""

@@ -21,7 +21,11 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from pulsemon.accounts.roles import OPEN, Action, allowed
+from pulsemon.web.http import convertors
 from pulsemon.web.http.principals import by_session, by_token
+
+# Here, because every module that declares a route takes its router from this one.
+convertors.register()
 
 # Set in the scope of a request that names another host than PANEL_HOST: what is the owner's is not there.
 ELSEWHERE_KEY = "pulsemon.elsewhere"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -10,7 +11,9 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core import incidents as rules
+from pulsemon.core.edits import KEPT
 from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
+from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident
@@ -28,6 +31,12 @@ from pulsemon.web.panel import monitor_lists, shared
 router = Router(Audience.PANEL)
 
 PAGE_SIZE = 50
+_DONE = {
+    "incident-opened": N_("The incident is on the pages that it affects."),
+    "update-posted": N_("The update is posted."),
+    "saved": shared.SAVED,
+    "incident-deleted": N_("The incident is deleted."),
+}
 
 
 @router.get("/incidents", Action.READ)
@@ -43,7 +52,7 @@ def list_incidents(request: Request) -> Response:
         resolved=found,
         before=before,
         following=following,
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
     )
 
 
@@ -78,8 +87,8 @@ def create_incident(request: Request, form: FormLists) -> Response:
     if _is_preview(form):
         return _new_page(request, form, is_preview=True)
     try:
-        values = incident_fields.create_from_form(form, timezone=site.settings.availability_timezone, now=now)
-        made = incidents.create(site.database, values, now=now)
+        new = incident_fields.create_from_form(form, timezone=site.settings.availability_timezone, now=now)
+        made = incidents.create(site.database, new, now=now)
     except Invalid as wrong:
         return _new_page(request, form, wrong.problems)
     site.wake()
@@ -138,10 +147,10 @@ def post_update(request: Request, public_id: str, form: FormLists) -> Response:
     if _is_preview(form):
         return _one_page(request, incident, form, is_preview=True)
     try:
-        values = incident_fields.update_from_form(form)
+        new = incident_fields.update_from_form(form)
         if _is_scope_kept(incident, form):  # its monitors may be gone, and there is still something to say
-            values = {name: value for name, value in values.items() if name not in ("general", "monitors")}
-        incidents.post(site.database, public_id, values, now=site.now())
+            new = replace(new, changes=replace(new.changes, is_general=KEPT, monitors=KEPT))
+        incidents.post(site.database, public_id, new, now=site.now())
     except Invalid as wrong:
         return _one_page(request, incident, form, wrong.problems)
     site.wake()
@@ -159,7 +168,11 @@ def _one_page(
     values = _form_values(request, form, problems, is_preview=is_preview, incident=incident)
     values |= _boxes(request, form) | {"is_scope_kept": _is_scope_kept(incident, form)}
     return rendering.page(
-        request, "panel/incident.html", status_code=422 if problems else 200, done=shared.done_of(request), **values
+        request,
+        "panel/incident.html",
+        status_code=422 if problems else 200,
+        done=shared.done_of(request, _DONE),
+        **values,
     )
 
 
@@ -180,7 +193,7 @@ def edit(request: Request, public_id: str, form: FormLists) -> Response:
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
     try:
-        incidents.edit(site.database, public_id, incident_fields.patch_from_form(form), now=site.now())
+        incidents.edit(site.database, public_id, incident_fields.changes_from_form(form), now=site.now())
     except Invalid as wrong:
         return _edit_page(request, incident, form, wrong.problems)
     site.wake()

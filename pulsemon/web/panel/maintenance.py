@@ -12,6 +12,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core import schedule
 from pulsemon.core.keyset import Place
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS
@@ -30,6 +31,13 @@ from pulsemon.web.panel import shared
 router = Router(Audience.PANEL)
 
 PAGE_SIZE = 50
+_DONE = {
+    "planned": N_("The maintenance is planned. Nothing is told while it runs."),
+    "saved": shared.SAVED,
+    "ended": N_("The maintenance has ended. What is still down is told now."),
+    "skipped": N_("This maintenance will not take place."),
+    "maintenance-removed": N_("The plan is removed. What was maintenance stays so in the availability."),
+}
 # The form counts in minutes what the API counts in seconds.
 _IN_FORM = {"length_seconds": "length_minutes"}
 
@@ -54,7 +62,7 @@ def list_page(request: Request) -> Response:
         before=before,
         earlier=earlier,
         sentences={view.id: _sentence(request, view.draft.plan) for view in coming},
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
     )
 
 
@@ -131,7 +139,7 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     except Invalid as wrong:
         return _form_page(request, view, _UNTICKED | filled, wrong.problems)
     except Conflict as refused:
-        return _form_page(request, view, _UNTICKED | filled, (FieldProblem("", "", str(refused)),))
+        return _form_page(request, view, _UNTICKED | filled, (shared.refused("", refused),))
     site.wake()
     return _to(view.id, "saved")
 
@@ -142,7 +150,7 @@ def confirm_end(request: Request, maintenance_id: str) -> Response:
     view = _view(request, maintenance_id)
     running = view.running(now=site_of(request).now())
     if running is None:
-        raise Conflict(maintenance.NOT_RUNNING)
+        raise Conflict("maintenance-not-running")
     return rendering.page(request, "panel/maintenance_question.html", question="end", view=view, window=running)
 
 
@@ -267,7 +275,7 @@ def _form_page(
         chosen=set(lists.get("monitor", ())),
         days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
         chosen_days=set(lists.get("days", ())),
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
         **shared.form_values(request, typed, renamed),
     )
 

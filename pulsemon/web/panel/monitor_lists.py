@@ -28,6 +28,9 @@ from pulsemon.web.panel import shared
 
 router = Router(Audience.PANEL)
 
+# Of the page that arranges them; their list says what `shared.DONE` holds.
+_DONE = {"arranged": shared.ARRANGED}
+
 
 @router.post("/monitors/selected", Action.ADMINISTER)
 def change_selected(request: Request, lists: FormLists) -> Response:
@@ -77,11 +80,15 @@ def _tags(lists: dict[str, list[str]]) -> list[str]:
     try:
         changes = monitor_forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
     except Invalid:
-        raise Conflict(monitor_order.UNUSABLE_TAGS) from None
+        raise _unusable() from None
     tags = changes["placement"]["tags"]
     if not tags:
-        raise Conflict(monitor_order.UNUSABLE_TAGS)
+        raise _unusable()
     return list(tags)
+
+
+def _unusable() -> Conflict:
+    return Conflict("unusable-tags", max=placement.MAX_TAGS, max_length=placement.MAX_TAG_LENGTH)
 
 
 def _ask(request: Request, ids: Sequence[int]) -> Response:
@@ -107,7 +114,7 @@ def arrange_page(request: Request) -> Response:
     """Answer with all monitors in their order, by group."""
     views = monitors.list_in_order(site_of(request).database)
     groups = placement.grouped(views, lambda view: view.placement.group)
-    return rendering.page(request, "panel/arrange.html", groups=groups, done=shared.done_of(request))
+    return rendering.page(request, "panel/arrange.html", groups=groups, done=shared.done_of(request, _DONE))
 
 
 @router.post("/monitors/arrange", Action.EDIT)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 
 from pulsemon.core.texts import N_
-from pulsemon.errors import FieldProblem, NotFound
+from pulsemon.errors import Conflict, FieldProblem, NotFound
 from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
@@ -20,10 +19,11 @@ from pulsemon.web.http.site import Site, site_of
 PAGE_SIZE = 100
 # The seconds behind the buttons beside the interval's field.
 PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
-# What `?done=` says on the page after an action.
+SAVED, ARRANGED = N_("Saved."), N_("The order is saved.")
+# What `?done=` says on the pages of monitors; other features have theirs beside their routes.
 DONE = {
     "created": N_("Created. Now connect your job."),
-    "saved": N_("Saved."),
+    "saved": SAVED,
     "paused": N_("Paused. Pings are kept, and nothing is judged."),
     "resumed": N_("Resumed. The next ping turns it green."),
     "rotated": N_("The token was replaced. The old ping URL is unknown from now on."),
@@ -38,32 +38,7 @@ DONE = {
     "tagged": N_("Tagged those that you selected."),
     "deleted-several": N_("Deleted those that you selected. Their slugs are free again."),
     "none-selected": N_("Nothing was selected, so nothing was changed."),
-    "page-deleted": N_("The page is deleted. Its monitors stay."),
-    "asked": N_("A mail that asks for confirmation is on its way."),
-    "told": N_("The webhook is told from now on."),
-    "untold": N_("The subscriber is off the list."),
-    "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
-    "arranged": N_("The order is saved."),
-    "incident-opened": N_("The incident is on the pages that it affects."),
-    "update-posted": N_("The update is posted."),
-    "incident-deleted": N_("The incident is deleted."),
-    "planned": N_("The maintenance is planned. Nothing is told while it runs."),
-    "ended": N_("The maintenance has ended. What is still down is told now."),
-    "skipped": N_("This maintenance will not take place."),
-    "maintenance-removed": N_("The plan is removed. What was maintenance stays so in the availability."),
 }
-
-
-class _IdConvertor(IntegerConvertor):
-    """A number in a path that may be an id.
-
-    Starlette's own `int` takes any number of digits, and Python refuses to read thousands of them: a 500 for strangers.
-    """
-
-    regex = "[0-9]{1,19}"  # as many as 64 bits need
-
-
-register_url_convertor("id", _IdConvertor())
 
 
 def find(site: Site, monitor_id: int) -> View:
@@ -73,9 +48,14 @@ def find(site: Site, monitor_id: int) -> View:
     return monitors.get(site.database, monitors.by_id(monitor_id))
 
 
-def done_of(request: Request) -> str:
-    """Return the sentence about the action that led here, in English; empty if there was none."""
-    return DONE.get(request.query_params.get("done", ""), "")
+def done_of(request: Request, said: Mapping[str, str] = DONE) -> str:
+    """Return what is *said* of the action that led here, in English; empty if there was none, or none of these."""
+    return said.get(request.query_params.get("done", ""), "")
+
+
+def refused(field: str, conflict: Conflict) -> FieldProblem:
+    """Return a refusal as what is wrong with one field; with "", with the form as a whole."""
+    return FieldProblem(field, conflict.code, str(conflict), conflict.limits)
 
 
 def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[FieldProblem]) -> dict[str, Any]:

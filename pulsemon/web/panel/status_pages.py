@@ -15,12 +15,12 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.input import status_pages as page_fields
-from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as pages
-from pulsemon.status_pages.manage import PageView
+from pulsemon.status_pages.manage import NewPage, PageChanges, PageView
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.web.html import rendering
 from pulsemon.web.http.bodies import read_fields
@@ -33,6 +33,11 @@ from pulsemon.web.panel import monitor_lists, shared
 router = Router(Audience.PANEL)
 
 PAGE_SIZE = 50
+_DONE = {
+    "saved": shared.SAVED,
+    "page-deleted": N_("The page is deleted. Its monitors stay."),
+    "arranged": shared.ARRANGED,
+}
 # A picture that is too large is told at its field; what is larger than this is not even read.
 _MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 
@@ -70,7 +75,7 @@ def list_pages(request: Request) -> Response:
         after=after,
         following=following,
         subscriber_counts=subscribers.counts(database),
-        done=_done(request),
+        done=shared.done_of(request, _DONE),
     )
 
 
@@ -85,9 +90,9 @@ def create_page(request: Request, filled: Filled) -> Response:
     """Create a page."""
     site = site_of(request)
     try:
-        values = page_fields.from_form(PageCreate, filled.typed)
-        _check(request, values, filled.logo)
-        view = pages.create(site.database, values.pop("slug"), values, now=site.now())
+        new = page_fields.create_from_form(filled.typed)
+        _check(request, new, filled.logo)
+        view = pages.create(site.database, new, now=site.now())
         if filled.logo is not None:
             pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
     except (Invalid, Conflict) as wrong:
@@ -109,7 +114,7 @@ def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     site = site_of(request)
     view = pages.get(site.database, slug)
     try:
-        changes = page_fields.from_form(PagePatch, filled.typed)
+        changes = page_fields.changes_from_form(filled.typed)
         _check(request, changes, filled.logo)
         view = pages.edit(site.database, slug, changes, now=site.now())
         if filled.logo is not None or filled.typed.get("no_logo") == "yes":
@@ -120,9 +125,9 @@ def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
 
 
-def _check(request: Request, values: Mapping[str, Any], logo: bytes | None) -> None:
+def _check(request: Request, page: NewPage | PageChanges, logo: bytes | None) -> None:
     """Refuse before anything is stored what would be refused halfway."""
-    page_fields.refuse_panels_host(values, site_of(request).settings, asked=host_of(request))
+    page_fields.refuse_panels_host(page, site_of(request).settings, asked=host_of(request))
     if logo is not None:
         pages.check_logo(logo)
 
@@ -130,8 +135,7 @@ def _check(request: Request, values: Mapping[str, Any], logo: bytes | None) -> N
 def _problems(wrong: Invalid | Conflict) -> tuple[FieldProblem, ...]:
     if isinstance(wrong, Invalid):
         return wrong.problems
-    field = "host" if str(wrong) == pages.HOST_TAKEN else "slug"
-    return (FieldProblem(field, "taken-page", str(wrong)),)
+    return (shared.refused("host" if wrong.code == "page-host-taken" else "slug", wrong),)
 
 
 def fields_of(view: PageView) -> dict[str, str]:
@@ -161,13 +165,9 @@ def _form_page(
         main=MAIN,
         subscriber_count=0 if view is None else subscribers.counts(site_of(request).database).get(view.slug, 0),
         timezone=site_of(request).settings.availability_timezone,
-        done=_done(request),
+        done=shared.done_of(request, _DONE),
         **values,
     )
-
-
-def _done(request: Request) -> str:
-    return shared.done_of(request)
 
 
 @router.get("/pages/{slug}/delete", Action.ADMINISTER)
@@ -175,7 +175,7 @@ def confirm_deletion(request: Request, slug: str) -> Response:
     """Say what is lost."""
     view = pages.get(site_of(request).database, slug)
     if view.slug == MAIN:
-        raise Conflict(pages.MAIN_STAYS)
+        raise Conflict("main-page-stays")
     return rendering.page(request, "panel/page_delete.html", view=view, path=page_path(view.slug))
 
 
@@ -203,7 +203,7 @@ def choose_monitors(request: Request, slug: str) -> Response:
         "path": page_path(view.slug),
         "groups": groups,
         "others": others,
-        "done": _done(request),
+        "done": shared.done_of(request, _DONE),
     }
     return rendering.page(request, "panel/page_monitors.html", **values)
 
@@ -214,17 +214,17 @@ def change_monitors(request: Request, slug: str, form: Form) -> Response:
     site = site_of(request)
     if form.get("show") in ("all", "chosen"):
         chosen = None if form["show"] == "all" else _public_slugs(request)
-        pages.edit(site.database, slug, {"monitors": chosen}, now=site.now())
+        pages.edit(site.database, slug, PageChanges(monitors=chosen), now=site.now())
     else:
         pages.rearrange(site.database, slug, _decision(form))
     site.wake()
     return RedirectResponse(f"/pages/{slug}/monitors?done=arranged", status_code=303)
 
 
-def _public_slugs(request: Request) -> list[str]:
+def _public_slugs(request: Request) -> tuple[str, ...]:
     """Return what a page that showed all has shown, as the choice to begin with."""
     known = monitors.list_in_order(site_of(request).database)
-    return [each.slug for each in known if each.placement.is_public]
+    return tuple(each.slug for each in known if each.placement.is_public)
 
 
 def _decision(form: dict[str, str]) -> Callable[[Sequence[Seat]], list[int]]:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
+from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.rules import LARGEST_ID
@@ -26,6 +27,12 @@ from pulsemon.web.panel import shared
 router = Router(Audience.PANEL)
 
 PAGE_SIZE = 100
+_DONE = {
+    "asked": N_("A mail that asks for confirmation is on its way."),
+    "told": N_("The webhook is told from now on."),
+    "untold": N_("The subscriber is off the list."),
+    "tested": N_("A test message is on its way. Reload in a moment to see what came of it."),
+}
 
 
 @router.get("/pages/{slug}/subscribers", Action.READ)
@@ -42,8 +49,8 @@ def add_subscriber(request: Request, slug: str, form: Form) -> Response:
         made = add(request, slug, subscriber_fields.from_form(form, kind=kind))
     except Invalid as wrong:
         return _list_page(request, slug, wrong_kind=kind, typed=form, problems=wrong.problems)
-    except Conflict as wrong:
-        found = (FieldProblem("address", "subscriber-conflict", str(wrong)),)
+    except Conflict as refused:
+        found = (shared.refused("address", refused),)
         return _list_page(request, slug, wrong_kind=kind, typed=form, problems=found)
     if made.secret is not None:
         return _list_page(request, slug, secret=made.secret)
@@ -113,7 +120,7 @@ def _list_page(
         default_locale=view.language or site.settings.default_locale.value,
         secret=secret,
         wrong_kind=wrong_kind,
-        done=shared.done_of(request),
+        done=shared.done_of(request, _DONE),
         **values,
     )
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN
+from pulsemon.core.overall import Overall
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.core.uptime import total
@@ -40,14 +41,14 @@ _DAYS_RULE = "A whole number from 1 to 90."
 _NO_DATA = N_("No data")
 _SOME_DOWN = N_("%(down)d of %(total)d down")
 # By what `overall_of` says of several monitors; those of one follow from its state.
-_OF_SEVERAL = {
-    "empty": (_NO_DATA, "lightgrey"),
-    "all-down": (STATE_WORDS[Shown.DOWN], "red"),
-    "blind": (STATE_WORDS[Shown.BLIND], "yellow"),
-    "maintenance": (STATE_WORDS[Shown.MAINTENANCE], "blue"),
-    "late": (STATE_WORDS[Shown.LATE], "yellow"),
-    "waiting": (STATE_WORDS[Shown.WAITING], "lightgrey"),
-    "up": (STATE_WORDS[Shown.UP], "brightgreen"),
+OF_SEVERAL = {
+    Overall.EMPTY: (_NO_DATA, "lightgrey"),
+    Overall.ALL_DOWN: (STATE_WORDS[Shown.DOWN], "red"),
+    Overall.BLIND: (STATE_WORDS[Shown.BLIND], "yellow"),
+    Overall.MAINTENANCE: (STATE_WORDS[Shown.MAINTENANCE], "blue"),
+    Overall.LATE: (STATE_WORDS[Shown.LATE], "yellow"),
+    Overall.WAITING: (STATE_WORDS[Shown.WAITING], "lightgrey"),
+    Overall.UP: (STATE_WORDS[Shown.UP], "brightgreen"),
 }
 _COLOURS = {
     Shown.UP: "brightgreen",
@@ -199,10 +200,10 @@ def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Sett
     if wish.days is not None:
         return _of_days(snapshot.days[page.look.timezone], page.monitors, label, words, wish.days)
     overall = overall_of(page)
-    if overall == "down":
+    if overall is Overall.SOME_DOWN:
         some = words.translate(_SOME_DOWN) % {"down": page.count(Shown.DOWN), "total": len(page.monitors)}
         return Badge(label, some, "orange")
-    message, colour = _OF_SEVERAL[overall]
+    message, colour = OF_SEVERAL[overall]
     return Badge(label, words.translate(message), colour)
 
 

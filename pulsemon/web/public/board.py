@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
+from pulsemon.core import overall
 from pulsemon.core.addresses import MAIN, calendar_path, feed_path, history_path, page_path
+from pulsemon.core.overall import Overall
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
@@ -157,7 +160,7 @@ def _render(
     is_old = page is not None and age_sec > 2
     look = MAIN_LOOK if page is None else page.look
     style = page_style.style_of(look.accent)
-    overall = public_incidents.headline(page, overall_of(page))
+    headline = Overall.UNREAD if page is None else headline_of(page)
     html = rendering.render(
         "public/status.html",
         locale=locale,
@@ -167,8 +170,8 @@ def _render(
         look=look,
         page=page,
         blind=None if snapshot is None else snapshot.blind,
-        overall=overall,
-        sentence=translator(locale).gettext(SENTENCES[overall]),
+        tone=TONES[headline],
+        sentence=translator(locale).gettext(SENTENCES[headline]),
         named=[] if page is None else [each for each in page.monitors if each.shown is Shown.DOWN],
         max_named=MAX_NAMED,
         days=None if snapshot is None else snapshot.days[look.timezone],
@@ -202,36 +205,44 @@ def _works(page: PublicPage) -> list[tuple[PublicWindow, list[PublicWindow]]]:
 
 
 SENTENCES = {
-    "none": N_("The state is not known yet: the database does not answer."),
-    "empty": N_("Nothing is watched yet."),
-    "down": N_("Some systems are down."),
-    "all-down": N_("All systems are down."),
-    "blind": N_("The state of some systems is unknown."),
-    "maintenance": N_("Maintenance in progress."),
-    "late": N_("All systems operational; some are late."),
-    "waiting": N_("Waiting for the first signals."),
-    "up": N_("All systems operational."),
-    **public_incidents.SENTENCES,
+    Overall.UNREAD: N_("The state is not known yet: the database does not answer."),
+    Overall.EMPTY: N_("Nothing is watched yet."),
+    Overall.SOME_DOWN: N_("Some systems are down."),
+    Overall.ALL_DOWN: N_("All systems are down."),
+    Overall.BLIND: N_("The state of some systems is unknown."),
+    Overall.MAINTENANCE: N_("Maintenance in progress."),
+    Overall.LATE: N_("All systems operational; some are late."),
+    Overall.WAITING: N_("Waiting for the first signals."),
+    Overall.UP: N_("All systems operational."),
+    Overall.MINOR_INCIDENT: N_("A minor incident is under way."),
+    Overall.MAJOR_INCIDENT: N_("A major incident is under way."),
+    Overall.CRITICAL_INCIDENT: N_("A critical incident is under way."),
+}
+# The colour and the sign beside the sentence: those of a monitor's state.
+TONES = {
+    Overall.UNREAD: Shown.WAITING,
+    Overall.EMPTY: Shown.WAITING,
+    Overall.SOME_DOWN: Shown.DOWN,
+    Overall.ALL_DOWN: Shown.DOWN,
+    Overall.BLIND: Shown.BLIND,
+    Overall.MAINTENANCE: Shown.MAINTENANCE,
+    Overall.LATE: Shown.LATE,
+    Overall.WAITING: Shown.WAITING,
+    Overall.UP: Shown.UP,
+    Overall.MINOR_INCIDENT: Shown.LATE,
+    Overall.MAJOR_INCIDENT: Shown.DOWN,
+    Overall.CRITICAL_INCIDENT: Shown.DOWN,
 }
 
 
-def overall_of(page: PublicPage | None) -> str:
-    """Return the key of the one sentence on top."""
-    if page is None:
-        return "none"
-    down = page.count(Shown.DOWN)
-    working = page.count(Shown.UP, Shown.LATE, Shown.MAINTENANCE)
-    if not page.monitors:
-        return "empty"
-    if down:
-        return "down" if working or page.count(Shown.BLIND) else "all-down"
-    if page.count(Shown.BLIND):
-        return "blind"
-    if page.count(Shown.MAINTENANCE):
-        return "maintenance"
-    if page.count(Shown.LATE):
-        return "late"
-    return "up" if working else "waiting"
+def overall_of(page: PublicPage) -> Overall:
+    """Return how the monitors of a page are together."""
+    return overall.of_monitors(Counter(each.shown for each in page.monitors))
+
+
+def headline_of(page: PublicPage) -> Overall:
+    """Return what is said on top of a page, its open incidents considered."""
+    return overall.headline(overall_of(page), public_incidents.impact_of(page))
 
 
 def board_of(request: Request) -> Board:

@@ -1,4 +1,4 @@
-"""Incidents as public pages tell them: what is read and kept, what they do to the sentence on top, their addresses.
+"""Incidents as public pages tell them: what is read and kept, how bad they are.
 
 Open ones and those of the last days come with the snapshot; older ones are read when somebody asks for them and
 anything changed since.
@@ -6,22 +6,19 @@ anything changed since.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import Any, TypeVar
-
-from starlette.convertors import Convertor, register_url_convertor
+from typing import TypeVar
 
 from pulsemon.core import schedule
 from pulsemon.core.incidents import Impact, worst
-from pulsemon.core.texts import N_
 from pulsemon.db import Database
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages import public as status_page
 from pulsemon.status_pages.public import PublicPage
+from pulsemon.web.public.keeper import Keeper
 
 # What Statuspage's format and a feed tell, and what stands on one page of the history.
 ARCHIVE_COUNT = 50
@@ -32,60 +29,11 @@ MAX_PART = 500
 MAX_IN_FULL = 5
 MAX_UPDATES_SHOWN = 3
 MAX_PAST = 10
-_MAX_HELD = 1_000
 T = TypeVar("T")
 
-SENTENCES = {
-    "incident-minor": N_("A minor incident is under way."),
-    "incident-major": N_("A major incident is under way."),
-    "incident-critical": N_("A critical incident is under way."),
-}
-# By what `status.overall_of` says of the monitors. Source: the format of Atlassian Statuspage.
-INDICATORS = {
-    "empty": "none",
-    "down": "major",
-    "all-down": "critical",
-    "blind": "minor",
-    "maintenance": "maintenance",
-    "late": "none",
-    "waiting": "maintenance",
-    "up": "none",
-}
-_GRAVITY = {"none": 0, "maintenance": 0, "minor": 1, "major": 2, "critical": 3}
 
-
-class _PublicIdConvertor(Convertor[str]):
-    """What stands for an incident in an address; no word of ours looks like it."""
-
-    regex = "[0-9a-f]{16}"
-
-    def convert(self, value: str) -> str:
-        """Return it as it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """Return it as it is."""
-        return value
-
-
-register_url_convertor("incident", _PublicIdConvertor())
-
-
-def indicator(page: PublicPage, overall: str) -> str:
-    """Return the worse of what the monitors say and the impact of the incidents that are open."""
-    of_monitors, impact = INDICATORS[overall], _impact(page)
-    return impact.value if _GRAVITY[impact.value] > _GRAVITY[of_monitors] else of_monitors
-
-
-def headline(page: PublicPage | None, overall: str) -> str:
-    """Return the key of the sentence on top: that of the monitors, unless an incident is worse and none is down."""
-    if page is None or overall in ("down", "all-down"):
-        return overall
-    impact = _impact(page)
-    return f"incident-{impact.value}" if _GRAVITY[impact.value] > _GRAVITY[INDICATORS[overall]] else overall
-
-
-def _impact(page: PublicPage) -> Impact:
+def impact_of(page: PublicPage) -> Impact:
+    """Return how bad the worst of a page's open incidents is."""
     return worst(each.impact for each in page.open_incidents)
 
 
@@ -113,8 +61,7 @@ class IncidentKeeper:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = threading.Lock()
-        self._held: dict[tuple[str, Any], tuple[Any, Any]] = {}
+        self._keeper = Keeper()
 
     def archive_of(self, page: PublicPage) -> tuple[Incident, ...]:
         """Return the newest incidents that a page shows, however old. Raises Unavailable."""
@@ -139,16 +86,6 @@ class IncidentKeeper:
                 return each
         return self._kept(page, ("one", public_id), lambda: status_page.read_incident(self._database, page, public_id))
 
-    def _kept(self, page: PublicPage, what: Any, read: Callable[[], T]) -> T:
+    def _kept(self, page: PublicPage, what: Hashable, read: Callable[[], T]) -> T:
         mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))
-        with self._lock:
-            held = self._held.get((page.look.slug, what))
-        if held is not None and held[0] == mark:
-            found: T = held[1]
-            return found
-        made = read()
-        with self._lock:
-            if len(self._held) >= _MAX_HELD:
-                self._held.clear()
-            self._held[page.look.slug, what] = (mark, made)
-        return made
+        return self._keeper.get((page.look.slug, what), mark, read)

@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, incident_path, page_path
-from pulsemon.core.incidents import IncidentStatus
+from pulsemon.core.incidents import Impact, IncidentStatus
+from pulsemon.core.overall import Overall, severity
 from pulsemon.core.shown import Shown
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.locale import translator
@@ -30,9 +31,8 @@ from pulsemon.web.http.json_api import instant
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import incidents as public_incidents
-from pulsemon.web.public import statuspage_maintenance
 from pulsemon.web.public.answers import MachineRoute, answer_of_page
-from pulsemon.web.public.board import SENTENCES, Snapshot, board_of, overall_of
+from pulsemon.web.public.board import SENTENCES, Snapshot, board_of, headline_of, overall_of
 
 router = Router(Audience.PROGRAMS, route_class=MachineRoute)
 
@@ -106,9 +106,7 @@ def _windows(page: PublicPage, windows: Sequence[PublicWindow]) -> dict[str, Any
     told = []
     for window in windows:
         concerned = [ids[each] for each in (ids if window.is_general else window.monitor_ids)]
-        told.append(
-            statuspage_maintenance.tell(window, page, [known[each] for each in concerned], _id("page", page.look.slug))
-        )
+        told.append(_window(window, page, [known[each] for each in concerned]))
     return {"scheduled_maintenances": told}
 
 
@@ -143,10 +141,16 @@ def document(name: str, page: PublicPage, settings: Settings, *, archive: Sequen
     of = _Told(page, archive, settings)
     told = {"page": _page(page, settings)} | hold(of)
     if has_status:
-        overall = overall_of(page)
-        sentence = translator(of.locale).gettext(SENTENCES[public_incidents.headline(page, overall)])
-        told["status"] = {"indicator": public_incidents.indicator(page, overall), "description": sentence}
+        sentence = translator(of.locale).gettext(SENTENCES[headline_of(page)])
+        told["status"] = {"indicator": _indicator(page), "description": sentence}
     return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _indicator(page: PublicPage) -> str:
+    overall = overall_of(page)
+    worst = severity(overall, public_incidents.impact_of(page))
+    is_calm = overall in (Overall.MAINTENANCE, Overall.WAITING) and worst is Impact.NONE
+    return "maintenance" if is_calm else worst.value
 
 
 def _page(page: PublicPage, settings: Settings) -> dict[str, Any]:
@@ -237,6 +241,40 @@ def _update(update: Update, incident: Incident, concerned: Sequence[dict[str, An
         "display_at": posted_at,
         # What they were at the time is not kept.
         "affected_components": [{"code": each["id"], "name": each["name"]} for each in concerned],
+    }
+
+
+def _window(window: PublicWindow, page: PublicPage, concerned: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one window of maintenance of a page, as a scheduled maintenance of the components that are *concerned*."""
+    has_begun, is_over = window.starts_at <= page.at, window.ends_at <= page.at
+    status = "completed" if is_over else "in_progress" if has_begun else "scheduled"
+    created, updated = instant(window.created_at), instant(window.updated_at)
+    update = {
+        "id": f"{window.id}-1",
+        "incident_id": window.id,
+        "status": "scheduled",
+        "body": window.description or "",
+        "created_at": created,
+        "updated_at": updated,
+        "display_at": created,
+        "affected_components": None,
+    }
+    return {
+        "id": window.id,
+        "page_id": _id("page", page.look.slug),
+        "name": window.title,
+        "status": status,
+        "impact": "maintenance",
+        "created_at": created,
+        "updated_at": updated,
+        "monitoring_at": None,
+        "started_at": instant(window.starts_at) if has_begun else None,
+        "resolved_at": instant(window.ends_at) if is_over else None,
+        "scheduled_for": instant(window.starts_at),
+        "scheduled_until": instant(window.ends_at),
+        "shortlink": None,
+        "incident_updates": [update],
+        "components": list(concerned),
     }
 
 

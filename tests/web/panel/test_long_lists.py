@@ -172,7 +172,7 @@ def test_as_many_queries_for_many_plans_and_pages_as_for_few(database: Database)
     counts = []
     for number in range(12):
         create(database, DAILY if number % 2 else once(NOW))
-        pages.create(database, f"p{number}", {}, now=START)
+        pages.create(database, pages.NewPage(f"p{number}"), now=START)
         subscribers.add_webhook(database, "status", f"http://h{number}/", secret=None, locale="en", now=START)
         if number in (1, 11):
             with counted_queries() as statements:

@@ -113,7 +113,7 @@ def test_an_entry_keeps_its_id_whatever_happens_to_the_monitor(database: Databas
 
 def test_a_feed_holds_the_newest_fifty_of_its_page_alone(database: Database) -> None:
     busy, quiet = make(database, "busy", now=NOW), make_down(database, "quiet", last_ping=NOW)
-    pages.create(database, "calm", {"monitors": ["quiet"]}, now=NOW)
+    pages.create(database, pages.NewPage("calm", monitors=("quiet",)), now=NOW)
     signals = (Signal.FAIL, Signal.SUCCESS)
     record(database, *(a_ping(busy, NOW + seconds(number), signals[number % 2]) for number in range(60)))
     board = a_board(database, Clock(NOW + seconds(60)))

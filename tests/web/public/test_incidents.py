@@ -35,7 +35,7 @@ from pulsemon.web.public.static_copy import make_files
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.browser.test_hostile_text import PAYLOADS
 from tests.conftest import at, settings_for, wait_until
-from tests.incidents.test_incidents import an_update, values
+from tests.incidents.test_incidents import an_update, new_incident
 from tests.monitors.test_event_log import counted_queries
 from tests.status_pages.test_public import ADMIN, a_monitor, a_page, edit, seen
 from tests.web.panel.test_monitors import database_away
@@ -71,8 +71,8 @@ def markup_of(board: Board, slug: str = "status", locale: str = "en") -> str:
 
 def test_an_open_incident_stands_on_top_and_a_resolved_one_below_for_a_week(database: Database) -> None:
     make_up(database, "web", last_ping=NOW)
-    pages.create(database, "shop", {"monitors": [], "timezone": "America/Sao_Paulo"}, now=NOW)
-    made = incidents.create(database, values(title="The <disk>", monitors=["web"], impact="major"), now=NOW)
+    pages.create(database, pages.NewPage("shop", monitors=(), timezone="America/Sao_Paulo"), now=NOW)
+    made = incidents.create(database, new_incident(title="The <disk>", monitors=["web"], impact="major"), now=NOW)
     incidents.post(database, made.public_id, an_update("identified", body="It *is* full."), now=at("10:05"))
     clock = Clock(at("10:06"))
     board = a_board(database, clock)
@@ -100,7 +100,7 @@ def test_an_open_incident_stands_on_top_and_a_resolved_one_below_for_a_week(data
 
 def test_times_words_and_language_are_the_pages(database: Database) -> None:
     make_down(database, "web", last_ping=NOW, placement=Placement(incident_after_minutes=0))
-    pages.create(database, "shop", {"timezone": "America/Sao_Paulo", "language": "pt-BR"}, now=NOW)
+    pages.create(database, pages.NewPage("shop", timezone="America/Sao_Paulo", language="pt-BR"), now=NOW)
     automatic_incidents.keep_up(database, now=NOW)
     board = a_board(database, Clock(NOW))
 
@@ -117,7 +117,7 @@ def test_an_automatic_incident_is_named_after_what_each_page_shows(database: Dat
     for slug in ("web", "api", "secret"):
         placement = Placement(incident_after_minutes=0, is_public=slug != "secret")
         make_down(database, slug, last_ping=NOW, placement=placement)
-    pages.create(database, "shop", {"monitors": ["api"]}, now=NOW)
+    pages.create(database, pages.NewPage("shop", monitors=("api",)), now=NOW)
     automatic_incidents.keep_up(database, now=NOW)
     board = a_board(database, Clock(NOW))
 
@@ -153,7 +153,7 @@ def test_the_indicator_is_the_worse_of_monitors_and_incidents(
 ) -> None:
     for number, state in enumerate(states):
         (make_down if state == "d" else make_up)(database, f"m-{number}", last_ping=NOW)
-    incidents.create(database, values(impact=impact), now=NOW)
+    incidents.create(database, new_incident(impact=impact), now=NOW)
     board = a_board(database, Clock(NOW))
 
     told = json.loads(statuspage.document("status", page_of(board), SETTINGS))
@@ -169,11 +169,15 @@ def test_the_page_stays_small_whatever_was_written(sqlite_url: str) -> None:
         make(database, f"job-{number}", name=f"Cópia noturna 💾 {number} " + "x" * 30)
     text = "\n\n".join(f"* {number}: " + "palavra diferente " * 12 + str(number * 7919) for number in range(40))[:9_990]
     for number in range(12):
-        made = incidents.create(database, values(title=f"Incidente {number}", body=text), now=NOW + seconds(number))
+        made = incidents.create(
+            database, new_incident(title=f"Incidente {number}", body=text), now=NOW + seconds(number)
+        )
         for _ in range(5):
             incidents.post(database, made.public_id, an_update("identified", body=text), now=NOW)
     for number in range(30):
-        incidents.create(database, values(title=f"Passado {number}", status="resolved"), now=NOW + seconds(number))
+        incidents.create(
+            database, new_incident(title=f"Passado {number}", status="resolved"), now=NOW + seconds(number)
+        )
     board = a_board(database, Clock(NOW + seconds(60)))
 
     page = board.rendered(board.snapshot(), "pt-BR")
@@ -191,7 +195,7 @@ def test_the_number_of_queries_does_not_grow_with_incidents(database: Database) 
     counts = []
     for number in (1, 15):
         for _ in range(number):
-            made = incidents.create(database, values(monitors=["web"]), now=NOW)
+            made = incidents.create(database, new_incident(monitors=["web"]), now=NOW)
             incidents.post(database, made.public_id, an_update("identified"), now=NOW)
         board = a_board(database, Clock(NOW))
         with counted_queries() as statements:
@@ -275,11 +279,11 @@ def test_a_new_page_cannot_take_an_address_of_ours(client: TestClient, slug: str
 
 
 def test_a_page_that_is_called_history_keeps_its_address(database: Database) -> None:
-    pages.create(database, "old", {"title": "Archives"}, now=NOW)
+    pages.create(database, pages.NewPage("old", title="Archives"), now=NOW)
     with database.write() as connection:
         connection.execute(StatusPage.__table__.update().values(slug="history"))  # type: ignore[attr-defined]  # a Table
-    assert pages.edit(database, "history", {"slug": "history", "title": "Other"}, now=NOW).title == "Other"
-    made = incidents.create(database, values(), now=NOW)
+    assert pages.edit(database, "history", pages.PageChanges(slug="history", title="Other"), now=NOW).title == "Other"
+    made = incidents.create(database, new_incident(), now=NOW)
 
     files = make_files(database, settings_for("sqlite:///unused.db", default_locale="en"), now=NOW)
 
@@ -318,9 +322,9 @@ def test_the_last_good_history_is_told_while_the_database_is_away(
 
 def test_incidents_in_statuspages_format(database: Database) -> None:
     make_up(database, "web", last_ping=NOW)
-    made = incidents.create(database, values(monitors=["web"], impact="major", started_at=at("09:00")), now=NOW)
+    made = incidents.create(database, new_incident(monitors=["web"], impact="major", started_at=at("09:00")), now=NOW)
     incidents.post(database, made.public_id, an_update("monitoring", body="Watching."), now=at("10:05"))
-    over = incidents.create(database, values(title="Over", status="resolved"), now=at("10:06"))
+    over = incidents.create(database, new_incident(title="Over", status="resolved"), now=at("10:06"))
     board = a_board(database, Clock(at("10:07")))
     page = page_of(board)
 
@@ -357,7 +361,7 @@ def test_incidents_in_statuspages_format(database: Database) -> None:
 
 def test_a_feed_tells_what_was_said_beside_what_happened(database: Database) -> None:
     web = make_down(database, "web", last_ping=NOW)
-    made = incidents.create(database, values(title="A & <b>", body="*One*", monitors=["web"]), now=at("10:01"))
+    made = incidents.create(database, new_incident(title="A & <b>", body="*One*", monitors=["web"]), now=at("10:01"))
     record(database, a_ping(web, at("10:02")))
     incidents.post(database, made.public_id, an_update("resolved", body="Two"), now=at("10:03"))
     board = a_board(database, Clock(at("10:04")))
@@ -383,9 +387,9 @@ def test_a_feed_tells_what_was_said_beside_what_happened(database: Database) -> 
 
 
 def test_a_copy_holds_the_history_and_each_incident(database: Database) -> None:
-    pages.create(database, "shop", {"language": "pt-BR"}, now=NOW)
-    pages.create(database, "locked", {"password": "correct horse"}, now=NOW)
-    made = incidents.create(database, values(title="Floods"), now=NOW)
+    pages.create(database, pages.NewPage("shop", language="pt-BR"), now=NOW)
+    pages.create(database, pages.NewPage("locked", password="correct horse"), now=NOW)
+    made = incidents.create(database, new_incident(title="Floods"), now=NOW)
 
     files = make_files(database, settings_for("sqlite:///unused.db", default_locale="en"), now=NOW)
 
@@ -451,7 +455,7 @@ def test_an_incident_of_a_private_monitor_leaves_no_trace_on_any_public_route(cl
 def test_the_tag_of_a_page_is_the_same_with_and_without_a_private_incident(database: Database) -> None:
     make_up(database, "known", last_ping=NOW)
     make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
-    incidents.create(database, values(monitors=["known"], title="Floods"), now=NOW)
+    incidents.create(database, new_incident(monitors=["known"], title="Floods"), now=NOW)
     clock = Clock(NOW)
 
     def tags() -> list[Any]:
@@ -466,12 +470,12 @@ def test_the_tag_of_a_page_is_the_same_with_and_without_a_private_incident(datab
         ]
 
     before = tags()
-    made = incidents.create(database, values(monitors=["hidden"], impact="critical"), now=NOW)
+    made = incidents.create(database, new_incident(monitors=["hidden"], impact="critical"), now=NOW)
     assert tags() == before
     incidents.post(database, made.public_id, an_update("resolved"), now=NOW)
     assert tags() == before
     known = incidents.list_open(database)[0]
-    incidents.edit(database, known.public_id, {"monitors": ["known", "hidden"]}, now=at("10:30"))
+    incidents.edit(database, known.public_id, incidents.IncidentChanges(monitors=("known", "hidden")), now=at("10:30"))
     assert tags() == before
 
 
@@ -485,7 +489,7 @@ def a_site() -> Any:
 def test_private_monitors_are_left_out_where_the_rows_are_read(database: Database) -> None:
     make_up(database, "known", last_ping=NOW)
     make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
-    incidents.create(database, values(monitors=["known", "hidden"]), now=NOW)
+    incidents.create(database, new_incident(monitors=["known", "hidden"]), now=NOW)
 
     assert [each.names for each in status_page.read_public(database, now=NOW).incidents] == [["Known"]]
 
@@ -496,9 +500,9 @@ def test_incidents_of_private_monitors_crowd_none_out_that_a_page_shows(
     monkeypatch.setattr(status_page, "MAX_INCIDENTS", 2)
     make_up(database, "known", last_ping=NOW)
     make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
-    shown = incidents.create(database, values(monitors=["known"]), now=NOW)
+    shown = incidents.create(database, new_incident(monitors=["known"]), now=NOW)
     for number in range(3):
-        incidents.create(database, values(monitors=["hidden"]), now=NOW + seconds(number))
+        incidents.create(database, new_incident(monitors=["hidden"]), now=NOW + seconds(number))
 
     (found,) = status_page.read_public(database, now=NOW + seconds(9)).incidents
 
@@ -507,7 +511,7 @@ def test_incidents_of_private_monitors_crowd_none_out_that_a_page_shows(
 
 def test_an_incident_goes_from_pages_with_its_last_monitor_that_is_seen(database: Database) -> None:
     web = make_up(database, "web", last_ping=NOW)
-    made = incidents.create(database, values(monitors=["web"]), now=NOW)
+    made = incidents.create(database, new_incident(monitors=["web"]), now=NOW)
     board = a_board(database, Clock(NOW))
     assert made.public_id in markup_of(board)
 
@@ -562,7 +566,7 @@ def test_markdown_of_whatever_text_makes_no_script_no_picture_and_no_other_link(
 def test_hostile_titles_and_texts_stay_text_in_every_form(database: Database) -> None:
     make_up(database, "web", name=PAYLOADS[0], last_ping=NOW)
     text = " ".join(PAYLOADS)[:9_000]
-    made = incidents.create(database, values(title=PAYLOADS[7], body=text, monitors=["web"]), now=NOW)
+    made = incidents.create(database, new_incident(title=PAYLOADS[7], body=text, monitors=["web"]), now=NOW)
     board = a_board(database, Clock(NOW))
     page = page_of(board)
 
@@ -585,7 +589,7 @@ def test_a_long_text_is_cut_between_two_words(database: Database) -> None:
     assert len(cut.text) <= MAX_EXCERPT
     assert excerpt("short") == Excerpt("short", False)
     assert excerpt("x" * 5_000).text == "x" * MAX_EXCERPT
-    made = incidents.create(database, values(body=text), now=NOW)
+    made = incidents.create(database, new_incident(body=text), now=NOW)
     markup = markup_of(a_board(database, Clock(NOW)))
     assert f'<a href="/status/history/{made.public_id}">Read on</a>' in markup
 

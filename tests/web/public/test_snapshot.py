@@ -42,7 +42,7 @@ def run(server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_pages_feeds_documents_and_badges_are_there(database: Database) -> None:
     make_up(database, "fine", last_ping=NOW)
-    pages.create(database, "shop", {"monitors": ["fine"], "title": "Loja", "language": "pt-BR"}, now=NOW)
+    pages.create(database, pages.NewPage("shop", monitors=("fine",), title="Loja", language="pt-BR"), now=NOW)
     pages.save_logo(database, "shop", PNG, now=NOW)
 
     files = make_files(database, SETTINGS, now=NOW)
@@ -62,7 +62,7 @@ def test_what_is_private_or_takes_a_password_is_not(database: Database) -> None:
     make_up(database, "known", last_ping=NOW)
     private = make_down(database, "xylophone", last_ping=NOW)
     monitors.edit(database, monitors.by_id(private.id), {"placement": {"is_public": False}}, now=NOW)
-    pages.create(database, "giraffe", {"password": "correct horse"}, now=NOW)
+    pages.create(database, pages.NewPage("giraffe", password="correct horse"), now=NOW)
 
     files = make_files(database, SETTINGS, now=NOW)
 

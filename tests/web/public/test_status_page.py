@@ -15,11 +15,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from starlette.testclient import TestClient
 
+from pulsemon.core.overall import Overall
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
 from pulsemon.deadlines import passes
 from pulsemon.web.http.live import Live
 from pulsemon.web.http.site import Site
+from pulsemon.web.public import badges, board
 from pulsemon.web.public.board import Board
 from tests.arrange import a_ping, make, make_up, record, set_by_hand
 from tests.conftest import ADMIN_TOKEN, at, settings_for, wait_until
@@ -323,3 +325,11 @@ def test_hostile_names_of_an_old_database_stay_inside_their_attributes(database:
     page = page_of(a_board(database, Clock(at("10:02"))))
 
     assert 'data-slug="x&#34; onmouseover=&#34;alert(1)&#39; &lt;b&gt;"' in page
+
+
+def test_every_overall_state_has_a_sentence_a_tone_and_a_badge() -> None:
+    incidents = {Overall.MINOR_INCIDENT, Overall.MAJOR_INCIDENT, Overall.CRITICAL_INCIDENT}
+
+    assert board.SENTENCES.keys() == board.TONES.keys() == set(Overall)
+    # How many are down is said in its place.
+    assert badges.OF_SEVERAL.keys() == set(Overall) - incidents - {Overall.UNREAD, Overall.SOME_DOWN}

@@ -585,7 +585,7 @@ def with_subscribers(database_url: str, count: int) -> dict[str, Any]:
     try:
         database.migrate()
         monitor = make(database, "job", now=now)
-        pages.edit(database, "status", {"title": "Shop"}, now=now)
+        pages.edit(database, "status", pages.PageChanges(title="Shop"), now=now)
         values = {
             "kind": "email",
             "locale": "en",
