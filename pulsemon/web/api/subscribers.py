@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.input.monitors import SECRET_MASK
+from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.input.rules import id_in
 from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
