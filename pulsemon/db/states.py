@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, insert, select, update
@@ -36,6 +37,7 @@ TIMING_COLUMNS = (
     Monitor.successes_to_up,
     Monitor.schedule_since,
 )
+_timing_values = attrgetter(*(column.key for column in TIMING_COLUMNS))
 _COLUMNS = (
     Monitor.id,
     Monitor.slug,
@@ -107,7 +109,7 @@ def watched(row: Row[*tuple[Any, ...]]) -> Watched:
 
 def timing_of(row: Any) -> Timing:
     """Return the timing of a row that holds `TIMING_COLUMNS`, by their names."""
-    return timing(*(getattr(row, column.key) for column in TIMING_COLUMNS))
+    return timing(*_timing_values(row))
 
 
 # Many monitors share few timings, and making one costs a ping more than finding it.

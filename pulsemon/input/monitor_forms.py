@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,48 +17,11 @@ from pydantic import BaseModel
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.input.monitors import (
-    FIELDS,
-    KEYWORDS,
-    MAX_SLUG_LENGTH,
-    RULES,
-    SECRET_MASK,
-    MonitorCreate,
-    MonitorPatch,
-    problem,
-)
-from pulsemon.input.rules import is_whole, whole_number
+from pulsemon.input.fields import REQUIRED
+from pulsemon.input.monitor_rules import MAX_SLUG_LENGTH, SECRET_MASK
+from pulsemon.input.monitors import BY_NAME, FIELDS, RULES, TABLE, MonitorCreate, MonitorPatch, problem
 from pulsemon.monitors.manage import NewMonitor
-
-_NUMBERS = (
-    "interval_seconds",
-    "grace_seconds",
-    "max_run_seconds",
-    "failures_to_down",
-    "successes_to_up",
-    "min_gap_seconds",
-    "position",
-    "incident_after_minutes",
-)
-# What an HTML field that was emptied stands for, where the field may be empty.
-_EMPTIED: dict[str, Any] = {
-    "grace_seconds": 0,
-    "webhook_url": None,
-    "webhook_secret": None,
-    "max_run_seconds": None,
-    "schedule": None,
-    "timezone": "UTC",
-    "failures_to_down": 1,
-    "successes_to_up": 1,
-    "post_only": False,
-    "min_gap_seconds": None,
-    "group": None,
-    "environment": None,
-    "tags": [],
-    "position": None,
-    "public": True,
-    "incident_after_minutes": None,
-} | {name: [] for name in KEYWORDS}
+from pulsemon.monitors.views import View
 
 
 def create_from_json(data: object) -> NewMonitor:
@@ -80,14 +43,15 @@ def from_form(fields: Mapping[str, str]) -> NewMonitor:
     Raises Invalid.
     """
     given = _given(fields)
-    return _new_monitor(_validate(MonitorCreate, {name: _typed(name, text) for name, text in given.items() if text}))
+    values = {name: BY_NAME[name].read(text) for name, text in given.items() if text}
+    return _new_monitor(_validate(MonitorCreate, values))
 
 
 def _given(fields: Mapping[str, str]) -> dict[str, str]:
     """Return the fields that a monitor has, trimmed. Of interval and schedule, whose fields stand side by side, the
     schedule counts if it is filled.
     """
-    given = {name: text.strip() for name, text in fields.items() if name in FIELDS}
+    given = {name: text.strip() for name, text in fields.items() if name in BY_NAME}
     if given.get("schedule"):
         given.pop("interval_seconds", None)
     return given
@@ -99,36 +63,58 @@ def changes_from_form(fields: Mapping[str, str]) -> dict[str, Any]:
     A field that the form does not have stays as it is. An emptied one is cleared where that is possible (no webhook,
     no secret, no run limit, no grace). Raises Invalid.
     """
-    given = _given(fields)
-    emptied = {name for name, text in given.items() if not text}
-    values = {name: _typed(name, text) if text else _EMPTIED.get(name, "") for name, text in given.items()}
-    missing = [problem(name, "missing") for name in FIELDS if name in emptied - _EMPTIED.keys()]
-    checked = {name: value for name, value in values.items() if name not in emptied - _EMPTIED.keys()}
+    values = {name: BY_NAME[name].read(text) for name, text in _given(fields).items()}
+    missing = [problem(name, "missing") for name in FIELDS if values.get(name) is REQUIRED]
+    checked = {name: value for name, value in values.items() if value is not REQUIRED}
     return _changes(_validate(MonitorPatch, checked, also=missing))
-
-
-def _typed(name: str, text: str) -> Any:
-    """Turn the digits of a number's field into a number; what is none is left for the rules to refuse."""
-    if name in KEYWORDS:
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    if name == "tags":
-        return [tag.strip() for tag in text.split(",") if tag.strip()]
-    if name in ("post_only", "public"):
-        return {"yes": True, "no": False}.get(text, text)
-    return whole_number(text) if name in _NUMBERS and is_whole(text) else text
 
 
 def _new_monitor(values: dict[str, Any]) -> NewMonitor:
     if values.get("webhook_secret") == SECRET_MASK:  # there is no secret yet that could stay as it is
         raise Invalid((problem("webhook_secret", "secret"),))
-    changes = _with_placement(_with_rules(values))
+    changes = _kept(values)
     rules, placement = Rules(**changes.pop("rules", {})), Placement(**changes.pop("placement", {}))
     return NewMonitor(**changes, rules=rules, placement=placement)
 
 
 def _changes(values: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in values.items() if (name, value) != ("webhook_secret", SECRET_MASK)}
-    return _with_placement(_with_rules(kept))
+    return _kept({name: value for name, value in values.items() if (name, value) != ("webhook_secret", SECRET_MASK)})
+
+
+def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values by the attributes of `NewMonitor`; those of its parts stand in a dict under the part's name."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        part, _, attribute = BY_NAME[name].kept_at.rpartition(".")
+        place = kept.setdefault(part, {}) if part else kept
+        place[attribute] = BY_NAME[name].keep(value)
+    return kept
+
+
+_READ = attrgetter(*(each.kept_at for each in TABLE))
+# Most are kept as JSON shows them, and a list holds thousands of monitors.
+_SHOWN_OTHERWISE = tuple(each for each in TABLE if each.kind.show is not None)
+
+
+def values_of(view: View, *, reveals_secret: bool = False) -> dict[str, Any]:
+    """Return what the owner set, by the names of the fields and as JSON holds it.
+
+    Unless it is revealed, a mask stands for the secret, and sent back it changes nothing.
+    """
+    values = dict(zip(FIELDS, _READ(view), strict=True))
+    for each in _SHOWN_OTHERWISE:
+        values[each.name] = each.show(values[each.name])
+    if values["webhook_secret"] is not None and not reveals_secret:
+        values["webhook_secret"] = SECRET_MASK
+    return values
+
+
+def texts_of(view: View) -> dict[str, str]:
+    """Return what the owner set as the texts of the form. Without a schedule there is no time zone to read it in."""
+    values = values_of(view)
+    if not view.schedule:
+        values["timezone"] = None
+    return {name: BY_NAME[name].write(value) for name, value in values.items()}
 
 
 def _expectation(model: type[BaseModel], values: Mapping[str, Any]) -> list[FieldProblem]:
@@ -139,28 +125,6 @@ def _expectation(model: type[BaseModel], values: Mapping[str, Any]) -> list[Fiel
     if model is MonitorCreate and not has_schedule and "interval_seconds" not in values:
         return [problem("interval_seconds", "missing")]
     return []
-
-
-def _with_rules(values: dict[str, Any]) -> dict[str, Any]:
-    """Put the fields that are rules of content together: `rules` holds the named arguments of `core.rules.Rules`."""
-    rules: dict[str, Any] = {name: tuple(values.pop(name)) for name in KEYWORDS if name in values}
-    if "post_only" in values:
-        rules["is_post_only"] = values.pop("post_only")
-    if "min_gap_seconds" in values:
-        seconds = values.pop("min_gap_seconds")
-        rules["min_gap"] = None if seconds is None else timedelta(seconds=seconds)
-    return values | ({"rules": rules} if rules else {})
-
-
-def _with_placement(values: dict[str, Any]) -> dict[str, Any]:
-    """Put the fields of its place together: `placement` holds the named arguments of `core.placement.Placement`."""
-    as_they_are = ("group", "environment", "position", "incident_after_minutes")
-    placement: dict[str, Any] = {name: values.pop(name) for name in as_they_are if name in values}
-    if "tags" in values:
-        placement["tags"] = tuple(values.pop("tags"))
-    if "public" in values:
-        placement["is_public"] = values.pop("public")
-    return values | ({"placement": placement} if placement else {})
 
 
 def _read_json(model: type[BaseModel], data: object) -> dict[str, Any]:

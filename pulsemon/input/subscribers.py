@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pulsemon.channels import mailbox
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.input.monitors import MAX_URL_LENGTH
+from pulsemon.input.monitor_rules import MAX_URL_LENGTH
 from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
 from pulsemon.monitors import manage as monitors

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pulsemon.core import schedule
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.input import monitor_forms
+from pulsemon.input import monitor_forms, monitor_rules
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input import rules as input_rules
 from pulsemon.monitors.manage import NewMonitor
@@ -209,7 +209,7 @@ def test_a_secret_is_given_generated_or_absent(secret: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "x", "Generate", "whsec_", "whsec_MTIz", "whsec_!" + SECRET[7:], monitor_fields.SECRET_MASK]
+    "secret", ["", "x", "Generate", "whsec_", "whsec_MTIz", "whsec_!" + SECRET[7:], monitor_rules.SECRET_MASK]
 )
 def test_a_new_monitor_refuses_what_is_no_secret(secret: str) -> None:
     assert code(monitor_forms.create_from_json, GOOD | {"webhook_secret": secret}, "webhook_secret") == "secret"
@@ -240,7 +240,7 @@ def test_a_patch_obeys_the_same_rules() -> None:
 
 
 def test_the_mask_sent_back_leaves_the_secret_alone() -> None:
-    assert monitor_forms.changes_from_json({"webhook_secret": monitor_fields.SECRET_MASK, "grace_seconds": 5}) == {
+    assert monitor_forms.changes_from_json({"webhook_secret": monitor_rules.SECRET_MASK, "grace_seconds": 5}) == {
         "grace_seconds": 5
     }
 
@@ -284,7 +284,7 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         GOOD | {"success_keywords": [""]},
         GOOD | {"tags": ["a,b"]},
     ]
-    templates = input_rules.MESSAGES | monitor_fields.MESSAGES
+    templates = input_rules.MESSAGES | monitor_rules.MESSAGES
     for data in bad:
         for problem in problems(monitor_forms.create_from_json, data):
             assert problem.message == templates[problem.code] % dict(problem.limits)
@@ -371,7 +371,7 @@ def test_an_emptied_field_of_the_edit_form_is_cleared_and_an_absent_one_stays() 
         "max_run_seconds": None,
     }
     assert code(monitor_forms.changes_from_form, {"name": ""}, "name") == "missing"
-    assert monitor_forms.changes_from_form({"webhook_secret": monitor_fields.SECRET_MASK}) == {}
+    assert monitor_forms.changes_from_form({"webhook_secret": monitor_rules.SECRET_MASK}) == {}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from pulsemon.core.suggestion import Rhythm
 from pulsemon.core.timing import Timing
 from pulsemon.errors import Invalid
 from pulsemon.input import what_if
-from pulsemon.input.monitors import MAX_SECONDS, problem
+from pulsemon.input.monitor_rules import MAX_SECONDS
+from pulsemon.input.monitors import problem
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import suggestions
 from pulsemon.monitors.suggestions import Verdict

@@ -16,12 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core.placement import Placement
-from pulsemon.core.rules import Rules
 from pulsemon.core.runs import Run
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
-from pulsemon.input.monitors import SECRET_MASK, MonitorCreate, MonitorPatch
+from pulsemon.input.monitors import MonitorCreate, MonitorPatch
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.history import Entry, history
 from pulsemon.monitors.manage import GENERATE
@@ -34,62 +32,30 @@ from pulsemon.web.http.site import Site, site_of
 
 router = Router(Audience.API, is_described=True)
 
+_IN_ORDER: dict[str, Any] = dict.fromkeys(openapi.MONITOR_KEYS)
+
 
 def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
     """Return a monitor as the API shows it, the original specification's fields first.
 
     The ping URL has no host where *origin* is empty.
     """
-    is_masked = view.webhook_secret is not None and not reveals_secret
-    return {
-        "name": view.name,
-        "slug": view.slug,
-        "interval_seconds": view.interval_seconds,
-        "grace_seconds": view.grace_seconds,
+    observed = {
         "status": view.status.value,
         "last_ping": instant(view.last_ping),
-        "webhook_url": view.webhook_url,
         "token": view.token,
         "ping_url": origin + monitors.ping_path(view.slug, view.token),
         "due_at": instant(view.due_at),
-        "webhook_secret": SECRET_MASK if is_masked else view.webhook_secret,
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
-        "max_run_seconds": view.max_run_seconds,
         "webhook_switched_off_at": instant(view.webhook_switched_off_at),
         "ping_count": view.ping_count,
         "late": view.is_late(now=now),
-        "schedule": view.schedule,
-        "timezone": view.timezone,
-        "failures_to_down": view.failures_to_down,
-        "successes_to_up": view.successes_to_up,
-        **_rules_answer(view.rules),
-        **_placement_answer(view.placement),
         "next_expected_at": instant(view.next_expected_at),
         "open_runs": [_open_run_answer(run) for run in view.open_runs],
         "under_maintenance": view.maintained_until(now=now) is not None,
     }
-
-
-def _rules_answer(rules: Rules) -> dict[str, Any]:
-    return {
-        "post_only": rules.is_post_only,
-        "success_keywords": rules.success_keywords,
-        "failure_keywords": rules.failure_keywords,
-        "start_keywords": rules.start_keywords,
-        "min_gap_seconds": None if rules.min_gap is None else int(rules.min_gap.total_seconds()),
-    }
-
-
-def _placement_answer(placement: Placement) -> dict[str, Any]:
-    return {
-        "group": placement.group,
-        "environment": placement.environment,
-        "tags": placement.tags,
-        "position": placement.position,
-        "public": placement.is_public,
-        "incident_after_minutes": placement.incident_after_minutes,
-    }
+    return _IN_ORDER | monitor_forms.values_of(view, reveals_secret=reveals_secret) | observed
 
 
 def _open_run_answer(run: Run) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, create_model
 from pydantic.json_schema import models_json_schema
 
 from pulsemon.accounts.roles import OPEN
+from pulsemon.input import monitors as monitor_fields
+from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.web.api import openapi_paths
 from pulsemon.web.api.openapi_paths import EXAMPLE_TOKEN, RETRY_AFTER
 from pulsemon.web.http import principals
@@ -39,6 +41,81 @@ _TAGS = [
 
 StatusName = Literal["UNKNOWN", "UP", "DOWN", "PAUSED"]
 
+
+class OpenRunAnswer(BaseModel):
+    """A run that was started and has not ended."""
+
+    rid: str | None = Field(description="Null for the one that was started without a rid.")
+    started_at: AwareDatetime
+    due_at: AwareDatetime = Field(description="When it has to end.")
+    overdue: bool = Field(description="It did not, and that was told. It is forgotten when the next run starts.")
+
+
+class _Observed(BaseModel):
+    """What PulseMon itself knows of a monitor; what its owner sets is described in `input.monitors`."""
+
+    status: StatusName
+    last_ping: AwareDatetime | None = Field(description="The last success or failure that arrived.")
+    token: str = Field(description="A secret: whoever has it can ping.")
+    ping_url: str = Field(description="What the job calls. Without a host where the request named none.")
+    due_at: AwareDatetime | None = Field(description="When it is DOWN if nothing arrives; null: never.")
+    created_at: AwareDatetime
+    updated_at: AwareDatetime = Field(description="The last edit. Pings leave it alone.")
+    webhook_switched_off_at: AwareDatetime | None = Field(
+        description="When the receiver answered 410 Gone; nothing is sent until the webhook is edited."
+    )
+    ping_count: int
+    late: bool = Field(description="Past the interval and within the grace; counts as up.")
+    next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
+    open_runs: list[OpenRunAnswer]
+    under_maintenance: bool = Field(description="There is maintenance at the moment; nothing is told before its end.")
+
+
+_ANSWERED: dict[str, Any] = {
+    **{each.name: (each.answered, ...) for each in monitor_fields.TABLE},
+    **{name: (each.annotation, each) for name, each in _Observed.model_fields.items()},
+}
+# The original specification's fields come first, then what was added one by one; all others follow in their own order.
+_FIRST = (
+    "name",
+    "slug",
+    "interval_seconds",
+    "grace_seconds",
+    "status",
+    "last_ping",
+    "webhook_url",
+    "token",
+    "ping_url",
+    "due_at",
+    "webhook_secret",
+    "created_at",
+    "updated_at",
+    "max_run_seconds",
+    "webhook_switched_off_at",
+    "ping_count",
+    "late",
+)
+MONITOR_KEYS = tuple(dict.fromkeys((*_FIRST, *_ANSWERED)))
+MonitorAnswer = create_model(
+    "MonitorAnswer",
+    __doc__="A monitor, as the API shows it.",
+    __module__=__name__,
+    **{name: _ANSWERED[name] for name in MONITOR_KEYS},
+)
+
+
+class HistoryAnswer(BaseModel):
+    """One change of a monitor's status."""
+
+    prev_status: StatusName
+    new_status: StatusName
+    note: str | None
+    created_at: AwareDatetime = Field(description="When it was recorded.")
+    occurred_at: AwareDatetime = Field(description="When it happened; for silence the deadline itself.")
+    cause: str | None = Field(description="ping, silence, failure, run-limit, edit, sweep, pause or resume.")
+    seq: int = Field(description="Counts the monitor's changes from 1.")
+
+
 EXAMPLE_CREATE = {
     "name": "Backup Noturno",
     "slug": "backup-noturno",
@@ -48,7 +125,8 @@ EXAMPLE_CREATE = {
     "webhook_secret": "generate",
 }
 EXAMPLE_PATCH = {"interval_seconds": 43200, "webhook_url": None}
-EXAMPLE_MONITOR = {
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in monitor_fields.TABLE}
+_EXAMPLE: dict[str, Any] = _DEFAULTS | {
     "name": "Backup Noturno",
     "slug": "backup-noturno",
     "interval_seconds": 86400,
@@ -59,32 +137,22 @@ EXAMPLE_MONITOR = {
     "token": EXAMPLE_TOKEN,
     "ping_url": f"https://pulsemon.example.org/h/backup-noturno/{EXAMPLE_TOKEN}",
     "due_at": "2026-03-03T04:00:12.480Z",
-    "webhook_secret": "whsec_********",
+    "webhook_secret": SECRET_MASK,
     "created_at": "2026-03-01T12:00:00.000Z",
     "updated_at": "2026-03-01T12:00:00.000Z",
-    "max_run_seconds": None,
     "webhook_switched_off_at": None,
     "ping_count": 2,
     "late": False,
-    "schedule": None,
-    "timezone": "UTC",
-    "failures_to_down": 1,
-    "successes_to_up": 1,
-    "post_only": False,
-    "success_keywords": [],
     "failure_keywords": ["ERROR"],
-    "start_keywords": [],
-    "min_gap_seconds": None,
     "group": "Backups",
     "environment": "prod",
     "tags": ["nightly", "db"],
     "position": 1,
-    "public": True,
-    "incident_after_minutes": None,
     "next_expected_at": "2026-03-03T03:00:12.480Z",
     "open_runs": [],
     "under_maintenance": False,
 }
+EXAMPLE_MONITOR = {name: _EXAMPLE[name] for name in MONITOR_KEYS}
 EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
     "status": "UNKNOWN",
     "last_ping": None,
@@ -102,69 +170,6 @@ EXAMPLE_HISTORY = {
     "cause": "silence",
     "seq": 2,
 }
-
-
-class OpenRunAnswer(BaseModel):
-    """A run that was started and has not ended."""
-
-    rid: str | None = Field(description="Null for the one that was started without a rid.")
-    started_at: AwareDatetime
-    due_at: AwareDatetime = Field(description="When it has to end.")
-    overdue: bool = Field(description="It did not, and that was told. It is forgotten when the next run starts.")
-
-
-class MonitorAnswer(BaseModel):
-    """A monitor, as the API shows it."""
-
-    name: str
-    slug: str
-    interval_seconds: int = Field(description="With a schedule: the time between two of its firings.")
-    grace_seconds: int
-    status: StatusName
-    last_ping: AwareDatetime | None = Field(description="The last success or failure that arrived.")
-    webhook_url: str | None
-    token: str = Field(description="A secret: whoever has it can ping.")
-    ping_url: str = Field(description="What the job calls. Without a host where the request named none.")
-    due_at: AwareDatetime | None = Field(description="When it is DOWN if nothing arrives; null: never.")
-    webhook_secret: str | None = Field(description="Masked, except in the answer to the request that generated it.")
-    created_at: AwareDatetime
-    updated_at: AwareDatetime = Field(description="The last edit. Pings leave it alone.")
-    max_run_seconds: int | None
-    webhook_switched_off_at: AwareDatetime | None = Field(
-        description="When the receiver answered 410 Gone; nothing is sent until the webhook is edited."
-    )
-    ping_count: int
-    late: bool = Field(description="Past the interval and within the grace; counts as up.")
-    schedule: str | None = Field(description="A cron or OnCalendar expression; null: every `interval_seconds`.")
-    timezone: str = Field(description="The time zone that the schedule is read in.")
-    failures_to_down: int = Field(description="This many failures in a row make it DOWN.")
-    successes_to_up: int = Field(description="This many successes in a row make it UP again.")
-    post_only: bool = Field(description="GET and HEAD count for nothing.")
-    success_keywords: list[str]
-    failure_keywords: list[str]
-    start_keywords: list[str]
-    min_gap_seconds: int | None = Field(description="A success sooner than this after the last is flagged as early.")
-    group: str | None = Field(description="Under which heading it stands.")
-    environment: str | None
-    tags: list[str]
-    position: int = Field(description="Smaller ones stand first.")
-    public: bool = Field(description="Whether it may stand on public pages.")
-    incident_after_minutes: int | None = Field(description="Minutes DOWN before an incident opens by itself.")
-    next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
-    open_runs: list[OpenRunAnswer]
-    under_maintenance: bool = Field(description="There is maintenance at the moment; nothing is told before its end.")
-
-
-class HistoryAnswer(BaseModel):
-    """One change of a monitor's status."""
-
-    prev_status: StatusName
-    new_status: StatusName
-    note: str | None
-    created_at: AwareDatetime = Field(description="When it was recorded.")
-    occurred_at: AwareDatetime = Field(description="When it happened; for silence the deadline itself.")
-    cause: str | None = Field(description="ping, silence, failure, run-limit, edit, sweep, pause or resume.")
-    seq: int = Field(description="Counts the monitor's changes from 1.")
 
 
 class HealthAnswer(BaseModel):

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from pulsemon.accounts.roles import Action
 from pulsemon.errors import REFUSALS, Conflict
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.input.monitors import SECRET_MASK
+from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.input.rules import id_in
 from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
 from pulsemon.subscribers import manage as subscribers

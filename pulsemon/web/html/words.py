@@ -14,7 +14,7 @@ from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import REFUSALS, Conflict, FieldProblem
 from pulsemon.incidents.rows import Incident, Update
-from pulsemon.input import monitors as monitor_fields
+from pulsemon.input import monitor_rules
 from pulsemon.input import rules as input_rules
 from pulsemon.locale import translator
 from pulsemon.monitors.event_log import ChangeEvent
@@ -88,7 +88,7 @@ _TABLES = {
     "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
 # Words with room for limits; what others say of a field is whole.
-_TEMPLATES = {**REFUSALS, **input_rules.MESSAGES, **monitor_fields.MESSAGES}
+_TEMPLATES = {**REFUSALS, **input_rules.MESSAGES, **monitor_rules.MESSAGES}
 
 
 class Words:

@@ -50,7 +50,7 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
     site = site_of(request)
     view = shared.find(site, monitor_id)
-    before = panel_monitors.fields_of(view)
+    before = monitor_forms.texts_of(view)
     changed = {name: text for name, text in form.items() if text.strip() != before.get(name, "").strip()}
     if form.get("schedule", before["schedule"]).strip():
         changed.pop("interval_seconds", None)  # the form says that a schedule counts in its place

@@ -16,13 +16,12 @@ from starlette.responses import Response
 from pulsemon.availability import record as track_record
 from pulsemon.core import lost_schedules
 from pulsemon.core.placement import MAX_TAG_LENGTH
-from pulsemon.core.rules import Rules
 from pulsemon.core.schedule import Clock
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
 from pulsemon.errors import FieldProblem
-from pulsemon.input.monitors import SECRET_MASK
+from pulsemon.input import monitor_forms
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
@@ -151,43 +150,6 @@ def schedule_values(request: Request) -> dict[str, Any]:
     return {"preview": preview}
 
 
-def fields_of(view: View) -> dict[str, str]:
-    """Return a monitor as the texts of its form."""
-    return {
-        "name": view.name,
-        "slug": view.slug,
-        "interval_seconds": str(view.interval_seconds),
-        "grace_seconds": str(view.grace_seconds),
-        "webhook_url": view.webhook_url or "",
-        "webhook_secret": SECRET_MASK if view.webhook_secret else "",
-        "max_run_seconds": str(view.max_run_seconds or ""),
-        "schedule": view.schedule or "",
-        "timezone": view.timezone if view.schedule else "",
-        "failures_to_down": str(view.failures_to_down),
-        "successes_to_up": str(view.successes_to_up),
-        **_fields_of_rules(view.rules),
-        "group": view.placement.group or "",
-        "environment": view.placement.environment or "",
-        "tags": ", ".join(view.placement.tags),
-        "public": "yes" if view.placement.is_public else "no",
-        "incident_after_minutes": _digits(view.placement.incident_after_minutes),
-    }
-
-
-def _digits(number: int | None) -> str:
-    return "" if number is None else str(number)
-
-
-def _fields_of_rules(rules: Rules) -> dict[str, str]:
-    return {
-        "post_only": "yes" if rules.is_post_only else "no",
-        "success_keywords": "\n".join(rules.success_keywords),
-        "failure_keywords": "\n".join(rules.failure_keywords),
-        "start_keywords": "\n".join(rules.start_keywords),
-        "min_gap_seconds": "" if rules.min_gap is None else str(int(rules.min_gap.total_seconds())),
-    }
-
-
 def _cron_of(view: View) -> str | None:
     """Return the schedule as five fields of cron, where it can be said in them."""
     calendar = view.timing.calendar
@@ -232,7 +194,7 @@ def monitor_page(
     """Answer with one monitor's page; a failed edit comes back with the form open, as typed."""
     url = site_of(request).origin(request) + monitors.ping_path(view.slug, view.token)
     values = head_values(request, view) | record_values(request, view)
-    values |= form_values(request, typed or fields_of(view), problems)
+    values |= form_values(request, typed or monitor_forms.texts_of(view), problems)
     return rendering.page(
         request,
         "panel/monitor.html",
