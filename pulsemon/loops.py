@@ -67,17 +67,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """A worker in the event loop that takes a step again and again. It is stopped by being cancelled."""
+    """A worker in the event loop that makes a round again and again. It is stopped by being cancelled."""
 
     name: str
-    step: Callable[[], Coroutine[Any, Any, None]]
+    round: Callable[[], Coroutine[Any, Any, None]]
     pause_sec: float
 
     async def body(self) -> None:
-        """Take the step until cancelled; a bug in one round is logged and costs that round alone."""
+        """Make rounds until cancelled; a bug in one round is logged and costs that round alone."""
         while True:
             try:
-                await self.step()
+                await self.round()
             except Exception:
                 _log.exception("loop.failed", loop=self.name)
             await asyncio.sleep(self.pause_sec)
@@ -119,7 +119,7 @@ class Loops:
                 read_clocks=clock.read,
                 stored_until=self.lane.stored_until,
                 take_refusals=self.lane.take_refusals,
-                loop_beat_at=self._pulse.beat_at,
+                loop_pulse_at=self._pulse.last_at,
                 on_changed=self._on_expired,
                 take_stalls=self._pulse.take_stalls,
                 take_turned_away=doorway.take,
@@ -135,12 +135,12 @@ class Loops:
 
     def _tasks(self) -> tuple[Task | Rounds, ...]:
         return (
-            Rounds("pulse", self._pulse.step, pulse.PULSE_SEC),
-            Rounds("watch", self._watch.step, changes.PAUSE_SEC),
-            Rounds("incidents", self._incidents.step, incidents.PAUSE_SEC),
-            Rounds("upstream", self._upstream.step, upstream.PAUSE_SEC),
-            Rounds("maintenance", self._maintenance.step, maintenance.PAUSE_SEC),
-            Rounds("clock", self.timekeeping.step, timekeeping.MEASURE_SEC),
+            Rounds("pulse", self._pulse.round, pulse.PULSE_SEC),
+            Rounds("watch", self._watch.round, changes.PAUSE_SEC),
+            Rounds("incidents", self._incidents.round, incidents.PAUSE_SEC),
+            Rounds("upstream", self._upstream.round, upstream.PAUSE_SEC),
+            Rounds("maintenance", self._maintenance.round, maintenance.PAUSE_SEC),
+            Rounds("clock", self.timekeeping.round, timekeeping.MEASURE_SEC),
             Task("dispatching", self.dispatching.run),
         )
 

@@ -57,7 +57,7 @@ class Surroundings:
     read_clocks: Callable[[], Reading]
     stored_until: Callable[[datetime], datetime]  # now -> the instant before which all that arrived is stored
     take_refusals: Callable[[], list[datetime]]
-    loop_beat_at: Callable[[], float]  # monotonic
+    loop_pulse_at: Callable[[], float]  # monotonic
     on_changed: Callable[[passes.Changed], None]
     take_stalls: Callable[[], list[BlindWindow]] = list  # what the event loop found behind it, each told once
     take_turned_away: Callable[[], BlindWindow | None] = lambda: None  # when connections were, before they were read
@@ -199,7 +199,7 @@ class Evaluation:
 
     def _is_loop_stalled(self, clocks: Reading) -> bool:
         """While the event loop stands still nobody reads pings, and nothing may be judged."""
-        age = clocks.monotonic - self._around.loop_beat_at()
+        age = clocks.monotonic - self._around.loop_pulse_at()
         if age > LOOP_IS_STALLED_SEC:
             if self._stalled_since is None:
                 self._stalled_since = clocks.wall - timedelta(seconds=age)

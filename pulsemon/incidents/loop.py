@@ -24,7 +24,7 @@ class AutomaticIncidents:
         self._now = now
         self._on_changed = on_changed
 
-    async def step(self) -> None:
+    async def round(self) -> None:
         """Open and close what is due, and say so where anything was."""
         try:
             is_changed = await asyncio.to_thread(automatic.keep_up, self._database, now=self._now())

@@ -34,7 +34,7 @@ class MaintenanceTicks:
         """Look now: a plan was edited, or a message was written, which may be one that is held back."""
         self._bell.ring()
 
-    async def step(self) -> None:
+    async def round(self) -> None:
         """Sleep until the next step of a window, and take it."""
         now = self._now()
         rest_sec = 0.0 if self._next_at is None else (self._next_at - now).total_seconds()

@@ -30,7 +30,7 @@ class Watch:
         """Open panels were just told: take the version now, so that the same change is not told again."""
         self._bell.ring()
 
-    async def step(self) -> None:
+    async def round(self) -> None:
         """Wait a second, or until somebody told the panels, and look; while no panel is open nobody asks."""
         is_told = await self._bell.rings_within(WATCH_SEC)
         if not is_told and not self._panel_count():

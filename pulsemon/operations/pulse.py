@@ -23,16 +23,16 @@ class Pulse:
     def __init__(self, doorway: Doorway, *, give_up_on_old_pings: Callable[[], None]) -> None:
         self._doorway = doorway
         self._give_up_on_old_pings = give_up_on_old_pings
-        self._beat_at = clock.monotonic()
+        self._last_at = clock.monotonic()
         self._stalls: deque[BlindWindow] = deque()
 
     def begin(self) -> None:
         """The start of the process took its time: count from here."""
-        self._beat_at = clock.monotonic()
+        self._last_at = clock.monotonic()
 
-    def beat_at(self) -> float:
+    def last_at(self) -> float:
         """Return when the event loop last ran, on the monotonic clock. Safe in any thread."""
-        return self._beat_at
+        return self._last_at
 
     def take_stalls(self) -> list[BlindWindow]:
         """In the evaluation's thread: the spans in which the event loop stood still, each told once."""
@@ -41,15 +41,15 @@ class Pulse:
             taken.append(self._stalls.popleft())
         return taken
 
-    async def step(self) -> None:
-        """Beat until cancelled."""
+    async def round(self) -> None:
+        """Give a sign of life a few times a second, until cancelled."""
         before = clock.read()
         while True:
             now = clock.read()
             if now.monotonic - before.monotonic > LOOP_IS_STALLED_SEC:
-                # Before the beat: whoever sees that the loop runs again finds the stall behind it.
+                # Before the sign of life: whoever sees that the loop runs again finds the stall behind it.
                 self._stalls.append(BlindWindow(before.wall, max(before.wall, now.wall)))
             self._doorway.look(now.wall)
-            before, self._beat_at = now, now.monotonic
+            before, self._last_at = now, now.monotonic
             self._give_up_on_old_pings()
             await asyncio.sleep(PULSE_SEC)

@@ -46,7 +46,7 @@ class Timekeeping:
         self._is_measured = True
         self._tell(clock.wall_is_ahead_by())
 
-    async def step(self) -> None:
+    async def round(self) -> None:
         """Measure once more; while the database does not answer, what was measured before goes on."""
         try:
             await asyncio.to_thread(self.look)

@@ -21,7 +21,7 @@ class Upstream:
         self._url = url
         self._why_silent = why_silent
 
-    async def step(self) -> None:
+    async def round(self) -> None:
         """Tell another monitor that this one works; say nothing while it does not."""
         if not self._url:
             return

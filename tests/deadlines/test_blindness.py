@@ -96,11 +96,11 @@ class Game:
         self.process.look()
 
     def stall_the_loop(self, seconds: float) -> None:
-        self.world.loop_beat_at = self.world.monotonic
+        self.world.loop_pulse_at = self.world.monotonic
         self.is_reachable = False
         self.live(seconds)
         self.is_reachable = True
-        self.world.loop_beat_at = None
+        self.world.loop_pulse_at = None
 
     def refuse(self, seconds: float) -> None:
         """The queue is full: pings are answered 503."""

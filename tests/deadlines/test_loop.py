@@ -46,7 +46,7 @@ class World:
     wall: datetime = START
     monotonic: float = 1_000.0
     boot: float = 1_000.0
-    loop_beat_at: float | None = None  # None: it beats as time goes
+    loop_pulse_at: float | None = None  # None: it beats as time goes
     oldest_unstored: datetime | None = None
     refusals: list[datetime] = field(default_factory=list)
     turned_away: BlindWindow | None = None
@@ -74,7 +74,7 @@ class World:
             read_clocks=self.read,
             stored_until=lambda now: now if self.oldest_unstored is None else min(now, self.oldest_unstored),
             take_refusals=self.take_refusals,
-            loop_beat_at=lambda: self.monotonic if self.loop_beat_at is None else self.loop_beat_at,
+            loop_pulse_at=lambda: self.monotonic if self.loop_pulse_at is None else self.loop_pulse_at,
             on_changed=self.changed.append,
             take_turned_away=self.take_turned_away,
         )
@@ -204,7 +204,7 @@ class TestStall:
         monitor = watched(database)
         process = Process(database, world)
         process.live_until(at("10:00:08"))
-        world.loop_beat_at = world.monotonic
+        world.loop_pulse_at = world.monotonic
         beaten_at = passes.last_heartbeat(database)
 
         process.live_until(at("10:00:16"))
@@ -216,9 +216,9 @@ class TestStall:
         monitor = watched(database)
         process = Process(database, world)
         process.live_until(at("10:00:08"))
-        world.loop_beat_at = world.monotonic
+        world.loop_pulse_at = world.monotonic
         process.live_until(at("10:00:16"))
-        world.loop_beat_at = None
+        world.loop_pulse_at = None
 
         process.live_until(at("10:00:17"))
 

@@ -18,12 +18,12 @@ async def test_it_tells_of_an_incident_once(database: Database) -> None:
     worker = AutomaticIncidents(database, now=lambda: at("10:05"), on_changed=lambda: told.append("changed"))
     monitor = watched(database, "web")
 
-    await worker.step()
+    await worker.round()
     assert told == []
 
     fail(database, monitor, at("10:01"))
-    await worker.step()
-    await worker.step()
+    await worker.round()
+    await worker.round()
 
     assert told == ["changed"]
     assert len(rows(database, Incident)) == 1

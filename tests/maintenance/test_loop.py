@@ -27,36 +27,36 @@ class World:
         self.told += 1
 
 
-async def test_the_first_step_takes_what_is_due_and_says_so_once(database: Database) -> None:
+async def test_the_first_round_takes_what_is_due_and_says_so_once(database: Database) -> None:
     create(database, once(NOW, HOUR))
     world = World(database)
 
-    await world.worker.step()
+    await world.worker.round()
     assert [row.opened_at for row in rows(database, MaintenanceWindow)] == [NOW]
     assert world.told == 1
 
     world.worker.wake()
-    await world.worker.step()
+    await world.worker.round()
     assert world.told == 1, "nothing more is due"
 
 
 async def test_a_plan_that_was_made_meanwhile_waits_for_the_wake_and_no_longer(database: Database) -> None:
     world = World(database)
-    await world.worker.step()
+    await world.worker.round()
     create(database, once(NOW, HOUR))
 
     world.worker.wake()
-    await world.worker.step()
+    await world.worker.round()
 
     assert world.told == 1
 
 
 async def test_where_nobody_wakes_it_it_looks_again_all_the_same(database: Database) -> None:
     world = World(database)
-    await world.worker.step()
+    await world.worker.round()
     create(database, once(NOW, HOUR))
 
     world.now = NOW + seconds(LOOK_SEC)
-    await world.worker.step()
+    await world.worker.round()
 
     assert world.told == 1

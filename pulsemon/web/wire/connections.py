@@ -1,6 +1,6 @@
 """Every open connection of the process: how many there may be, which goes where there are too many, and who is late.
 
-Proxies that are trusted speak for many addresses and are not counted by address. One sweep a second looks at all
+Proxies that are trusted speak for many addresses and are not counted by address. One round a second looks at all
 connections, so that a request pays for no timer. What a connection waits for, and for how long, is its own business
 (`web.wire.protocol`).
 
@@ -32,7 +32,7 @@ _JOB_IS_THERE_SEC = 5.0
 _MAX_PINGERS = 10_000
 # So many are looked at to find one that may go; where none of them may, none goes.
 _MAX_LOOKS = 256
-_SWEEP_SEC = 1.0
+_ROUND_SEC = 1.0
 
 
 class Connection(Protocol):
@@ -94,7 +94,7 @@ class Connections:
         self._pingers: dict[str, None] = {}  # in the order in which they were last seen to have pinged
         self._strangers, self._known = Crowd(), Crowd()
         self._counted_as = lru_cache(4_096)(self._find_counted_as)
-        self._is_sweeping = False
+        self._is_looking = False
         # For the metrics: by its own address's bound, and by that of the process.
         self.refused_counts = {"address": 0, "process": 0}
 
@@ -118,9 +118,9 @@ class Connections:
             held = self._by_address.setdefault(who, {})
             held[connection] = self._loop.time()
             self._crowd_of(who).move(who, len(held) - 1, len(held))
-        if not self._is_sweeping:
-            self._is_sweeping = True
-            self._loop.call_later(_SWEEP_SEC, self._sweep)
+        if not self._is_looking:
+            self._is_looking = True
+            self._loop.call_later(_ROUND_SEC, self._look_at_all)
         return True
 
     def forget(self, connection: Connection, address: str | None) -> None:
@@ -207,16 +207,16 @@ class Connections:
         peer = ipaddress.ip_address(spelt)
         return str(ipaddress.ip_network((peer, 64), strict=False)) if peer.version == 6 else spelt
 
-    def _sweep(self) -> None:
+    def _look_at_all(self) -> None:
         """End what is overdue; goes on once a second while anything is open."""
         now = self._loop.time()
         try:
             for connection in list(self._open):
                 connection.end_if_overdue(now)
         finally:  # a bug that one connection meets is told by the loop, and costs no other its deadlines
-            self._is_sweeping = bool(self._open)
-            if self._is_sweeping:
-                self._loop.call_later(_SWEEP_SEC, self._sweep)
+            self._is_looking = bool(self._open)
+            if self._is_looking:
+                self._loop.call_later(_ROUND_SEC, self._look_at_all)
 
 
 def _was_answered(connection: Connection) -> bool:

@@ -1,6 +1,6 @@
 """How long a connection is waited for: what is to arrive, and what is to be taken. Nothing here reads a clock.
 
-Both are looked at by one sweep a second (`web.wire.connections`), so that a request pays for no timer.
+Both are looked at by one round a second (`web.wire.connections`), so that a request pays for no timer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PATIENCE_SEC = {
     # `Arriving.ANOTHER`: uvicorn's --timeout-keep-alive.
 }
 # The instant that a deadline counts from once it is over. A loop that stood still finds every deadline over, and what
-# should have arrived lying there unread: so each connection gets one more turn of the sweep.
+# should have arrived lying there unread: so each connection gets one more round.
 LAST_CALL = float("-inf")
 
 # A reader takes so much within that time, or he is gone. Half a kilobyte a second is less than any telephone does; a

@@ -3,7 +3,7 @@
 uvicorn waits for a request as long as it takes. Here the headers must be there within 5 s, in at most 100 lines and 64
 KiB, a body within 10 s (a ping's body has rules of its own, see `web.heartbeats.ping`); a reader has to take what waits
 for him at some least rate (`web.wire.patience`); and what is sent ahead of an answer waits in a small queue, unread.
-What comes too late gets 408 and the connection ends. One sweep a second looks at all connections, so that a request
+What comes too late gets 408 and the connection ends. One round a second looks at all connections, so that a request
 pays for no timer.
 
 What could be read in two ways is refused or left out before anybody acts on it: fields after a body never become
@@ -95,7 +95,7 @@ class PingProtocol(HttpToolsProtocol):
 
     _known: Connections | None = None
     _arriving = Arriving.FIRST_BYTE
-    _since: float | None = None  # the sweep that first saw it; no clock is read for a request
+    _since: float | None = None  # the round that first saw it; no clock is read for a request
     _framing_bytes = 0  # since the last byte that meant something: headers, fields after a body, sizes of chunks
     _unread = _NOTHING  # what came
     _is_reading = False
@@ -317,7 +317,7 @@ class PingProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self._running is not None and not self._running.response_complete
 
-    # What the sweep looks at (`web.wire.connections`)
+    # What each round looks at (`web.wire.connections`)
 
     @property
     def is_waiting(self) -> bool:

@@ -116,7 +116,7 @@ class Client:
         return await self.read_until(lambda _: False)
 
     async def looked_at(self, *instants: float) -> str:
-        """Have the sweep look at these instants; return whether the connection is closed or what is due on it."""
+        """Have the rounds look at these instants; return whether the connection is closed or what is due on it."""
         for now in instants:
             self.protocol.end_if_overdue(now)
             await asyncio.sleep(0)
