@@ -15,13 +15,12 @@ from datetime import datetime
 from pulsemon import log
 from pulsemon.channels import webhook
 from pulsemon.channels.http import GuardedClient
-from pulsemon.channels.mail import Postman
+from pulsemon.channels.mail import MAIL_RECEIVER, Postman
 from pulsemon.channels.message import Announcement, Delivered, Outcome, Reason, Retry
 from pulsemon.channels.notices import NOBODY, Publisher
 from pulsemon.core import places
 from pulsemon.core.places import Standing
 from pulsemon.db import Database
-from pulsemon.db.outbox import MAIL_RECEIVER
 from pulsemon.errors import Unavailable
 from pulsemon.messages import outbox
 from pulsemon.messages.outbox import Leased, Sent

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
+from pulsemon.core.deliveries import UNSETTLED, DeliveryState
 from pulsemon.core.notes import Detail, describe
 from pulsemon.core.status import Cause
 from pulsemon.db import Database
@@ -84,6 +85,16 @@ class MessageEvent:
     settled_at: datetime | None
     attempts: tuple[AttemptLine, ...]
     kind: Kind = Kind.MESSAGE
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is still being tried."""
+        return self.state == DeliveryState.PENDING
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can be sent again."""
+        return self.state not in UNSETTLED
 
 
 Event = PingEvent | ChangeEvent | MessageEvent
@@ -361,7 +372,7 @@ class Belongings:
 def belongings(database: Database, monitor_id: int) -> Belongings:
     """Return what deleting the monitor would delete with it."""
     changes = select(func.count()).where(History.monitor_id == monitor_id).scalar_subquery()
-    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state.in_(("pending", "held")))
+    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state.in_(UNSETTLED))
     query = select(Monitor.ping_count, changes, unsent.scalar_subquery()).where(Monitor.id == monitor_id)
     with database.read() as connection:
         row = connection.execute(query).first()

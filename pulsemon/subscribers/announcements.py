@@ -13,17 +13,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, cast, func, insert, literal, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Connection, Row, insert, select
 
-from pulsemon.db import outbox, placements
+from pulsemon.channels.mail import MAIL_RECEIVER
+from pulsemon.core import alerting
+from pulsemon.db import deliveries, placements
+from pulsemon.db.deliveries import Owed
 from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
 from pulsemon.db.tables.subscribers import Subscriber
-
-# Fewer than a statement may have parameters, on either database.
-_AT_ONCE = 500
 
 
 class Event(StrEnum):
@@ -75,21 +74,15 @@ def announce(connection: Connection, notice: Notice, *, now: datetime) -> int:
         shown = names.get(each.id if each.is_chosen else 0, [])
         if shown or notice.is_general:
             payloads[each.id] = _payload(notice, each, shown)
-    _hurry_older(connection, payloads, now)
+    if payloads:
+        waiting = select(Subscriber.id).where(Subscriber.page_id.in_(payloads), *_IS_TOLD)
+        deliveries.hurry(connection, Delivery.subscriber_id.in_(waiting), now=now)
     kept = {page_id: _keep(connection, payload, now) for page_id, payload in payloads.items()}
     count = sum(_owe_mails(connection, page_id, notice_id, now) for page_id, notice_id in kept.items())
     return count + _owe_webhooks(connection, kept, now)
 
 
 _IS_TOLD = (Subscriber.confirmed_at.is_not(None), Subscriber.switched_off_at.is_(None))
-
-
-def _hurry_older(connection: Connection, page_ids: Collection[int], now: datetime) -> None:
-    """A new message waits for the older ones of its subscriber, but not for the hours that these were going to rest."""
-    if page_ids:
-        theirs = Delivery.subscriber_id.in_(select(Subscriber.id).where(Subscriber.page_id.in_(page_ids), *_IS_TOLD))
-        resting = (Delivery.state == "pending", Delivery.lease_token.is_(None), Delivery.next_attempt_at > now)
-        connection.execute(update(Delivery).where(theirs, *resting).values(next_attempt_at=now))
 
 
 def _keep(connection: Connection, payload: str, now: datetime) -> int:
@@ -99,38 +92,21 @@ def _keep(connection: Connection, payload: str, now: datetime) -> int:
 
 
 def _owe_mails(connection: Connection, page_id: int, notice_id: int, now: datetime) -> int:
-    """Owe one page's mails in one statement: row by row ten thousand of them would hold up pings for seconds."""
-    row = delivery_row(0, kind="email", address="", notice_id=notice_id, now=now)
-    row |= {"message_id": literal("msg_").concat(_random_hex(connection)), "subscriber_id": Subscriber.id}
-    columns = [
-        value
-        if isinstance(value, ColumnElement | InstrumentedAttribute)
-        else literal(value, Delivery.__table__.c[name].type)
-        for name, value in row.items()
-    ]
-    mails = select(*columns).where(Subscriber.page_id == page_id, Subscriber.kind == "email", *_IS_TOLD)
-    owe = insert(Delivery).from_select(list(row), mails.order_by(Subscriber.id))
-    return connection.execute(owe.execution_options(preserve_rowcount=True)).rowcount
-
-
-def _random_hex(connection: Connection) -> ColumnElement[str]:
-    """Return what makes 32 random hexadecimal digits, others for each row, as `outbox` makes them."""
-    if connection.dialect.name == "sqlite":
-        return func.lower(func.hex(func.randomblob(16)))
-    return func.replace(cast(func.gen_random_uuid(), String), "-", "")
+    mail = Owed(receiver=MAIL_RECEIVER, notice_id=notice_id)
+    theirs = (Subscriber.page_id == page_id, Subscriber.kind == "email", *_IS_TOLD)
+    return deliveries.owe_to_subscribers(connection, mail, *theirs, now=now)
 
 
 def _owe_webhooks(connection: Connection, kept: Mapping[int, int], now: datetime) -> int:
     query = select(Subscriber.id, Subscriber.page_id, Subscriber.address).where(
         Subscriber.page_id.in_(kept), Subscriber.kind == "webhook", *_IS_TOLD
     )
-    rows = [
-        delivery_row(each.id, kind="webhook", address=each.address, notice_id=kept[each.page_id], now=now)
+    owed = [
+        Owed(receiver=alerting.receiver(each.address), subscriber_id=each.id, notice_id=kept[each.page_id])
         for each in connection.execute(query.order_by(Subscriber.id))
     ]
-    for start in range(0, len(rows), _AT_ONCE):
-        connection.execute(insert(Delivery), rows[start : start + _AT_ONCE])
-    return len(rows)
+    deliveries.owe(connection, owed, now=now)
+    return len(owed)
 
 
 def _names_by_page(connection: Connection, notice: Notice) -> dict[int, list[str]]:
@@ -153,16 +129,6 @@ def _names_by_page(connection: Connection, notice: Notice) -> dict[int, list[str
     for page_id, monitor_id in connection.execute(chosen):
         found.setdefault(page_id, []).append(public[monitor_id])
     return found
-
-
-def delivery_row(
-    subscriber_id: int, *, kind: str, address: str, now: datetime, payload: str = "", notice_id: int | None = None
-) -> dict[str, Any]:
-    """Return the row of one message that is owed to a subscriber from *now* on: its own, or a notice."""
-    is_mail = kind == "email"
-    row = outbox.delivery_row(monitor_id=None, seq=None, payload=payload, url="" if is_mail else address, now=now)
-    row |= {"subscriber_id": subscriber_id, "notice_id": notice_id}
-    return row | ({"receiver": outbox.MAIL_RECEIVER} if is_mail else {})
 
 
 def _payload(notice: Notice, page: Row[*tuple[Any, ...]], names: list[str]) -> str:

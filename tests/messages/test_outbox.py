@@ -37,7 +37,6 @@ from tests.arrange import (
     make_down,
     make_up,
     record,
-    rows,
     seconds,
 )
 from tests.channels.sink import Conversation, Sink, status
@@ -468,7 +467,7 @@ def test_a_test_message_waits_behind_what_is_owed(database: Database) -> None:
     found: Sequence[Leased] = lease(database)
 
     assert [each.message.payload["status"] for each in found] == ["DOWN"]
-    assert len(rows(database, monitors.Delivery)) == 2
+    assert len(deliveries(database)) == 2
 
 
 class TestEndToEnd:

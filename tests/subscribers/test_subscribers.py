@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from pulsemon.channels.mail import MAIL_RECEIVER
 from pulsemon.channels.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.db import Database
-from pulsemon.db.outbox import MAIL_RECEIVER
 from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.errors import Conflict, NotFound
