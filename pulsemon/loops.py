@@ -3,7 +3,7 @@
 ping writer   thread   group_commit    batches of pings to disk
 evaluation    thread   evaluation      deadlines, heartbeat, blind windows, full sweep
 housekeeping  thread   housekeeping    retention and daily sums (roll_ups), in small batches
-dispatching   task     dispatching     messages out
+dispatching   task     messages.loop   messages out
 pulse         task     here            proves that the event loop runs; 503 for pings that wait too long
 watch         task     here            tells open panels what other nodes changed
 incidents     task     automatic_incidents  opens and closes incidents by themselves
@@ -28,6 +28,8 @@ from typing import Any
 
 from pulsemon import __version__, clock, log
 from pulsemon.availability import roll_ups
+from pulsemon.channels import registry
+from pulsemon.channels.channel import Means
 from pulsemon.channels.http import GuardedClient, OutboundError
 from pulsemon.channels.mail import Postman
 from pulsemon.channels.notices import Publisher
@@ -123,12 +125,11 @@ class Loops:
         self._client = GuardedClient(private=settings.outbound_private.value, allowed=settings.outbound_allow)
         publisher = Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
         mail_server = settings.mail_server
+        self._postman = None if mail_server is None else Postman(mail_server, publisher)
+        means = Means(self._client, locale=settings.default_locale.value, publisher=publisher, postman=self._postman)
         self.dispatching = Dispatching(
             database,
-            self._client,
-            locale=settings.default_locale.value,
-            publisher=publisher,
-            postman=None if mail_server is None else Postman(mail_server, publisher),
+            registry.channels(means),
             now=clock.now,
             monotonic=clock.monotonic,
             on_settled=panels.tell,
@@ -180,6 +181,8 @@ class Loops:
         """Drain the pings, let messages in flight end, stop the rest. What is stored stays due or leased."""
         await self.lane.drain(patience_sec=DRAIN_SEC)
         await self.dispatching.stop()
+        if self._postman is not None:
+            await self._postman.close()
         for task in self._tasks:
             task.cancel()
         self.evaluation.stop()

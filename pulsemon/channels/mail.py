@@ -24,8 +24,6 @@ from pulsemon.channels.message import Announcement, Delivered, Outcome, Reason, 
 from pulsemon.channels.notices import Publisher
 from pulsemon.channels.smtp_connections import Connection, Connections
 
-# All mail goes through one server, so it is one lane.
-MAIL_RECEIVER = "smtp"
 # Enhanced status codes (RFC 3463) that speak of the address: it does not exist, it does not take mail any more.
 _NO_SUCH_ADDRESS = re.compile(r"\b5\.(1\.[1236]|1\.10|2\.1)\b")
 _ENHANCED = re.compile(r"\b5\.\d{1,3}\.\d{1,3}\b")

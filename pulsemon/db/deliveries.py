@@ -23,17 +23,20 @@ from pulsemon.db.tables.subscribers import Subscriber
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """One message that is owed to a monitor's webhook or to a subscriber; it says `payload`, or what a notice says.
+    """One message that is owed to a monitor's own webhook, to a subscriber or to an address: one of the three is set.
 
-    `seq`: the transition it tells of; None for a message sent by hand. `due_at`: not before then; None: at once.
-    `held_until`: maintenance holds it back, and somebody has to look at it then.
+    `kind`: of the channel that it goes by. It says `payload`, or what a notice says. `seq`: the transition it tells of;
+    None for a message sent by hand. `due_at`: not before then; None: at once. `held_until`: maintenance holds it back,
+    and somebody has to look at it then.
     """
 
+    kind: str
     receiver: str
     payload: str = ""
     notice_id: int | None = None
     monitor_id: int | None = None
     subscriber_id: int | None = None
+    address: str | None = None
     seq: int | None = None
     due_at: datetime | None = None
     held_until: datetime | None = None
@@ -49,8 +52,10 @@ def _row(owed: Owed, now: datetime) -> dict[str, Any]:
     due_at = owed.due_at or now
     return {
         "message_id": f"msg_{secrets.token_hex(16)}",
+        "kind": owed.kind,
         "monitor_id": owed.monitor_id,
         "subscriber_id": owed.subscriber_id,
+        "address": owed.address,
         "seq": owed.seq,
         "payload": owed.payload,
         "notice_id": owed.notice_id,

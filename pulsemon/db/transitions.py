@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from pulsemon.core import alerting
+from pulsemon.core.deliveries import MONITOR, WEBHOOK, to_stored
 from pulsemon.core.notes import NO_DETAIL, Detail, describe
 from pulsemon.core.status import BlindWindow, State, Status, Transition, unseen
 from pulsemon.db import deliveries, states
@@ -52,6 +52,7 @@ def add_transitions(connection: Connection, recorded: Sequence[Recorded], *, now
     silent = _switched_off(connection, [each.monitor.id for each in told])
     owed = [
         Owed(
+            kind=WEBHOOK,
             monitor_id=each.monitor.id,
             seq=each.seq,
             payload=payload(each.monitor, each.transition.new, each.transition.occurred_at, each.last_ping),
@@ -122,8 +123,9 @@ def _switched_off(connection: Connection, monitor_ids: Sequence[int]) -> set[int
 
 
 def payload(monitor: Watched, status: Status, occurred_at: datetime, last_ping: datetime | None) -> str:
-    """Return the message as JSON: the original specification's seven keys, times in whole seconds."""
-    return json.dumps(
+    """Return the message as it is kept: the original specification's seven keys, times in whole seconds."""
+    return to_stored(
+        MONITOR,
         {
             "slug": monitor.slug,
             "name": monitor.name,
@@ -133,7 +135,6 @@ def payload(monitor: Watched, status: Status, occurred_at: datetime, last_ping: 
             "grace_seconds": int(monitor.timing.grace.total_seconds()),
             "last_ping": None if last_ping is None else _whole_seconds(last_ping),
         },
-        ensure_ascii=False,
     )
 
 

@@ -1,22 +1,22 @@
 """Messages out: lease what is due, and settle what came of it.
 
 Two short transactions with the network between them. A lease is a due time in the future: if the process dies while
-sending, the message becomes due again by itself. Sending stands in `notify`, the loop around it in `loops`.
+sending, the message becomes due again by itself. Sending stands in `channels`, the loop around it in `loop`.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from pulsemon.channels.mail import MAIL_RECEIVER
-from pulsemon.channels.message import Announcement, Delivered, Message, Outcome, Rejected, Retry
+from pulsemon.channels import registry
+from pulsemon.channels.message import Addressed, Delivered, Outcome, Rejected, Retry, read_stored
 from pulsemon.core import alerting, places
 from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.places import Standing
@@ -42,32 +42,16 @@ MAX_REMEMBERED = 10_000
 _IS_PENDING = Delivery.state == DeliveryState.PENDING
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """A subscriber by mail: where to, and the token that opens the links in it."""
-
-    address: str
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A message that is ours to send until the lease ends: to `mailbox`, else to `url`.
-
-    `locale` is the subscriber's; a monitor's webhook has none of its own.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased(Addressed):
+    """A message that is ours to send, by a channel of `kind`, until the lease ends."""
 
     delivery_id: int
     lease_token: str
-    message: Message | Announcement
+    kind: str
     receiver: str
-    url: str
-    secret: str | None
     attempt: int
-    created_at: datetime
     retry_since: datetime
-    mailbox: Mailbox | None = None
-    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +100,13 @@ def lease_due(
 
 
 def standings(database: Database) -> dict[str, Standing]:
-    """Return what the newest attempts, of whichever server, say of their receivers; mail has no part in it."""
+    """Return what the newest attempts, of whichever server, say of their receivers; shared lanes have no part in it."""
     newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
     attempts = newest.limit(MAX_REMEMBERED).subquery()
     query = (
         select(Delivery.receiver, attempts.c.duration_ms)
         .join(attempts, attempts.c.delivery_id == Delivery.id)
-        .where(Delivery.receiver != MAIL_RECEIVER)
+        .where(Delivery.receiver.not_in(registry.SHARED_LANES))
         .order_by(attempts.c.id)
     )
     with database.read() as connection:
@@ -167,17 +151,14 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
         select(
             Delivery.id,
             Delivery.message_id,
+            Delivery.kind,
             func.coalesce(NoticeRow.payload, Delivery.payload).label("payload"),
             Delivery.receiver,
             Delivery.attempt_count,
             Delivery.created_at,
             Delivery.retry_since,
-            Monitor.webhook_url,
-            Webhook.secret.label("webhook_secret"),
-            Delivery.subscriber_id,
-            Subscriber.kind,
-            Subscriber.address,
-            Subscriber.secret,
+            func.coalesce(Delivery.address, Subscriber.address, Monitor.webhook_url).label("address"),
+            func.coalesce(Subscriber.secret, Webhook.secret).label("secret"),
             Subscriber.token,
             Subscriber.locale,
         )
@@ -199,20 +180,18 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
 
 def _leased(row: Row[*tuple[Any, ...]], token: str) -> Leased:
     """Return a message with where it goes. Raises ValueError: what is stored cannot be read."""
-    is_of_monitor = row.subscriber_id is None
-    is_mail = row.kind == "email"
-    kind = Message if is_of_monitor else Announcement
     return Leased(
         delivery_id=row.id,
         lease_token=token,
-        message=kind.from_stored(row.message_id, row.payload),
+        kind=row.kind,
+        message=read_stored(row.message_id, row.payload),
         receiver=row.receiver,
-        url="" if is_mail else (row.webhook_url if is_of_monitor else row.address) or "",
-        secret=row.webhook_secret if is_of_monitor else row.secret,
+        address=row.address or "",
+        secret=row.secret,
+        token=row.token or "",
         attempt=row.attempt_count,
         created_at=row.created_at,
         retry_since=row.retry_since,
-        mailbox=Mailbox(row.address, row.token) if is_mail else None,
         locale=row.locale,
     )
 
@@ -267,13 +246,15 @@ def _switch_off(connection: Connection, delivery_id: int, outcome: Rejected, *, 
     owner = connection.execute(
         select(Delivery.monitor_id, Delivery.subscriber_id).where(Delivery.id == delivery_id)
     ).one()
-    if owner.subscriber_id is None:
+    if owner.monitor_id is not None:
         upsert(connection, Webhook, "monitor_id", {"monitor_id": owner.monitor_id, "switched_off_at": now})
         theirs = Delivery.monitor_id == owner.monitor_id
-    else:
+    elif owner.subscriber_id is not None:
         this = Subscriber.id == owner.subscriber_id
         connection.execute(update(Subscriber).where(this).values(switched_off_at=now))
         theirs = Delivery.subscriber_id == owner.subscriber_id
+    else:  # an address without an account: each of its messages stands for itself
+        return
     deliveries.cancel(connection, theirs, reason=outcome.reason, now=now)
 
 
@@ -317,7 +298,7 @@ def oldest_owed_to_webhooks_at(database: Database) -> datetime | None:
     Subscribers do not count: a stranger whose mailbox refuses everything is no trouble of this PulseMon.
     """
     with database.read() as connection:
-        is_owed = (_IS_PENDING, Delivery.subscriber_id.is_(None))
+        is_owed = (_IS_PENDING, Delivery.monitor_id.is_not(None))
         return connection.scalar(select(func.min(Delivery.created_at)).where(*is_owed))
 
 

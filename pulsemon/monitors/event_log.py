@@ -6,7 +6,6 @@ ends early, and the next page goes on from there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
+from pulsemon.channels.message import Message, read_stored
 from pulsemon.core.deliveries import UNSETTLED, DeliveryState
 from pulsemon.core.notes import Detail, describe
 from pulsemon.core.status import Cause
@@ -320,11 +320,11 @@ def _texts_of(message: MessageEvent) -> list[str | None]:
 
 def _told(payload: str) -> str | None:
     try:
-        stored = json.loads(payload)
-    except (ValueError, RecursionError):
+        told = read_stored("", payload)
+    except ValueError:
         return None
-    told = stored.get("status") if isinstance(stored, dict) else None
-    return told if isinstance(told, str) else None
+    status = told.payload["status"] if isinstance(told, Message) else None
+    return status if isinstance(status, str) else None
 
 
 def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[AttemptLine]]:

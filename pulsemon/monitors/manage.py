@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from pulsemon.channels import webhook
 from pulsemon.channels.http import NotSent, read_url
 from pulsemon.core import alerting, keyset, schedule, status
+from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
 from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.schedule import ScheduleError
@@ -313,7 +314,8 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
         told = monitor.state.status
         payload = transitions.payload(monitor, told, now, monitor.state.last_ping)
         receiver = alerting.receiver(monitor.webhook_url)
-        deliveries.owe(connection, [Owed(monitor_id=monitor.id, payload=payload, receiver=receiver)], now=now)
+        owed = Owed(kind=WEBHOOK, monitor_id=monitor.id, payload=payload, receiver=receiver)
+        deliveries.owe(connection, [owed], now=now)
 
 
 def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:

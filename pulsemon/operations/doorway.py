@@ -24,8 +24,8 @@ _log = log.get(__name__)
 
 # Each connection costs some 10 kB: as many as a machine of any size can hold.
 WANTED_DESCRIPTORS = 16_384
-# Left to everything else: 500 messages on their way (dispatcher.MAX_IN_FLIGHT), the connections to the database, three
-# descriptors each on SQLite, logs, copies of public pages.
+# Left to everything else: 500 messages on their way (messages.outbox.MAX_IN_FLIGHT), the connections to the database,
+# three descriptors each on SQLite, logs, copies of public pages.
 RESERVE = 640
 # As many as Linux lets wait by itself (net.core.somaxconn since 5.4): a stall of a second with some thousand pings.
 BACKLOG = 4_096

@@ -1,12 +1,11 @@
 """What subscribers of public pages are told of incidents and maintenance: the messages, owed in the same transaction.
 
 Each page tells its own subscribers, and names no monitor that it does not show. The words are made when a message is
-sent (`notify`), in the subscriber's language.
+sent (`channels`), in the subscriber's language.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
-from pulsemon.channels.mail import MAIL_RECEIVER
-from pulsemon.core import alerting
+from pulsemon.channels import registry
+from pulsemon.core.deliveries import to_stored
 from pulsemon.db import deliveries, placements
 from pulsemon.db.deliveries import Owed
 from pulsemon.db.tables.messages import Delivery, NoticeRow
@@ -78,8 +77,7 @@ def announce(connection: Connection, notice: Notice, *, now: datetime) -> int:
         waiting = select(Subscriber.id).where(Subscriber.page_id.in_(payloads), *_IS_TOLD)
         deliveries.hurry(connection, Delivery.subscriber_id.in_(waiting), now=now)
     kept = {page_id: _keep(connection, payload, now) for page_id, payload in payloads.items()}
-    count = sum(_owe_mails(connection, page_id, notice_id, now) for page_id, notice_id in kept.items())
-    return count + _owe_webhooks(connection, kept, now)
+    return sum(_owe(connection, kind, kept, now) for kind in registry.KINDS)
 
 
 _IS_TOLD = (Subscriber.confirmed_at.is_not(None), Subscriber.switched_off_at.is_(None))
@@ -91,18 +89,30 @@ def _keep(connection: Connection, payload: str, now: datetime) -> int:
     return connection.execute(keep.returning(NoticeRow.id)).scalar_one()
 
 
-def _owe_mails(connection: Connection, page_id: int, notice_id: int, now: datetime) -> int:
-    mail = Owed(receiver=MAIL_RECEIVER, notice_id=notice_id)
-    theirs = (Subscriber.page_id == page_id, Subscriber.kind == "email", *_IS_TOLD)
-    return deliveries.owe_to_subscribers(connection, mail, *theirs, now=now)
+def _owe(connection: Connection, kind: str, kept: Mapping[int, int], now: datetime) -> int:
+    """Owe each page's notice to its subscribers by this kind of channel; return how many they are."""
+    lane = registry.KINDS[kind].lane
+    if lane is None:
+        return _owe_one_by_one(connection, kind, kept, now)
+    count = 0
+    for page_id, notice_id in kept.items():
+        owed = Owed(kind=kind, receiver=lane, notice_id=notice_id)
+        theirs = (Subscriber.page_id == page_id, Subscriber.kind == kind, *_IS_TOLD)
+        count += deliveries.owe_to_subscribers(connection, owed, *theirs, now=now)
+    return count
 
 
-def _owe_webhooks(connection: Connection, kept: Mapping[int, int], now: datetime) -> int:
+def _owe_one_by_one(connection: Connection, kind: str, kept: Mapping[int, int], now: datetime) -> int:
     query = select(Subscriber.id, Subscriber.page_id, Subscriber.address).where(
-        Subscriber.page_id.in_(kept), Subscriber.kind == "webhook", *_IS_TOLD
+        Subscriber.page_id.in_(kept), Subscriber.kind == kind, *_IS_TOLD
     )
     owed = [
-        Owed(receiver=alerting.receiver(each.address), subscriber_id=each.id, notice_id=kept[each.page_id])
+        Owed(
+            kind=kind,
+            receiver=registry.receiver(kind, each.address),
+            subscriber_id=each.id,
+            notice_id=kept[each.page_id],
+        )
         for each in connection.execute(query.order_by(Subscriber.id))
     ]
     deliveries.owe(connection, owed, now=now)
@@ -148,11 +158,10 @@ def _payload(notice: Notice, page: Row[*tuple[Any, ...]], names: list[str]) -> s
 
 
 def payload_of(kind: str, event: str, *, page: Mapping[str, Any], at: datetime, **more: Any) -> str:
-    """Return a message as JSON, as `notify.message.Announcement` reads it. *page*: slug, title and timezone."""
+    """Return a message as it is kept. *page*: slug, title and timezone; *more*: what else `Announcement` holds."""
     nothing = dict.fromkeys(("title", "text", "status", "starts_at", "ends_at"))
-    told = {"kind": kind, "event": event, "id": "", "at": _text(at), "page": dict(page), "monitors": []} | nothing
-    # Half a surrogate pair of a damaged database would be refused by PostgreSQL, and the edit with it.
-    return json.dumps(told | more, ensure_ascii=False).encode("utf-8", "replace").decode()
+    told = {"event": event, "id": "", "at": _text(at), "page": dict(page), "monitors": []} | nothing
+    return to_stored(kind, told | more)
 
 
 def _text(instant: datetime | None) -> str | None:

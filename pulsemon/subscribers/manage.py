@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pulsemon.channels import mailbox, webhook
-from pulsemon.channels.mail import MAIL_RECEIVER
-from pulsemon.core import alerting, keyset
+from pulsemon.channels import mailbox, registry, webhook
+from pulsemon.channels.email import Email
+from pulsemon.channels.webhook import Webhook
+from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.texts import N_
 from pulsemon.db import Database, deliveries
@@ -30,7 +31,7 @@ from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.subscribers import announcements
 
-EMAIL, WEBHOOK = "email", "webhook"
+EMAIL, WEBHOOK = Email.kind, Webhook.kind
 # One mail that asks, to one mailbox on whatever pages; a second page's waits until the hour is over.
 ASK_AGAIN_AFTER = timedelta(hours=1)
 MAX_PER_PAGE = 10_000
@@ -391,6 +392,6 @@ def _owe(connection: Connection, subscriber_id: int, kind: str, *, due_at: datet
     found = connection.execute(query).one()
     page = {"slug": found.slug, "title": found.title, "timezone": found.timezone}
     payload = announcements.payload_of(kind, kind, page=page, at=now)
-    receiver = MAIL_RECEIVER if found.kind == EMAIL else alerting.receiver(found.address)
-    owed = Owed(receiver=receiver, payload=payload, subscriber_id=subscriber_id, due_at=due_at)
+    receiver = registry.receiver(found.kind, found.address)
+    owed = Owed(kind=found.kind, receiver=receiver, payload=payload, subscriber_id=subscriber_id, due_at=due_at)
     deliveries.owe(connection, [owed], now=now)

@@ -43,8 +43,8 @@ def breakable(module, function, name):
         return working(*positional, **named)
     setattr(module, function, work)
 
-breakable(evaluator, "next_check_at", "evaluator")
-breakable(dispatcher, "lease_due", "dispatcher")
+breakable(passes, "next_check_at", "evaluator")
+breakable(outbox, "lease_due", "dispatcher")
 """
 _ALWAYS = """
 readiness.Readiness.why_silent = lambda self: ()
