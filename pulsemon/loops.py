@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pulsemon import clock, log
+from pulsemon.channels import registry
+from pulsemon.channels.channel import Means
 from pulsemon.channels.http import GuardedClient
 from pulsemon.channels.mail import Postman
 from pulsemon.channels.notices import Publisher
@@ -96,7 +98,15 @@ class Loops:
             lambda batch: pings.record_pings(database, batch), monotonic=clock.monotonic, on_stored=self._on_stored
         )
         self._pulse = pulse.Pulse(doorway, give_up_on_old_pings=self.lane.give_up_on_old)
-        self.dispatching = _dispatching(database, client, settings, on_settled=panels.tell)
+        self._postman = _postman(settings)
+        means = Means(client, settings.default_locale.value, publisher=_publisher(settings), postman=self._postman)
+        self.dispatching = Dispatching(
+            database,
+            registry.channels(means),
+            now=clock.now,
+            monotonic=clock.monotonic,
+            on_settled=panels.tell,
+        )
         self.evaluation = self._evaluation(database, settings, doorway)
         self._watch = changes.Watch(database, panel_count=panels.count, tell_panels=panels.tell)
         self._maintenance = maintenance.MaintenanceTicks(database, now=clock.now, on_changed=self._on_window)
@@ -160,6 +170,8 @@ class Loops:
         """Drain the pings, let messages in flight end, stop the rest. What is stored stays due or leased."""
         await self.lane.drain(patience_sec=DRAIN_SEC)
         await self.dispatching.stop()
+        if self._postman is not None:
+            await self._postman.close()
         for task in self._running_tasks:
             task.cancel()
         for worker in self._threads():
@@ -205,18 +217,10 @@ class Loops:
         self._watch.wake()
 
 
-def _dispatching(
-    database: Database, client: GuardedClient, settings: Settings, *, on_settled: Callable[[], None]
-) -> Dispatching:
-    publisher = Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
-    mail_server = settings.mail_server
-    return Dispatching(
-        database,
-        client,
-        locale=settings.default_locale.value,
-        publisher=publisher,
-        postman=None if mail_server is None else Postman(mail_server, publisher),
-        now=clock.now,
-        monotonic=clock.monotonic,
-        on_settled=on_settled,
-    )
+def _publisher(settings: Settings) -> Publisher:
+    return Publisher(settings.base_url, settings.public_status_title, settings.availability_timezone)
+
+
+def _postman(settings: Settings) -> Postman | None:
+    """Return what hands mails over; None: mail is not set up."""
+    return None if settings.mail_server is None else Postman(settings.mail_server, _publisher(settings))

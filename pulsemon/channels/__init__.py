@@ -1,4 +1,4 @@
 """Messages out: what a message is, the guarded client that carries it, and one module for each kind of channel.
 
-Nothing here opens a database or decides when to try again; that is the dispatcher's part.
+Nothing here opens a database or decides when to try again; that is the outbox's part.
 """

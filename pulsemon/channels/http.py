@@ -26,7 +26,7 @@ from pulsemon.channels.resolver import Resolve, SystemResolver
 from pulsemon.core import body_text
 from pulsemon.errors import PulseMonError
 
-# The whole attempt, from the name's resolution to the last byte read. The dispatcher's lease is longer.
+# The whole attempt, from the name's resolution to the last byte read. The outbox's lease is longer.
 DEADLINE = timedelta(seconds=15)
 # Of the deadline, for resolving the name and for each address: 5 s are three SYNs, and leave time for the next one.
 STEP_SHARE = 1 / 3

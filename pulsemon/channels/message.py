@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from pulsemon.core.deliveries import MONITOR
 
 # The keys of the original specification, in its order.
 KEYS = ("slug", "name", "status", "occurred_at", "interval_seconds", "grace_seconds", "last_ping")
@@ -26,22 +28,6 @@ class Message:
     def __post_init__(self) -> None:
         if tuple(self.payload) != KEYS:
             raise ValueError(f"a message has the keys {', '.join(KEYS)}, in this order")
-
-    @classmethod
-    def from_stored(cls, message_id: str, text: str) -> Message:
-        """Read what the outbox keeps.
-
-        Raises:
-            ValueError: *text* is not a JSON object that holds every key.
-        """
-        stored = json.loads(text)
-        if not isinstance(stored, dict) or not stored.keys() >= set(KEYS):
-            raise ValueError(f"the stored message {message_id} lacks a key")
-        return cls(message_id, {key: stored[key] for key in KEYS})
-
-    def to_stored(self) -> str:
-        """Return the text that `from_stored` reads."""
-        return json.dumps(dict(self.payload), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +54,70 @@ class Announcement:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
 
-    @classmethod
-    def from_stored(cls, message_id: str, text: str) -> Announcement:
-        """Read what the outbox keeps (`subscribers.announcements.payload_of` writes it).
 
-        Raises:
-            ValueError: it lacks something, or an instant in it is none.
-        """
-        try:
-            stored = json.loads(text)
-            page = stored["page"]
-            at = _instant(stored["at"])
-            if at is None:
-                raise ValueError("no instant")
-            return cls(
-                message_id=message_id,
-                kind=str(stored["kind"]),
-                event=str(stored["event"]),
-                at=at,
-                page_slug=str(page["slug"]),
-                page_title=_text(page["title"]),
-                timezone=str(page["timezone"]),
-                public_id=str(stored["id"]),
-                title=_text(stored["title"]),
-                text=_text(stored["text"]),
-                status=_text(stored["status"]),
-                monitors=tuple(str(name) for name in stored["monitors"]),
-                starts_at=_instant(stored["starts_at"]),
-                ends_at=_instant(stored["ends_at"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"the stored message {message_id} lacks something") from error
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """A message with whom it is for: `address` is a URL or a mailbox, as the kind of channel has it.
+
+    `secret` signs it, `token` opens the links in it. `locale` None: its receiver has no language of its own.
+    """
+
+    message: Message | Announcement
+    address: str = field(repr=False)
+    created_at: datetime
+    secret: str | None = field(default=None, repr=False)
+    token: str = field(default="", repr=False)
+    locale: str | None = None
+
+
+def read_stored(message_id: str, text: str) -> Message | Announcement:
+    """Read what the outbox keeps (`core.deliveries.to_stored`): its `kind` says what it is.
+
+    Until schema 0009 what tells of a monitor said no kind.
+
+    Raises:
+        ValueError: it is of no kind that is known, lacks something, or an instant in it is none.
+    """
+    try:
+        stored = json.loads(text)
+        return _READERS[stored.get("kind", MONITOR)](message_id, stored)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"the stored message {message_id} lacks something") from error
+
+
+def _message(message_id: str, stored: Mapping[str, Any]) -> Message:
+    return Message(message_id, {key: stored[key] for key in KEYS})
+
+
+def _announcement(message_id: str, stored: Mapping[str, Any]) -> Announcement:
+    page, at = stored["page"], _instant(stored["at"])
+    if at is None:
+        raise ValueError("no instant")
+    return Announcement(
+        message_id=message_id,
+        kind=stored["kind"],
+        event=str(stored["event"]),
+        at=at,
+        page_slug=str(page["slug"]),
+        page_title=_text(page["title"]),
+        timezone=str(page["timezone"]),
+        public_id=str(stored["id"]),
+        title=_text(stored["title"]),
+        text=_text(stored["text"]),
+        status=_text(stored["status"]),
+        monitors=tuple(str(name) for name in stored["monitors"]),
+        starts_at=_instant(stored["starts_at"]),
+        ends_at=_instant(stored["ends_at"]),
+    )
+
+
+_READERS: Mapping[str, Callable[[str, Mapping[str, Any]], Message | Announcement]] = {
+    MONITOR: _message,
+    "incident": _announcement,
+    "maintenance": _announcement,
+    "confirm": _announcement,
+    "test": _announcement,
+}
 
 
 def _text(stored: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The webhook: the original specification's body, signed as Standard Webhooks describes, and what an answer means.
+"""The webhook: the original specification's body, signed as Standard Webhooks describes.
 
 It logs nothing: a webhook's URL is a secret. Source of the headers: https://www.standardwebhooks.com (version 1.0.0).
 """
@@ -13,17 +13,17 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 import pulsemon
-from pulsemon.channels import notices
-from pulsemon.channels.http import Failed, GuardedClient, NotSent, Reply, read_url
+from pulsemon.channels import notices, posting
+from pulsemon.channels.channel import Means
+from pulsemon.channels.http import NotSent, read_url
 from pulsemon.channels.lines import one_line
-from pulsemon.channels.message import Announcement, Delivered, Message, Outcome, Reason, Rejected, Retry
-from pulsemon.channels.notices import NOBODY, Publisher
-from pulsemon.core.alerting import LONGEST_RETRY_AFTER
+from pulsemon.channels.message import Addressed, Announcement, Message, Outcome, Reason
+from pulsemon.channels.notices import Publisher
+from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.texts import N_
 from pulsemon.locale import translator
 
@@ -44,69 +44,33 @@ _DOWN_WITHOUT_PING = N_("%(name)s is down since %(occurred_at)s. There has been 
 _TEST = N_("Test message about %(name)s, sent at %(occurred_at)s.")
 
 
-async def send(
-    client: GuardedClient,
-    message: Message | Announcement,
-    *,
-    url: str,
-    secret: str | None,
-    locale: str,
-    sent_at: datetime,
-    publisher: Publisher = NOBODY,
-) -> Outcome:
-    """Send *message* to *url* once and return what came of it. An announcement says who its *publisher* is.
+class Webhook:
+    """A POST to a URL: each host and port is a receiver of its own."""
 
-    Nothing that a receiver, a name server or the network does raises: each is an outcome. *sent_at* is stamped on the
-    message and is what a date in Retry-After counts from.
-    """
-    try:
-        if isinstance(message, Announcement):
-            content = announcement_body(message, url=url, locale=locale, publisher=publisher)
-        else:
-            content = body(message, url=url, locale=locale)
-        signed = headers(message.message_id, sent_at=sent_at, body=content, secret=secret)
-        reply = await client.post(url, headers=signed, content=content)
-    except NotSent as problem:
-        return Rejected(problem.reason, excerpt=str(problem))
-    except Failed as problem:
-        return Retry(problem.reason, excerpt=str(problem))
-    return _outcome(reply, sent_at)
+    kind: ClassVar[str] = WEBHOOK
+    lane: ClassVar[str | None] = None
 
+    def __init__(self, means: Means) -> None:
+        self._means = means
 
-def _outcome(reply: Reply, sent_at: datetime) -> Outcome:
-    status = reply.status_code
-    if 200 <= status < 300:
-        return Delivered(status)
-    if status == 410:
-        return Rejected(Reason.GONE, status, switch_off=True, excerpt=reply.excerpt)
-    # A redirect is not followed: it would send the message, and the proof that it is ours, to a host nobody entered.
-    reason = Reason.REDIRECT if 300 <= status < 400 else Reason.STATUS
-    wait = retry_after(reply.headers.get("retry-after"), now=sent_at)
-    return Retry(reason, status, retry_after=wait, excerpt=reply.excerpt)
+    async def send(self, addressed: Addressed, *, sent_at: datetime) -> Outcome:
+        """Send it once and return what came of it; *sent_at* is stamped on the message."""
+        message_id, content = addressed.message.message_id, self._content(addressed)
+        try:
+            signed = headers(message_id, sent_at=sent_at, body=content, secret=addressed.secret)
+        except NotSent as problem:
+            return posting.not_sent(problem)
+        return await posting.post(
+            self._means.client, addressed.address, headers=signed, content=content, sent_at=sent_at
+        )
 
-
-def retry_after(value: str | None, *, now: datetime) -> timedelta | None:
-    """Return how long a Retry-After header asks to wait from *now*, at most an hour; None if it says nothing usable.
-
-    Seconds, with a fraction too (Discord sends one), or a date (RFC 9110, 10.2.3).
-    """
-    text = (value or "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        # More digits than this are longer than the cap, and more than int() reads.
-        wait = timedelta(seconds=float(text)) if len(text) <= 12 else LONGEST_RETRY_AFTER
-    elif (named_at := _http_date(text)) is not None:
-        wait = named_at - now
-    else:
-        return None
-    return min(wait, LONGEST_RETRY_AFTER) if wait > timedelta() else None
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text[:100])
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    def _content(self, addressed: Addressed) -> bytes:
+        locale, url = addressed.locale or self._means.locale, addressed.address
+        match addressed.message:
+            case Message() as message:
+                return body(message, url=url, locale=locale)
+            case Announcement() as told:
+                return announcement_body(told, url=url, locale=locale, publisher=self._means.publisher)
 
 
 def headers(message_id: str, *, sent_at: datetime, body: bytes, secret: str | None) -> dict[str, str]:

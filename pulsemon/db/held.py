@@ -11,12 +11,13 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
 from pulsemon.core import holding
+from pulsemon.core.deliveries import TOLD, DeliveryState
 from pulsemon.core.holding import Cancel, Present, Release, Wait
 from pulsemon.core.status import Cause, Status
-from pulsemon.db import windows
+from pulsemon.db import deliveries, windows
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.db.windows import NO_WINDOWS, Windows
@@ -24,6 +25,8 @@ from pulsemon.db.windows import NO_WINDOWS, Windows
 # Looked at in one transaction: each locks its monitor, and pings wait for that.
 BATCH = 100
 REASON = "maintenance"
+
+_IS_HELD = Delivery.state == DeliveryState.HELD
 
 
 def held_until(connection: Connection, told: Mapping[int, datetime], *, now: datetime) -> dict[int, datetime]:
@@ -33,7 +36,7 @@ def held_until(connection: Connection, told: Mapping[int, datetime], *, now: dat
     """
     if not told:
         return {}
-    waiting = select(Delivery.monitor_id).where(Delivery.state == "held", Delivery.monitor_id.in_(told)).distinct()
+    waiting = select(Delivery.monitor_id).where(_IS_HELD, Delivery.monitor_id.in_(told)).distinct()
     found = dict.fromkeys(connection.scalars(waiting), now)
     touched = windows.touching(connection, told, min([now, *told.values()]), now + holding.INSTANT)
     if touched is NO_WINDOWS:
@@ -47,14 +50,14 @@ def held_until(connection: Connection, told: Mapping[int, datetime], *, now: dat
 
 def next_look_at(connection: Connection) -> datetime | None:
     """Return when a held message has to be looked at; None while none is held."""
-    return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "held"))
+    return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(_IS_HELD))
 
 
 def look_again(connection: Connection, *, now: datetime) -> None:
     """Have every held message looked at: a window ends at another time than was known."""
     # In the order in which `judge_due` takes them.
-    query = select(Delivery.id).where(Delivery.state == "held").order_by(Delivery.monitor_id, Delivery.id)
-    _set(connection, connection.scalars(query.with_for_update()).all(), {"next_attempt_at": now})
+    query = select(Delivery.id).where(_IS_HELD).order_by(Delivery.monitor_id, Delivery.id)
+    deliveries.look_at_held(connection, connection.scalars(query.with_for_update()).all(), at=now)
 
 
 def judge_due(connection: Connection, *, now: datetime) -> tuple[int, int]:
@@ -62,7 +65,7 @@ def judge_due(connection: Connection, *, now: datetime) -> tuple[int, int]:
 
     Monitors that somebody else has locked are left for the next look.
     """
-    due = select(Delivery.monitor_id).where(Delivery.state == "held", Delivery.next_attempt_at <= now)
+    due = select(Delivery.monitor_id).where(_IS_HELD, Delivery.next_attempt_at <= now)
     ids = connection.scalars(due.distinct().order_by(Delivery.monitor_id).limit(BATCH)).all()
     if not ids:
         return 0, 0
@@ -86,7 +89,7 @@ def _held(connection: Connection, monitor_ids: Collection[int]) -> Sequence[Any]
     query = (
         select(Delivery.id, Delivery.monitor_id, History.new_status)
         .join(History, (History.monitor_id == Delivery.monitor_id) & (History.seq == Delivery.seq))
-        .where(Delivery.state == "held", Delivery.monitor_id.in_(monitor_ids))
+        .where(_IS_HELD, Delivery.monitor_id.in_(monitor_ids))
         .order_by(Delivery.monitor_id, Delivery.id)
         .with_for_update(of=Delivery)
     )
@@ -100,7 +103,7 @@ def _told_before(connection: Connection, monitor_ids: Collection[int]) -> dict[i
         .where(
             Delivery.monitor_id.in_(monitor_ids),
             Delivery.seq.is_not(None),
-            Delivery.state.in_(("pending", "delivered", "given-up")),
+            Delivery.state.in_(TOLD),
         )
         .group_by(Delivery.monitor_id)
     )
@@ -124,7 +127,7 @@ def _judge_one(
     running = [span.end for span in spans if span.start <= now < span.end]
     ids = [each.id for each in messages]
     if running:
-        _set(connection, ids, {"next_attempt_at": max(running)})
+        deliveries.look_at_held(connection, ids, at=max(running))
         return 0
     match holding.judge(
         [Status(each.new_status) for each in messages],
@@ -132,12 +135,12 @@ def _judge_one(
         now=now,
     ):
         case Wait(until=until):
-            _set(connection, ids, {"next_attempt_at": until})
+            deliveries.look_at_held(connection, ids, at=until)
         case Cancel():
             _cancel(connection, ids, now)
         case Release():
             _cancel(connection, ids[:-1], now)
-            _set(connection, ids[-1:], {"state": "pending", "next_attempt_at": now, "retry_since": now})
+            deliveries.let_go(connection, ids[-1:], now=now)
             return 1
     return 0
 
@@ -153,9 +156,5 @@ def _present(monitor: Any, ends: Sequence[datetime], told_before: Status | None)
 
 
 def _cancel(connection: Connection, ids: Sequence[int], now: datetime) -> None:
-    _set(connection, ids, {"state": "cancelled", "reason": REASON, "settled_at": now})
-
-
-def _set(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
     if ids:
-        connection.execute(update(Delivery).where(Delivery.id.in_(ids)).values(values))
+        deliveries.cancel(connection, Delivery.id.in_(ids), reason=REASON, now=now)

@@ -16,10 +16,10 @@ from pulsemon.core.notes import Detail
 from pulsemon.core.status import BlindWindow, State, Transition, bound_after_step, expire, sweep
 from pulsemon.core.uptime import merged
 from pulsemon.db import Database, states
-from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables.deadlines import BlindWindowRow, Node
 from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.transitions import Decision, apply_decisions
 
 # Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
 CHUNK = 500

@@ -30,7 +30,7 @@ from pulsemon.core.status import (
     unseen,
 )
 from pulsemon.core.timing import Timing
-from pulsemon.db import Database, outbox, ping_rows, states
+from pulsemon.db import Database, ping_rows, states, transitions
 from pulsemon.db.packed import pack_runs, unpack_rules, unpack_runs
 from pulsemon.db.ping_rows import MonitorRow, MonitorUpdate, PingRow
 from pulsemon.db.tables.monitors import Monitor
@@ -365,9 +365,9 @@ def _record_transitions(connection: Connection, tracks: dict[int, _Track], now: 
     query = states.select_watched().where(Monitor.id.in_([track.row.id for track in changed]))
     monitors = {monitor.id: monitor for monitor in map(states.watched, connection.execute(query))}
     recorded = [
-        outbox.Recorded(monitors[track.row.id], transition, seq, last_ping, detail)
+        transitions.Recorded(monitors[track.row.id], transition, seq, last_ping, detail)
         for track in changed
         for transition, seq, last_ping, detail in track.made
     ]
     batch.transition_count = len(recorded)
-    batch.message_count = outbox.add_transitions(connection, recorded, now=now)
+    batch.message_count = transitions.add_transitions(connection, recorded, now=now)

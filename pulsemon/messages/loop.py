@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pulsemon import log
-from pulsemon.channels import webhook
-from pulsemon.channels.http import GuardedClient
-from pulsemon.channels.mail import Postman
-from pulsemon.channels.message import Announcement, Delivered, Outcome, Reason, Retry
-from pulsemon.channels.notices import NOBODY, Publisher
+from pulsemon.channels.channel import Channel
+from pulsemon.channels.message import Delivered, Outcome, Reason, Retry
+from pulsemon.channels.registry import SHARED_LANES
 from pulsemon.core import places
 from pulsemon.core.places import Standing
 from pulsemon.db import Database
-from pulsemon.db.outbox import MAIL_RECEIVER
 from pulsemon.errors import Unavailable
 from pulsemon.messages import outbox
 from pulsemon.messages.outbox import Leased, Sent
@@ -39,20 +36,14 @@ class Dispatching:
     def __init__(
         self,
         database: Database,
-        client: GuardedClient,
+        channels: Mapping[str, Channel],
         *,
-        locale: str,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
         on_settled: Callable[[], None],
-        publisher: Publisher = NOBODY,
-        postman: Postman | None = None,
     ) -> None:
         self._database = database
-        self._client = client
-        self._locale = locale
-        self._publisher = publisher
-        self._postman = postman
+        self._channels = channels
         self._now = now
         self._monotonic = monotonic
         self._on_settled = on_settled
@@ -104,8 +95,6 @@ class Dispatching:
                 await self._settle()
         except Unavailable as failed:
             _log.warning("delivery.unavailable", reason=str(failed))
-        if self._postman is not None:
-            await self._postman.close()
 
     async def _lease(self) -> None:
         if self._standings is None:
@@ -127,7 +116,7 @@ class Dispatching:
             task.add_done_callback(self._tasks.discard)
 
     def _standing_of(self, receiver: str) -> Standing:
-        if receiver == MAIL_RECEIVER:  # one lane, with limits of its own
+        if receiver in SHARED_LANES:
             return Standing.ANSWERS
         return (self._standings or {}).get(receiver, Standing.UNKNOWN)
 
@@ -140,10 +129,9 @@ class Dispatching:
                 limit.reschedule(0)
 
     def _learn(self, sent: Sent) -> None:
-        standings = self._standings
-        if standings is None or sent.leased.mailbox is not None:
+        standings, receiver = self._standings, sent.leased.receiver
+        if standings is None or receiver in SHARED_LANES:
             return
-        receiver = sent.leased.receiver
         standings.pop(receiver, None)  # to the end: the oldest are forgotten first
         standings[receiver] = places.standing(sent.finished_at - sent.started_at)
         while len(standings) > outbox.MAX_REMEMBERED:
@@ -151,12 +139,12 @@ class Dispatching:
 
     async def _send(self, leased: Leased) -> None:
         started_at = self._now()
-        may_hurry = leased.mailbox is None and self._standing_of(leased.receiver) is not Standing.HANGS
+        may_hurry = leased.receiver not in SHARED_LANES and self._standing_of(leased.receiver) is not Standing.HANGS
         try:
             async with asyncio.timeout(None) as limit:
                 if may_hurry:
                     self._hurried[leased.delivery_id] = (self._monotonic(), limit)
-                outcome = await self._outcome(leased, started_at)
+                outcome = await self._channels[leased.kind].send(leased, sent_at=started_at)
         except TimeoutError:
             outcome = Retry(Reason.TIMEOUT, excerpt="Too many receivers did not answer; this one had three seconds.")
         except Exception:
@@ -171,28 +159,6 @@ class Dispatching:
         self._learn(sent)
         self._count(leased, outcome)
         self._wake.set()
-
-    async def _outcome(self, leased: Leased, started_at: datetime) -> Outcome:
-        message, mailbox = leased.message, leased.mailbox
-        if mailbox is None or not isinstance(message, Announcement):
-            return await webhook.send(
-                self._client,
-                message,
-                url=leased.url,
-                secret=leased.secret,
-                locale=leased.locale or self._locale,
-                sent_at=started_at,
-                publisher=self._publisher,
-            )
-        if self._postman is None:
-            return Retry(Reason.NO_MAIL, excerpt="Mail is not set up: SMTP_HOST is not set.")
-        return await self._postman.send(
-            message,
-            to=mailbox.address,
-            token=mailbox.token,
-            locale=leased.locale or self._locale,
-            written_at=leased.created_at,
-        )
 
     def _count(self, leased: Leased, outcome: Outcome) -> None:
         kind = type(outcome).__name__.lower()

@@ -1,25 +1,26 @@
 """Messages out: lease what is due, and settle what came of it.
 
 Two short transactions with the network between them. A lease is a due time in the future: if the process dies while
-sending, the message becomes due again by itself. Sending stands in `notify`, the loop around it in `loops`.
+sending, the message becomes due again by itself. Sending stands in `channels`, the loop around it in `loop`.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from pulsemon.channels.message import Announcement, Delivered, Message, Outcome, Rejected, Retry
+from pulsemon.channels import registry
+from pulsemon.channels.message import Addressed, Delivered, Outcome, Rejected, Retry, read_stored
 from pulsemon.core import alerting, places
+from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.places import Standing
-from pulsemon.db import Database
-from pulsemon.db.outbox import MAIL_RECEIVER
+from pulsemon.db import Database, deliveries
 from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow, Webhook
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.tables.subscribers import Subscriber
@@ -38,33 +39,19 @@ BATCH = 64
 # What is known of receivers at the start comes from so many of the newest attempts: 15 ms to read.
 MAX_REMEMBERED = 10_000
 
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """A subscriber by mail: where to, and the token that opens the links in it."""
-
-    address: str
-    token: str = field(repr=False)
+_IS_PENDING = Delivery.state == DeliveryState.PENDING
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """A message that is ours to send until the lease ends: to `mailbox`, else to `url`.
-
-    `locale` is the subscriber's; a monitor's webhook has none of its own.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased(Addressed):
+    """A message that is ours to send, by a channel of `kind`, until the lease ends."""
 
     delivery_id: int
     lease_token: str
-    message: Message | Announcement
+    kind: str
     receiver: str
-    url: str
-    secret: str | None
     attempt: int
-    created_at: datetime
     retry_since: datetime
-    mailbox: Mailbox | None = None
-    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +81,7 @@ def lease_due(
     with database.read() as connection:
         due = connection.execute(
             select(Delivery.receiver, func.count())
-            .where(Delivery.state == "pending", Delivery.next_attempt_at <= now)
+            .where(_IS_PENDING, Delivery.next_attempt_at <= now)
             .group_by(Delivery.receiver)
             .order_by(func.min(Delivery.next_attempt_at))
         ).all()
@@ -113,13 +100,13 @@ def lease_due(
 
 
 def standings(database: Database) -> dict[str, Standing]:
-    """Return what the newest attempts, of whichever server, say of their receivers; mail has no part in it."""
+    """Return what the newest attempts, of whichever server, say of their receivers; shared lanes have no part in it."""
     newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
     attempts = newest.limit(MAX_REMEMBERED).subquery()
     query = (
         select(Delivery.receiver, attempts.c.duration_ms)
         .join(attempts, attempts.c.delivery_id == Delivery.id)
-        .where(Delivery.receiver != MAIL_RECEIVER)
+        .where(Delivery.receiver.not_in(registry.SHARED_LANES))
         .order_by(attempts.c.id)
     )
     with database.read() as connection:
@@ -132,21 +119,21 @@ def standings(database: Database) -> dict[str, Standing]:
 def next_attempt_at(database: Database) -> datetime | None:
     """Return when the next message is due, or None."""
     with database.read() as connection:
-        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(Delivery.state == "pending"))
+        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(_IS_PENDING))
 
 
 def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:
     older = aliased(Delivery)
     # Apart, for each has an index of its own, and NULL is never equal to anything.
     of_its_owner = [
-        select(older.id).where(theirs == ours, older.id < Delivery.id, older.state == "pending").exists()
+        select(older.id).where(theirs == ours, older.id < Delivery.id, older.state == DeliveryState.PENDING).exists()
         for theirs, ours in ((older.monitor_id, Delivery.monitor_id), (older.subscriber_id, Delivery.subscriber_id))
     ]
     query = (
         select(Delivery.id)
         .where(
             Delivery.receiver == receiver,
-            Delivery.state == "pending",
+            _IS_PENDING,
             Delivery.next_attempt_at <= now,
             *(~has_older for has_older in of_its_owner),
         )
@@ -159,26 +146,19 @@ def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) ->
 
 def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Leased]:
     token = secrets.token_hex(16)
-    connection.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(ids))
-        .values(next_attempt_at=now + LEASE, lease_token=token, attempt_count=Delivery.attempt_count + 1)
-    )
+    deliveries.lease(connection, ids, token, until=now + LEASE)
     rows = connection.execute(
         select(
             Delivery.id,
             Delivery.message_id,
+            Delivery.kind,
             func.coalesce(NoticeRow.payload, Delivery.payload).label("payload"),
             Delivery.receiver,
             Delivery.attempt_count,
             Delivery.created_at,
             Delivery.retry_since,
-            Monitor.webhook_url,
-            Webhook.secret.label("webhook_secret"),
-            Delivery.subscriber_id,
-            Subscriber.kind,
-            Subscriber.address,
-            Subscriber.secret,
+            func.coalesce(Delivery.address, Subscriber.address, Monitor.webhook_url).label("address"),
+            func.coalesce(Subscriber.secret, Webhook.secret).label("secret"),
             Subscriber.token,
             Subscriber.locale,
         )
@@ -194,27 +174,24 @@ def _lease(connection: Connection, ids: Sequence[int], now: datetime) -> list[Le
         try:
             leased.append(_leased(row, token))
         except ValueError:  # edited by hand: it can never be sent, and must not stand in the way of the others
-            values = {"state": "given-up", "reason": "damaged", "settled_at": now, "lease_token": None}
-            connection.execute(update(Delivery).where(Delivery.id == row.id).values(values))
+            deliveries.settle(connection, row.id, token, DeliveryState.GIVEN_UP, reason="damaged", at=now)
     return leased
 
 
 def _leased(row: Row[*tuple[Any, ...]], token: str) -> Leased:
     """Return a message with where it goes. Raises ValueError: what is stored cannot be read."""
-    is_of_monitor = row.subscriber_id is None
-    is_mail = row.kind == "email"
-    kind = Message if is_of_monitor else Announcement
     return Leased(
         delivery_id=row.id,
         lease_token=token,
-        message=kind.from_stored(row.message_id, row.payload),
+        kind=row.kind,
+        message=read_stored(row.message_id, row.payload),
         receiver=row.receiver,
-        url="" if is_mail else (row.webhook_url if is_of_monitor else row.address) or "",
-        secret=row.webhook_secret if is_of_monitor else row.secret,
+        address=row.address or "",
+        secret=row.secret,
+        token=row.token or "",
         attempt=row.attempt_count,
         created_at=row.created_at,
         retry_since=row.retry_since,
-        mailbox=Mailbox(row.address, row.token) if is_mail else None,
         locale=row.locale,
     )
 
@@ -227,33 +204,27 @@ def settle(database: Database, sent: Sequence[Sent]) -> None:
 
 
 def _settle_one(connection: Connection, sent: Sent) -> None:
-    leased = sent.leased
-    values = _verdict(sent)
-    mine = connection.execute(
-        update(Delivery)
-        .where(Delivery.id == leased.delivery_id, Delivery.lease_token == leased.lease_token)
-        .where(Delivery.state == "pending")
-        .values(lease_token=None, **values)
-    )
-    if not mine.rowcount:
+    if not _end_lease(connection, sent):
         return
     connection.execute(insert(Attempt), [_attempt_row(sent)])
     if isinstance(sent.outcome, Rejected) and sent.outcome.switch_off:
-        _switch_off(connection, leased.delivery_id, sent.outcome, now=sent.finished_at)
+        _switch_off(connection, sent.leased.delivery_id, sent.outcome, now=sent.finished_at)
 
 
-def _verdict(sent: Sent) -> dict[str, Any]:
-    done = {"settled_at": sent.finished_at}
+def _end_lease(connection: Connection, sent: Sent) -> bool:
+    """Write what the outcome means for the delivery; return whether its lease was still ours."""
+    leased, at = sent.leased, sent.finished_at
+    mine = (connection, leased.delivery_id, leased.lease_token)
     match sent.outcome:
         case Delivered():
-            return done | {"state": "delivered", "reason": None}
+            return deliveries.settle(*mine, DeliveryState.DELIVERED, reason=None, at=at)
         case Rejected(reason=reason):
-            return done | {"state": "given-up", "reason": reason}
+            return deliveries.settle(*mine, DeliveryState.GIVEN_UP, reason=reason, at=at)
         case Retry(reason=reason, retry_after=retry_after):
-            delay = alerting.backoff(sent.leased.attempt, jitter=sent.jitter, retry_after=retry_after)
-            if alerting.is_given_up(sent.finished_at - sent.leased.retry_since, delay):
-                return done | {"state": "given-up", "reason": reason}
-            return {"next_attempt_at": sent.finished_at + delay, "reason": reason}
+            delay = alerting.backoff(leased.attempt, jitter=sent.jitter, retry_after=retry_after)
+            if alerting.is_given_up(at - leased.retry_since, delay):
+                return deliveries.settle(*mine, DeliveryState.GIVEN_UP, reason=reason, at=at)
+            return deliveries.try_later(*mine, reason=reason, at=at + delay)
 
 
 def _attempt_row(sent: Sent) -> dict[str, Any]:
@@ -275,18 +246,16 @@ def _switch_off(connection: Connection, delivery_id: int, outcome: Rejected, *, 
     owner = connection.execute(
         select(Delivery.monitor_id, Delivery.subscriber_id).where(Delivery.id == delivery_id)
     ).one()
-    if owner.subscriber_id is None:
+    if owner.monitor_id is not None:
         upsert(connection, Webhook, "monitor_id", {"monitor_id": owner.monitor_id, "switched_off_at": now})
         theirs = Delivery.monitor_id == owner.monitor_id
-    else:
+    elif owner.subscriber_id is not None:
         this = Subscriber.id == owner.subscriber_id
         connection.execute(update(Subscriber).where(this).values(switched_off_at=now))
         theirs = Delivery.subscriber_id == owner.subscriber_id
-    connection.execute(
-        update(Delivery)
-        .where(theirs, Delivery.state.in_(("pending", "held")))
-        .values(state="cancelled", reason=outcome.reason, settled_at=now, lease_token=None)
-    )
+    else:  # an address without an account: each of its messages stands for itself
+        return
+    deliveries.cancel(connection, theirs, reason=outcome.reason, now=now)
 
 
 def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: datetime) -> None:
@@ -305,15 +274,13 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
         ).first()
         if found is None:
             raise NotFound("This monitor has no such message.")
-        if found.state == "pending":
+        if found.state == DeliveryState.PENDING:
             raise Conflict("message-pending")
-        if found.state == "held":
+        if found.state == DeliveryState.HELD:
             raise Conflict("message-held")
         if not found.webhook_url:
             raise Conflict("no-webhook")
-        values = {"state": "pending", "next_attempt_at": now, "retry_since": now, "settled_at": None, "reason": None}
-        values |= {"receiver": alerting.receiver(found.webhook_url), "attempt_count": 0}
-        connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(values))
+        deliveries.send_again(connection, delivery_id, receiver=alerting.receiver(found.webhook_url), now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,14 +298,14 @@ def oldest_owed_to_webhooks_at(database: Database) -> datetime | None:
     Subscribers do not count: a stranger whose mailbox refuses everything is no trouble of this PulseMon.
     """
     with database.read() as connection:
-        is_owed = (Delivery.state == "pending", Delivery.subscriber_id.is_(None))
+        is_owed = (_IS_PENDING, Delivery.monitor_id.is_not(None))
         return connection.scalar(select(func.min(Delivery.created_at)).where(*is_owed))
 
 
 def backlog(database: Database) -> Backlog:
     """Return the state of the outbox, for the metrics."""
     with database.read() as connection:
-        query = select(func.count(), func.min(Delivery.created_at)).where(Delivery.state == "pending")
+        query = select(func.count(), func.min(Delivery.created_at)).where(_IS_PENDING)
         count, oldest = connection.execute(query).one()
-        held = connection.scalar(select(func.count()).where(Delivery.state == "held"))
+        held = connection.scalar(select(func.count()).where(Delivery.state == DeliveryState.HELD))
     return Backlog(count, oldest, held or 0)

@@ -6,7 +6,6 @@ ends early, and the next page goes on from there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
+from pulsemon.channels.message import Message, read_stored
+from pulsemon.core.deliveries import UNSETTLED, DeliveryState
 from pulsemon.core.notes import Detail, describe, read_cause
 from pulsemon.core.status import Cause
 from pulsemon.db import Database
@@ -84,6 +85,16 @@ class MessageEvent:
     settled_at: datetime | None
     attempts: tuple[AttemptLine, ...]
     kind: Kind = Kind.MESSAGE
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is still being tried."""
+        return self.state == DeliveryState.PENDING
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can be sent again."""
+        return self.state not in UNSETTLED
 
 
 Event = PingEvent | ChangeEvent | MessageEvent
@@ -304,11 +315,11 @@ def _texts_of(message: MessageEvent) -> list[str | None]:
 
 def _told(payload: str) -> str | None:
     try:
-        stored = json.loads(payload)
-    except (ValueError, RecursionError):
+        told = read_stored("", payload)
+    except ValueError:
         return None
-    told = stored.get("status") if isinstance(stored, dict) else None
-    return told if isinstance(told, str) else None
+    status = told.payload["status"] if isinstance(told, Message) else None
+    return status if isinstance(status, str) else None
 
 
 def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[AttemptLine]]:
@@ -356,7 +367,7 @@ class Belongings:
 def belongings(database: Database, monitor_id: int) -> Belongings:
     """Return what deleting the monitor would delete with it."""
     changes = select(func.count()).where(History.monitor_id == monitor_id).scalar_subquery()
-    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state.in_(("pending", "held")))
+    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state.in_(UNSETTLED))
     query = select(Monitor.ping_count, changes, unsent.scalar_subquery()).where(Monitor.id == monitor_id)
     with database.read() as connection:
         row = connection.execute(query).first()

@@ -19,19 +19,21 @@ from sqlalchemy.exc import IntegrityError
 from pulsemon.channels import webhook
 from pulsemon.channels.http import NotSent, read_url
 from pulsemon.core import alerting, keyset, schedule, status
+from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
 from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.schedule import ScheduleError
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
-from pulsemon.db import Database, outbox, placements, states, windows
+from pulsemon.db import Database, deliveries, placements, states, transitions, windows
+from pulsemon.db.deliveries import Owed
 from pulsemon.db.marks import mark_changed
-from pulsemon.db.outbox import Decision, apply_decisions
 from pulsemon.db.states import Watched
 from pulsemon.db.tables.base import Meta
 from pulsemon.db.tables.heartbeats import DoomedPings
 from pulsemon.db.tables.messages import Delivery, Webhook
 from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.db.transitions import Decision, apply_decisions
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
@@ -244,15 +246,11 @@ def _save_secret(connection: Connection, monitor_id: int, secret: str | None) ->
 def _redirect_messages(connection: Connection, before: Watched, url: str | None, now: datetime) -> None:
     """Messages still owed follow an edited webhook at once; without one there is nobody to tell."""
     connection.execute(update(Webhook).where(Webhook.monitor_id == before.id).values(switched_off_at=None))
-    own = update(Delivery).where(Delivery.monitor_id == before.id)
-    owed, held = own.where(Delivery.state == "pending"), own.where(Delivery.state == "held")
+    own = Delivery.monitor_id == before.id
     if url is None:
-        for each in (owed, held):
-            connection.execute(each.values(state="cancelled", reason="no-webhook", settled_at=now, lease_token=None))
+        deliveries.cancel(connection, own, reason="no-webhook", now=now)
     elif url != before.webhook_url:
-        fresh = {"next_attempt_at": now, "retry_since": now, "attempt_count": 0, "lease_token": None}
-        connection.execute(owed.values(receiver=alerting.receiver(url), **fresh))
-        connection.execute(held.values(receiver=alerting.receiver(url)))
+        deliveries.redirect(connection, own, receiver=alerting.receiver(url), now=now)
 
 
 def pause(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
@@ -314,9 +312,10 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
         if not monitor.webhook_url:
             raise Conflict("This monitor has no webhook to send it to.")
         told = monitor.state.status
-        payload = outbox.payload(monitor, told, now, monitor.state.last_ping)
-        row = outbox.delivery_row(monitor_id=monitor.id, seq=None, payload=payload, url=monitor.webhook_url, now=now)
-        connection.execute(insert(Delivery), [row])
+        payload = transitions.payload(monitor, told, now, monitor.state.last_ping)
+        receiver = alerting.receiver(monitor.webhook_url)
+        owed = Owed(kind=WEBHOOK, monitor_id=monitor.id, payload=payload, receiver=receiver)
+        deliveries.owe(connection, [owed], now=now)
 
 
 def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, literal, select, update
 
 from pulsemon.core.status import Status
-from pulsemon.db import Database
+from pulsemon.db import Database, deliveries
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.heartbeats import DoomedPings, Ping
 from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
@@ -124,7 +124,7 @@ def remove_old_messages(database: Database, *, now: datetime) -> Progress:
     with database.write() as connection:
         if ids:
             connection.execute(delete(Attempt).where(Attempt.delivery_id.in_(ids)))
-            connection.execute(delete(Delivery).where(Delivery.id.in_(ids)))
+            deliveries.remove(connection, ids)
         is_owed = select(Delivery.id).where(Delivery.notice_id == NoticeRow.id).exists()
         connection.execute(delete(NoticeRow).where(NoticeRow.created_at < old, ~is_owed))
         unheard_since = connection.scalar(select(func.min(Monitor.last_ping)).where(Monitor.status == Status.UP.value))

@@ -1,29 +1,27 @@
 """What subscribers of public pages are told of incidents and maintenance: the messages, owed in the same transaction.
 
 Each page tells its own subscribers, and names no monitor that it does not show. The words are made when a message is
-sent (`notify`), in the subscriber's language.
+sent (`channels`), in the subscriber's language.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, String, cast, func, insert, literal, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Connection, Row, insert, select
 
-from pulsemon.db import outbox, placements
+from pulsemon.channels import registry
+from pulsemon.core.deliveries import to_stored
+from pulsemon.db import deliveries, placements
+from pulsemon.db.deliveries import Owed
 from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
 from pulsemon.db.tables.subscribers import Subscriber
-
-# Fewer than a statement may have parameters, on either database.
-_AT_ONCE = 500
 
 
 class Event(StrEnum):
@@ -75,21 +73,14 @@ def announce(connection: Connection, notice: Notice, *, now: datetime) -> int:
         shown = names.get(each.id if each.is_chosen else 0, [])
         if shown or notice.is_general:
             payloads[each.id] = _payload(notice, each, shown)
-    _hurry_older(connection, payloads, now)
+    if payloads:
+        waiting = select(Subscriber.id).where(Subscriber.page_id.in_(payloads), *_IS_TOLD)
+        deliveries.hurry(connection, Delivery.subscriber_id.in_(waiting), now=now)
     kept = {page_id: _keep(connection, payload, now) for page_id, payload in payloads.items()}
-    count = sum(_owe_mails(connection, page_id, notice_id, now) for page_id, notice_id in kept.items())
-    return count + _owe_webhooks(connection, kept, now)
+    return sum(_owe(connection, kind, kept, now) for kind in registry.KINDS)
 
 
 _IS_TOLD = (Subscriber.confirmed_at.is_not(None), Subscriber.switched_off_at.is_(None))
-
-
-def _hurry_older(connection: Connection, page_ids: Collection[int], now: datetime) -> None:
-    """A new message waits for the older ones of its subscriber, but not for the hours that these were going to rest."""
-    if page_ids:
-        theirs = Delivery.subscriber_id.in_(select(Subscriber.id).where(Subscriber.page_id.in_(page_ids), *_IS_TOLD))
-        resting = (Delivery.state == "pending", Delivery.lease_token.is_(None), Delivery.next_attempt_at > now)
-        connection.execute(update(Delivery).where(theirs, *resting).values(next_attempt_at=now))
 
 
 def _keep(connection: Connection, payload: str, now: datetime) -> int:
@@ -98,39 +89,34 @@ def _keep(connection: Connection, payload: str, now: datetime) -> int:
     return connection.execute(keep.returning(NoticeRow.id)).scalar_one()
 
 
-def _owe_mails(connection: Connection, page_id: int, notice_id: int, now: datetime) -> int:
-    """Owe one page's mails in one statement: row by row ten thousand of them would hold up pings for seconds."""
-    row = delivery_row(0, kind="email", address="", notice_id=notice_id, now=now)
-    row |= {"message_id": literal("msg_").concat(_random_hex(connection)), "subscriber_id": Subscriber.id}
-    columns = [
-        value
-        if isinstance(value, ColumnElement | InstrumentedAttribute)
-        else literal(value, Delivery.__table__.c[name].type)
-        for name, value in row.items()
-    ]
-    mails = select(*columns).where(Subscriber.page_id == page_id, Subscriber.kind == "email", *_IS_TOLD)
-    owe = insert(Delivery).from_select(list(row), mails.order_by(Subscriber.id))
-    return connection.execute(owe.execution_options(preserve_rowcount=True)).rowcount
+def _owe(connection: Connection, kind: str, kept: Mapping[int, int], now: datetime) -> int:
+    """Owe each page's notice to its subscribers by this kind of channel; return how many they are."""
+    lane = registry.KINDS[kind].lane
+    if lane is None:
+        return _owe_one_by_one(connection, kind, kept, now)
+    count = 0
+    for page_id, notice_id in kept.items():
+        owed = Owed(kind=kind, receiver=lane, notice_id=notice_id)
+        theirs = (Subscriber.page_id == page_id, Subscriber.kind == kind, *_IS_TOLD)
+        count += deliveries.owe_to_subscribers(connection, owed, *theirs, now=now)
+    return count
 
 
-def _random_hex(connection: Connection) -> ColumnElement[str]:
-    """Return what makes 32 random hexadecimal digits, others for each row, as `outbox` makes them."""
-    if connection.dialect.name == "sqlite":
-        return func.lower(func.hex(func.randomblob(16)))
-    return func.replace(cast(func.gen_random_uuid(), String), "-", "")
-
-
-def _owe_webhooks(connection: Connection, kept: Mapping[int, int], now: datetime) -> int:
+def _owe_one_by_one(connection: Connection, kind: str, kept: Mapping[int, int], now: datetime) -> int:
     query = select(Subscriber.id, Subscriber.page_id, Subscriber.address).where(
-        Subscriber.page_id.in_(kept), Subscriber.kind == "webhook", *_IS_TOLD
+        Subscriber.page_id.in_(kept), Subscriber.kind == kind, *_IS_TOLD
     )
-    rows = [
-        delivery_row(each.id, kind="webhook", address=each.address, notice_id=kept[each.page_id], now=now)
+    owed = [
+        Owed(
+            kind=kind,
+            receiver=registry.receiver(kind, each.address),
+            subscriber_id=each.id,
+            notice_id=kept[each.page_id],
+        )
         for each in connection.execute(query.order_by(Subscriber.id))
     ]
-    for start in range(0, len(rows), _AT_ONCE):
-        connection.execute(insert(Delivery), rows[start : start + _AT_ONCE])
-    return len(rows)
+    deliveries.owe(connection, owed, now=now)
+    return len(owed)
 
 
 def _names_by_page(connection: Connection, notice: Notice) -> dict[int, list[str]]:
@@ -155,16 +141,6 @@ def _names_by_page(connection: Connection, notice: Notice) -> dict[int, list[str
     return found
 
 
-def delivery_row(
-    subscriber_id: int, *, kind: str, address: str, now: datetime, payload: str = "", notice_id: int | None = None
-) -> dict[str, Any]:
-    """Return the row of one message that is owed to a subscriber from *now* on: its own, or a notice."""
-    is_mail = kind == "email"
-    row = outbox.delivery_row(monitor_id=None, seq=None, payload=payload, url="" if is_mail else address, now=now)
-    row |= {"subscriber_id": subscriber_id, "notice_id": notice_id}
-    return row | ({"receiver": outbox.MAIL_RECEIVER} if is_mail else {})
-
-
 def _payload(notice: Notice, page: Row[*tuple[Any, ...]], names: list[str]) -> str:
     return payload_of(
         notice.kind,
@@ -182,11 +158,10 @@ def _payload(notice: Notice, page: Row[*tuple[Any, ...]], names: list[str]) -> s
 
 
 def payload_of(kind: str, event: str, *, page: Mapping[str, Any], at: datetime, **more: Any) -> str:
-    """Return a message as JSON, as `notify.message.Announcement` reads it. *page*: slug, title and timezone."""
+    """Return a message as it is kept. *page*: slug, title and timezone; *more*: what else `Announcement` holds."""
     nothing = dict.fromkeys(("title", "text", "status", "starts_at", "ends_at"))
-    told = {"kind": kind, "event": event, "id": "", "at": _text(at), "page": dict(page), "monitors": []} | nothing
-    # Half a surrogate pair of a damaged database would be refused by PostgreSQL, and the edit with it.
-    return json.dumps(told | more, ensure_ascii=False).encode("utf-8", "replace").decode()
+    told = {"event": event, "id": "", "at": _text(at), "page": dict(page), "monitors": []} | nothing
+    return to_stored(kind, told | more)
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -15,10 +15,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pulsemon.channels import mailbox, webhook
+from pulsemon.channels import mailbox, registry, webhook
+from pulsemon.channels.email import Email
+from pulsemon.channels.webhook import Webhook
 from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
-from pulsemon.db import Database
+from pulsemon.db import Database, deliveries
+from pulsemon.db.deliveries import Owed
 from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.status_pages import StatusPage
@@ -27,7 +30,7 @@ from pulsemon.db.types import is_exactly
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.subscribers import announcements
 
-EMAIL, WEBHOOK = "email", "webhook"
+EMAIL, WEBHOOK = Email.kind, Webhook.kind
 # One mail that asks, to one mailbox on whatever pages; a second page's waits until the hour is over.
 ASK_AGAIN_AFTER = timedelta(hours=1)
 MAX_PER_PAGE = 10_000
@@ -224,8 +227,7 @@ def _ask(
         subscriber_id = known.id
         again = {"asked_at": at, "locale": locale, "confirmed_at": None, "switched_off_at": None}
         connection.execute(update(Subscriber).where(Subscriber.id == known.id).values(again))
-    row = _message(connection, subscriber_id, "confirm", now)
-    connection.execute(insert(Delivery), [row | {"next_attempt_at": at, "retry_since": at}])
+    _owe(connection, subscriber_id, "confirm", due_at=at, now=now)
     return subscriber_id
 
 
@@ -289,7 +291,7 @@ def send_test_message(database: Database, slug: str, subscriber_id: int, *, now:
         found = _of_page(connection, slug, subscriber_id)
         if found.confirmed_at is None or found.switched_off_at is not None:
             raise Conflict("subscriber-inactive")
-        connection.execute(insert(Delivery), [_message(connection, subscriber_id, "test", now)])
+        _owe(connection, subscriber_id, "test", due_at=now, now=now)
 
 
 def get(database: Database, slug: str, subscriber_id: int) -> SubscriberView:
@@ -375,8 +377,8 @@ def _insert(connection: Connection, row: dict[str, Any]) -> int:
         raise Conflict("subscriber-known") from None
 
 
-def _message(connection: Connection, subscriber_id: int, kind: str, now: datetime) -> dict[str, Any]:
-    """Return the row of a message that is about no incident."""
+def _owe(connection: Connection, subscriber_id: int, kind: str, *, due_at: datetime, now: datetime) -> None:
+    """Owe a message that is about no incident."""
     query = (
         select(Subscriber.kind, Subscriber.address, StatusPage.slug, StatusPage.title, StatusPage.timezone)
         .join(StatusPage, StatusPage.id == Subscriber.page_id)
@@ -385,4 +387,6 @@ def _message(connection: Connection, subscriber_id: int, kind: str, now: datetim
     found = connection.execute(query).one()
     page = {"slug": found.slug, "title": found.title, "timezone": found.timezone}
     payload = announcements.payload_of(kind, kind, page=page, at=now)
-    return announcements.delivery_row(subscriber_id, kind=found.kind, address=found.address, payload=payload, now=now)
+    receiver = registry.receiver(found.kind, found.address)
+    owed = Owed(kind=found.kind, receiver=receiver, payload=payload, subscriber_id=subscriber_id, due_at=due_at)
+    deliveries.owe(connection, [owed], now=now)

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 import pulsemon
 from pulsemon import clock
-from pulsemon.channels import webhook
+from pulsemon.channels import posting, webhook
 from pulsemon.channels.address import ALLOW
+from pulsemon.channels.channel import Means
 from pulsemon.channels.http import GuardedClient, NotSent
-from pulsemon.channels.message import KEYS, Delivered, Message, Outcome, Reason, Rejected, Retry
+from pulsemon.channels.message import KEYS, Addressed, Delivered, Message, Outcome, Reason, Rejected, Retry
+from pulsemon.channels.webhook import Webhook
 from pulsemon.locale import LOCALES
 from tests.channels import sink as behaviours
 from tests.channels.sink import MISBEHAVIOURS, Sink, closed_port_url, never_accepting
@@ -45,8 +47,15 @@ def a_message(**changes: Any) -> Message:
 
 
 async def send(url: str, *, secret: str | None = None, deadline: timedelta = BRIEF) -> Outcome:
-    client = GuardedClient(ALLOW, deadline=deadline)
-    return await webhook.send(client, a_message(), url=url, secret=secret, locale="en", sent_at=SENT_AT)
+    return await hook(GuardedClient(ALLOW, deadline=deadline)).send(addressed(url, secret=secret), sent_at=SENT_AT)
+
+
+def hook(client: GuardedClient) -> Webhook:
+    return Webhook(Means(client, "en"))
+
+
+def addressed(url: str, *, secret: str | None = None) -> Addressed:
+    return Addressed(message=a_message(), address=url, created_at=SENT_AT, secret=secret)
 
 
 # The body.
@@ -263,12 +272,12 @@ def test_retry_after_is_read_as_seconds_and_as_a_date_and_never_longer_than_an_h
 ) -> None:
     expected = None if seconds is None else timedelta(seconds=seconds)
 
-    assert webhook.retry_after(value, now=SENT_AT) == expected
+    assert posting.retry_after(value, now=SENT_AT) == expected
 
 
 @given(st.one_of(st.text(), st.text(alphabet="0123456789-+:, GMTonFriSep.")))
 def test_any_retry_after_is_nothing_or_a_wait_of_at_most_an_hour(value: str) -> None:
-    wait = webhook.retry_after(value, now=SENT_AT)
+    wait = posting.retry_after(value, now=SENT_AT)
 
     assert wait is None or timedelta() < wait <= timedelta(hours=1)
 
@@ -280,9 +289,7 @@ def test_any_retry_after_is_nothing_or_a_wait_of_at_most_an_hour(value: str) -> 
 async def test_a_message_arrives_with_a_signature_over_exactly_what_was_sent() -> None:
     secret, sent_at = webhook.new_secret(), clock.now()
     with Sink() as sink:
-        outcome = await webhook.send(
-            GuardedClient(ALLOW), a_message(), url=sink.url, secret=secret, locale="en", sent_at=sent_at
-        )
+        outcome = await hook(GuardedClient(ALLOW)).send(addressed(sink.url, secret=secret), sent_at=sent_at)
 
         (received,) = sink.received
     assert outcome == Delivered(204)
@@ -430,7 +437,7 @@ answers = st.one_of(
 )
 
 
-PATIENT = GuardedClient(ALLOW)
+PATIENT = hook(GuardedClient(ALLOW))
 
 
 @settings(max_examples=300, deadline=None)
@@ -440,9 +447,7 @@ def test_whatever_bytes_a_receiver_sends_an_outcome_comes_back(
 ) -> None:
     any_sink.behave(behaviours.raw(answer))
 
-    outcome = runner.run(
-        webhook.send(PATIENT, a_message(), url=any_sink.url, secret=None, locale="en", sent_at=SENT_AT)
-    )
+    outcome = runner.run(PATIENT.send(addressed(any_sink.url), sent_at=SENT_AT))
 
     assert isinstance(outcome, Delivered | Retry | Rejected)
     if not isinstance(outcome, Delivered):

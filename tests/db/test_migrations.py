@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -21,23 +22,26 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
 
-from pulsemon.channels.message import Announcement
+from pulsemon.channels import webhook
+from pulsemon.channels.message import Announcement, Message
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database, schema
+from pulsemon.db import deliveries as owed
+from pulsemon.db.deliveries import Owed
 from pulsemon.db.tables.base import Base
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.deadlines import passes
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.messages import outbox
-from pulsemon.messages.outbox import Mailbox
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.status_pages import manage as pages
 from pulsemon.subscribers import announcements
-from tests.arrange import record, rows, transitions
+from tests.arrange import attempts, deliveries, record, rows, transitions
 from tests.conftest import ROOT, at, wait_until
 from tests.deadlines.test_loop import Process, World
 
@@ -492,7 +496,8 @@ def test_messages_and_their_attempts_outlive_the_table_that_held_them(first: Fir
             "SELECT d.message_id, d.monitor_id, d.state, a.duration_ms FROM deliveries d JOIN attempts a "
             "ON a.delivery_id = d.id"
         ).all()
-        connection.exec_driver_sql(f"INSERT INTO deliveries {message} VALUES ('msg_3', {values}")
+        now = f"INSERT INTO deliveries (kind, {message[1:]} VALUES ('webhook', 'msg_3', {values}"
+        connection.exec_driver_sql(now)
         ids = connection.exec_driver_sql("SELECT id FROM deliveries ORDER BY id").scalars().all()
         connection.exec_driver_sql("DELETE FROM deliveries WHERE id = 1")
         left = connection.exec_driver_sql("SELECT count(*) FROM attempts").scalar()
@@ -532,7 +537,124 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
     (leased,) = outbox.lease_due(database, now=at("10:01"), in_flight={})
     assert isinstance(leased.message, Announcement)
     assert (leased.message.message_id, leased.message.title) == ("msg_1", "Of before")
-    assert leased.mailbox == Mailbox("ana@example.org", "secret")
+    assert (leased.kind, leased.address, leased.token) == ("email", "ana@example.org", "secret")
     # UTC was what nobody had chosen.
     assert {view.slug: view.timezone for view in pages.list_all(database)[0]} == {"status": None, "shop": "Asia/Tokyo"}
+    database.close()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A delivery that was made before 0009, with the columns that there were."""
+
+    id: int
+    owner: str  # the column of its id, which is 1
+    payload: str
+    receiver: str
+    state: str = "pending"
+    lease_token: str | None = None
+    attempt_count: int = 0
+    notice_id: int | None = None
+    kind: str = "webhook"  # what it has to become
+
+    def values(self, instant: str) -> dict[str, Any]:
+        given = {"id": self.id, self.owner: 1, "message_id": f"msg_{self.id}", "payload": self.payload}
+        given |= {"receiver": self.receiver, "state": self.state, "lease_token": self.lease_token}
+        given |= {"attempt_count": self.attempt_count, "notice_id": self.notice_id}
+        return given | dict.fromkeys(("created_at", "next_attempt_at", "retry_since"), instant)
+
+
+OLD_PAYLOAD = (
+    '{"slug": "job", "name": "C\u00f3pia", "status": "DOWN", "occurred_at": "2026-03-02T10:00:00Z", '
+    '"interval_seconds": 60, "grace_seconds": 60, "last_ping": null}'
+)
+BEFORE_0009 = (
+    Kept(3, "monitor_id", OLD_PAYLOAD, "hook.example:443"),
+    Kept(5, "monitor_id", OLD_PAYLOAD, "hook.example:443", lease_token="a lease", attempt_count=2),
+    Kept(6, "monitor_id", OLD_PAYLOAD, "hook.example:443", state="held"),
+    Kept(7, "subscriber_id", "", "smtp", notice_id=1, kind="email"),
+    Kept(8, "subscriber_id", "its own", "smtp", state="given-up", kind="email"),
+)
+
+
+def fill_before_0009(database: Database) -> None:
+    """Bring a new database to 0008, and put deliveries and attempts in."""
+    instant = "2026-03-02 10:00:00.000000" + ("" if database.is_sqlite else "+00:00")
+    times = f"'{instant}', '{instant}'"
+    monitor = "(id, slug, name, token, interval_seconds, grace_seconds, status, webhook_url, created_at, updated_at)"
+    job = "1, 'job', 'Job', 't', 60, 60, 'UP', 'https://hook.example'"
+    ana = "1, 1, 'email', 'ana@example.org', 'en', 'secret'"
+    page = "(id, slug, timezone, is_chosen, created_at, updated_at)"
+    subscriber = "(id, page_id, kind, address, locale, token, asked_at, confirmed_at, created_at)"
+    announced = announcements.payload_of(
+        "incident", "opened", page={"slug": "status", "title": None, "timezone": ""}, at=at("10:00"), title="Slow"
+    )
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        for statement in (
+            f"INSERT INTO monitors {monitor} VALUES ({job}, {times})",
+            f"INSERT INTO status_pages {page} VALUES (1, 'status', '', false, {times})",
+            f"INSERT INTO subscribers {subscriber} VALUES ({ana}, {times}, '{instant}')",
+            f"INSERT INTO notices (id, payload, created_at) VALUES (1, '{announced}', '{instant}')",
+        ):
+            connection.exec_driver_sql(statement)
+        for each in BEFORE_0009:
+            values = each.values(instant)
+            names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+            connection.execute(text(f"INSERT INTO deliveries ({names}) VALUES ({marks})"), values)
+            attempt = "(delivery_id, number, started_at, duration_ms, outcome)"
+            connection.exec_driver_sql(
+                f"INSERT INTO attempts {attempt} VALUES ({each.id}, 1, '{instant}', {each.id}, 'retry')"
+            )
+        given = "UPDATE sqlite_sequence SET seq = 41 WHERE name = 'deliveries'"
+        connection.exec_driver_sql(given if database.is_sqlite else "SELECT setval('deliveries_id_seq', 41)")
+
+
+def test_deliveries_keep_all_that_they_were_and_learn_by_what_they_go(first: FirstPulseMon) -> None:
+    database = Database.open(first.url)
+    fill_before_0009(database)
+
+    database.migrate()
+    database.migrate()
+
+    found = {row.id: row for row in deliveries(database)}
+    assert {row.delivery_id: row.duration_ms for row in attempts(database)} == {key: key for key in found}
+    for each in BEFORE_0009:
+        row = found.pop(each.id)
+        for name in ("payload", "receiver", "state", "lease_token", "attempt_count", "notice_id", "kind"):
+            assert getattr(row, name) == getattr(each, name), (each.id, name)
+        assert (row.message_id, getattr(row, each.owner)) == (f"msg_{each.id}", 1)
+        assert (row.channel_id, row.address) == (None, None)
+        assert row.created_at == row.next_attempt_at == row.retry_since == at("10:00")
+    assert found == {}
+    with database.write() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+        owed.owe(connection, [Owed(kind="webhook", receiver="", monitor_id=1)], now=at("10:00"))
+    assert deliveries(database)[-1].id == 42, "a number that was given is not given again"
+    with pytest.raises(IntegrityError), database.write() as connection:
+        owed.owe(connection, [Owed(kind="webhook", receiver="", monitor_id=1, address="x")], now=at("10:00"))
+    monitors.remove(database, monitors.by_id(1))
+    assert {row.delivery_id for row in attempts(database)} == {7, 8}
+    database.close()
+
+
+def test_what_was_pending_is_sent_byte_for_byte_as_before(first: FirstPulseMon) -> None:
+    database = Database.open(first.url)
+    fill_before_0009(database)
+    database.migrate()
+
+    leased = {each.kind: each for each in outbox.lease_due(database, now=at("10:01"), in_flight={})}
+
+    told, announced = leased["webhook"], leased["email"]
+
+    assert isinstance(told.message, Message)
+    assert (
+        webhook.body(told.message, url=told.address, locale="en")
+        == json.dumps(json.loads(OLD_PAYLOAD), ensure_ascii=False, separators=(",", ":")).encode()
+    )
+    assert isinstance(announced.message, Announcement)
+    assert (announced.address, announced.token, announced.message.title) == ("ana@example.org", "secret", "Slow")
     database.close()

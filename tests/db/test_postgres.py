@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import update
 
 from pulsemon import log
+from pulsemon.channels import registry
+from pulsemon.channels.channel import Means
 from pulsemon.channels.http import GuardedClient
 from pulsemon.channels.message import Delivered
 from pulsemon.core.status import Status
@@ -312,8 +314,7 @@ class TestAServerThatOnlyReads:
 def dispatching_of(database: Database) -> Dispatching:
     return Dispatching(
         database,
-        GuardedClient(private="allow"),
-        locale="en",
+        registry.channels(Means(GuardedClient(private="allow"), "en")),
         now=lambda: START,
         monotonic=time.monotonic,
         on_settled=lambda: None,

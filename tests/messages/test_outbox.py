@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from pulsemon.channels import registry
+from pulsemon.channels.channel import Means
 from pulsemon.channels.http import GuardedClient
 from pulsemon.channels.message import Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.core.places import Standing
@@ -37,7 +39,6 @@ from tests.arrange import (
     make_down,
     make_up,
     record,
-    rows,
     seconds,
 )
 from tests.channels.sink import Conversation, Sink, status
@@ -83,7 +84,7 @@ class TestLease:
 
         (leased,) = lease(database)
 
-        assert (leased.delivery_id, leased.url, leased.receiver) == (owed.id, HOOK, "127.0.0.1:9")
+        assert (leased.delivery_id, leased.address, leased.receiver) == (owed.id, HOOK, "127.0.0.1:9")
         assert (leased.secret, leased.attempt) == ("whsec_" + "A" * 32, 1)
         assert leased.message.message_id == owed.message_id
         assert dict(leased.message.payload) == {
@@ -389,7 +390,7 @@ class TestSendAgain:
         outbox.send_again(database, monitor.id, first.delivery_id, now=LATER)
 
         (again,) = outbox.lease_due(database, now=LATER, in_flight={})
-        assert (again.receiver, again.url) == ("new.example:80", "http://new.example/")
+        assert (again.receiver, again.address) == ("new.example:80", "http://new.example/")
 
     def test_what_cannot_be_sent_again_says_why(self, database: Database) -> None:
         monitor, other = make_down(database, webhook_url=HOOK), make(database, "other")
@@ -468,7 +469,7 @@ def test_a_test_message_waits_behind_what_is_owed(database: Database) -> None:
     found: Sequence[Leased] = lease(database)
 
     assert [each.message.payload["status"] for each in found] == ["DOWN"]
-    assert len(rows(database, monitors.Delivery)) == 2
+    assert len(deliveries(database)) == 2
 
 
 class TestEndToEnd:
@@ -481,8 +482,7 @@ class TestEndToEnd:
         began = time.monotonic()
         dispatching = Dispatching(
             database,
-            GuardedClient(private="allow"),
-            locale="en",
+            registry.channels(Means(GuardedClient(private="allow"), "en")),
             now=lambda: LATER + seconds(time.monotonic() - began),
             monotonic=time.monotonic,
             on_settled=lambda: None,

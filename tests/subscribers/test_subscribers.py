@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
+from pulsemon.channels.email import Email
 from pulsemon.channels.message import Announcement, Delivered, Outcome, Reason, Rejected, Retry
 from pulsemon.db import Database
-from pulsemon.db.outbox import MAIL_RECEIVER
 from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.errors import Conflict, NotFound
@@ -145,9 +145,8 @@ class TestOutbox:
 
         (leased,) = lease(database)
 
-        assert (leased.receiver, leased.url, leased.locale) == (MAIL_RECEIVER, "", "en")
-        assert leased.mailbox is not None
-        assert (leased.mailbox.address, leased.mailbox.token) == ("ana@example.org", row.token)
+        assert (leased.kind, leased.receiver, leased.locale) == ("email", Email.lane, "en")
+        assert (leased.address, leased.token) == ("ana@example.org", row.token)
         assert row.token not in repr(leased)
         assert isinstance(leased.message, Announcement)
         assert (leased.message.title, leased.message.text, leased.message.page_slug) == ("Slow", "**x**", "status")
@@ -159,8 +158,8 @@ class TestOutbox:
 
         (leased,) = lease(database)
 
-        assert (leased.url, leased.secret, leased.receiver) == (HOOK, made.secret, "127.0.0.1:9")
-        assert leased.mailbox is None
+        assert (leased.kind, leased.receiver) == ("webhook", "127.0.0.1:9")
+        assert (leased.address, leased.secret) == (HOOK, made.secret)
 
     def test_a_subscribers_messages_go_one_after_the_other_and_hold_up_nobody_else(self, database: Database) -> None:
         first, second = by_mail(database), by_mail(database, "bob@example.org")
@@ -195,7 +194,7 @@ class TestOutbox:
 
         receivers = [each.receiver for each in lease(database)]
 
-        assert sorted(receivers) == sorted([MAIL_RECEIVER] * LANE_WIDTH + ["127.0.0.1:9"])
+        assert sorted(receivers) == sorted([Email.lane] * LANE_WIDTH + ["127.0.0.1:9"])
 
     @pytest.mark.parametrize("refusal", [GONE, UNKNOWN])
     def test_who_refuses_for_good_is_switched_off_and_the_rest_is_cancelled(
@@ -205,7 +204,7 @@ class TestOutbox:
         monitor = make_down(database, webhook_url=HOOK)
         told(database)
         told(database, event=Event.RESOLVED)
-        (leased,) = [each for each in lease(database) if each.mailbox and each.mailbox.address == "ana@example.org"]
+        (leased,) = [each for each in lease(database) if each.address == "ana@example.org"]
 
         settle(database, leased, refusal)
 
@@ -231,8 +230,7 @@ class TestOutbox:
 
         subscribers.ask(database, "status", "ana@example.org", locale="en", now=LATER)
         (asked,) = lease(database)
-        assert asked.mailbox is not None
-        subscribers.confirm(database, asked.mailbox.token, now=LATER)
+        subscribers.confirm(database, asked.token, now=LATER)
 
         assert [view.state for view in everybody(database)] == ["active"]
         assert told(database, now=LATER) == 1

@@ -26,8 +26,9 @@ class Webhook(Base):
 class Delivery(Base):
     """The outbox: one message owed to one receiver, written with what it tells of.
 
-    Owed to a monitor's webhook, or to a subscriber of a page: one of the two ids is there. What it says is its own
-    `payload`, or that of the notice `notice_id`, which many share.
+    It is owed to a monitor's own webhook, to a subscriber of a page, to a channel, or to an address without an account;
+    what is owed to a channel may name the monitor that it tells of. What it says is its own `payload`, or that of the
+    notice `notice_id`, which many share.
     """
 
     __tablename__ = "deliveries"
@@ -64,20 +65,30 @@ class Delivery(Base):
             sqlite_where=text("notice_id IS NOT NULL"),
             postgresql_where=text("notice_id IS NOT NULL"),
         ),
-        CheckConstraint("(monitor_id IS NULL) <> (subscriber_id IS NULL)", name="ck_deliveries_owner"),
+        CheckConstraint(
+            "CASE WHEN subscriber_id IS NOT NULL THEN monitor_id IS NULL AND channel_id IS NULL AND address IS NULL "
+            "WHEN channel_id IS NOT NULL THEN address IS NULL "
+            "WHEN address IS NOT NULL THEN monitor_id IS NULL "
+            "ELSE monitor_id IS NOT NULL END",
+            name="ck_deliveries_owner",
+        ),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))  # of the channel that it goes by: `channels.registry`
     monitor_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("monitors.id", ondelete="CASCADE"))
     subscriber_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("subscribers.id", ondelete="CASCADE"))
+    # No foreign key: there are no channels yet, and SQLite cannot add one to a column that is there.
+    channel_id: Mapped[int | None] = mapped_column(Integer)
+    address: Mapped[str | None] = mapped_column(Text)  # of who has no account
     seq: Mapped[int | None] = mapped_column(Integer)  # the transition it tells of; NULL for a message sent by hand
     payload: Mapped[str] = mapped_column(Text)  # '' where `notice_id` is set
     # No foreign key: SQLite cannot add one to a table that is there.
     notice_id: Mapped[int | None] = mapped_column(BigInteger)
     receiver: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(16))  # pending, held, delivered, given-up, cancelled
+    state: Mapped[str] = mapped_column(String(16))  # core.deliveries.DeliveryState
     reason: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from pulsemon.availability.record import Outage
 from pulsemon.core import incidents
+from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import Calendar
 from pulsemon.core.shown import Shown
@@ -49,14 +50,14 @@ OUTCOME_WORDS = {
     "unmatched": N_("none of the words of success, not counted"),
 }
 FLAG_WORDS = {"early": N_("early")}
-DELIVERY_WORDS = {
-    "pending": N_("on its way"),
-    "held": N_("held back until the maintenance ends"),
-    "delivered": N_("delivered"),
-    "given-up": N_("given up"),
-    "cancelled": N_("cancelled"),
+DELIVERY_WORDS: dict[str, str] = {
+    DeliveryState.PENDING: N_("on its way"),
+    DeliveryState.HELD: N_("held back until the maintenance ends"),
+    DeliveryState.DELIVERED: N_("delivered"),
+    DeliveryState.GIVEN_UP: N_("given up"),
+    DeliveryState.CANCELLED: N_("cancelled"),
 }
-# Why an attempt failed or a message was cancelled: the bounded codes of notify and of the outbox.
+# Why an attempt failed or a message was cancelled: the bounded codes of `channels` and of the outbox.
 REASON_WORDS = {
     "status": N_("the receiver refused it"),
     "redirect": N_("the receiver redirects; PulseMon does not follow"),

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from pulsemon.core import alerting
+from pulsemon.core.deliveries import MONITOR, WEBHOOK, to_stored
 from pulsemon.core.notes import NO_DETAIL, Detail, describe
 from pulsemon.core.status import BlindWindow, State, Status, Transition, unseen
-from pulsemon.db import states
+from pulsemon.db import deliveries, states
+from pulsemon.db.deliveries import Owed
 from pulsemon.db.held import held_until
 from pulsemon.db.states import Watched
 from pulsemon.db.tables.messages import Delivery, Webhook
 from pulsemon.db.tables.monitors import History
-
-# All mail goes through one server, so it is one lane.
-MAIL_RECEIVER = "smtp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +47,23 @@ def add_transitions(connection: Connection, recorded: Sequence[Recorded], *, now
     # What a batch brings of one monitor is held back together, or not at all.
     since = {each.monitor.id: min(each.transition.occurred_at, now) for each in reversed(told)}
     held = held_until(connection, since, now=now)
-    _hurry_older(connection, [each.monitor.id for each in told if each.monitor.id not in held], now)
+    if unheld := [each.monitor.id for each in told if each.monitor.id not in held]:
+        deliveries.hurry(connection, Delivery.monitor_id.in_(unheld), now=now)
     silent = _switched_off(connection, [each.monitor.id for each in told])
-    rows = [
-        delivery_row(
+    owed = [
+        Owed(
+            kind=WEBHOOK,
             monitor_id=each.monitor.id,
             seq=each.seq,
             payload=payload(each.monitor, each.transition.new, each.transition.occurred_at, each.last_ping),
-            url=each.monitor.webhook_url or "",
-            now=now,
+            receiver=alerting.receiver(each.monitor.webhook_url or ""),
             held_until=held.get(each.monitor.id),
         )
         for each in told
         if each.monitor.id not in silent
     ]
-    if rows:
-        connection.execute(insert(Delivery), rows)
-    return len(rows)
+    deliveries.owe(connection, owed, now=now)
+    return len(owed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +114,6 @@ def _history_row(each: Recorded, now: datetime) -> dict[str, Any]:
     }
 
 
-def _hurry_older(connection: Connection, monitor_ids: Sequence[int], now: datetime) -> None:
-    """A new message waits for the older ones of its monitor, but not for the hours that these were going to rest."""
-    if monitor_ids:
-        connection.execute(
-            update(Delivery)
-            .where(Delivery.monitor_id.in_(monitor_ids), Delivery.state == "pending", Delivery.lease_token.is_(None))
-            .values(next_attempt_at=now)
-        )
-
-
 def _switched_off(connection: Connection, monitor_ids: Sequence[int]) -> set[int]:
     """Receivers that said 410 Gone get nothing more until the webhook is edited."""
     if not monitor_ids:
@@ -136,8 +123,9 @@ def _switched_off(connection: Connection, monitor_ids: Sequence[int]) -> set[int
 
 
 def payload(monitor: Watched, status: Status, occurred_at: datetime, last_ping: datetime | None) -> str:
-    """Return the message as JSON: the original specification's seven keys, times in whole seconds."""
-    return json.dumps(
+    """Return the message as it is kept: the original specification's seven keys, times in whole seconds."""
+    return to_stored(
+        MONITOR,
         {
             "slug": monitor.slug,
             "name": monitor.name,
@@ -147,32 +135,8 @@ def payload(monitor: Watched, status: Status, occurred_at: datetime, last_ping: 
             "grace_seconds": int(monitor.timing.grace.total_seconds()),
             "last_ping": None if last_ping is None else _whole_seconds(last_ping),
         },
-        ensure_ascii=False,
     )
 
 
 def _whole_seconds(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def delivery_row(
-    *,
-    monitor_id: int | None,
-    seq: int | None,
-    payload: str,
-    url: str,
-    now: datetime,
-    held_until: datetime | None = None,
-) -> dict[str, Any]:
-    """Return the row of one message that is owed from *now* on, or that maintenance holds back (`db.held`)."""
-    return {
-        "message_id": f"msg_{secrets.token_hex(16)}",
-        "monitor_id": monitor_id,
-        "seq": seq,
-        "payload": payload,
-        "receiver": alerting.receiver(url),
-        "state": "pending" if held_until is None else "held",
-        "created_at": now,
-        "next_attempt_at": held_until or now,
-        "retry_since": now,
-    }
