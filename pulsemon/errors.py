@@ -9,12 +9,10 @@ from pulsemon.core.texts import N_
 
 # Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.
 REFUSALS: Mapping[str, str] = {
-    # `monitors.manage` raises these under their own words.
-    "A monitor with this slug exists already.": N_("A monitor with this slug exists already."),
-    "This monitor goes by its schedule. Send schedule null with the interval to go by that again.": N_(
+    "monitor-slug-taken": N_("A monitor with this slug exists already."),
+    "goes-by-schedule": N_(
         "This monitor goes by its schedule. Send schedule null with the interval to go by that again."
     ),
-    "This monitor has no webhook to send it to.": N_("This monitor has no webhook to send it to."),
     "no-webhook": N_("This monitor has no webhook to send it to."),
     "message-pending": N_("This message is still being tried."),
     "message-held": N_("This message is held back until the maintenance ends."),

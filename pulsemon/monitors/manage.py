@@ -146,7 +146,7 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
         try:
             monitor_id = connection.execute(insert(Monitor).values(values).returning(Monitor.id)).scalar_one()
         except IntegrityError:
-            raise Conflict("A monitor with this slug exists already.") from None
+            raise Conflict("monitor-slug-taken") from None
         if new.webhook_secret is not None:
             _save_secret(connection, monitor_id, new.webhook_secret)
         if new.placement != NOWHERE_SPECIAL:
@@ -173,7 +173,7 @@ def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, A
         try:
             connection.execute(update(Monitor).where(by_id(before.id)).values(columns | {"updated_at": now}))
         except IntegrityError:
-            raise Conflict("A monitor with this slug exists already.") from None
+            raise Conflict("monitor-slug-taken") from None
         if changes.keys() & _TIMING_FIELDS:
             _reschedule(connection, before.id, now)
         placements.save(connection, before.id, changes.get("placement", {}))
@@ -206,7 +206,7 @@ def _schedule_columns(before: View, changes: Mapping[str, Any], now: datetime) -
     expression = changes.get("schedule", before.schedule)
     timezone = changes.get("timezone", before.timezone)
     if expression is not None and "interval_seconds" in changes:
-        raise Conflict("This monitor goes by its schedule. Send schedule null with the interval to go by that again.")
+        raise Conflict("goes-by-schedule")
     if (expression, timezone if expression else "") == (before.schedule, before.timezone if before.schedule else ""):
         return {}
     columns: dict[str, Any] = {"schedule_since": now}
@@ -310,7 +310,7 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
     with database.write() as connection:
         monitor = _locked(connection, which)
         if not monitor.webhook_url:
-            raise Conflict("This monitor has no webhook to send it to.")
+            raise Conflict("no-webhook")
         told = monitor.state.status
         payload = transitions.payload(monitor, told, now, monitor.state.last_ping)
         receiver = alerting.receiver(monitor.webhook_url)

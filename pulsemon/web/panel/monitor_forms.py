@@ -39,7 +39,9 @@ def create(request: Request, form: Form) -> Response:
         made = monitors.create(site.database, monitor_forms.from_form(form), now=site.now())
     except Invalid as wrong:
         return panel_monitors.form_page(request, typed=form, problems=wrong.problems)
-    except Conflict:
+    except Conflict as refused:
+        if refused.code != "monitor-slug-taken":
+            raise
         return panel_monitors.form_page(request, typed=form, problems=(_TAKEN,))
     site.wake()
     return _to(made.id, "created")
@@ -58,7 +60,9 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
         monitors.edit(site.database, monitors.by_id(view.id), monitor_forms.changes_from_form(changed), now=site.now())
     except Invalid as wrong:
         return panel_monitors.monitor_page(request, view, typed=before | form, problems=wrong.problems)
-    except Conflict:
+    except Conflict as refused:
+        if refused.code != "monitor-slug-taken":
+            raise
         return panel_monitors.monitor_page(request, view, typed=before | form, problems=(_TAKEN,))
     site.wake()
     return _to(view.id, "saved")
