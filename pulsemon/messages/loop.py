@@ -161,13 +161,13 @@ class Dispatching:
         self._wake.set()
 
     def _count(self, leased: Leased, outcome: Outcome) -> None:
-        kind = type(outcome).__name__.lower()
-        self.outcomes[kind] += 1
+        name = type(outcome).__name__.lower()
+        self.outcomes[name] += 1
         fields = {"message": leased.message.message_id, "receiver": leased.receiver, "attempt": leased.attempt}
         if isinstance(outcome, Delivered):
             _log.info("delivery.delivered", **fields)
         else:
-            _log.warning(f"delivery.{kind}", reason=outcome.reason, status=outcome.status_code, **fields)
+            _log.warning(f"delivery.{name}", reason=outcome.reason, status=outcome.status_code, **fields)
 
     async def _settle(self) -> None:
         """Write what came of the messages sent since last time; kept for another try while the database is away.

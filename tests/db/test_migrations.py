@@ -543,6 +543,22 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
     database.close()
 
 
+@pytest.mark.parametrize("revision", [f"000{number}" for number in range(1, 9)])
+def test_a_database_of_any_version_becomes_one_of_today(first: FirstPulseMon, revision: str) -> None:
+    database = Database.open(first.url)
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    database.migrate()
+
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    database.close()
+
+
 @dataclass(frozen=True)
 class Kept:
     """A delivery that was made before 0009, with the columns that there were."""

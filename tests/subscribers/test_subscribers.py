@@ -316,13 +316,12 @@ class TestLeaving:
         by_mail(database)
         told(database)
         (leased,) = lease(database)
-        assert leased.mailbox is not None
 
-        assert subscribers.unsubscribe(database, leased.mailbox.token)
+        assert subscribers.unsubscribe(database, leased.token)
         settle(database, leased, UNKNOWN)
 
         assert (rows(database, Subscriber), deliveries(database)) == ([], [])
-        assert not subscribers.unsubscribe(database, leased.mailbox.token)
+        assert not subscribers.unsubscribe(database, leased.token)
 
     def test_only_the_pages_own_subscribers_can_be_removed_from_it(self, database: Database) -> None:
         pages.create(database, pages.NewPage("shop"), now=START)
