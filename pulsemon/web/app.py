@@ -29,7 +29,8 @@ from pulsemon.web.api import subscribers as api_subscribers
 from pulsemon.web.heartbeats.ping import PingGate
 from pulsemon.web.html import rendering, static_files
 from pulsemon.web.http import trailing_slash
-from pulsemon.web.http.routing import Grounds, Route, grounds_of, require_declarations
+from pulsemon.web.http.grounds import Grounds, grounds_of, require_declarations
+from pulsemon.web.http.routing import Route
 from pulsemon.web.http.security import Gate, route_path
 from pulsemon.web.http.site import Site
 from pulsemon.web.http.turns import Turns
@@ -116,11 +117,11 @@ def wants_json(request: Request) -> bool:
     """Return whether errors are told in JSON: as the route's audience reads them; without a route, as its path says."""
     route = request.scope.get("route")
     if isinstance(route, Route):
-        reads_json = route.audience.reads_json
+        is_of_programs = route.audience.is_of_programs
     else:
         grounds: Grounds = request.app.state.grounds
-        reads_json = grounds.reads_json(route_path(request.scope))
-    return reads_json or "application/json" in request.headers.get("accept", "")
+        is_of_programs = grounds.is_of_programs(route_path(request.scope))
+    return is_of_programs or "application/json" in request.headers.get("accept", "")
 
 
 def _error(

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 from pulsemon.accounts.roles import OPEN, Action
 from pulsemon.web import app as web_app
 from pulsemon.web.http import permissions
-from pulsemon.web.http.routing import Audience, Router, grounds_of
+from pulsemon.web.http.grounds import grounds_of
+from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site
 from tests.conftest import ADMIN_TOKEN
 
@@ -119,6 +120,8 @@ UNSUBSCRIBE = "/subscriptions/{token}/unsubscribe"
         [MONITORS, declared_by(PANEL, Action.READ, "/api/monitors/leak")],
         [declared_by(PROGRAMS, Action.PUBLIC, "/api/keys/leak")],
         [declared_by(API, Action.READ, "/elsewhere")],
+        [declared_by(API, Action.READ, "/api/{anything}/leak")],
+        [declared_by(VISITORS, Action.PUBLIC, "/api/{anything}/leak")],
         [declared_by(VISITORS, Action.READ, "/elsewhere")],
         [declared_by(PROGRAMS, Action.EDIT, "/elsewhere")],
         [declared_by(VISITORS, Action.ONE_CLICK, "/elsewhere")],
@@ -136,6 +139,8 @@ UNSUBSCRIBE = "/subscriptions/{token}/unsubscribe"
         "a session below a closed path",
         "open below a path that is closed before it has a route",
         "closed where nothing checks it",
+        "closed at a path whose name is anything",
+        "open at a path whose name is anything",
         "closed where nobody is asked who it is",
         "closed where no program is asked who it is",
         "open to other sites without a token in its path",
@@ -164,7 +169,7 @@ def test_the_first_route_below_a_name_of_the_api_closes_the_whole_name() -> None
 def test_the_closed_paths_are_those_that_the_documents_name() -> None:
     grounds = web_app.make_fastapi(cast(Site, None)).state.grounds
 
-    assert {f"/api/{name}" for name in grounds.closed} == set(CLOSED)
+    assert {f"/api/{name}" for name in grounds.closed_names} == set(CLOSED)
 
 
 def from_elsewhere(client: TestClient) -> Iterator[TestClient]:
@@ -198,6 +203,36 @@ def test_with_the_token_unknown_paths_below_the_prefixes_are_404(client: TestCli
     for path in ("/api/keys", "/api/keys/1", "/api/history", "/api/monitors/a/b/c", "/api/monitors//"):
         answer = client.get(path, headers=admin)
         assert (answer.status_code, list(answer.json())) == (404, ["detail"]), path
+
+
+def test_errors_are_told_as_the_audience_of_the_route_reads_them(
+    client: TestClient, declared: list[Declared], admin: dict[str, str]
+) -> None:
+    for each in declared:
+        answer = client.options(each.path.replace("history/1", f"history/{'a' * 16}"), headers=admin)
+        assert answer.status_code == 405, each
+        is_json = answer.headers["content-type"] == "application/json"
+        assert is_json == each.audience.is_of_programs, each
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/api/nobody", "json"),
+        ("/api/v2/nobody", "json"),
+        ("/badge/nobody", "json"),
+        ("/health/nobody", "json"),
+        ("/nobody", "html"),
+        ("/status/nobody", "html"),
+        ("/monitors/nobody", "html"),
+        ("/apis", "html"),
+    ],
+)
+def test_where_no_route_is_errors_are_told_as_those_beside_it_are(client: TestClient, path: str, kind: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 404
+    assert kind in answer.headers["content-type"]
 
 
 def test_session_routes_lead_to_the_login_without_a_session(client: TestClient, declared: list[Declared]) -> None:

@@ -1,14 +1,12 @@
 """Routes that say whom they are for and what they do; `web.app` refuses to start with any other.
 
 A module of routes makes a `Router` for its audience, and names the action of each route beside its path. What is known
-of a path before a route is found, or where none is, follows from these declarations too: `grounds_of`.
+of a path before a route is found, or where none is, follows from these declarations too: `web.http.grounds`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -17,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 from starlette.types import Scope
 
 from pulsemon.accounts.roles import OPEN, Action, allowed
@@ -29,10 +27,6 @@ convertors.register()
 
 # Set in the scope of a request that names another host than PANEL_HOST: what is the owner's is not there.
 ELSEWHERE_KEY = "pulsemon.elsewhere"
-API_ROOT = "/api/"
-PING_ROOT = "/h/"
-# Closed before there is a route: that there is none yet is told to nobody either.
-_RESERVED = "keys"
 
 Handler = Callable[..., Any]
 _SomeHandler = TypeVar("_SomeHandler", bound=Handler)
@@ -57,7 +51,7 @@ class Audience(StrEnum):
         return self in (Audience.API, Audience.PANEL)
 
     @property
-    def reads_json(self) -> bool:
+    def is_of_programs(self) -> bool:
         """Whether errors are told in JSON; else as a page."""
         return self in (Audience.API, Audience.PROGRAMS)
 
@@ -68,6 +62,8 @@ class Route(APIRoute):
     def __init__(self, path: str, endpoint: Handler, *, audience: Audience, action: Action, **described: Any) -> None:
         self.audience = audience
         self.action = action
+        # Asked of many routes until one takes the request.
+        self._is_owners = audience.is_owners
         # A slug or a tag may hold a slash; the panel names monitors by numbers, and no token holds one.
         self._may_hold_slashes = audience is not Audience.PANEL and action is not Action.ONE_CLICK
         super().__init__(path, endpoint, **described)
@@ -79,7 +75,7 @@ class Route(APIRoute):
         and a tag may hold one any day. So the path is matched before it was decoded where it holds a `%2F`, and the
         parameters are decoded afterwards.
         """
-        if self.audience.is_owners and scope.get(ELSEWHERE_KEY):
+        if self._is_owners and scope.get(ELSEWHERE_KEY):
             return Match.NONE, {}
         raw_path: bytes = scope.get("raw_path") or b""
         if not self._may_hold_slashes or b"%2f" not in raw_path.lower():
@@ -187,74 +183,3 @@ class Router:
             return handler
 
         return register
-
-
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """What a path says by itself, before a route is found or where there is none."""
-
-    # Names below /api/ that are closed with all that is below them.
-    closed: frozenset[str]
-    # Paths that may be asked for from other origins.
-    one_click: tuple[re.Pattern[str], ...]
-    # First names of paths where errors are told in JSON.
-    of_programs: frozenset[str]
-
-    def is_closed(self, path: str) -> bool:
-        """Return whether nothing is told there without the token, not even that there is nothing."""
-        return path.startswith(API_ROOT) and _first_name(path, API_ROOT) in self.closed
-
-    def is_one_click(self, path: str) -> bool:
-        """Return whether a mail provider may ask for this by itself."""
-        return any(each.fullmatch(path) for each in self.one_click)
-
-    def reads_json(self, path: str) -> bool:
-        """Return whether errors are told in JSON where no route takes *path*."""
-        return _first_name(path, "/") in self.of_programs
-
-
-def grounds_of(routes: Iterable[BaseRoute]) -> Grounds:
-    """Return what the declarations of *routes* say about paths."""
-    declared = [each for each in routes if isinstance(each, Route)]
-    closed = {
-        _first_name(each.path, API_ROOT)
-        for each in declared
-        if each.audience is Audience.API and each.action not in OPEN
-    }
-    first_names = {_first_name(each.path, "/") for each in declared if each.audience.reads_json}
-    of_pages = {_first_name(each.path, "/") for each in declared if not each.audience.reads_json}
-    return Grounds(
-        closed=frozenset({*closed, _RESERVED}),
-        one_click=tuple({each.path_regex for each in declared if each.action is Action.ONE_CLICK}),
-        of_programs=frozenset({*first_names - of_pages, _first_name(PING_ROOT, "/")}),
-    )
-
-
-def _first_name(path: str, root: str) -> str:
-    return path.removeprefix(root).partition("/")[0]
-
-
-def require_declarations(routes: Iterable[BaseRoute]) -> None:
-    """Refuse a route that declares no access rule, or one that its path contradicts. Raises TypeError."""
-    declared = []
-    for route in routes:
-        if not isinstance(route, Route):
-            raise TypeError(f"route {route} declares no access rule")
-        declared.append(route)
-    grounds = grounds_of(declared)
-    for route in declared:
-        is_behind_a_token = route.audience is Audience.API and route.action not in OPEN
-        if grounds.is_closed(route.path) != is_behind_a_token:
-            raise TypeError(f"route {route.path} declares another access rule than its path has")
-        if route.action not in OPEN and not route.audience.is_owners:
-            raise TypeError(f"route {route.path} declares an access rule, and nobody there is asked who it is")
-        if route.action in (Action.LINK, Action.ONE_CLICK) and "{token}" not in route.path:
-            raise TypeError(f"route {route.path} declares an access rule that asks for a token in its path")
-        if route.action is not Action.ONE_CLICK and _takes_one_click(route, declared):
-            raise TypeError(f"route {route.path} declares another access rule than its path has")
-
-
-def _takes_one_click(route: Route, declared: Iterable[Route]) -> bool:
-    """Return whether *route* would be asked for where requests from other origins are let through."""
-    links = (each for each in declared if each.action is Action.ONE_CLICK)
-    return any(route.path_regex.fullmatch(each.path_format) or each.path_regex.fullmatch(route.path) for each in links)

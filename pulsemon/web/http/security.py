@@ -19,8 +19,9 @@ from pulsemon.accounts.roles import OWNER_BY_TOKEN
 from pulsemon.core.hosts import is_same_origin
 from pulsemon.redaction import redact_path
 from pulsemon.web.http import bounds, permissions
+from pulsemon.web.http.grounds import API_ROOT, PING_ROOT, Grounds
 from pulsemon.web.http.principals import PRINCIPAL_KEY, TOO_MANY_TOKENS, header_token, judge_token
-from pulsemon.web.http.routing import API_ROOT, ELSEWHERE_KEY, PING_ROOT, Grounds, refuse
+from pulsemon.web.http.routing import ELSEWHERE_KEY, refuse
 from pulsemon.web.http.site import Site, asked_host
 
 _log = log.get(__name__)
@@ -110,11 +111,12 @@ class Gate:
             scope[ELSEWHERE_KEY] = True
         elif self._grounds.is_closed(path):
             return self._refusal_without_token(scope, headers)
-        is_free = path.startswith(_NO_ORIGIN_CHECK) or self._grounds.is_one_click(path)
-        is_unsafe = scope["method"] not in _SAFE_METHODS and not is_free
-        if is_unsafe and is_from_elsewhere(scope, headers):
+        if scope["method"] not in _SAFE_METHODS and is_from_elsewhere(scope, headers) and not self._is_free(path):
             return refuse(403, "This request came from another site.")
         return None
+
+    def _is_free(self, path: str) -> bool:
+        return path.startswith(_NO_ORIGIN_CHECK) or self._grounds.is_one_click(path)
 
     def _refusal_without_token(self, scope: Scope, headers: Headers) -> Response | None:
         """Judge the token, and put whoever has the right one into the request."""
