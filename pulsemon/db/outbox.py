@@ -164,7 +164,7 @@ def delivery_row(
     now: datetime,
     held_until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return the row of one message that is owed from *now* on, or that maintenance holds back (`db.held`)."""
+    """Return the columns of one message that is owed from *now* on, or that maintenance holds back (`db.held`)."""
     return {
         "message_id": f"msg_{secrets.token_hex(16)}",
         "monitor_id": monitor_id,

@@ -113,7 +113,7 @@ def lease_due(
 
 
 def standings(database: Database) -> dict[str, Standing]:
-    """Return what the newest attempts, of whichever server, say of their receivers; mail has no part in it."""
+    """Return receiver -> what its newest attempts, of whichever server, say of it; mail has no part in it."""
     newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
     attempts = newest.limit(MAX_REMEMBERED).subquery()
     query = (

@@ -1,7 +1,7 @@
 """What subscribers of public pages are told of incidents and maintenance: the messages, owed in the same transaction.
 
 Each page tells its own subscribers, and names no monitor that it does not show. The words are made when a message is
-sent (`notify`), in the subscriber's language.
+sent (`channels`), in the subscriber's language.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ def _random_hex(connection: Connection) -> ColumnElement[str]:
 
 
 def _owe_webhooks(connection: Connection, kept: Mapping[int, int], now: datetime) -> int:
+    """Write a message for each webhook on the pages of *kept* (page id -> the id of its notice); return how many."""
     query = select(Subscriber.id, Subscriber.page_id, Subscriber.address).where(
         Subscriber.page_id.in_(kept), Subscriber.kind == "webhook", *_IS_TOLD
     )
@@ -182,7 +183,7 @@ def _payload(notice: Notice, page: Row[*tuple[Any, ...]], names: list[str]) -> s
 
 
 def payload_of(kind: str, event: str, *, page: Mapping[str, Any], at: datetime, **more: Any) -> str:
-    """Return a message as JSON, as `notify.message.Announcement` reads it. *page*: slug, title and timezone."""
+    """Return a message as JSON, as `channels.message.Announcement` reads it. *page*: slug, title and timezone."""
     nothing = dict.fromkeys(("title", "text", "status", "starts_at", "ends_at"))
     told = {"kind": kind, "event": event, "id": "", "at": _text(at), "page": dict(page), "monitors": []} | nothing
     # Half a surrogate pair of a damaged database would be refused by PostgreSQL, and the edit with it.

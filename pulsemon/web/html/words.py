@@ -56,7 +56,7 @@ DELIVERY_WORDS = {
     "given-up": N_("given up"),
     "cancelled": N_("cancelled"),
 }
-# Why an attempt failed or a message was cancelled: the bounded codes of notify and of the outbox.
+# Why an attempt failed or a message was cancelled: the bounded codes of channels and of the outbox.
 REASON_WORDS = {
     "status": N_("the receiver refused it"),
     "redirect": N_("the receiver redirects; PulseMon does not follow"),

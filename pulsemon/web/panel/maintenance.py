@@ -222,7 +222,7 @@ def _view(request: Request, maintenance_id: str) -> MaintenanceView:
 
 
 def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
-    """Return a plan as the texts of its form."""
+    """Return a plan as its form holds it: name of a field -> its texts."""
     draft, plan = view.draft, view.draft.plan
     weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
     is_once = plan.repeats is Repeats.ONCE
