@@ -1,5 +1,7 @@
 """Hold the documents against the program, and print what is missing: `python scripts/check_docs.py`, exit status 1.
 
+Templates, which no linter reads, are held to a length of lines that somebody can review.
+
 Settings, commands, routes and metrics are read from the program itself (the application is started on a database of
 its own), never from a list here. What it does not do: judge whether a sentence is true.
 """
@@ -35,6 +37,7 @@ CONFIGURATION = ("docs/configuration.md", "docs/pt-BR/configuration.md")
 OPERATIONS = ("docs/operations.md", "docs/pt-BR/operations.md")
 API = "docs/api.md"
 ARCHITECTURE = "docs/architecture.md"
+MAX_TEMPLATE_LINE = 200
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:^|(?<=\n\n))(?: {4}[^\n]*(?:\n|$))+")
@@ -59,6 +62,7 @@ def problems() -> list[str]:
         _languages,
         _examples,
         _tests,
+        _templates,
     ):
         found += check()
     return found
@@ -337,6 +341,16 @@ def _examples() -> Iterator[str]:
                     compile(code, str(page), "exec")
             except (ValueError, SyntaxError) as wrong:
                 yield f"{page.relative_to(ROOT)}: an example is no {language}: {wrong}"
+
+
+# --- templates
+
+
+def _templates() -> Iterator[str]:
+    for template in sorted((ROOT / "pulsemon" / "web" / "templates").rglob("*.*")):
+        for number, line in enumerate(text_of(template).splitlines(), 1):
+            if len(line) > MAX_TEMPLATE_LINE:
+                yield f"{template.relative_to(ROOT)}:{number}: {len(line)} characters, more than {MAX_TEMPLATE_LINE}"
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def _whole_day(day: Day) -> tuple[Availability, Availability]:
 def read_facts(
     connection: Connection, subjects: Sequence[Subject], *, start: datetime, timezone: str, now: datetime
 ) -> dict[int, Facts]:
-    """Return what is known of each monitor since *start*, or since the instant up to which its roll-ups hold.
+    """Return monitor id -> what is known of it since *start*, or since the instant up to which its roll-ups hold.
 
     Where these do not hold all they say, everything is read from history.
     """
@@ -270,7 +270,7 @@ def _open_span(subject: Subject, now: datetime) -> list[BlindWindow]:
 def _changes(
     connection: Connection, subjects: Sequence[Subject], whole: Sequence[int], *, timezone: str
 ) -> dict[int, list[Change]]:
-    """Return the transitions since the roll-ups, with the one that holds there; of those in *whole*, all of them."""
+    """Return monitor id -> its transitions since the roll-ups and the one that holds there; of *whole*, all."""
     tail = func.coalesce(RollMark.tail_seq, 0)
     first = case((Monitor.id.in_(whole), 0), else_=tail) if whole else tail
     query = (
@@ -303,6 +303,7 @@ def _as_changes(rows: Sequence[Row[*tuple[Any, ...]]], created_at: datetime) -> 
 
 
 def _unseen_spans(connection: Connection, ids: Iterable[int], start: datetime) -> dict[int, list[BlindWindow]]:
+    """Return monitor id -> the spans that end at *start* or later in which nobody could see it."""
     query = select(UnseenSpan.monitor_id, UnseenSpan.started_at, UnseenSpan.ended_at).where(
         UnseenSpan.monitor_id.in_(ids), UnseenSpan.ended_at >= start
     )
@@ -313,7 +314,7 @@ def _unseen_spans(connection: Connection, ids: Iterable[int], start: datetime) -
 
 
 def _excluded_spans(connection: Connection, ids: Iterable[int], start: datetime) -> dict[int, list[Span]]:
-    """Return what corrections exclude that nobody has taken back."""
+    """Return monitor id -> the spans that corrections exclude and nobody has taken back."""
     columns = (Correction.id, Correction.monitor_id, Correction.started_at, Correction.ended_at, Correction.withdraws)
     query = select(*columns).where(Correction.monitor_id.in_(ids), Correction.ended_at > start)
     rows = connection.execute(query).all()

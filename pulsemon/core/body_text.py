@@ -170,6 +170,7 @@ def _squeezed(name: str) -> str:
 
 
 def _all_names() -> dict[str, str]:
+    """Return every name of a charset that is known, squeezed -> Python's name of its codec."""
     spelled = {**aliases, **{each: each for each in (*_CHARSETS, *_SAME_AS)}}
     of_python = {_squeezed(name): _SAME_AS.get(codec, codec) for name, codec in spelled.items()}
     return {name: codec for name, codec in {**of_python, **_NAMES}.items() if codec in _CHARSETS}

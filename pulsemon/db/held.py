@@ -30,7 +30,7 @@ _IS_HELD = Delivery.state == DeliveryState.HELD
 
 
 def held_until(connection: Connection, told: Mapping[int, datetime], *, now: datetime) -> dict[int, datetime]:
-    """Return, of the monitors that have something to tell since an instant, until when each holds it back.
+    """Return monitor id -> until when it holds back what it has to tell; *told*: monitor id -> since when it has that.
 
     Held: there is maintenance now or there was at that instant, or older messages of that monitor are held.
     """

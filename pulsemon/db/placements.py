@@ -42,7 +42,7 @@ def placement(row: Any) -> Placement:
 
 
 def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) -> None:
-    """Write what changes of a monitor's place, by the names of `Placement`."""
+    """Write what changes of a monitor's place: field of `Placement` -> its new value."""
     columns = {_COLUMN_NAMES[name]: value for name, value in changes.items()}
     if columns:
         upsert(connection, PlacementRow, "monitor_id", {"monitor_id": monitor_id, **columns})

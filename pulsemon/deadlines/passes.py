@@ -257,7 +257,7 @@ def _apply(connection: Connection, monitors: Sequence[Watched], decide: Decide, 
 
 
 def _blind_counts(connection: Connection, changed: Sequence[Watched]) -> dict[int, int]:
-    """Return how many separate windows moved the deadline of each, by id; those are left out whose none did."""
+    """Return monitor id -> how many separate windows moved its deadline; those whose none did are left out."""
     spans = {
         each.id: (since, each.state.due_at)
         for each in changed

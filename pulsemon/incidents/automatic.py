@@ -197,7 +197,7 @@ def _join_or_open(connection: Connection, outage: _Outage, open_ones: list[_Open
 
 
 def _members(connection: Connection) -> dict[int, list[_Member]]:
-    """Return the monitors of the automatic incidents that are open, by incident."""
+    """Return incident id -> its monitors, of the automatic incidents that are open."""
     query = (
         select(
             IncidentMonitor.incident_id,
@@ -221,7 +221,7 @@ def _members(connection: Connection) -> dict[int, list[_Member]]:
 
 
 def _over(connection: Connection) -> dict[int, list[_Member]]:
-    """Return the automatic incidents that are open and over, each with the monitors that say so."""
+    """Return incident id -> the monitors that say that it is over, of automatic incidents that are open and over."""
     query = select(IncidentRow.id, IncidentRow.is_general).where(incident_rows.IS_OPEN, IncidentRow.is_automatic)
     rows = connection.execute(query).all()
     if not rows:
@@ -239,6 +239,7 @@ def _over(connection: Connection) -> dict[int, list[_Member]]:
 
 
 def _end(connection: Connection, over: Mapping[int, Sequence[_Member]], now: datetime) -> bool:
+    """Resolve the incidents that `_over` found; return whether there was any."""
     for incident_id, members in over.items():
         started_at = connection.scalars(select(IncidentRow.started_at).where(IncidentRow.id == incident_id)).one()
         ended_at = max(started_at, min(now, _last_end(connection, members) or now))

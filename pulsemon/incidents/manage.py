@@ -219,7 +219,7 @@ def _settled(connection: Connection, incident_id: int, event: Event | None, now:
 
 
 def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | None]:
-    """Return the monitors of these slugs, each with the outage that it has. Raises Invalid: one is not there."""
+    """Return monitor id -> the outage that it has, of the monitors of these slugs. Raises Invalid: one is not there."""
     ids = lookup.ids_of(connection, slugs)
     outages = incident_rows.present_outages(connection, ids)
     if len(outages) != len(ids):  # one was deleted meanwhile

@@ -153,6 +153,7 @@ def read_incidents(
 
 
 def _monitors(connection: Connection, ids: Sequence[int], is_public: bool) -> dict[int, list[Affected]]:
+    """Return incident id -> the monitors that it concerns."""
     query = (
         select(IncidentMonitor.incident_id, Monitor.id, Monitor.slug, Monitor.name, placements.IS_PUBLIC.label("seen"))
         .join(Monitor, Monitor.id == IncidentMonitor.monitor_id)
@@ -169,6 +170,7 @@ def _monitors(connection: Connection, ids: Sequence[int], is_public: bool) -> di
 
 
 def _updates(connection: Connection, ids: Sequence[int]) -> dict[int, list[Update]]:
+    """Return incident id -> what was said of it, newest first."""
     own = IncidentUpdate.incident_id
     numbered = (
         select(
@@ -219,7 +221,7 @@ def hold(connection: Connection) -> None:
 
 
 def insert_incident(connection: Connection, values: Mapping[str, Any], outages: Mapping[int, int | None]) -> int:
-    """Make an incident of these columns that concerns the keys of *outages*; return its id."""
+    """Make an incident of these columns (name -> value); return its id. *outages*: as `add_monitors` takes them."""
     row = {"public_id": new_public_id()} | dict(values)
     incident_id: int = connection.execute(insert(IncidentRow).values(row).returning(IncidentRow.id)).scalar_one()
     add_monitors(connection, incident_id, outages)
@@ -227,7 +229,7 @@ def insert_incident(connection: Connection, values: Mapping[str, Any], outages: 
 
 
 def change_incident(connection: Connection, incident_id: int, changes: Mapping[str, Any]) -> None:
-    """Write columns of an incident."""
+    """Write columns of an incident: name -> value."""
     connection.execute(update(IncidentRow).where(IncidentRow.id == incident_id).values(dict(changes)))
 
 

@@ -19,7 +19,7 @@ _ORDER = N_("This must be later than the beginning.")
 
 
 def read_filter(query: Mapping[str, str]) -> tuple[Filter, tuple[FieldProblem, ...]]:
-    """Return what *query* asks for, and what is wrong in it; a field that is wrong or empty filters nothing."""
+    """Return what an address's *query* asks for, and what is wrong in it; a wrong or empty field filters nothing."""
     signal, text = query.get("signal", "").strip(), query.get("text", "").strip()
     since, until = _instant(query.get("since", "")), _instant(query.get("until", ""))
     problems: list[FieldProblem] = []

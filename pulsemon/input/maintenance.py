@@ -172,7 +172,7 @@ class WindowPatch(BaseModel):
 
 
 def from_json(model: type[BaseModel], data: object) -> dict[str, Any]:
-    """Return the fields that the decoded JSON sets. Raises Invalid."""
+    """Return the fields of *model* that the decoded JSON sets: name -> checked value. Raises Invalid."""
     return RULES.read(model, data)
 
 
@@ -182,7 +182,7 @@ def end_from_json(data: object, timezone: str) -> datetime:
 
 
 def from_form(lists: Lists, before: Lists) -> dict[str, Any]:
-    """Return the fields that the panel's form sets, of an edited plan those that differ from *before*. Raises Invalid.
+    """Return the fields that the form sets, as `from_json` does; of an edited plan those that differ from *before*.
 
     Fields that do not go with how often it repeats are passed over: without scripts they stand in the form too. A time
     that nobody touched is not read again: of one that a clock shows twice the form cannot say which it is.
@@ -218,6 +218,7 @@ _BELONGS_TO = {
 
 
 def _read_field(values: dict[str, Any], name: str, texts: Sequence[str]) -> None:
+    """Put one field of the form into *values*, by the names of the API, with its type where it can be read."""
     text = texts[0] if texts else ""
     match name:
         case "days":
@@ -238,7 +239,7 @@ def _read_field(values: dict[str, Any], name: str, texts: Sequence[str]) -> None
 
 
 def to_draft(given: Mapping[str, Any], before: Draft | None, *, now: datetime) -> Draft:
-    """Return *before*, or a new plan, with the checked fields that are *given*. Raises Invalid."""
+    """Return *before*, or a new plan, with what `from_json` or `from_form` found *given*. Raises Invalid."""
     plan = _plan(given, None if before is None else before.plan, now)
     old = before or Draft("", plan)
     return Draft(

@@ -150,12 +150,12 @@ class FieldRules:
         return FieldProblem(name, code, message % dict(found), found)
 
     def read(self, model: type[BaseModel], data: object) -> dict[str, Any]:
-        """Return the fields that the decoded JSON sets, checked. Raises Invalid, with one problem a field."""
+        """Return name -> checked value of what the decoded JSON sets. Raises Invalid, with one problem a field."""
         known, unknown = self.known_of(data, tuple(model.model_fields))
         return self.check(model, known, also=unknown)
 
     def known_of(self, data: object, fields: Sequence[str]) -> tuple[dict[str, Any], list[FieldProblem]]:
-        """Return what decoded JSON holds of *fields*, and what is wrong with the rest. Raises Invalid: no object."""
+        """Return name -> value of *fields* in the JSON, and what is wrong with others. Raises Invalid: no object."""
         if not isinstance(data, dict):
             raise Invalid((self.problem("", "not-object"),))
         limits = (("fields", ", ".join(fields)),)
@@ -166,7 +166,7 @@ class FieldRules:
     def check(
         self, model: type[BaseModel], values: Mapping[str, Any], *, also: Iterable[FieldProblem] = ()
     ) -> dict[str, Any]:
-        """Return the values that were given, checked; *also*: problems that were found before. Raises Invalid."""
+        """Return name -> checked value of what was given; *also*: problems that were found before. Raises Invalid."""
         checked: dict[str, Any] = {}
         found: list[FieldProblem] = []
         try:

@@ -14,7 +14,7 @@ FIELDS = ("interval_seconds", "grace_seconds", "max_run_seconds")
 
 
 def read_timing(texts: Mapping[str, str], present: Timing) -> Timing:
-    """Return *present* with what *texts* hold in its place; a field that is left out stays as it is.
+    """Return *present* with what *texts* (of FIELDS) hold in its place; a field that is left out stays as it is.
 
     Raises:
         Invalid: with one problem for each field that breaks a rule.
@@ -28,7 +28,7 @@ def read_timing(texts: Mapping[str, str], present: Timing) -> Timing:
 
 
 def texts_of(timing: Timing) -> dict[str, str]:
-    """Return a timing as the texts of its fields; no run limit is an empty one."""
+    """Return a timing as texts by FIELDS, in whole seconds; no run limit is an empty one."""
     lengths = zip(FIELDS, (timing.interval, timing.grace, timing.max_run), strict=True)
     return {name: "" if length is None else str(whole_seconds(length)) for name, length in lengths}
 

@@ -230,6 +230,7 @@ def select_windows() -> Select[*tuple[Any, ...]]:
 
 
 def _windows(connection: Connection, *where: Any) -> dict[int, list[WindowView]]:
+    """Return plan id -> its windows that fit, in their order."""
     query = select_windows().where(IS_REAL, *where)
     found: dict[int, list[WindowView]] = {}
     for row in connection.execute(query.order_by(MaintenanceWindow.starts_at, MaintenanceWindow.id)):
@@ -242,6 +243,7 @@ def _window(row: Any) -> WindowView:
 
 
 def _slugs(connection: Connection, *where: Any) -> dict[int, list[str]]:
+    """Return plan id -> the slugs of the monitors chosen for it."""
     query = (
         select(MaintenanceMonitor.maintenance_id, Monitor.slug)
         .join(Monitor, Monitor.id == MaintenanceMonitor.monitor_id)

@@ -100,7 +100,7 @@ def lease_due(
 
 
 def standings(database: Database) -> dict[str, Standing]:
-    """Return what the newest attempts, of whichever server, say of their receivers; shared lanes have no part in it."""
+    """Return receiver -> what its newest attempts, of whichever server, say of it; shared lanes have no part in it."""
     newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
     attempts = newest.limit(MAX_REMEMBERED).subquery()
     query = (

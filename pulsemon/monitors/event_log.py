@@ -323,6 +323,7 @@ def _told(payload: str) -> str | None:
 
 
 def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[AttemptLine]]:
+    """Return delivery id -> its attempts, in their order."""
     # An empty list too: the number of queries must not depend on what is found.
     query = (
         select(
@@ -345,7 +346,7 @@ def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, 
 
 
 def changed_at(database: Database, monitor_ids: Sequence[int]) -> dict[int, datetime]:
-    """Return for each monitor that ever changed its status when it last did."""
+    """Return monitor id -> when it last changed its status, of those that ever did."""
     query = (
         select(Monitor.id, History.occurred_at)
         .join(History, (Monitor.id == History.monitor_id) & (Monitor.state_seq == History.seq))

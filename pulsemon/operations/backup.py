@@ -67,7 +67,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _row_counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many rows each table has."""
+    """Return table -> how many rows it has."""
     names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return {
         name: connection.execute(f"SELECT count(*) FROM {sqlite.quoted(name)}").fetchone()[0]  # noqa: S608 - quoted

@@ -135,7 +135,7 @@ def _find(connection: Connection, slug: str) -> PageView:
 
 
 def _chosen(connection: Connection, page_ids: Sequence[int]) -> dict[int, list[str]]:
-    """Return the slugs of the monitors chosen for each of these pages, which follow one another, in their order."""
+    """Return page id -> the slugs of its chosen monitors in their order, of pages that follow one another."""
     found: dict[int, list[str]] = {}
     if page_ids:
         query = (

@@ -139,7 +139,7 @@ class Public:
     timezone: str = "UTC"
 
     def ids_by_zone(self) -> dict[str, tuple[int, ...]]:
-        """Return the monitors whose days are shown, by the time zone of these days; in `timezone`, all of them."""
+        """Return time zone -> the ids of the monitors whose days are shown in it; in `timezone`, all of them."""
         own: dict[str, set[int]] = {}
         every = {each.id for each in self.monitors}
         for look in self.looks.values():
@@ -254,6 +254,7 @@ def as_shown(incidents: Sequence[Incident], monitors: Sequence[PublicMonitor]) -
 
 
 def _looks(connection: Connection, timezone: str) -> dict[str, Look]:
+    """Return page slug -> how it looks, of every page; the one at `/status` is always among them."""
     members: dict[int, list[int]] = {}
     chosen = select(PageMonitor.page_id, PageMonitor.monitor_id).order_by(PageMonitor.place, PageMonitor.monitor_id)
     for page_id, monitor_id in connection.execute(chosen):

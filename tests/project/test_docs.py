@@ -52,6 +52,7 @@ def test_the_documents_agree_with_the_program() -> None:
         ("README.pt-BR.md", "images/panel.pt-BR.png", "images/status.pt-BR.png", "no page shows it"),
         ("docs/pt-BR/webhooks.md", "## Discord e Slack", "### Discord e Slack", "differs from the English page"),
         ("docs/api.md", '"ping_count": 0,', '"ping_count": 0', "an example is no json"),
+        ("pulsemon/web/templates/error.html", "</p>", f"{' ' * 200}</p>", "characters, more than 200"),
     ],
 )
 def test_a_page_that_does_not_agree_is_named(

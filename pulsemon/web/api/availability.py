@@ -214,7 +214,7 @@ def _read_query(request: Request, timezone: str) -> tuple[int, str]:
 
 
 def spent_answer(part: Availability) -> dict[str, Any]:
-    """Return how a period was spent as the API shows it, without its borders."""
+    """Return how a period was spent: the fields of its answer without the borders."""
     return {
         "availability": part.ratio,
         "coverage": part.coverage or 0.0,

@@ -252,7 +252,7 @@ _looking = Lock()
 
 
 def _read_lately(site: Site) -> dict[Shown, int] | None:
-    """Return how many monitors of open pages are in which state; None: the database did not answer."""
+    """Return state -> how many monitors of open pages are in it; None: the database did not answer."""
     with _looking:
         read_at, counts = _lately.get(site.database, (0.0, None))
         if not read_at or clock.monotonic() - read_at > _FRESH_SEC:

@@ -82,7 +82,7 @@ _WITH_STATUS = frozenset({"summary", "status"})
 
 
 def public_pages() -> dict[str, Any]:
-    """Return the paths of public pages: the page itself, and what programs read of each page, monitor and tag."""
+    """Return path -> its OpenAPI item, of public pages and of what programs read of each page, monitor and tag."""
     paths: dict[str, Any] = {"/status": {"get": _STATUS_PAGE}}
     for place, name, parameters in (("/status", "status", []), ("/status/{slug}", "page", [_PAGE])):
         paths[f"{place}/feed.atom"] = _read(
@@ -231,7 +231,7 @@ _PING_ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def pings() -> dict[str, Any]:
-    """Return the paths of pings, which raw ASGI serves."""
+    """Return path -> its OpenAPI item, of pings, which raw ASGI serves."""
     return {
         f"/h/{{slug}}/{{token}}{suffix}": {
             method: _ping_operation(suffix, method) for method in ("get", "head", "post")

@@ -175,14 +175,14 @@ def _as_cron(calendar: Calendar) -> str:
 
 
 def _is_regular(parts: Mapping[str, str]) -> bool:
-    """Return whether a step divides its hour or day, so that "every 7 minutes" is not said of what is none."""
+    """Return whether the steps in *parts* divide hour and day: "every 7 minutes" is not said of what is none."""
     minutes, hours = int(parts.get("minutes", 1)), int(parts.get("hours", 1))
     # A day that not every month has needs more words than it is worth.
     return 60 % minutes == 0 and 24 % hours == 0 and int(parts.get("day", 1)) <= (31 if "month" in parts else 28)
 
 
 def _said(parts: Mapping[str, str], locale: str) -> dict[str, str]:
-    """Return the numbers of a pattern as they are said: times as HH:MM, days and months by name."""
+    """Return name of a part -> its numbers as they are said: times as HH:MM, days and months by name."""
     translate = translator(locale).gettext
     said = {name: str(int(text)) if text.isdigit() else text for name, text in parts.items()}
     if "at" in parts:

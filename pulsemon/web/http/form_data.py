@@ -15,7 +15,7 @@ MAX_LISTS_BYTES = 512 * 1024
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the text fields of a form; files are refused. Raises HTTPException as `read_fields` does."""
+    """Return name -> text of the fields of a form; files are refused. Raises HTTPException as `read_fields` does."""
     fields = await read_fields(request)
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 

@@ -79,7 +79,7 @@ def read_cursor(cursor: str, *, largest: int = LARGEST_ID) -> int | None:
 
 
 def link(address: str, page: Page, following: int | None, kept: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the header that leads from *page* to the next one, none where nothing is *following*.
+    """Return the header `link` that leads from *page* to the next one; empty where nothing is *following*.
 
     *following*: the key behind which it begins. *kept*: what else it asks for.
     """

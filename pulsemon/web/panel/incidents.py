@@ -269,7 +269,7 @@ def _form_values(
     is_preview: bool = False,
     incident: Incident | None = None,
 ) -> dict[str, Any]:
-    """Return what the forms of incidents have in common."""
+    """Return what the templates of all forms of incidents read."""
     site = site_of(request)
     words = Words(rendering.locale_of(request), site.now())
     typed = {name: values[0] if values else "" for name, values in form.items()}
@@ -283,7 +283,7 @@ def _form_values(
 
 
 def _boxes(request: Request, form: Lists) -> dict[str, Any]:
-    """Return what the choice of monitors shows."""
+    """Return what the choice of monitors shows: `known`, all there are, and the slugs that are `chosen`."""
     known = monitors.list_in_order(site_of(request).database)
     return {"known": known, "chosen": frozenset(form.get("monitor", ()))}
 

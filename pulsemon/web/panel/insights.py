@@ -45,7 +45,7 @@ def suggestion_fragment(request: Request, monitor_id: int) -> Response:
 
 
 def suggestion_values(request: Request, view: View) -> dict[str, Any]:
-    """Return what is proposed, and where the address names settings to try, what they would have told."""
+    """Return what `parts/suggestion.html` shows: what is proposed, and what settings in the address would have told."""
     site = site_of(request)
     past = suggestions.read_past(site.database, view.id, view.timing, now=site.now())
     advice = suggestions.advise(past, view.timing)

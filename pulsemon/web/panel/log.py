@@ -56,7 +56,10 @@ class Place:
 
 
 def log_values(request: Request, view: View) -> dict[str, Any]:
-    """Return the part of the event log that the address names. What is wrong in it is said and filters nothing."""
+    """Return what `parts/record.html` shows of the event log: the part that the address names.
+
+    What is wrong in the address is said and filters nothing.
+    """
     query = request.query_params
     wanted, problems = log_filter.read_filter(query)
     kind = Kind.PING if wanted.signal else query.get("kind", "")
@@ -97,7 +100,7 @@ def _instant(instant: datetime | None) -> str:
 
 
 def run_values(request: Request, view: View) -> dict[str, Any]:
-    """Return the newest runs that ended, newest first, and their chart; those that are open stand in the view."""
+    """Return what `parts/runs.html` shows: the newest runs that ended and their chart; open ones stand in the view."""
     wanted = Filter(ends_run=True)
     ended = event_log.read_pings(site_of(request).database, view.id, wanted=wanted, length=RUNS_DRAWN).events
     return {"runs": ended[:RUNS_LISTED], "chart": _chart(ended, view)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.requests import Request
@@ -174,7 +175,7 @@ def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -
         )
         maintenance.set_end(site.database, view.id, window_number(str(window_id)), ends_at, now=now)
     except Invalid as wrong:
-        problems = [FieldProblem("new_end", each.code, each.message, each.limits) for each in wrong.problems]
+        problems = [replace(each, field="new_end") for each in wrong.problems]
         return _form_page(request, view, fields_of(view), problems, new_end=form.get("new_end", ""))
     site.wake()
     return _to(view.id, "saved")
@@ -222,7 +223,7 @@ def _view(request: Request, maintenance_id: str) -> MaintenanceView:
 
 
 def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
-    """Return a plan as the texts of its form."""
+    """Return a plan as its form holds it: name of a field -> its texts."""
     draft, plan = view.draft, view.draft.plan
     weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
     is_once = plan.repeats is Repeats.ONCE
@@ -256,9 +257,7 @@ def _form_page(
 ) -> Response:
     site, now = site_of(request), site_of(request).now()
     typed = {name: texts[0] if texts else "" for name, texts in lists.items()}
-    renamed = [
-        FieldProblem(_IN_FORM.get(each.field, each.field), each.code, each.message, each.limits) for each in problems
-    ]
+    renamed = [replace(each, field=_IN_FORM.get(each.field, each.field)) for each in problems]
     running = None if view is None else view.running(now=now)
     if running is not None and view is not None:
         typed["new_end"] = new_end or wall_clock.field_in(running.ends_at, view.draft.plan.timezone)

@@ -135,6 +135,7 @@ def safe_cell(text: str) -> str:
 
 
 def _records(view: View, found: Report, zone: ZoneInfo, now: datetime) -> Iterator[dict[str, Any]]:
+    """Yield the lines of the CSV, each as column -> value; `record` says what it is of."""
     days = found.period.days
     span = _span(days[0].start, days[-1].end, zone) if days else {}
     yield {"record": "month", "monitor": view.slug} | span | _spent(found.period.whole)

@@ -59,7 +59,7 @@ def refused(field: str, conflict: Conflict) -> FieldProblem:
 
 
 def form_values(request: Request, typed: Mapping[str, str], problems: Sequence[FieldProblem]) -> dict[str, Any]:
-    """Return what the template of a form needs. The first wrong field is the one to focus."""
+    """Return what templates of forms read: `typed` as it is, `problems` by field in words, `presets` and `zones`."""
     words = Words(rendering.locale_of(request), site_of(request).now())
     said: dict[str, str] = {}
     for each in problems:

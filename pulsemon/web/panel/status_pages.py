@@ -139,7 +139,7 @@ def _problems(wrong: Invalid | Conflict) -> tuple[FieldProblem, ...]:
 
 
 def fields_of(view: PageView) -> dict[str, str]:
-    """Return a page as the texts of its form; its password is not among them."""
+    """Return a page as its form holds it: name of a field -> its text; the password is not among them."""
     return {
         "slug": view.slug,
         "title": view.title or "",

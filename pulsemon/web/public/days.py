@@ -76,7 +76,7 @@ class DayKeeper:
         self._held: dict[str, _Held] = {}
 
     def days_of(self, database: Database, public: Public) -> Mapping[str, Days]:
-        """Return the days that go with *public*, by their time zone. Raises Unavailable."""
+        """Return time zone -> the days in it that go with *public*. Raises Unavailable."""
         seqs = {each.id: each.seq for each in public.monitors}
         kept: dict[str, _Held] = {}
         for zone, ids in public.ids_by_zone().items():

@@ -29,7 +29,7 @@ _MAX_BODY_BYTES = 4_096
 
 
 async def read_password(request: Request) -> dict[str, str]:
-    """Return the fields of the question's form.
+    """Return name -> text of the fields of the question's form.
 
     Raises:
         HTTPException: 413, it is larger than any password; 400, it did not arrive, or has more fields than any form.

@@ -68,6 +68,7 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
 
 
 def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage) -> dict[str, bytes]:
+    """Return path -> content of the files of one page."""
     settings, look = source.settings, page.look
     locale = look.language or settings.default_locale.value
     folder = page_path(look.slug).removeprefix("/")

@@ -122,7 +122,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _said(headers: list[tuple[bytes, bytes]]) -> dict[bytes, str]:
-    """Return the lists that the three headers are, several lines of one joined."""
+    """Return header -> the list that it is, several lines of one joined, of the three that count."""
     found: dict[bytes, str] = {}
     for name, value in headers:
         if name in _NAMES:
