@@ -41,7 +41,7 @@ from pulsemon.operations.doorway import BACKLOG
 from pulsemon.operations.timekeeping import Timekeeping
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
-from pulsemon.web.http.json_api import instant
+from pulsemon.web.api.monitors import monitor_answer
 from pulsemon.web.public import file_tree, static_copy
 from pulsemon.web.wire.protocol import PingProtocol
 
@@ -287,10 +287,11 @@ def list_monitors(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; times as in the API.")] = False,
 ) -> None:
     """List all monitors, in the order of their creation."""
-    found = _through(
-        lambda database: [_summary(view) for view in monitors.list_all(database)[0]],
-        lambda api: [_summary_of_api(each) for each in api("GET", "/api/monitors").json()],
+    answers = _through(
+        lambda database: [_answer(view) for view in monitors.list_all(database)[0]],
+        lambda api: api("GET", "/api/monitors").json(),
     )
+    found = [_summary(each) for each in answers]
     if as_json:
         is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         print(json.dumps(found, ensure_ascii=not is_utf_8, indent=2))
@@ -317,10 +318,10 @@ def create_monitor(
     }
     new = monitor_forms.create_from_json(body)
     made = _through(
-        lambda database: _summary(monitors.create(database, new, now=clock.now())),
-        lambda api: _summary_of_api(api("POST", "/api/monitors", body).json()),
+        lambda database: _answer(monitors.create(database, new, now=clock.now())),
+        lambda api: api("POST", "/api/monitors", body).json(),
     )
-    print(made["ping_path"])
+    print(_summary(made)["ping_path"])
 
 
 @monitor_app.command("delete")
@@ -341,21 +342,14 @@ def delete_monitor(
     print(f"Deleted {slug}.")
 
 
-def _summary(view: View) -> dict[str, Any]:
-    return {
-        "name": view.name,
-        "slug": view.slug,
-        "interval_seconds": view.interval_seconds,
-        "grace_seconds": view.grace_seconds,
-        "status": view.status.value,
-        "last_ping": instant(view.last_ping),
-        "ping_path": monitors.ping_path(view.slug, view.token),
-    }
+def _answer(view: View) -> dict[str, Any]:
+    return monitor_answer(view, origin="", now=clock.now())
 
 
-def _summary_of_api(each: dict[str, Any]) -> dict[str, Any]:
+def _summary(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return what is printed of a monitor that the API answers with."""
     names = ("name", "slug", "interval_seconds", "grace_seconds", "status", "last_ping")
-    return {name: each[name] for name in names} | {"ping_path": monitors.ping_path(each["slug"], each["token"])}
+    return {name: answer[name] for name in names} | {"ping_path": monitors.ping_path(answer["slug"], answer["token"])}
 
 
 def _through(directly: Callable[[Database], Any], by_api: Callable[[Callable[..., httpx2.Response]], Any]) -> Any:

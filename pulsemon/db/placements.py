@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -11,34 +13,25 @@ from pulsemon.core.placement import Placement, Seat
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.upsert import upsert
 
-# By the names of `core.placement.Placement`.
-_COLUMN_NAMES = {
-    "group": "group_name",
-    "environment": "environment",
-    "tags": "tags",
-    "position": "position",
-    "is_public": "is_public",
-    "incident_after_minutes": "incident_after_minutes",
-}
+_NAMES = tuple(each.name for each in fields(Placement))
+# Each has the column of its name, save one whose name is a word of SQL.
+_COLUMN_NAMES = {name: name for name in _NAMES} | {"group": "group_name"}
 POSITION: ColumnElement[int] = func.coalesce(PlacementRow.position, Monitor.id)
 IS_PUBLIC: ColumnElement[bool] = func.coalesce(PlacementRow.is_public, True)
+# A monitor may have no row, and then its columns are NULL: what holds in place of that, where it is no None.
+_COUNTED: dict[str, ColumnElement[Any]] = {"position": POSITION, "is_public": IS_PUBLIC}
 # What `placement` reads; the query joins `OF_MONITOR` from outside.
-COLUMNS: tuple[Any, ...] = (
-    PlacementRow.group_name,
-    PlacementRow.environment,
-    PlacementRow.tags,
-    POSITION.label("position"),
-    IS_PUBLIC.label("is_public"),
-    PlacementRow.incident_after_minutes,
+COLUMNS: tuple[ColumnElement[Any], ...] = tuple(
+    _COUNTED.get(name, getattr(PlacementRow, column)).label(f"placement_{name}")
+    for name, column in _COLUMN_NAMES.items()
 )
+_values = attrgetter(*(f"placement_{name}" for name in _NAMES))
 OF_MONITOR: ColumnElement[bool] = PlacementRow.monitor_id == Monitor.id
 
 
 def placement(row: Any) -> Placement:
     """Read the place of a row that holds `COLUMNS`; its position is the one that counts."""
-    return Placement(
-        row.group_name, row.environment, row.tags, row.position, bool(row.is_public), row.incident_after_minutes
-    )
+    return Placement(*_values(row))
 
 
 def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) -> None:

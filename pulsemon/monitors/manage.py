@@ -20,8 +20,7 @@ from pulsemon.channels import webhook
 from pulsemon.channels.http import NotSent, read_url
 from pulsemon.core import alerting, keyset, schedule, status
 from pulsemon.core.deliveries import WEBHOOK
-from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
-from pulsemon.core.rules import NO_RULES, Rules
+from pulsemon.core.placement import NOWHERE_SPECIAL
 from pulsemon.core.schedule import ScheduleError
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
@@ -37,6 +36,7 @@ from pulsemon.db.transitions import Decision, apply_decisions
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.monitors.definition import Definition
 from pulsemon.monitors.views import View, find, select_views, view
 
 # 192 bits, in characters that a URL carries as they are.
@@ -44,6 +44,7 @@ _TOKEN_BYTES = 24
 GENERATE = "generate"
 # What is no column of `monitors`.
 _ELSEWHERE = frozenset({"webhook_secret", "placement"})
+_TIMING_FIELDS = frozenset(column.key for column in states.TIMING_COLUMNS)
 
 
 def is_webhook_secret(text: str) -> bool:
@@ -61,25 +62,11 @@ def is_webhook_url(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class NewMonitor:
+class NewMonitor(Definition):
     """What is needed to create a monitor: an interval, or a schedule read in `timezone`, which gives one.
 
     `webhook_secret` may be `"generate"`.
     """
-
-    name: str
-    slug: str
-    interval_seconds: int | None = None
-    grace_seconds: int = 0
-    webhook_url: str | None = None
-    webhook_secret: str | None = None
-    max_run_seconds: int | None = None
-    schedule: str | None = None
-    timezone: str = "UTC"
-    failures_to_down: int = 1
-    successes_to_up: int = 1
-    rules: Rules = NO_RULES
-    placement: Placement = NOWHERE_SPECIAL
 
 
 def ping_path(slug: str, token: str) -> str:
@@ -183,19 +170,6 @@ def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, A
             _redirect_messages(connection, before, changes.get("webhook_url", before.webhook_url), now)
         mark_changed(connection)
         return find(connection, by_id(before.id))
-
-
-_TIMING_FIELDS = frozenset(
-    {
-        "interval_seconds",
-        "grace_seconds",
-        "max_run_seconds",
-        "schedule",
-        "timezone",
-        "failures_to_down",
-        "successes_to_up",
-    }
-)
 
 
 def _schedule_columns(before: View, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from pulsemon.core import runs as open_runs
 from pulsemon.core import shown
-from pulsemon.core.placement import NOWHERE_SPECIAL, Placement
-from pulsemon.core.rules import NO_RULES, Rules
 from pulsemon.core.runs import Runs
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import State, Status
@@ -22,38 +20,30 @@ from pulsemon.db.tables.messages import Webhook
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.windows import NO_WINDOWS, Windows
 from pulsemon.errors import NotFound
+from pulsemon.monitors.definition import Definition
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """One monitor. With a `schedule`, read in `timezone`, `interval_seconds` is the time between two firings."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View(Definition):
+    """One monitor. With a `schedule`, read in `timezone`, `interval_seconds` is the time between two firings.
+
+    What has a column of `monitors` is read from the one of its name.
+    """
 
     id: int
-    name: str
-    slug: str
     interval_seconds: int
-    grace_seconds: int
     status: Status
     last_ping: datetime | None
-    webhook_url: str | None
     token: str
     due_at: datetime | None
-    webhook_secret: str | None
     created_at: datetime
     updated_at: datetime
-    max_run_seconds: int | None
     webhook_switched_off_at: datetime | None
     blind_due_at: datetime | None
     ping_count: int
-    schedule: str | None = None
-    timezone: str = "UTC"
     schedule_since: datetime | None = None
-    failures_to_down: int = 1
-    successes_to_up: int = 1
     contrary_count: int = 0
     open_runs: Runs = ()
-    rules: Rules = NO_RULES
-    placement: Placement = NOWHERE_SPECIAL
     # Of each plan of maintenance that concerns it: the window that is running, or else the next one.
     windows: tuple[Span, ...] = ()
 
@@ -79,6 +69,8 @@ class View:
 
     def maintained_until(self, *, now: datetime) -> datetime | None:
         """Return when the maintenance ends that it is under at *now*; None: it is under none."""
+        if not self.windows:  # nearly all, and lists ask it of thousands
+            return None
         return max((span.end for span in self.windows if shown.covers((span,), now)), default=None)
 
     def next_maintenance(self, *, now: datetime) -> Span | None:
@@ -105,33 +97,11 @@ class View:
 
 
 _COLUMNS = (
-    Monitor.id,
-    Monitor.name,
-    Monitor.slug,
-    Monitor.interval_seconds,
-    Monitor.grace_seconds,
-    Monitor.status,
-    Monitor.last_ping,
-    Monitor.webhook_url,
-    Monitor.token,
-    Monitor.due_at,
+    *(getattr(Monitor, each.name) for each in fields(View) if each.name in Monitor.__table__.columns),
     Webhook.secret.label("webhook_secret"),
-    Monitor.created_at,
-    Monitor.updated_at,
-    Monitor.max_run_seconds,
     Webhook.switched_off_at.label("webhook_switched_off_at"),
-    Monitor.blind_due_at,
-    Monitor.ping_count,
-    Monitor.schedule,
-    Monitor.timezone,
-    Monitor.schedule_since,
-    Monitor.failures_to_down,
-    Monitor.successes_to_up,
-    Monitor.contrary_count,
-    Monitor.open_runs,
-    Monitor.rules,
 )
-_PLACEMENT_NAMES = frozenset(column.key for column in placements.COLUMNS)
+_NAMES = tuple(column.key for column in _COLUMNS)
 
 
 def select_views() -> Select[*tuple[Any, ...]]:
@@ -145,8 +115,8 @@ def select_views() -> Select[*tuple[Any, ...]]:
 
 def view(row: Row[*tuple[Any, ...]], maintenance: Windows = NO_WINDOWS) -> View:
     """Read one row of `select_views`; *maintenance*: the windows of the present, of this monitor at least."""
-    values = {name: value for name, value in row._mapping.items() if name not in _PLACEMENT_NAMES}
-    values |= {"status": Status(row.status), "timezone": row.timezone or "UTC"}
+    values: dict[str, Any] = dict(zip(_NAMES, row, strict=False))
+    values["status"], values["timezone"] = Status(row.status), row.timezone or "UTC"
     return View(**values, placement=placements.placement(row), windows=maintenance.of(row.id))
 
 

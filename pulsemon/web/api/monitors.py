@@ -55,7 +55,7 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         "open_runs": [_open_run_answer(run) for run in view.open_runs],
         "under_maintenance": view.maintained_until(now=now) is not None,
     }
-    return _IN_ORDER | monitor_forms.values_of(view, reveals_secret=reveals_secret) | observed
+    return {**_IN_ORDER, **monitor_forms.values_of(view, reveals_secret=reveals_secret), **observed}
 
 
 def _open_run_answer(run: Run) -> dict[str, Any]:
