@@ -22,6 +22,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError
 
@@ -405,6 +406,13 @@ def _is_adopted(first: FirstPulseMon) -> bool:
 
         wait_until(lambda: others() == 0)
     return ("alembic_version",) in _tables(first)
+
+
+def test_the_newest_migration_is_told_from_the_names_of_the_files() -> None:
+    scripts = list(ScriptDirectory.from_config(schema._config()).walk_revisions())
+
+    assert scripts[0].revision == schema.HEAD
+    assert all(Path(each.path).name.startswith(f"{each.revision}_") for each in scripts)
 
 
 def test_two_nodes_that_start_together_migrate_once(empty_postgres_url: str) -> None:
