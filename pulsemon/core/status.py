@@ -1,8 +1,7 @@
 """A monitor's life as one table: what each signal does in each status, and what silence does.
 
 Pure: a state and a signal go in, a state and the transitions come out. Who is told about a transition stands
-beside it (`Transition.told`); how they are told is not decided here. `docs/state-machine.md` is generated from
-`TRANSITIONS`.
+beside it (`Transition.told`); how, is not decided here. `docs/state-machine.md` is generated from `TRANSITIONS`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pulsemon.core.timing import Timing
 
 
 class Status(StrEnum):
-    """The stored status. *Late* is derived (`is_late`) and counts as up."""
+    """The stored status. *Late* is derived (`core.shown`) and counts as up."""
 
     UNKNOWN = "UNKNOWN"
     UP = "UP"

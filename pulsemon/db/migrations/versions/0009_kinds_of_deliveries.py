@@ -53,6 +53,18 @@ def _copy() -> None:
 
     Both tables are made anew: to drop the messages alone would take their attempts with them.
     """
+    _make_deliveries()
+    _make_attempts()
+    kind = "coalesce((SELECT kind FROM subscribers WHERE subscribers.id = deliveries.subscriber_id), 'webhook')"
+    _move("deliveries", _DELIVERIES, kind=kind)
+    _move("attempts", _ATTEMPTS)
+    for table in ("attempts", "deliveries"):
+        op.drop_table(table)
+        op.rename_table(f"new_{table}", table)
+    _index()
+
+
+def _make_deliveries() -> None:
     op.create_table(
         "new_deliveries",
         sa.Column("id", _BIG_ID, nullable=False),
@@ -80,6 +92,9 @@ def _copy() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
         sqlite_autoincrement=True,
     )
+
+
+def _make_attempts() -> None:
     op.create_table(
         "new_attempts",
         sa.Column("id", _BIG_ID, nullable=False),
@@ -97,13 +112,6 @@ def _copy() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_attempts"),
         sqlite_autoincrement=True,
     )
-    kind = "coalesce((SELECT kind FROM subscribers WHERE subscribers.id = deliveries.subscriber_id), 'webhook')"
-    _move("deliveries", _DELIVERIES, kind=kind)
-    _move("attempts", _ATTEMPTS)
-    for table in ("attempts", "deliveries"):
-        op.drop_table(table)
-        op.rename_table(f"new_{table}", table)
-    _index()
 
 
 def _of(table: str, column: str, owners: str) -> sa.ForeignKeyConstraint:
