@@ -440,11 +440,11 @@ class TestRefusals:
         process.live_until(at("10:00:09"))
         monkeypatch.setattr(world, "take_turned_away", lambda: BlindWindow(world.wall, world.wall))
         process.evaluation._around = world.around
-        passes: list[datetime] = []
+        excused_at: list[datetime] = []
         excuse = passes.excuse_blindness
 
         def count(*arguments: Any, now: datetime, **named: Any) -> None:
-            passes.append(now)
+            excused_at.append(now)
             excuse(*arguments, now=now, **named)
 
         monkeypatch.setattr(passes, "excuse_blindness", count)
@@ -452,7 +452,7 @@ class TestRefusals:
         process.live_until(at("10:00:19"))
 
         assert again(database, monitor).status == "UP"
-        assert 8 <= len(passes) <= 11
+        assert 8 <= len(excused_at) <= 11
         assert len(blind_windows(database)) == 1
 
 
