@@ -1,7 +1,7 @@
-"""Who may do what: the admin token and the sessions of the panel.
+"""Who is let in: the admin token and the sessions of the panel. What they may do says `accounts.roles`.
 
 A session is a random id; the database keeps a hash of it, so that logging out ends it everywhere and a stolen
-database opens nothing. Signing the cookie and reading headers is `web.http.security`'s business.
+database opens nothing. Signing the cookie and reading headers is `web.http.principals`' business.
 """
 
 from __future__ import annotations

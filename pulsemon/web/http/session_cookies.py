@@ -20,7 +20,7 @@ from starlette.responses import Response
 PLAIN = "pulsemon_session"
 # The strongest first.
 NAMES = (f"__Host-{PLAIN}", f"__Secure-{PLAIN}", PLAIN)
-# What `access.open_session` and `web.http.security` make: 32 bytes, a full stop, and the 32 of the signature. Nothing
+# What `access.open_session` and `web.http.principals` make: 32 bytes, a full stop, and the 32 of the signature. Nothing
 # else is tried; of these at most seven hundred fit into the headers of a request, and each costs some ten microseconds.
 _SIGNED_ID = re.compile(r"[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}")
 
