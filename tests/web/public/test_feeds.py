@@ -353,7 +353,7 @@ def test_a_badge_of_several_says_how_many_are_down(database: Database) -> None:
 
 def test_every_colour_of_a_badge_can_be_drawn_and_bears_white_letters() -> None:
     """Maintenance had a colour that only shields.io knew, and its badge was an error page."""
-    colours = set(badges._COLOURS.values()) | {colour for _, colour in badges._OF_SEVERAL.values()} | {"orange"}
+    colours = set(badges._COLOURS.values()) | {colour for _, colour in badges.OF_SEVERAL.values()} | {"orange"}
     colours |= {colour for _, colour in badges._SHARES}
 
     assert set(badges._COLOURS) == set(Shown)
