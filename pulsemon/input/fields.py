@@ -6,7 +6,7 @@ Which fields there are is said by the tables of them (`input.monitors`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ class Kind:
     back; without them it is kept as JSON holds it.
     """
 
-    in_json: Any
+    json_type: Any
     read: Callable[[str], object]
     write: Callable[[Any], str] = str
     keep: Callable[[Any], Any] | None = None
@@ -78,21 +78,22 @@ def whole(least: int, most: int, kind: Kind = NUMBER) -> Rule:
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One row of such a table: a field, by the name that it has in JSON and in forms.
+    """One row of a table of fields: a field, by the name that it has in JSON and in forms.
 
-    `about` tells API readers what it is for, and `about_answer` what it is in answers, where that is something else.
+    `about` tells API readers what it is for, and `about_in_answer` says it of answers, where that is something else.
     `default` holds where nothing was said, and where a form's field was emptied. Where it is None the field may be
-    null, and is so in answers too, unless `in_answer` names the type that it has there.
+    null, and is so in answers too, unless `type_in_answer` names the type that it has there.
     `path`: the attribute that keeps it, such as `placement.group`, where it is no attribute of its own name.
     """
 
     name: str
     rule: Rule
     about: str
-    about_answer: str | None = None
+    _: KW_ONLY
+    about_in_answer: str | None = None
     default: Any = REQUIRED
     path: str = ""
-    in_answer: Any = None
+    type_in_answer: Any = None
 
     @property
     def kind(self) -> Kind:
@@ -114,8 +115,8 @@ class FieldRow:
     @property
     def answered(self) -> Any:
         """Return the type of what an answer holds, documented, for Pydantic."""
-        held: Any = self.in_answer or (self.kind.in_json | None if self.default is None else self.kind.in_json)
-        said = self.about if self.about_answer is None else self.about_answer
+        held: Any = self.type_in_answer or (self.kind.json_type | None if self.default is None else self.kind.json_type)
+        said = self.about if self.about_in_answer is None else self.about_in_answer
         return Annotated[held, Field(description=said or None)]
 
     def read(self, text: str) -> Any:

@@ -14,7 +14,7 @@ from pulsemon.db import Database
 from pulsemon.errors import Invalid
 from pulsemon.input import monitor_forms, monitor_rules
 from pulsemon.input import monitors as monitor_fields
-from pulsemon.input.fields import LENGTH, LINES, NUMBER, SWITCH, TEXT, WORDS, FieldRow, Kind, Rule, whole
+from pulsemon.input.fields import LENGTH, LINES, NUMBER, REQUIRED, SWITCH, TEXT, WORDS, FieldRow, Kind, Rule, whole
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.definition import Definition
 from tests.arrange import START, make
@@ -139,6 +139,13 @@ def test_a_kind_reads_texts_and_keeps_values(kind: Kind, text: str, value: Any, 
 @pytest.mark.parametrize(("kind", "text"), [(NUMBER, "1.5"), (NUMBER, "ten"), (LENGTH, "-"), (SWITCH, "true")])
 def test_what_a_kind_cannot_read_stays_a_text_for_the_rule_to_refuse(kind: Kind, text: str) -> None:
     assert FieldRow("field", Rule(kind, object), "For a test.").read(text) == text
+
+
+def test_a_field_without_a_default_cannot_be_emptied() -> None:
+    row = FieldRow("field", Rule(TEXT, str), "For a test.")
+
+    assert row.read("") is REQUIRED
+    assert row.keep("") == ""
 
 
 def test_limits_fill_the_messages_of_their_codes() -> None:

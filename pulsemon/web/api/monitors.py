@@ -32,6 +32,7 @@ from pulsemon.web.http.site import Site, site_of
 
 router = Router(Audience.API, is_described=True)
 
+# Laid under an answer, so that its keys stand in the order of the document.
 _IN_ORDER: dict[str, Any] = dict.fromkeys(openapi.MONITOR_KEYS)
 
 
