@@ -83,7 +83,7 @@ def lease_due(
             select(Delivery.receiver, func.count())
             .where(_IS_PENDING, Delivery.next_attempt_at <= now)
             .group_by(Delivery.receiver)
-            .order_by(func.min(Delivery.next_attempt_at))
+            .order_by(func.min(Delivery.next_attempt_at), Delivery.receiver)
         ).all()
     wanted = places.share(
         [(row[0], row[1]) for row in due], in_flight, standing_of, places=MAX_IN_FLIGHT, width=LANE_WIDTH
