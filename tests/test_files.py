@@ -207,22 +207,22 @@ def test_a_copy_is_whole_while_the_server_goes_on_writing(sqlite_url: str, tmp_p
 def test_a_static_copy_goes_through_no_link(tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "copy", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "panel/page.html").write_text("mine")
+    (elsewhere / "page.html").write_text("mine")
     file_tree.replace_files(folder, {"a/page.html": b"1", "b.html": b"1"})
     (folder / "b.html").unlink()
-    (folder / "b.html").symlink_to(elsewhere / "panel/page.html")
-    (folder / ".b.html.unfinished").symlink_to(elsewhere / "panel/page.html")
+    (folder / "b.html").symlink_to(elsewhere / "page.html")
+    (folder / ".b.html.unfinished").symlink_to(elsewhere / "page.html")
     file_tree.replace_files(folder, {"a/page.html": b"1", "b.html": b"2"})
 
     assert (folder / "b.html").read_bytes() == b"2"
     assert not (folder / "b.html").is_symlink()
-    (folder / "a" / "panel/page.html").unlink()
+    (folder / "a" / "page.html").unlink()
     (folder / "a").rmdir()
     (folder / "a").symlink_to(elsewhere)
     with pytest.raises(StartRefused, match="is a link"):
         file_tree.replace_files(folder, {"a/page.html": b"2"})
     file_tree.replace_files(folder, {})
-    assert (elsewhere / "panel/page.html").read_text() == "mine"
+    assert (elsewhere / "page.html").read_text() == "mine"
     (tmp_path / "link").symlink_to(folder)
     with pytest.raises(StartRefused, match="is a link"):
         file_tree.replace_files(tmp_path / "link", {})
