@@ -28,7 +28,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from starlette.testclient import TestClient
 
-from pulsemon.db import Database
+from pulsemon.db import Database, sessions
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings
 from tests.pgserver import start_postgres
@@ -52,6 +52,12 @@ hypothesis_settings.load_profile("patient")
 for _signal in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP) if sys.platform != "win32" else ():
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, signal.SIG_DFL)
+
+# On a busy machine a thread of a test stands still within a transaction for longer than a node's may (test_sessions has
+# that limit again, and servers of their own always have it).
+IDLE_SETTING = "idle_in_transaction_session_timeout"
+IDLE_LIMIT = sessions._SETTINGS[IDLE_SETTING]
+sessions._SETTINGS[IDLE_SETTING] = "60000"
 
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_TOKEN = "test-admin-token-of-some-length"

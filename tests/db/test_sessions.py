@@ -20,7 +20,7 @@ from pulsemon.errors import StartRefused, Unavailable
 from pulsemon.heartbeats.pings import Answer
 from pulsemon.monitors import manage as monitors
 from tests.arrange import START, a_ping, again, make, make_up, record, seconds, stored
-from tests.conftest import wait_until
+from tests.conftest import IDLE_LIMIT, IDLE_SETTING, wait_until
 from tests.pgbouncer import pgbouncer
 
 HOSTILE = {
@@ -42,6 +42,12 @@ HOSTILE = {
     "idle_session_timeout": "100",
 }
 WRITERS: list[Writer] = ["pings", "loops", "edits"]
+
+
+@pytest.fixture(autouse=True)
+def limit_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions are set up as a node's are."""
+    monkeypatch.setitem(sessions._SETTINGS, IDLE_SETTING, IDLE_LIMIT)
 
 
 @pytest.fixture
