@@ -149,7 +149,7 @@ def run_checks() -> int:
 
 
 def ensure_packages(kind: str) -> None:
-    """See to it that `.venv` holds the packages of *kind* ("run" or "dev"); nothing happens when it does.
+    """See to it that `.venv` holds the packages of *kind* ("run", "dev" or "audit"); nothing happens when it does.
 
     Raises:
         Refused: they could not be installed. Nothing was changed, and the next start tries again.

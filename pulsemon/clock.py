@@ -1,4 +1,4 @@
-"""The only reader of clocks. Everybody else gets instants as arguments.
+"""The only reader of the time of day. Everybody else gets instants as arguments.
 
 Three clocks are read, because each one hides something that another shows: the wall clock can be set, the
 monotonic clock stands still while the machine sleeps, the boot clock does neither.

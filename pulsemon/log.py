@@ -132,8 +132,8 @@ def configure(*, level: str, form: str) -> None:
 def _quiet_libraries(level: str) -> None:
     """Make uvicorn's lines ours, and silence what would print secrets.
 
-    uvicorn's access log prints the path of a ping and with it the token, so it is switched off for good;
-    an access log of ours stands in `web.app`. SQLAlchemy's and httpcore's debug lines print parameters and URLs.
+    uvicorn's access log prints the path of a ping and with it the token, so it is switched off for good; an access log
+    of ours stands in `web.http.security`. SQLAlchemy's and httpcore's debug lines print parameters and URLs.
     """
     access = logging.getLogger("uvicorn.access")
     access.handlers.clear()

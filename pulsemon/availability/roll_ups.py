@@ -1,8 +1,8 @@
 """Days that are over, kept as sums by state: made a few at a time, and made again where something came to light later.
 
 A day is stale when a transition, an unseen span or a correction was stored after it was made and speaks of it
-(`availability.read_subjects` finds out), or when `availability.roll_marks.forget_since` was told so. Until it is made
-again, whoever asks gets it computed from history. `docs/availability.md` says what may come late.
+(`availability.days.read_subjects` finds out), or when `availability.roll_marks.forget_since` was told so. Until it is
+made again, whoever asks gets it computed from history. `docs/availability.md` says what may come late.
 """
 
 from __future__ import annotations

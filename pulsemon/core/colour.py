@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # What text needs against its paper. Source: WCAG 2.2, 1.4.3.
 MIN_CONTRAST = 4.5
-# Of the page's papers the one that each scheme's text stands out from least (web/templates/status.css).
+# Of the page's papers the one that each scheme's text stands out from least (web/templates/public/status.css).
 LIGHT_PAPER, DARK_PAPER = "#f5f6f8", "#171f29"
 _STEPS = 25
 

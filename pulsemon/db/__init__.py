@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _log = log.get(__name__)
 
-# Shorter than the five seconds after which a ping is answered 503: whoever waits for the slot gets a clear answer.
+# As long as a ping waits to be stored: whoever waits longer for the slot gets a clear answer.
 SLOT_TIMEOUT_SEC = 4.5
 _BUSY_MS = int(sqlite.BUSY_TIMEOUT_SEC * 1000)
 

@@ -1,6 +1,6 @@
 """Incidents in the database: reading them for their owner and for public pages, and the writes that all share.
 
-Below the use cases: `incidents` (by hand), `incidents.automatic` and `status_pages.public`. An incident that was
+Below the use cases: `incidents.manage` (by hand), `incidents.automatic` and `status_pages.public`. An incident that was
 deleted, or that a monitor was taken out of, may leave a mark behind: a row of status `let-go`, read by nobody, that
 keeps an outage which somebody has dealt with from being opened anew by itself.
 """

@@ -1,7 +1,7 @@
 """Plans of maintenance as they are stored, their windows made ahead, and what subscribers are told of one.
 
-On a connection, below the use cases: `maintenance` edits plans, `maintenance.ticks` notices their windows. Whoever
-changes a plan or its windows holds the plan's row.
+On a connection, below the use cases: `maintenance.manage` edits plans, `maintenance.ticks` notices their windows.
+Whoever changes a plan or its windows holds the plan's row.
 """
 
 from __future__ import annotations

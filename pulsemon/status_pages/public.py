@@ -69,7 +69,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a page's owner set; see `pages.PageView`. `members`: ids in their order, None for all public monitors."""
+    """What a page's owner set (see `status_pages.manage`). `members`: ids in their order, None: all public monitors."""
 
     slug: str = MAIN
     id: int = 0

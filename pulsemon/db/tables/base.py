@@ -25,7 +25,7 @@ class Base(DeclarativeBase):
 
 
 class Meta(Base):
-    """Single values: the generated session secret, the counter that tells open panels of edits."""
+    """Single values: the generated session secret, the version that tells open panels of edits, ..."""
 
     __tablename__ = "meta"
 

@@ -20,7 +20,7 @@ class Ping(Base):
 
     __tablename__ = "pings"
     __table_args__ = (
-        # pings: the last ping with the same rid. Partial: a ping without a rid pays nothing.
+        # db.ping_rows: the last ping with the same rid. Partial: a ping without a rid pays nothing.
         Index(
             "ix_pings_monitor_id_rid",
             "monitor_id",

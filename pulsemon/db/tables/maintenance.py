@@ -44,7 +44,7 @@ class MaintenanceWindow(Base):
     __tablename__ = "maintenance_windows"
     __table_args__ = (
         UniqueConstraint("maintenance_id", "starts_at"),
-        # maintenance_spans, outbox and the pages: the windows that touch a span or have not ended.
+        # db.windows, db.held and the pages: the windows that touch a span or have not ended.
         Index("ix_maintenance_windows_ends_at", "ends_at"),
         # maintenance: what has yet to be announced, begun or ended.
         Index(

@@ -26,9 +26,9 @@ class Webhook(Base):
 class Delivery(Base):
     """The outbox: one message owed to one receiver, written with what it tells of.
 
-    It is owed to a monitor's own webhook, to a subscriber of a page, to a channel, or to an address without an account;
-    what is owed to a channel may name the monitor that it tells of. What it says is its own `payload`, or that of the
-    notice `notice_id`, which many share.
+    It is owed to a monitor's own webhook, to a subscriber of a page, to an address without an account, or to a channel
+    (nothing writes that yet), and may name then the monitor that it tells of. What it says is its own `payload`, or
+    that of the notice `notice_id`, which many share.
     """
 
     __tablename__ = "deliveries"
@@ -41,7 +41,7 @@ class Delivery(Base):
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
-        # messages.outbox.lease_due: is an older message of this monitor still owed; monitors: a monitor's messages.
+        # messages.outbox.lease_due: is an older message of this monitor still owed; monitors.event_log: a monitor's.
         Index("ix_deliveries_monitor_id_id", "monitor_id", "id"),
         # The same of a subscriber.
         Index(
@@ -51,7 +51,7 @@ class Delivery(Base):
             sqlite_where=text("subscriber_id IS NOT NULL"),
             postgresql_where=text("subscriber_id IS NOT NULL"),
         ),
-        # maintenance: what is let go when a window ends; outbox: whose messages are held.
+        # db.held: whose messages are held, and what is let go when a window ends.
         Index(
             "ix_deliveries_held",
             "monitor_id",
@@ -103,7 +103,7 @@ class Attempt(Base):
 
     __tablename__ = "attempts"
     __table_args__ = (
-        # monitors.deliveries: the attempts of the messages shown.
+        # monitors.event_log: the attempts of the messages shown.
         Index("ix_attempts_delivery_id", "delivery_id"),
         {"sqlite_autoincrement": True},
     )

@@ -1,6 +1,6 @@
 """The API's account of a monitor's past: availability with coverage, outages, and the corrections of both.
 
-Access, answers and errors are those of `web.api.monitors`.
+Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`.
 """
 
 from __future__ import annotations

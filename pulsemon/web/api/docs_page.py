@@ -31,16 +31,16 @@ _PAGE = """\
 </head>
 <body>
 <header class="docs-bar"><a href="/">PulseMon</a> <span>API</span>
-<nav><a href="/status">Status</a> <a href="/openapi.json">web.api.openapi.json</a></nav></header>
+<nav><a href="/status">Status</a> <a href="/openapi.json">openapi.json</a></nav></header>
 <main id="docs"><noscript><p>This page needs JavaScript. The same description stands in
-<a href="/openapi.json">web.api.openapi.json</a>.</p></noscript></main>
+<a href="/openapi.json">openapi.json</a>.</p></noscript></main>
 </body>
 </html>
 """
 
 
 def describe(app: FastAPI) -> None:
-    """Make `app.openapi()` give the document of `web.api.monitors.openapi`, made once."""
+    """Make `app.openapi()` give `web.api.openapi.document`, made once."""
     made: dict[str, object] = {}
 
     def document() -> dict[str, object]:

@@ -1,6 +1,7 @@
 """The API of incidents: create, post updates, read, edit, delete.
 
-Access, answers and errors are those of `web.api.monitors`. An incident's id is the one that public pages show.
+Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`. An incident's id is the
+one that public pages show.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The API's second thoughts on a monitor's settings: what is proposed, and what other ones would have told.
 
-Reads only. Access, answers and errors are those of `web.api.monitors`.
+Reads only. Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`.
 """
 
 from __future__ import annotations

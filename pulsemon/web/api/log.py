@@ -1,6 +1,6 @@
 """The API's view of what a monitor's job sent: its pings, what they brought, and its runs.
 
-Reads only. Access, answers and errors are those of `web.api.monitors`.
+Reads only. Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The API of maintenance: plans and their windows as JSON.
 
-Access, answers and errors are those of `web.api.monitors`.
+Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The API: monitors and their history as JSON.
 
-`Gate` has checked the admin token before anything here is asked. Bodies are read here and not by FastAPI, whose own
-errors quote the input; the rules for what they hold stand in `input.monitor_forms`. A slash in a slug, which an old
-database may hold, is written `%2F` in a path (`web.http.routing.Route`).
+`Gate` has checked the admin token before anything here is asked. Bodies are read by `web.http.json_api` and not by
+FastAPI, whose own errors quote the input; the rules for what they hold stand in `input.monitor_forms`. A slash in a
+slug, which an old database may hold, is written `%2F` in a path (`web.http.routing.Route`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The API of public pages: CRUD as JSON, and their logos as bytes.
 
-Access, answers and errors are those of `web.api.monitors`.
+Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`.
 """
 
 from __future__ import annotations

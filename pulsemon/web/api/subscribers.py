@@ -1,4 +1,7 @@
-"""The API of a public page's subscribers. Access, answers and errors are those of `web.api.monitors`."""
+"""The API of a public page's subscribers.
+
+Access stands in `web.http.routing`, bodies in `web.http.json_api`, errors in `web.api.openapi`.
+"""
 
 from __future__ import annotations
 

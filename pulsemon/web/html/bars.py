@@ -65,7 +65,7 @@ _DATES = (
 
 
 class Words(Protocol):
-    """What is needed of `web.html.rendering.Words`: the reader's language."""
+    """What is needed of `web.html.words.Words`: the reader's language."""
 
     def translate(self, text: str) -> str:
         """Return *text* in the reader's language."""

@@ -1,4 +1,4 @@
-"""Pages: the reader's language, the templates, and the words for times and states.
+"""Pages: the reader's language, and the templates. The words for times and states stand in `words`.
 
 Templates escape everything; a text of a user never becomes markup. Every string goes through gettext.
 """

@@ -2,7 +2,7 @@
 
 Libraries parse headers, queries and cookies with costs of their own, in the event loop, before a route is found. Here
 bytes are counted, nothing else: each check costs as much as finding the byte that it counts. Bodies have bounds where
-they are read (`web.http.bodies`, `web.api.monitors`), pings theirs in `web.heartbeats.ping`; `web.wire.protocol` ends
+they are read (`web.http.bodies`, `web.http.json_api`), pings theirs in `web.heartbeats.ping`; `web.wire.protocol` ends
 headers while they arrive.
 
 Cookies of others are no fault of the reader, behind a proxy with a login of its own least of all: they are not

@@ -127,7 +127,7 @@ def refuse(status_code: int, detail: str, headers: dict[str, str] | None = None)
 
 
 class Router:
-    """The routes of one audience, in their order. *described*: they stand in the API's description."""
+    """The routes of one audience, in their order. *is_described*: they stand in the API's description."""
 
     def __init__(self, audience: Audience, *, is_described: bool = False, route_class: type[Route] = Route) -> None:
         self.routes: list[Route] = []

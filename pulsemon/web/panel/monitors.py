@@ -1,6 +1,6 @@
 """The panel's pages as values and templates: the list, the form, one monitor.
 
-Reads; what changes something stands in `web.panel.routes.monitor_forms`, addresses and access in `panel`.
+Reads; what changes something stands in `web.panel.monitor_forms`, addresses in `web.panel.routes`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from pulsemon.web.panel import log as panel_log
 from pulsemon.web.panel.shared import PAGE_SIZE, done_of, form_values
 
 STRIP_DAYS = 30
-# Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
 NEW_MONITOR = {"interval_seconds": "900", "grace_seconds": "180"}
 
 
