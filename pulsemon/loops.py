@@ -27,10 +27,10 @@ from pulsemon.deadlines import passes
 from pulsemon.deadlines.loop import Evaluation, Surroundings
 from pulsemon.heartbeats import pings
 from pulsemon.heartbeats.group_commit import GroupCommit
-from pulsemon.incidents import loop as incidents
-from pulsemon.maintenance import loop as maintenance
+from pulsemon.incidents import loop as incidents_loop
+from pulsemon.maintenance import loop as maintenance_loop
 from pulsemon.messages.loop import Dispatching
-from pulsemon.monitors import loop as changes
+from pulsemon.monitors import watch
 from pulsemon.operations import pulse, timekeeping, upstream
 from pulsemon.operations.doorway import Doorway
 from pulsemon.operations.housekeeping_loop import Housekeeping
@@ -108,9 +108,9 @@ class Loops:
             on_settled=panels.tell,
         )
         self.evaluation = self._evaluation(database, settings, doorway)
-        self._watch = changes.Watch(database, panel_count=panels.count, tell_panels=panels.tell)
-        self._maintenance = maintenance.MaintenanceTicks(database, now=clock.now, on_changed=self._on_window)
-        self._incidents = incidents.AutomaticIncidents(database, now=clock.now, on_changed=self._tell_of_messages)
+        self._watch = watch.Watch(database, panel_count=panels.count, tell_panels=panels.tell)
+        self._maintenance = maintenance_loop.MaintenanceTicks(database, now=clock.now, on_changed=self._on_window)
+        self._incidents = incidents_loop.AutomaticIncidents(database, now=clock.now, on_changed=self._tell_of_messages)
         self._housekeeping = Housekeeping(database, settings)
         self.timekeeping = timekeeping.Timekeeping(database)
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
@@ -146,10 +146,10 @@ class Loops:
     def _tasks(self) -> tuple[Task | Rounds, ...]:
         return (
             Rounds("pulse", self._pulse.round, pulse.PULSE_SEC),
-            Rounds("watch", self._watch.round, changes.PAUSE_SEC),
-            Rounds("incidents", self._incidents.round, incidents.PAUSE_SEC),
+            Rounds("watch", self._watch.round, watch.PAUSE_SEC),
+            Rounds("incidents", self._incidents.round, incidents_loop.PAUSE_SEC),
             Rounds("upstream", self._upstream.round, upstream.PAUSE_SEC),
-            Rounds("maintenance", self._maintenance.round, maintenance.PAUSE_SEC),
+            Rounds("maintenance", self._maintenance.round, maintenance_loop.PAUSE_SEC),
             Rounds("clock", self.timekeeping.round, timekeeping.MEASURE_SEC),
             Task("dispatching", self.dispatching.run),
         )

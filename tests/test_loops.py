@@ -17,7 +17,7 @@ from pulsemon.db.tables.availability import RolledDay
 from pulsemon.loops import Loops, Panels, Rounds
 from pulsemon.operations import housekeeping_loop
 from pulsemon.operations.doorway import Doorway
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from tests.arrange import make, make_up, rows
 from tests.conftest import settings_for
 
@@ -147,7 +147,7 @@ async def test_days_are_summed_up_in_the_zone_of_every_page(
 ) -> None:
     monkeypatch.setattr(housekeeping_loop, "HOUSEKEEPING_SEC", 0.05)
     make_up(sqlite_database, last_ping=clock.now() - timedelta(days=3), interval_seconds=30 * 86_400)
-    pages.create(sqlite_database, pages.NewPage("sp", timezone="America/Sao_Paulo"), now=clock.now())
+    status_pages.create(sqlite_database, status_pages.NewPage("sp", timezone="America/Sao_Paulo"), now=clock.now())
 
     def zones() -> set[str]:
         return {row.timezone for row in rows(sqlite_database, RolledDay)}
@@ -155,7 +155,7 @@ async def test_days_are_summed_up_in_the_zone_of_every_page(
     async with running(sqlite_database, tmp_path, Listening(), availability_timezone="Asia/Tokyo"):
         await until(lambda: zones() == {"Asia/Tokyo", "America/Sao_Paulo"})
         # At once, and not only after the pause between two rounds.
-        pages.edit(sqlite_database, "sp", pages.PageChanges(timezone="Europe/Lisbon"), now=clock.now())
+        status_pages.edit(sqlite_database, "sp", status_pages.PageChanges(timezone="Europe/Lisbon"), now=clock.now())
         await until(lambda: zones() == {"Asia/Tokyo", "Europe/Lisbon"})
-        pages.remove(sqlite_database, "sp")
+        status_pages.remove(sqlite_database, "sp")
         await until(lambda: zones() == {"Asia/Tokyo"})

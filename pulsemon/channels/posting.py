@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from pulsemon.channels.http import Failed, GuardedClient, NotSent, Reply
 from pulsemon.channels.message import Delivered, Outcome, Reason, Rejected, Retry
-from pulsemon.core.alerting import LONGEST_RETRY_AFTER
+from pulsemon.core.retries import LONGEST_RETRY_AFTER
 
 
 async def post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pulsemon.channels.channel import Channel, Means
 from pulsemon.channels.email import Email
 from pulsemon.channels.webhook import Webhook
-from pulsemon.core import alerting
+from pulsemon.core import retries
 
 _KINDS: tuple[type[Channel], ...] = (
     Webhook,
@@ -24,4 +24,4 @@ def channels(means: Means) -> dict[str, Channel]:
 def receiver(kind: str, address: str) -> str:
     """Return the receiver of what goes to *address* by a channel of *kind*: the lane that it shares."""
     lane = KINDS[kind].lane
-    return alerting.receiver(address) if lane is None else lane
+    return retries.receiver(address) if lane is None else lane

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from pulsemon.core import alerting
+from pulsemon.core import retries
 from pulsemon.core.deliveries import MONITOR, WEBHOOK, to_stored
 from pulsemon.core.notes import NO_DETAIL, Detail, describe
 from pulsemon.core.status import BlindWindow, State, Status, Transition, unseen
@@ -56,7 +56,7 @@ def add_transitions(connection: Connection, recorded: Sequence[Recorded], *, now
             monitor_id=each.monitor.id,
             seq=each.seq,
             payload=payload(each.monitor, each.transition.new, each.transition.occurred_at, each.last_ping),
-            receiver=alerting.receiver(each.monitor.webhook_url or ""),
+            receiver=retries.receiver(each.monitor.webhook_url or ""),
             held_until=held.get(each.monitor.id),
         )
         for each in told

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from pulsemon.channels import registry
 from pulsemon.channels.message import Addressed, Delivered, Outcome, Rejected, Retry, read_stored
-from pulsemon.core import alerting, places
+from pulsemon.core import places, retries
 from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.places import Standing
 from pulsemon.db import Database, deliveries
@@ -221,8 +221,8 @@ def _end_lease(connection: Connection, sent: Sent) -> bool:
         case Rejected(reason=reason):
             return deliveries.settle(*mine, DeliveryState.GIVEN_UP, reason=reason, at=at)
         case Retry(reason=reason, retry_after=retry_after):
-            delay = alerting.backoff(leased.attempt, jitter=sent.jitter, retry_after=retry_after)
-            if alerting.is_given_up(at - leased.retry_since, delay):
+            delay = retries.backoff(leased.attempt, jitter=sent.jitter, retry_after=retry_after)
+            if retries.is_given_up(at - leased.retry_since, delay):
                 return deliveries.settle(*mine, DeliveryState.GIVEN_UP, reason=reason, at=at)
             return deliveries.try_later(*mine, reason=reason, at=at + delay)
 
@@ -280,7 +280,7 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
             raise Conflict("message-held")
         if not found.webhook_url:
             raise Conflict("no-webhook")
-        deliveries.send_again(connection, delivery_id, receiver=alerting.receiver(found.webhook_url), now=now)
+        deliveries.send_again(connection, delivery_id, receiver=retries.receiver(found.webhook_url), now=now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pulsemon.channels import webhook
 from pulsemon.channels.http import NotSent, read_url
-from pulsemon.core import alerting, keyset, schedule, status
+from pulsemon.core import keyset, retries, schedule, status
 from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.placement import NOWHERE_SPECIAL
 from pulsemon.core.schedule import ScheduleError
@@ -224,7 +224,7 @@ def _redirect_messages(connection: Connection, before: Watched, url: str | None,
     if url is None:
         deliveries.cancel(connection, own, reason="no-webhook", now=now)
     elif url != before.webhook_url:
-        deliveries.redirect(connection, own, receiver=alerting.receiver(url), now=now)
+        deliveries.redirect(connection, own, receiver=retries.receiver(url), now=now)
 
 
 def pause(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
@@ -287,7 +287,7 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
             raise Conflict("no-webhook")
         told = monitor.state.status
         payload = transitions.payload(monitor, told, now, monitor.state.last_ping)
-        receiver = alerting.receiver(monitor.webhook_url)
+        receiver = retries.receiver(monitor.webhook_url)
         owed = Owed(kind=WEBHOOK, monitor_id=monitor.id, payload=payload, receiver=receiver)
         deliveries.owe(connection, [owed], now=now)
 

@@ -40,7 +40,7 @@ from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.messages import outbox
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import announcements
 from tests.arrange import attempts, deliveries, record, rows, transitions
 from tests.conftest import ROOT, at, wait_until
@@ -547,7 +547,10 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
     assert (leased.message.message_id, leased.message.title) == ("msg_1", "Of before")
     assert (leased.kind, leased.address, leased.token) == ("email", "ana@example.org", "secret")
     # UTC was what nobody had chosen.
-    assert {view.slug: view.timezone for view in pages.list_all(database)[0]} == {"status": None, "shop": "Asia/Tokyo"}
+    assert {view.slug: view.timezone for view in status_pages.list_all(database)[0]} == {
+        "status": None,
+        "shop": "Asia/Tokyo",
+    }
     database.close()
 
 

@@ -26,7 +26,7 @@ from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance.views import Draft
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from tests.arrange import a_ping, again, make, make_down, make_up, record, rows, said, seconds
 from tests.conftest import at
 from tests.monitors.test_event_log import counted_queries
@@ -64,9 +64,9 @@ def fail(database: Database, monitor: View, when: datetime) -> None:
 
 def subscribe(database: Database, slug: str) -> None:
     """Give a page a subscriber who is told by a webhook."""
-    page = pages.get(database, slug)
+    page = status_pages.get(database, slug)
     if not page.id:
-        page = pages.edit(database, slug, pages.PageChanges(title="Main"), now=NOW)
+        page = status_pages.edit(database, slug, status_pages.PageChanges(title="Main"), now=NOW)
     with database.write() as connection:
         row = {"kind": "webhook", "address": "http://127.0.0.1:9/x", "locale": "en", "token": f"token-{slug}"}
         times = {"asked_at": NOW, "confirmed_at": NOW, "created_at": NOW}
@@ -187,7 +187,7 @@ def test_resolved_ones_are_listed_newest_first_a_page_at_a_time(database: Databa
 def test_each_word_is_told_to_the_pages_that_show_the_incident_unless_it_is_not_to_be(database: Database) -> None:
     for slug in ("web", "api"):
         make_up(database, slug, last_ping=NOW)
-    pages.create(database, pages.NewPage("shop", monitors=("api",)), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", monitors=("api",)), now=NOW)
     for page in ("status", "shop"):
         subscribe(database, page)
 

@@ -24,7 +24,7 @@ from pulsemon.maintenance import ticks as maintenance_ticks
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import Draft, MaintenanceView
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from tests.arrange import a_ping, again, make, make_up, record, rows, said
 from tests.availability.test_days import LONG, as_kept, from_history, roll, rolled, us
 from tests.conftest import at
@@ -64,7 +64,7 @@ def spans(view: MaintenanceView) -> list[tuple[datetime, datetime]]:
 
 def a_subscriber(database: Database) -> None:
     """Somebody who is told of everything that the page at /status shows."""
-    page = pages.edit(database, "status", pages.PageChanges(title="Status"), now=NOW)
+    page = status_pages.edit(database, "status", status_pages.PageChanges(title="Status"), now=NOW)
     values = {"page_id": page.id, "kind": "webhook", "address": "http://127.0.0.1:9/", "locale": "en", "token": "t"}
     with database.write() as connection:
         connection.execute(

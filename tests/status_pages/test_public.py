@@ -17,8 +17,8 @@ from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.errors import REFUSALS
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import manage as status_pages
+from pulsemon.status_pages import public as public_pages
 from pulsemon.web import app as web_app
 from pulsemon.web.html import markdown
 from pulsemon.web.http.site import Site
@@ -344,7 +344,9 @@ def test_the_number_of_queries_does_not_grow_with_pages_and_monitors(database: D
     for number in (1, 20):
         for each in range(number):
             make(database, f"m-{number}-{each}")
-            pages.create(database, pages.NewPage(f"p-{number}-{each}", monitors=(f"m-{number}-{each}",)), now=NOW)
+            status_pages.create(
+                database, status_pages.NewPage(f"p-{number}-{each}", monitors=(f"m-{number}-{each}",)), now=NOW
+            )
         board = a_board(database, Clock(NOW))
         with counted_queries() as statements:
             board.rendered(board.snapshot(), "en", f"p-{number}-0")
@@ -393,7 +395,7 @@ def test_the_days_of_a_page_are_those_of_its_own_zone(database: Database) -> Non
     failed_at = NOW.replace(hour=1)  # the evening before, in São Paulo
     record(database, a_ping(monitor, failed_at, Signal.FAIL), a_ping(monitor, failed_at + timedelta(minutes=30)))
     for slug, zone in (("sp", "America/Sao_Paulo"), ("tokyo", "Asia/Tokyo"), ("utc", "UTC"), ("none", None)):
-        pages.create(database, pages.NewPage(slug, timezone=zone, monitors=("a",)), now=NOW)
+        status_pages.create(database, status_pages.NewPage(slug, timezone=zone, monitors=("a",)), now=NOW)
     board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
     snapshot = board.snapshot()
 
@@ -418,17 +420,17 @@ def test_days_are_read_anew_only_in_the_zones_of_what_changed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    original = status_page.read_days
+    original = public_pages.read_days
 
     def counted(*arguments: Any, timezone: str, **options: Any) -> DayTable:
         read.append(timezone)
         return original(*arguments, timezone=timezone, **options)
 
-    monkeypatch.setattr(status_page, "read_days", counted)
+    monkeypatch.setattr(public_pages, "read_days", counted)
     now = Clock(NOW)
     one, _ = make_up(database, "a"), make_up(database, "b")
-    pages.create(database, pages.NewPage("one", timezone="America/Sao_Paulo", monitors=("a",)), now=NOW)
-    pages.create(database, pages.NewPage("two", timezone="Asia/Tokyo", monitors=("b",)), now=NOW)
+    status_pages.create(database, status_pages.NewPage("one", timezone="America/Sao_Paulo", monitors=("a",)), now=NOW)
+    status_pages.create(database, status_pages.NewPage("two", timezone="Asia/Tokyo", monitors=("b",)), now=NOW)
     board = a_board(database, now)
     board.snapshot()
     assert sorted(read) == ["America/Sao_Paulo", "Asia/Tokyo", "UTC"]
@@ -447,11 +449,11 @@ def test_days_are_read_anew_only_in_the_zones_of_what_changed(
 
 def test_a_zone_that_is_no_more_is_the_sites(database: Database) -> None:
     make_up(database, "a", last_ping=NOW - timedelta(days=3))
-    pages.create(database, pages.NewPage("mars", timezone="Mars/Base"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("mars", timezone="Mars/Base"), now=NOW)
     board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
 
     assert "19:00:00 UTC+9" in board.rendered(board.snapshot(), "en", "mars").plain.decode()
-    assert pages.time_zones(database) == set()
+    assert status_pages.time_zones(database) == set()
 
 
 def test_a_page_without_a_zone_has_the_sites(make_client: Callable[..., TestClient], sqlite_url: str) -> None:

@@ -20,7 +20,7 @@ from pulsemon.messages import outbox
 from pulsemon.messages.outbox import LANE_WIDTH, Leased, Sent
 from pulsemon.monitors import manage as monitors
 from pulsemon.operations import housekeeping
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.announcements import Event, Notice
@@ -47,7 +47,7 @@ def told(database: Database, *monitor_ids: int, now: datetime = START, **fields:
 def by_mail(database: Database, address: str = "ana@example.org", slug: str = "status") -> int:
     """Subscribe *address* and confirm; return the subscriber's id."""
     subscribers.ask(database, slug, address, locale="en", now=START - DAY)
-    page = {row.id: row.slug for row in rows(database, pages.StatusPage)}
+    page = {row.id: row.slug for row in rows(database, status_pages.StatusPage)}
     (row,) = [each for each in rows(database, Subscriber, Subscriber.address == address) if page[each.page_id] == slug]
     subscribers.confirm(database, row.token, now=START - DAY)
     with database.write() as connection:
@@ -86,8 +86,8 @@ class TestWhoIsTold:
         other = make(database, "other", name="Other Name")
         hidden = make(database, "hidden", name="Hidden Name")
         monitors.edit(database, monitors.by_id(hidden.id), {"placement": {"is_public": False}}, now=START)
-        pages.create(database, pages.NewPage("shop", monitors=("shown", "hidden")), now=START)
-        pages.create(database, pages.NewPage("empty", monitors=("hidden",)), now=START)
+        status_pages.create(database, status_pages.NewPage("shop", monitors=("shown", "hidden")), now=START)
+        status_pages.create(database, status_pages.NewPage("empty", monitors=("hidden",)), now=START)
         main, shop = by_mail(database), by_mail(database, "bob@example.org", "shop")
         by_mail(database, "eve@example.org", "empty")
 
@@ -119,7 +119,7 @@ class TestWhoIsTold:
         assert all(re.fullmatch("msg_[0-9a-f]{32}", each) for each in ids)
 
     def test_what_concerns_everything_is_told_to_every_page(self, database: Database) -> None:
-        pages.create(database, pages.NewPage("empty", monitors=()), now=START)
+        status_pages.create(database, status_pages.NewPage("empty", monitors=()), now=START)
         by_mail(database)
         by_mail(database, "bob@example.org", "empty")
 
@@ -303,12 +303,12 @@ class TestOutbox:
 
 class TestLeaving:
     def test_deleting_a_page_forgets_its_subscribers_and_what_they_are_owed(self, database: Database) -> None:
-        pages.create(database, pages.NewPage("shop"), now=START)
+        status_pages.create(database, status_pages.NewPage("shop"), now=START)
         by_mail(database, slug="shop")
         told(database)
         lease(database)
 
-        pages.remove(database, "shop")
+        status_pages.remove(database, "shop")
 
         assert (rows(database, Subscriber), deliveries(database), attempts(database)) == ([], [], [])
 
@@ -324,7 +324,7 @@ class TestLeaving:
         assert not subscribers.unsubscribe(database, leased.token)
 
     def test_only_the_pages_own_subscribers_can_be_removed_from_it(self, database: Database) -> None:
-        pages.create(database, pages.NewPage("shop"), now=START)
+        status_pages.create(database, status_pages.NewPage("shop"), now=START)
         subscriber = by_mail(database)
 
         with pytest.raises(NotFound):
@@ -381,7 +381,7 @@ class TestAsking:
 
     def test_a_second_page_asks_an_hour_later_and_a_third_not_at_all(self, database: Database) -> None:
         for slug in ("one", "two"):
-            pages.create(database, pages.NewPage(slug), now=START)
+            status_pages.create(database, status_pages.NewPage(slug), now=START)
         for slug in ("status", "one", "two", "one", "status"):
             self.ask(database, START, slug=slug)
 
@@ -396,7 +396,7 @@ class TestAsking:
         assert [view.state for view in everybody(database)] == ["active"]
 
     def test_the_spellings_of_one_mailbox_are_asked_as_one_on_whatever_page(self, database: Database) -> None:
-        pages.create(database, pages.NewPage("one"), now=START)
+        status_pages.create(database, status_pages.NewPage("one"), now=START)
         spellings = ("v.ictim@gmail.com", "victim+1@gmail.com", "vic.tim@googlemail.com", "victim@gmail.com")
         for number, address in enumerate(spellings * 2):
             self.ask(database, START, address, slug="one" if number % 2 else "status")
@@ -468,15 +468,15 @@ class TestAsking:
             assert not subscribers.unsubscribe(database, token)
 
     def test_the_main_page_gets_its_row_with_its_first_subscriber_and_looks_as_before(self, database: Database) -> None:
-        before = pages.get(database, "status")
+        before = status_pages.get(database, "status")
         by_webhook(database)
-        after = pages.get(database, "status")
+        after = status_pages.get(database, "status")
 
         assert (before.id, after.id > 0) == (0, True)
         assert (after.title, after.monitors, after.timezone) == (before.title, before.monitors, before.timezone)
 
     def test_a_webhook_is_on_a_pages_list_once(self, database: Database) -> None:
-        pages.create(database, pages.NewPage("shop"), now=START)
+        status_pages.create(database, status_pages.NewPage("shop"), now=START)
         by_webhook(database)
         by_webhook(database, slug="shop")
 

@@ -32,7 +32,7 @@ from pulsemon.messages import outbox
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.redaction import redact
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import public as public_pages
 from pulsemon.web.api import openapi
 from pulsemon.web.http.principals import TOO_MANY_TOKENS, header_token, judge_token
 from pulsemon.web.http.routing import Audience, Router
@@ -263,7 +263,7 @@ def _read_lately(site: Site) -> dict[Shown, int] | None:
 
 def _count_public(site: Site) -> dict[Shown, int] | None:
     try:
-        public = status_page.read_public(site.database, now=site.now())
+        public = public_pages.read_public(site.database, now=site.now())
     except Unavailable:
         return None
     counts = Counter(each.shown for each in public.open_monitors())

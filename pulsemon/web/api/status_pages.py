@@ -19,7 +19,7 @@ from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.errors import REFUSALS
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.manage import PageView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.bodies import receive_up_to
@@ -75,7 +75,7 @@ _CONFLICT = openapi.error(
     409, "The slug or the host name is taken, or the page is `/status`.", REFUSALS["page-slug-taken"]
 )
 _BAD_BODY = openapi.invalid("body", "accent", msg=page_fields.PROBLEMS["accent"], rule="accent")
-_BAD_LOGO = openapi.invalid("body", "logo", msg=pages.LOGO_UNKNOWN, rule="logo-unknown")
+_BAD_LOGO = openapi.invalid("body", "logo", msg=status_pages.LOGO_UNKNOWN, rule="logo-unknown")
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _CONFLICT | _BAD_BODY | openapi.UNAVAILABLE
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
 _LOGO_BODY = {
@@ -124,7 +124,7 @@ def create_page(request: Request, data: Body) -> Response:
     site = site_of(request)
     new = page_fields.create_from_json(data)
     page_fields.refuse_panels_host(new, site.settings, asked=host_of(request))
-    view = pages.create(site.database, new, now=site.now())
+    view = status_pages.create(site.database, new, now=site.now())
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
     return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
@@ -146,7 +146,7 @@ def create_page(request: Request, data: Body) -> Response:
 def list_pages(request: Request, page: Paging) -> Response:
     """Return every public page, or with `limit` some of them. The one at `/status`, `status`, is always there."""
     site = site_of(request)
-    views, following = pages.list_all(site.database, limit=page.limit, after=page.position)
+    views, following = status_pages.list_all(site.database, limit=page.limit, after=page.position)
     headers = link(f"{site.origin(request)}/api/pages", page, following)
     return JSONResponse([page_answer(request, view) for view in views], headers=_HEADERS | headers)
 
@@ -162,7 +162,7 @@ def list_pages(request: Request, page: Paging) -> Response:
 )
 def read_page(request: Request, slug: str) -> Response:
     """Return one page; `status` is the one at `/status`."""
-    return JSONResponse(page_answer(request, pages.get(site_of(request).database, slug)), headers=_HEADERS)
+    return JSONResponse(page_answer(request, status_pages.get(site_of(request).database, slug)), headers=_HEADERS)
 
 
 @router.patch(
@@ -182,7 +182,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
     page_fields.refuse_panels_host(changes, site.settings, asked=host_of(request))
     if not given(changes):
         return read_page(request, slug)
-    view = pages.edit(site.database, slug, changes, now=site.now())
+    view = status_pages.edit(site.database, slug, changes, now=site.now())
     site.wake()
     return JSONResponse(page_answer(request, view), headers=_HEADERS)
 
@@ -200,7 +200,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
 def delete_page(request: Request, slug: str) -> Response:
     """Delete a page; the one at `/status` cannot be deleted."""
     site = site_of(request)
-    pages.remove(site.database, slug)
+    status_pages.remove(site.database, slug)
     site.wake()
     return Response(status_code=204, headers=_HEADERS)
 
@@ -214,14 +214,14 @@ def delete_page(request: Request, slug: str) -> Response:
     operation_id="put_logo",
     responses=openapi.answer(200, "The page as it is now.", EXAMPLE_PAGE | {"has_logo": True})
     | openapi.error(400, "The body did not arrive.", "The body did not arrive.")
-    | openapi.error(413, "The picture is larger than 256 kB.", pages.LOGO_TOO_LARGE)
+    | openapi.error(413, "The picture is larger than 256 kB.", status_pages.LOGO_TOO_LARGE)
     | _BAD_LOGO
     | _ONE,
     openapi_extra=_LOGO_BODY,
 )
 async def put_logo(request: Request, slug: str) -> Response:
     """Take the body as a PNG, JPEG or WebP picture of at most 256 kB; what it is, its bytes say."""
-    received = await receive_up_to(request, MAX_LOGO_BYTES, too_large=pages.LOGO_TOO_LARGE)
+    received = await receive_up_to(request, MAX_LOGO_BYTES, too_large=status_pages.LOGO_TOO_LARGE)
     return await run_in_threadpool(_save_logo, request, slug, received)
 
 
@@ -241,6 +241,6 @@ def delete_logo(request: Request, slug: str) -> Response:
 
 def _save_logo(request: Request, slug: str, content: bytes | None) -> Response:
     site = site_of(request)
-    view = pages.save_logo(site.database, slug, content, now=site.now())
+    view = status_pages.save_logo(site.database, slug, content, now=site.now())
     site.wake()
     return JSONResponse(page_answer(request, view), headers=_HEADERS)

@@ -25,7 +25,7 @@ from pulsemon.input import monitor_forms
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import public as public_pages
 from pulsemon.web.html import bars, rendering, schedule_words
 from pulsemon.web.html.bars import Bars
 from pulsemon.web.html.words import Words
@@ -113,7 +113,7 @@ def _blind_window(database: Database, shown: Sequence[Shown]) -> BlindWindow | N
     """Return when PulseMon could not see, where a reader needs it to understand the grey."""
     if Shown.BLIND not in shown:
         return None
-    window = status_page.last_blind_window(database)
+    window = public_pages.last_blind_window(database)
     return None if window is None else BlindWindow(*window)
 
 

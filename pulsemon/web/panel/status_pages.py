@@ -19,7 +19,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.input import status_pages as page_fields
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.manage import NewPage, PageChanges, PageView
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.web.html import rendering
@@ -67,7 +67,7 @@ Filled = Annotated[PageForm, Depends(read_page_form)]
 def list_pages(request: Request) -> Response:
     """Answer with the public pages, fifty at a time."""
     database, after = site_of(request).database, read_position(request, "after")
-    found, following = pages.list_all(database, limit=PAGE_SIZE, after=after)
+    found, following = status_pages.list_all(database, limit=PAGE_SIZE, after=after)
     return rendering.page(
         request,
         "panel/pages.html",
@@ -92,9 +92,9 @@ def create_page(request: Request, filled: Filled) -> Response:
     try:
         new = page_fields.create_from_form(filled.typed)
         _check(request, new, filled.logo)
-        view = pages.create(site.database, new, now=site.now())
+        view = status_pages.create(site.database, new, now=site.now())
         if filled.logo is not None:
-            pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
+            status_pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
     except (Invalid, Conflict) as wrong:
         return _form_page(request, None, filled.typed, _problems(wrong))
     site.wake()
@@ -104,7 +104,7 @@ def create_page(request: Request, filled: Filled) -> Response:
 @router.get("/pages/{slug}", Action.READ)
 def page_form(request: Request, slug: str) -> Response:
     """Answer with the form of one page."""
-    view = pages.get(site_of(request).database, slug)
+    view = status_pages.get(site_of(request).database, slug)
     return _form_page(request, view, fields_of(view))
 
 
@@ -112,13 +112,13 @@ def page_form(request: Request, slug: str) -> Response:
 def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     """Change a page as its form says."""
     site = site_of(request)
-    view = pages.get(site.database, slug)
+    view = status_pages.get(site.database, slug)
     try:
         changes = page_fields.changes_from_form(filled.typed)
         _check(request, changes, filled.logo)
-        view = pages.edit(site.database, slug, changes, now=site.now())
+        view = status_pages.edit(site.database, slug, changes, now=site.now())
         if filled.logo is not None or filled.typed.get("no_logo") == "yes":
-            pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
+            status_pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
     except (Invalid, Conflict) as wrong:
         return _form_page(request, view, fields_of(view) | filled.typed, _problems(wrong))
     site.wake()
@@ -129,7 +129,7 @@ def _check(request: Request, page: NewPage | PageChanges, logo: bytes | None) ->
     """Refuse before anything is stored what would be refused halfway."""
     page_fields.refuse_panels_host(page, site_of(request).settings, asked=host_of(request))
     if logo is not None:
-        pages.check_logo(logo)
+        status_pages.check_logo(logo)
 
 
 def _problems(wrong: Invalid | Conflict) -> tuple[FieldProblem, ...]:
@@ -173,7 +173,7 @@ def _form_page(
 @router.get("/pages/{slug}/delete", Action.ADMINISTER)
 def confirm_deletion(request: Request, slug: str) -> Response:
     """Say what is lost."""
-    view = pages.get(site_of(request).database, slug)
+    view = status_pages.get(site_of(request).database, slug)
     if view.slug == MAIN:
         raise Conflict("main-page-stays")
     return rendering.page(request, "panel/page_delete.html", view=view, path=page_path(view.slug))
@@ -183,7 +183,7 @@ def confirm_deletion(request: Request, slug: str) -> Response:
 def delete_page(request: Request, slug: str) -> Response:
     """Delete the page."""
     site = site_of(request)
-    pages.remove(site.database, slug)
+    status_pages.remove(site.database, slug)
     site.wake()
     return RedirectResponse("/pages?done=page-deleted", status_code=303)
 
@@ -192,7 +192,7 @@ def delete_page(request: Request, slug: str) -> Response:
 def choose_monitors(request: Request, slug: str) -> Response:
     """Answer with the monitors of a page: those chosen, in their order, and those that can be."""
     site = site_of(request)
-    view = pages.get(site.database, slug)
+    view = status_pages.get(site.database, slug)
     known = monitors.list_in_order(site.database)
     by_slug = {each.slug: each for each in known}
     chosen = [by_slug[each] for each in view.monitors or () if each in by_slug]
@@ -214,9 +214,9 @@ def change_monitors(request: Request, slug: str, form: Form) -> Response:
     site = site_of(request)
     if form.get("show") in ("all", "chosen"):
         chosen = None if form["show"] == "all" else _public_slugs(request)
-        pages.edit(site.database, slug, PageChanges(monitors=chosen), now=site.now())
+        status_pages.edit(site.database, slug, PageChanges(monitors=chosen), now=site.now())
     else:
-        pages.rearrange(site.database, slug, _decision(form))
+        status_pages.rearrange(site.database, slug, _decision(form))
     site.wake()
     return RedirectResponse(f"/pages/{slug}/monitors?done=arranged", status_code=303)
 

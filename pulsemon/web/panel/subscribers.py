@@ -13,7 +13,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.rules import LARGEST_ID
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.manage import SubscriberView
 from pulsemon.web.api.subscribers import add
@@ -60,7 +60,7 @@ def add_subscriber(request: Request, slug: str, form: Form) -> Response:
 @router.get("/pages/{slug}/subscribers/{subscriber_id:id}/remove", Action.EDIT)
 def confirm_removal(request: Request, slug: str, subscriber_id: int) -> Response:
     """Say what is lost."""
-    view = pages.get(site_of(request).database, slug)
+    view = status_pages.get(site_of(request).database, slug)
     return rendering.page(
         request, "panel/subscriber_remove.html", view=view, subscriber=_find(request, slug, subscriber_id)
     )
@@ -101,7 +101,7 @@ def _list_page(
     problems: Sequence[FieldProblem] = (),
 ) -> Response:
     site = site_of(request)
-    view = pages.get(site.database, slug)
+    view = status_pages.get(site.database, slug)
     values = shared.form_values(request, dict(typed or {}), problems)
     wanted = "".join(each for each in request.query_params.get("q", "").strip()[:200] if each.isprintable())
     after = read_position(request, "after")

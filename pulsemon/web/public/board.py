@@ -18,7 +18,7 @@ from pulsemon.core.texts import N_
 from pulsemon.errors import NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.maintenance.public import PublicWindow
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import public as public_pages
 from pulsemon.status_pages.public import MAIN_LOOK, Public, PublicPage
 from pulsemon.web.html import rendering
 from pulsemon.web.http.site import Source
@@ -114,7 +114,7 @@ class Board:
         try:
             public = self._read_public()
             is_blind = any(each.shown is Shown.BLIND for each in public.monitors)
-            blind = status_page.last_blind_window(self._site.database) if is_blind else None
+            blind = public_pages.last_blind_window(self._site.database) if is_blind else None
             days = self._days.days_of(self._site.database, public)
             self._snapshot, self._failed_at = Snapshot(public, blind, days), None
         except Unavailable:
@@ -122,7 +122,7 @@ class Board:
 
     def _read_public(self) -> Public:
         zone = self._site.settings.availability_timezone
-        return status_page.read_public(self._site.database, now=self._site.now(), timezone=zone)
+        return public_pages.read_public(self._site.database, now=self._site.now(), timezone=zone)
 
     def rendered(self, snapshot: Snapshot | None, locale: str, slug: str = MAIN) -> Rendered:
         """Return a page for *snapshot* in one language, made once while it lasts. Raises NotFound."""

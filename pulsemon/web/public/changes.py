@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import public as public_pages
 from pulsemon.status_pages.public import Change, PublicPage
 from pulsemon.web.public.keeper import Keeper
 
@@ -28,7 +28,7 @@ class ChangeKeeper:
         ids = [each.id for each in page.monitors]
         try:
             return self._keeper.get(
-                page.look.slug, mark, lambda: status_page.read_changes(self._database, ids, limit=COUNT)
+                page.look.slug, mark, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
             )
         except Unavailable:
             last: tuple[Change, ...] | None = self._keeper.last(page.look.slug)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from pulsemon.availability.days import DayTable
 from pulsemon.core.uptime import Availability
 from pulsemon.db import Database
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import public as public_pages
 from pulsemon.status_pages.public import Public
 from pulsemon.web.html import bars, rendering
 from pulsemon.web.html.words import Words
@@ -83,7 +83,7 @@ class DayKeeper:
             mark = [(each, seqs[each]) for each in ids]
             held = self._held.get(zone)
             if held is None or held.mark != mark or not timedelta(0) <= public.at - held.at < MAX_AGE:
-                table = status_page.read_days(database, ids, timezone=zone, count=COUNT, now=public.at)
+                table = public_pages.read_days(database, ids, timezone=zone, count=COUNT, now=public.at)
                 held = _Held(mark, public.at, Days(table))
             kept[zone] = held
         self._held = kept

@@ -16,7 +16,7 @@ from pulsemon.core import schedule
 from pulsemon.core.incidents import Impact, worst
 from pulsemon.db import Database
 from pulsemon.incidents.rows import Incident
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import public as public_pages
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.public.keeper import Keeper
 
@@ -66,7 +66,7 @@ class IncidentKeeper:
     def archive_of(self, page: PublicPage) -> tuple[Incident, ...]:
         """Return the newest incidents that a page shows, however old. Raises Unavailable."""
         return self._kept(
-            page, "archive", lambda: status_page.read_incidents(self._database, page, limit=ARCHIVE_COUNT)
+            page, "archive", lambda: public_pages.read_incidents(self._database, page, limit=ARCHIVE_COUNT)
         )
 
     def part_of(self, page: PublicPage, number: int) -> Part:
@@ -74,7 +74,7 @@ class IncidentKeeper:
 
         def read() -> Part:
             offset = (number - 1) * HISTORY_COUNT
-            found = status_page.read_incidents(self._database, page, limit=HISTORY_COUNT + 1, offset=offset)
+            found = public_pages.read_incidents(self._database, page, limit=HISTORY_COUNT + 1, offset=offset)
             return Part(number, found[:HISTORY_COUNT], len(found) > HISTORY_COUNT)
 
         return self._kept(page, number, read)
@@ -84,7 +84,7 @@ class IncidentKeeper:
         for each in page.incidents:
             if each.public_id == public_id:
                 return each
-        return self._kept(page, ("one", public_id), lambda: status_page.read_incident(self._database, page, public_id))
+        return self._kept(page, ("one", public_id), lambda: public_pages.read_incident(self._database, page, public_id))
 
     def _kept(self, page: PublicPage, what: Hashable, read: Callable[[], T]) -> T:
         mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))

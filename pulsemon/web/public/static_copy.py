@@ -17,7 +17,7 @@ from pulsemon.deadlines import passes
 from pulsemon.errors import Unavailable
 from pulsemon.incidents.rows import Incident
 from pulsemon.settings import Settings
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.html import rendering
 from pulsemon.web.http.live import Live
@@ -81,7 +81,7 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
     files |= _history(source, page, archive, locale)
     files |= _badge(f"{folder}/badge", badges.of_page(snapshot, page, settings, _AS_IT_IS))
     if look.logo_digest is not None:
-        files[f"status/{look.slug}/logo"] = pages.logo(source.database, look.slug)[1]
+        files[f"status/{look.slug}/logo"] = status_pages.logo(source.database, look.slug)[1]
     documents = "api/v2" if look.slug == MAIN else f"{folder}/api/v2"
     return files | {
         f"{documents}/{name}.json": statuspage.document(name, page, settings, archive=archive)

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.errors import NotFound, Unavailable
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.web.html import rendering
 from pulsemon.web.http.page_passwords import Busy
@@ -64,7 +64,7 @@ def logo(request: Request, slug: str) -> Response:
     look = _look(request, slug)
     if look is None or look.logo_digest is None or not lock.is_open(request, look):
         raise NotFound("This page has no logo.")
-    media_type, content = pages.logo(site_of(request).database, slug)
+    media_type, content = status_pages.logo(site_of(request).database, slug)
     # Its address bears a hash of it; one that needs a password is for nobody's shared cache.
     kept = "private, max-age=3600" if look.password_hash else "public, max-age=86400"
     headers = {"cache-control": kept, "cross-origin-resource-policy": "cross-origin"}

@@ -15,7 +15,7 @@ from pulsemon import clock
 from pulsemon.core.keyset import Place
 from pulsemon.db import Database
 from pulsemon.maintenance import views as maintenance_views
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.web.http.paging import make_cursor
 from pulsemon.web.panel import maintenance as panel_maintenance
@@ -172,14 +172,14 @@ def test_as_many_queries_for_many_plans_and_pages_as_for_few(database: Database)
     counts = []
     for number in range(12):
         create(database, DAILY if number % 2 else once(NOW))
-        pages.create(database, pages.NewPage(f"p{number}"), now=START)
+        status_pages.create(database, status_pages.NewPage(f"p{number}"), now=START)
         subscribers.add_webhook(database, "status", f"http://h{number}/", secret=None, locale="en", now=START)
         if number in (1, 11):
             with counted_queries() as statements:
                 maintenance_views.list_all(database, now=NOW)
                 maintenance_views.list_coming(database, now=NOW, limit=50)
                 maintenance_views.list_running(database, now=NOW)
-                pages.list_all(database)
+                status_pages.list_all(database)
                 subscribers.list_of(database, "status")
             counts.append(len([each for each in statements if each.startswith("SELECT")]))
 

@@ -19,8 +19,8 @@ from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import manage as status_pages
+from pulsemon.status_pages import public as public_pages
 from pulsemon.web.public import badge_svg, badges, feed, statuspage
 from pulsemon.web.public.badges import Wish, of_page
 from pulsemon.web.public.board import Board
@@ -53,7 +53,7 @@ def a_feed(board: Board, slug: str = "status", locale: str = "en") -> Any:
     return parsed
 
 
-def page_of(board: Board, slug: str = "status") -> status_page.PublicPage:
+def page_of(board: Board, slug: str = "status") -> public_pages.PublicPage:
     snapshot = board.snapshot()
     assert snapshot is not None
     page = snapshot.public.page(slug)
@@ -113,7 +113,7 @@ def test_an_entry_keeps_its_id_whatever_happens_to_the_monitor(database: Databas
 
 def test_a_feed_holds_the_newest_fifty_of_its_page_alone(database: Database) -> None:
     busy, quiet = make(database, "busy", now=NOW), make_down(database, "quiet", last_ping=NOW)
-    pages.create(database, pages.NewPage("calm", monitors=("quiet",)), now=NOW)
+    status_pages.create(database, status_pages.NewPage("calm", monitors=("quiet",)), now=NOW)
     signals = (Signal.FAIL, Signal.SUCCESS)
     record(database, *(a_ping(busy, NOW + seconds(number), signals[number % 2]) for number in range(60)))
     board = a_board(database, Clock(NOW + seconds(60)))
@@ -147,8 +147,8 @@ def test_the_last_good_feed_is_told_while_the_database_is_away(
     board = a_board(database, Clock(NOW))
     entries = a_feed(board).entries
     page = page_of(board)
-    changed = status_page.PublicPage(page.look, (), page.at)
-    monkeypatch.setattr(status_page, "read_changes", away)
+    changed = public_pages.PublicPage(page.look, (), page.at)
+    monkeypatch.setattr(public_pages, "read_changes", away)
 
     assert [each.id for each in a_feed(board).entries] == [each.id for each in entries]
     # What has left the page since is not told.

@@ -21,8 +21,8 @@ from pulsemon.db.tables.status_pages import StatusPage
 from pulsemon.incidents import automatic as automatic_incidents
 from pulsemon.incidents import manage as incidents
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
-from pulsemon.status_pages import public as status_page
+from pulsemon.status_pages import manage as status_pages
+from pulsemon.status_pages import public as public_pages
 from pulsemon.web import app as web_app
 from pulsemon.web.html import markdown
 from pulsemon.web.html.excerpts import MAX_EXCERPT, Excerpt, excerpt
@@ -71,7 +71,7 @@ def markup_of(board: Board, slug: str = "status", locale: str = "en") -> str:
 
 def test_an_open_incident_stands_on_top_and_a_resolved_one_below_for_a_week(database: Database) -> None:
     make_up(database, "web", last_ping=NOW)
-    pages.create(database, pages.NewPage("shop", monitors=(), timezone="America/Sao_Paulo"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", monitors=(), timezone="America/Sao_Paulo"), now=NOW)
     made = incidents.create(database, new_incident(title="The <disk>", monitors=["web"], impact="major"), now=NOW)
     incidents.post(database, made.public_id, an_update("identified", body="It *is* full."), now=at("10:05"))
     clock = Clock(at("10:06"))
@@ -100,7 +100,7 @@ def test_an_open_incident_stands_on_top_and_a_resolved_one_below_for_a_week(data
 
 def test_times_words_and_language_are_the_pages(database: Database) -> None:
     make_down(database, "web", last_ping=NOW, placement=Placement(incident_after_minutes=0))
-    pages.create(database, pages.NewPage("shop", timezone="America/Sao_Paulo", language="pt-BR"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", timezone="America/Sao_Paulo", language="pt-BR"), now=NOW)
     automatic_incidents.keep_up(database, now=NOW)
     board = a_board(database, Clock(NOW))
 
@@ -117,7 +117,7 @@ def test_an_automatic_incident_is_named_after_what_each_page_shows(database: Dat
     for slug in ("web", "api", "secret"):
         placement = Placement(incident_after_minutes=0, is_public=slug != "secret")
         make_down(database, slug, last_ping=NOW, placement=placement)
-    pages.create(database, pages.NewPage("shop", monitors=("api",)), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", monitors=("api",)), now=NOW)
     automatic_incidents.keep_up(database, now=NOW)
     board = a_board(database, Clock(NOW))
 
@@ -279,10 +279,13 @@ def test_a_new_page_cannot_take_an_address_of_ours(client: TestClient, slug: str
 
 
 def test_a_page_that_is_called_history_keeps_its_address(database: Database) -> None:
-    pages.create(database, pages.NewPage("old", title="Archives"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("old", title="Archives"), now=NOW)
     with database.write() as connection:
         connection.execute(StatusPage.__table__.update().values(slug="history"))  # type: ignore[attr-defined]  # a Table
-    assert pages.edit(database, "history", pages.PageChanges(slug="history", title="Other"), now=NOW).title == "Other"
+    assert (
+        status_pages.edit(database, "history", status_pages.PageChanges(slug="history", title="Other"), now=NOW).title
+        == "Other"
+    )
     made = incidents.create(database, new_incident(), now=NOW)
 
     files = make_files(database, settings_for("sqlite:///unused.db", default_locale="en"), now=NOW)
@@ -387,8 +390,8 @@ def test_a_feed_tells_what_was_said_beside_what_happened(database: Database) -> 
 
 
 def test_a_copy_holds_the_history_and_each_incident(database: Database) -> None:
-    pages.create(database, pages.NewPage("shop", language="pt-BR"), now=NOW)
-    pages.create(database, pages.NewPage("locked", password="correct horse"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", language="pt-BR"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("locked", password="correct horse"), now=NOW)
     made = incidents.create(database, new_incident(title="Floods"), now=NOW)
 
     files = make_files(database, settings_for("sqlite:///unused.db", default_locale="en"), now=NOW)
@@ -491,20 +494,20 @@ def test_private_monitors_are_left_out_where_the_rows_are_read(database: Databas
     make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
     incidents.create(database, new_incident(monitors=["known", "hidden"]), now=NOW)
 
-    assert [each.names for each in status_page.read_public(database, now=NOW).incidents] == [["Known"]]
+    assert [each.names for each in public_pages.read_public(database, now=NOW).incidents] == [["Known"]]
 
 
 def test_incidents_of_private_monitors_crowd_none_out_that_a_page_shows(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_page, "MAX_INCIDENTS", 2)
+    monkeypatch.setattr(public_pages, "MAX_INCIDENTS", 2)
     make_up(database, "known", last_ping=NOW)
     make_up(database, "hidden", last_ping=NOW, placement=Placement(is_public=False))
     shown = incidents.create(database, new_incident(monitors=["known"]), now=NOW)
     for number in range(3):
         incidents.create(database, new_incident(monitors=["hidden"]), now=NOW + seconds(number))
 
-    (found,) = status_page.read_public(database, now=NOW + seconds(9)).incidents
+    (found,) = public_pages.read_public(database, now=NOW + seconds(9)).incidents
 
     assert found.public_id == shown.public_id
 

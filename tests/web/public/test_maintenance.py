@@ -20,7 +20,7 @@ from pulsemon.db import Database
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import public as public_windows
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.web.public import badges, ics, statuspage
 from pulsemon.web.public import calendar as calendar_feed
 from pulsemon.web.public.badges import Wish
@@ -101,7 +101,9 @@ def test_coming_maintenance_stands_on_the_page_from_its_announcement_to_its_end(
 def test_a_page_tells_of_its_own_monitors_in_its_own_zone(database: Database) -> None:
     for slug in ("a", "b", "c"):
         make_up(database, slug)
-    pages.create(database, pages.NewPage("shop", monitors=("a", "b"), timezone="America/Sao_Paulo"), now=NOW)
+    status_pages.create(
+        database, status_pages.NewPage("shop", monitors=("a", "b"), timezone="America/Sao_Paulo"), now=NOW
+    )
     create(database, title="Of b and c", monitors=("b", "c"))
     create(database, title="Of c alone", monitors=("c",))
     create(database, title="Of all")
@@ -230,7 +232,7 @@ def test_badges_say_that_there_is_maintenance(database: Database) -> None:
 
 def test_a_copy_holds_the_calendars(database: Database) -> None:
     make_up(database, "job")
-    pages.create(database, pages.NewPage("shop", monitors=("job",)), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", monitors=("job",)), now=NOW)
     create(database, title="New disks")
 
     files = make_files(database, settings_for("sqlite:///unused.db"), now=NOW)
@@ -244,7 +246,7 @@ def test_a_private_monitor_s_maintenance_leaves_no_trace(database: Database) -> 
     make_up(database, "known", interval_seconds=86_400)
     private = make_up(database, "xylophone", name="Quagmire")
     monitors.edit(database, monitors.by_id(private.id), {"placement": {"is_public": False}}, now=NOW)
-    pages.create(database, pages.NewPage("shop", monitors=("known", "xylophone")), now=NOW)
+    status_pages.create(database, status_pages.NewPage("shop", monitors=("known", "xylophone")), now=NOW)
 
     def everything() -> dict[str, object]:
         board = board_at(database, "10:30")

@@ -16,7 +16,7 @@ from pulsemon.db import Database
 from pulsemon.deadlines import passes
 from pulsemon.errors import StartRefused, Unavailable
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.web.public import file_tree, statuspage
 from pulsemon.web.public.static_copy import make_files
 from tests.arrange import make, make_down, make_up
@@ -42,8 +42,10 @@ def run(server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_pages_feeds_documents_and_badges_are_there(database: Database) -> None:
     make_up(database, "fine", last_ping=NOW)
-    pages.create(database, pages.NewPage("shop", monitors=("fine",), title="Loja", language="pt-BR"), now=NOW)
-    pages.save_logo(database, "shop", PNG, now=NOW)
+    status_pages.create(
+        database, status_pages.NewPage("shop", monitors=("fine",), title="Loja", language="pt-BR"), now=NOW
+    )
+    status_pages.save_logo(database, "shop", PNG, now=NOW)
 
     files = make_files(database, SETTINGS, now=NOW)
 
@@ -62,7 +64,7 @@ def test_what_is_private_or_takes_a_password_is_not(database: Database) -> None:
     make_up(database, "known", last_ping=NOW)
     private = make_down(database, "xylophone", last_ping=NOW)
     monitors.edit(database, monitors.by_id(private.id), {"placement": {"is_public": False}}, now=NOW)
-    pages.create(database, pages.NewPage("giraffe", password="correct horse"), now=NOW)
+    status_pages.create(database, status_pages.NewPage("giraffe", password="correct horse"), now=NOW)
 
     files = make_files(database, SETTINGS, now=NOW)
 

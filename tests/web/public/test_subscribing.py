@@ -21,7 +21,7 @@ from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.locale import LOCALES
 from pulsemon.messages.outbox import LANE_WIDTH
 from pulsemon.monitors import manage as monitors
-from pulsemon.status_pages import manage as pages
+from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.announcements import Event, Notice
@@ -585,7 +585,7 @@ def with_subscribers(database_url: str, count: int) -> dict[str, Any]:
     try:
         database.migrate()
         monitor = make(database, "job", now=now)
-        pages.edit(database, "status", pages.PageChanges(title="Shop"), now=now)
+        status_pages.edit(database, "status", status_pages.PageChanges(title="Shop"), now=now)
         values = {
             "kind": "email",
             "locale": "en",

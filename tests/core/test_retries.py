@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.core.alerting import backoff, is_given_up, receiver
+from pulsemon.core.retries import backoff, is_given_up, receiver
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
