@@ -27,7 +27,7 @@ from pulsemon.redaction import redact
 FRESH_SEC = 3.0
 STALE_MESSAGES_SEC = 10.0
 MIN_FREE_BYTES = 50_000_000
-# Seven attempts at a monitor's webhook have failed by then (core/alerting.py).
+# Seven attempts at a monitor's webhook have failed by then (core/retries.py).
 OLD_MESSAGE = timedelta(minutes=15)
 
 
