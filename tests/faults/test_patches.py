@@ -70,7 +70,7 @@ def test_what_a_patch_changes_is_there(place: str, source: str) -> None:
         ("from pulsemon import loops\nloops.Loops.start = None", []),
         ("from pulsemon import loops\nloops.NO_SUCH_SEC = 1", ["loops.NO_SUCH_SEC"]),
         ("from pulsemon.operations import no_such", ["pulsemon.operations.no_such"]),
-        ("from pulsemon.db import outbox\noutbox._due_ids = lambda *_: []", ["outbox._due_ids"]),
+        ("from pulsemon.db import held\nheld._due_ids = lambda *_: []", ["held._due_ids"]),
     ],
 )
 def test_a_patch_of_something_else_is_found(source: str, found: list[str]) -> None:

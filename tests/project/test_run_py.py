@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from pulsemon.settings import PLACEHOLDERS, Settings, load
 from tests.conftest import ROOT, free_port, require, wait_until
@@ -450,6 +451,7 @@ def test_the_example_holds_every_setting_with_its_default_and_nothing_that_docke
     assert {values.pop("ADMIN_TOKEN"), values.pop("ADMIN_SESSION_SECRET")} <= PLACEHOLDERS
     for name, value in values.items():
         default = Settings.model_fields[name.lower()].default
+        default = default.get_secret_value() if isinstance(default, SecretStr) else default
         expected = ",".join(default) if isinstance(default, tuple) else str(default)
         assert value == (expected.lower() if isinstance(default, bool) else expected), name
         assert value == value.strip()
