@@ -22,11 +22,11 @@ from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
 from pulsemon.db import Database, deliveries
 from pulsemon.db.deliveries import Owed
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.status_pages import StatusPage
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.types import is_exactly
+from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.subscribers import announcements
 
@@ -146,7 +146,7 @@ def add_webhook(
         if _find(connection, page_id, WEBHOOK, url) is not None:
             raise Conflict("subscriber-known")
         subscriber_id = _insert(connection, row)
-        mark_changed(connection)
+        renew_version(connection)
         return _view(_get(connection, subscriber_id), secret=made)
 
 
@@ -166,7 +166,7 @@ def invite(database: Database, slug: str, address: str, *, locale: str, now: dat
         subscriber_id = _ask(connection, page_id, known, address, locale=locale, now=now, same=same)
         if subscriber_id is None:
             raise Conflict("subscriber-asked-lately")
-        mark_changed(connection)
+        renew_version(connection)
         return _view(_get(connection, subscriber_id))
 
 
@@ -253,7 +253,7 @@ def confirm(database: Database, token: str, *, now: datetime) -> Subscription:
         if not found.is_confirmed:
             values = {"confirmed_at": now, "switched_off_at": None}
             connection.execute(update(Subscriber).where(Subscriber.token == token).values(values))
-            mark_changed(connection)
+            renew_version(connection)
         return found
 
 
@@ -267,7 +267,7 @@ def unsubscribe(database: Database, token: str) -> bool:
             > 0
         )
         if is_gone:
-            mark_changed(connection)
+            renew_version(connection)
         return is_gone
 
 
@@ -277,7 +277,7 @@ def remove(database: Database, slug: str, subscriber_id: int) -> None:
         this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
         if not connection.execute(delete(Subscriber).where(*this)).rowcount:
             raise NotFound(NO_SUBSCRIBER)
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def send_test_message(database: Database, slug: str, subscriber_id: int, *, now: datetime) -> None:
