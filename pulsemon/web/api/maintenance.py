@@ -20,10 +20,9 @@ from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.errors import REFUSALS
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
-from pulsemon.input.rules import id_in
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
-from pulsemon.maintenance.views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
+from pulsemon.maintenance.views import NO_PLAN, MaintenanceView, WindowView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import Body, LongPaging, Paging, instant
 from pulsemon.web.http.paging import MAX_PAGE, link
@@ -320,7 +319,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
     site, now = site_of(request), site_of(request).now()
     view = maintenance_views.get(site.database, maintenance_id, now=now)
     ends_at = maintenance_fields.end_from_json(data, view.draft.plan.timezone)
-    view = maintenance.set_end(site.database, view.id, window_number(window_id), ends_at, now=now)
+    view = maintenance.set_end(site.database, view.id, maintenance_fields.window_number(window_id), ends_at, now=now)
     site.wake()
     return _answer(view, now)
 
@@ -338,14 +337,9 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
 def skip_window(request: Request, maintenance_id: str, window_id: _WindowId) -> Response:
     """Cancel one window that has not begun. A plan for once is removed with it."""
     site = site_of(request)
-    maintenance.skip(site.database, maintenance_id, window_number(window_id), now=site.now())
+    maintenance.skip(site.database, maintenance_id, maintenance_fields.window_number(window_id), now=site.now())
     site.wake()
     return Response(status_code=204, headers=_HEADERS)
-
-
-def window_number(text: str) -> int:
-    """Return the id of a window that an address names. Raises NotFound."""
-    return id_in(text, otherwise=NO_WINDOW)
 
 
 def _answer(view: MaintenanceView, now: datetime) -> Response:
