@@ -6,7 +6,6 @@ Whether a subscriber is on the list already is for the database to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
@@ -18,6 +17,7 @@ from pulsemon.input.monitor_rules import MAX_URL_LENGTH
 from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
 from pulsemon.monitors import manage as monitors
+from pulsemon.subscribers.manage import NewSubscriber
 
 GENERATE = "generate"
 FIELDS = ("kind", "address", "secret", "locale")
@@ -71,16 +71,6 @@ class EmailCreate(BaseModel):
 
 class SubscriberCreate(RootModel[Annotated[WebhookCreate | EmailCreate, Field(discriminator="kind")]]):
     """The body of a request that adds a subscriber."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
-    """Who is to be told. `address` as it is kept."""
-
-    kind: str
-    address: str
-    secret: str | None = None
-    locale: str | None = None
 
 
 def from_json(data: object) -> NewSubscriber:

@@ -24,7 +24,8 @@ from pulsemon.status_pages import manage as pages
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.announcements import Event, Notice
-from pulsemon.subscribers.manage import SubscriberView
+from pulsemon.subscribers.manage import NewSubscriber
+from pulsemon.subscribers.views import SubscriberView
 from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, next_attempt_at, rows, said, seconds
 from tests.conftest import at
 from tests.monitors.test_event_log import counted_queries
@@ -332,6 +333,19 @@ class TestLeaving:
         subscribers.remove(database, "status", subscriber)
         with pytest.raises(NotFound):
             subscribers.remove(database, "status", subscriber)
+
+    def test_the_owner_adds_a_webhook_and_has_an_address_asked_in_one_way(self, database: Database) -> None:
+        def add(new: NewSubscriber, *, has_mail: bool = True) -> SubscriberView:
+            return subscribers.add(database, "status", new, default_locale="pt-BR", has_mail=has_mail, now=START)
+
+        hook = add(NewSubscriber("webhook", HOOK, "generate"), has_mail=False)
+        with pytest.raises(Conflict) as refused:
+            add(NewSubscriber("email", "ana@example.org", locale="en"), has_mail=False)
+        ana = add(NewSubscriber("email", "ana@example.org", locale="en"))
+
+        assert refused.value.code == "no-mail"
+        assert (hook.state, hook.locale, hook.secret is None) == ("active", "pt-BR", False)
+        assert (ana.state, ana.locale, ana.secret) == ("waiting", "en", None)
 
     def test_an_address_that_says_nothing_for_seven_days_is_forgotten(self, database: Database) -> None:
         by_mail(database)

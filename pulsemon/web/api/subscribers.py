@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.errors import REFUSALS, Conflict
+from pulsemon.errors import REFUSALS
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.input.rules import id_in
-from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
+from pulsemon.input.subscribers import SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.subscribers.manage import SubscriberView
+from pulsemon.subscribers.views import SubscriberView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import Body, Paging, instant
 from pulsemon.web.http.paging import link
@@ -77,22 +77,6 @@ def subscriber_answer(view: SubscriberView) -> dict[str, Any]:
     }
 
 
-def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
-    """Add a webhook, or ask an address. The secret is shown only if it was made here. Raises NotFound and Conflict."""
-    site = site_of(request)
-    locale = new.locale or site.settings.default_locale.value
-    if new.kind == subscribers.EMAIL:
-        if site.settings.mail_server is None:
-            raise Conflict("no-mail")
-        view = subscribers.invite(site.database, slug, new.address, locale=locale, now=site.now())
-    else:
-        view = subscribers.add_webhook(
-            site.database, slug, new.address, secret=new.secret, locale=locale, now=site.now()
-        )
-    site.wake()
-    return view
-
-
 @router.post(
     "/api/pages/{slug}/subscribers",
     Action.EDIT,
@@ -111,7 +95,16 @@ def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
 )
 def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     """Tell a webhook from now on; ask an e-mail address first. `"secret": "generate"` shows the secret this once."""
-    view = add(request, slug, subscriber_fields.from_json(data))
+    site = site_of(request)
+    view = subscribers.add(
+        site.database,
+        slug,
+        subscriber_fields.from_json(data),
+        default_locale=site.settings.default_locale.value,
+        has_mail=site.settings.mail_server is not None,
+        now=site.now(),
+    )
+    site.wake()
     return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
 
 

@@ -20,7 +20,7 @@ from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.subscribers.manage import Subscription
+from pulsemon.subscribers.views import Subscription
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import SmallForm
 from pulsemon.web.http.routing import Audience, Router
