@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from pulsemon.channels import mailbox
+from pulsemon.channels import mailbox, webhook
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input.monitor_rules import MAX_URL_LENGTH
 from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
-from pulsemon.monitors import manage as monitors
 from pulsemon.subscribers.manage import NewSubscriber
 
 GENERATE = "generate"
@@ -110,7 +109,7 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
         found = [RULES.problem("address", "webhook"), *found]
     if kind == "email" and secret is not None:
         found.append(RULES.problem("secret", "email-secret"))
-    elif secret not in (None, GENERATE) and not (isinstance(secret, str) and monitors.is_webhook_secret(secret)):
+    elif secret not in (None, GENERATE) and not (isinstance(secret, str) and webhook.is_secret(secret)):
         found.append(RULES.problem("secret", "subscriber-secret"))
     if locale is not None and locale not in LOCALES:
         found.append(RULES.problem("locale", "language"))
@@ -122,4 +121,4 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
 def is_url(text: str) -> bool:
     """Return whether messages can be sent to *text*: without spaces and controls, an http or https URL with a host."""
     has_space = any(each.isspace() for each in text) or UNPRINTABLE.search(text)
-    return len(text) <= MAX_URL_LENGTH and not has_space and monitors.is_webhook_url(text)
+    return len(text) <= MAX_URL_LENGTH and not has_space and webhook.is_url(text)

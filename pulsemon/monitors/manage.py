@@ -17,7 +17,6 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.channels import webhook
-from pulsemon.channels.http import NotSent, read_url
 from pulsemon.core import alerting, keyset, schedule, status
 from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.placement import NOWHERE_SPECIAL
@@ -44,20 +43,6 @@ GENERATE = "generate"
 # What is no column of `monitors`.
 _ELSEWHERE = frozenset({"webhook_secret", "placement"})
 _TIMING_FIELDS = frozenset(column.key for column in states.TIMING_COLUMNS)
-
-
-def is_webhook_secret(text: str) -> bool:
-    """Return whether messages can be signed with *text*."""
-    return webhook.is_secret(text)
-
-
-def is_webhook_url(text: str) -> bool:
-    """Return whether messages can be sent to *text*: an http or https URL with a host."""
-    try:
-        read_url(text)
-    except NotSent:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
