@@ -23,7 +23,7 @@ from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import LongPaging, instant
+from pulsemon.web.http.json_api import HEADERS, LongPaging, instant
 from pulsemon.web.http.paging import Page, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
@@ -31,7 +31,6 @@ from pulsemon.web.http.site import site_of
 router = Router(Audience.API, is_described=True)
 
 DEFAULT_LIMIT = 100
-_HEADERS = {"cache-control": "no-store"}
 
 SignalName = Literal["success", "start", "fail", "log"]
 
@@ -191,7 +190,7 @@ def read_ping_body(request: Request, slug: str, number: str) -> Response:
     database = site_of(request).database
     view = monitors.get(database, monitors.by_slug(slug))
     body = event_log.body_of_number(database, view.id, id_in(number, otherwise=event_log.NO_BODY))
-    headers = _HEADERS | {
+    headers = HEADERS | {
         "content-disposition": f'attachment; filename="ping-{int(number)}.txt"',
         "x-content-type-options": "nosniff",
     }
@@ -256,7 +255,7 @@ def _list(
     """Answer with a list and, where it goes on, the address of its next page, which asks for what was *kept*."""
     following = None if stop is None else stop.next_id
     address = f"{site_of(request).origin(request)}/api/monitors/{path}"
-    return JSONResponse(list(content), headers=_HEADERS | link(address, page, following, kept))
+    return JSONResponse(list(content), headers=HEADERS | link(address, page, following, kept))
 
 
 def _ping_answer(ping: PingEvent) -> dict[str, Any]:

@@ -18,14 +18,12 @@ from pulsemon.input.subscribers import SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.views import SubscriberView
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
 router = Router(Audience.API, is_described=True)
-
-_HEADERS = {"cache-control": "no-store"}
 
 
 class SubscriberAnswer(BaseModel):
@@ -105,7 +103,7 @@ def add_subscriber(request: Request, slug: str, data: Body) -> Response:
         now=site.now(),
     )
     site.wake()
-    return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
+    return JSONResponse(subscriber_answer(view), status_code=201, headers=HEADERS)
 
 
 @router.reads(
@@ -126,7 +124,7 @@ def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
     site = site_of(request)
     found, following = subscribers.list_of(site.database, slug, limit=page.limit, after=page.position)
     headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", page, following)
-    return JSONResponse([subscriber_answer(view) for view in found], headers=_HEADERS | headers)
+    return JSONResponse([subscriber_answer(view) for view in found], headers=HEADERS | headers)
 
 
 @router.delete(
@@ -145,4 +143,4 @@ def remove_subscriber(request: Request, slug: str, subscriber_id: str) -> Respon
     number = id_in(subscriber_id, otherwise=subscribers.NO_SUBSCRIBER)
     subscribers.remove(site.database, slug, number)
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
+    return Response(status_code=204, headers=HEADERS)
