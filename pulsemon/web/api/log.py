@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
+from pulsemon.core.keyset import LARGEST_LONG_ID
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
-from pulsemon.heartbeats.chain import LARGEST_ID, Filter, PingEvent, Stop
+from pulsemon.heartbeats.chain import Filter, PingEvent, Stop
 from pulsemon.input import log_filter
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log
@@ -239,7 +240,7 @@ def _pings(request: Request, monitor_id: int, wanted: Filter, page: Page) -> tup
         monitor_id,
         wanted=wanted,
         length=page.limit or DEFAULT_LIMIT,
-        start=LARGEST_ID if page.position is None else page.position,
+        start=LARGEST_LONG_ID if page.position is None else page.position,
     )
     return part.events, part.stop
 

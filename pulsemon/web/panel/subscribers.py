@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
+from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.input.rules import LARGEST_ID
 from pulsemon.status_pages import manage as pages
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.views import SubscriberView
