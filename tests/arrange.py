@@ -93,6 +93,11 @@ def deliveries(database: Database) -> Sequence[Any]:
     return rows(database, Delivery)
 
 
+def next_attempt_at(database: Database) -> datetime | None:
+    """Return when the next message is due, or until when it is leased; None: none is owed."""
+    return min((row.next_attempt_at for row in deliveries(database) if row.state == "pending"), default=None)
+
+
 def said(database: Database) -> list[tuple[int | None, str]]:
     """Return (subscriber's id, payload) of every message owed, oldest first, whether its own or a notice's."""
     payload = func.coalesce(NoticeRow.payload, Delivery.payload)

@@ -24,6 +24,7 @@ from pulsemon.channels.address import ALLOW, DENY, IPAddress, judge_address
 from pulsemon.channels.message import Reason
 from pulsemon.channels.resolver import Resolve, SystemResolver
 from pulsemon.core import body_text
+from pulsemon.core.hosts import DEFAULT_PORTS
 from pulsemon.errors import PulseMonError
 
 # The whole attempt, from the name's resolution to the last byte read. The outbox's lease is longer.
@@ -39,7 +40,6 @@ READ_SIZE = 4 * 1024
 MAX_CHUNKS = 200
 EXCERPT_LENGTH = 500
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
@@ -76,7 +76,7 @@ class Target:
     @property
     def host_header(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def read_url(url: str) -> Target:
@@ -92,9 +92,9 @@ def read_url(url: str) -> Target:
         path = parts.raw_path.decode("ascii")
     except (httpx2.InvalidURL, ValueError) as error:
         raise NotSent(Reason.INVALID_URL, "The webhook's URL cannot be read.") from error
-    if scheme not in _DEFAULT_PORTS or not host:
+    if scheme not in DEFAULT_PORTS or not host:
         raise NotSent(Reason.INVALID_URL, "The webhook's URL is not an http or https URL with a host.")
-    port = _DEFAULT_PORTS[scheme] if parts.port is None else parts.port
+    port = DEFAULT_PORTS[scheme] if parts.port is None else parts.port
     if not 0 < port < 65536:
         raise NotSent(Reason.INVALID_URL, "The port of the webhook's URL is not between 1 and 65535.")
     authorization = f"Basic {base64.b64encode(credentials).decode()}" if parts.userinfo else None

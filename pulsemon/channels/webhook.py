@@ -106,6 +106,15 @@ def is_secret(text: str) -> bool:
     return _key(text) is not None
 
 
+def is_url(text: str) -> bool:
+    """Return whether messages can be sent to *text*: an http or https URL with a host."""
+    try:
+        read_url(text)
+    except NotSent:
+        return False
+    return True
+
+
 def _key(secret: str) -> bytes | None:
     if not secret.startswith(SECRET_PREFIX):
         return None

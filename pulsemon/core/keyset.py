@@ -18,8 +18,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 _PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
-# What an INTEGER of PostgreSQL holds.
-_LARGEST_ID = 2**31 - 1
+# What an INTEGER of PostgreSQL holds; a longer number in an address names nothing.
+LARGEST_ID = 2**31 - 1
+# What a BIGINT holds: ids of pings and of messages, and instants as keys.
+LARGEST_LONG_ID = 2**63 - 1
 
 
 @overload
@@ -70,6 +72,6 @@ class Place:
     def from_text(cls, text: str) -> Place | None:
         """Return the place that `to_text` wrote; None for anything else."""
         found = _PLACE.fullmatch(text)
-        if found is None or int(found[2]) > _LARGEST_ID:
+        if found is None or int(found[2]) > LARGEST_ID:
             return None
         return cls(instant_of(int(found[1])), int(found[2]))

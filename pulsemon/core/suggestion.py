@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from pulsemon.core.percentile import percentile
 from pulsemon.core.replay import Past
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.core.timing import Timing
@@ -131,11 +132,11 @@ def rhythm(past: Past, present: Timing) -> Rhythm | Reason:
         gap_count=len(gaps),
         outage_count=len(gaps) - len(regular),
         usual=usual,
-        spread=_quantile(sorted([abs(length - usual) for _, length in regular]), percent=95),
+        spread=percentile(sorted([abs(length - usual) for _, length in regular]), 95),
         longest_gap=max(length for _, length in regular),
         latest=regular[-1][0],
         run_count=len(runs),
-        longest_run=runs[bisect_right(runs, _quantile(runs, percent=90) * _HANG) - 1] if runs else None,
+        longest_run=runs[bisect_right(runs, percentile(runs, 90) * _HANG) - 1] if runs else None,
     )
 
 
@@ -177,11 +178,6 @@ def _runs(past: Past) -> Iterator[timedelta]:
             began = started.pop(ping.rid, None)
             if began is not None and began <= ping.received_at and ping.signal is Signal.SUCCESS:
                 yield ping.received_at - began
-
-
-def _quantile(ascending: Sequence[timedelta], *, percent: int) -> timedelta:
-    """Return the least value that *percent* of them do not exceed: one that was seen, not one in between."""
-    return ascending[max(-(-len(ascending) * percent // 100) - 1, 0)]
 
 
 def human_near(length: timedelta) -> timedelta:

@@ -190,11 +190,6 @@ def merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
     return apart
 
 
-def availability(facts: Facts, *, start: datetime, end: datetime) -> Availability:
-    """Return how [*start*, *end*) was spent."""
-    return availability_by_window(facts, [Span(start, end)])[0] if end > start else NO_TIME
-
-
 def availability_by_window(facts: Facts, windows: Sequence[Span]) -> list[Availability]:
     """Return how each of *windows* was spent, in one pass: they are in order, each begins where the last one ends."""
     if not windows:

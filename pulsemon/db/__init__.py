@@ -19,7 +19,6 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from pulsemon import log
 from pulsemon.db import schema, sqlite
 from pulsemon.db.lock import FileLock
 from pulsemon.db.open_files import OpenFiles
@@ -30,8 +29,6 @@ from pulsemon.errors import Contended, StartRefused, Unavailable
 if TYPE_CHECKING:
     from pulsemon.db.postgres import Writer
     from pulsemon.db.sessions import Measured
-
-_log = log.get(__name__)
 
 # As long as a ping waits to be stored: whoever waits longer for the slot gets a clear answer.
 SLOT_TIMEOUT_SEC = 4.5

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import CTE, ColumnElement, Connection, Row, bindparam, func, literal, select
 
 from pulsemon.core.body_text import text_of
+from pulsemon.core.keyset import LARGEST_LONG_ID
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.monitors import Monitor
 
@@ -22,7 +23,6 @@ from pulsemon.db.tables.monitors import Monitor
 EXCERPT_BYTES = 1_000
 # What an excerpt shows before the words that were searched for.
 _BEFORE_MATCH = 200
-LARGEST_ID = 2**63 - 1
 # Pings that one search looks at, so that a page takes no longer than 50 ms; as many as are kept of a monitor unless
 # PING_RETENTION_COUNT says otherwise.
 MAX_LOOKS = 1_000
@@ -119,7 +119,7 @@ def read_chain(
     connection: Connection,
     monitor_id: int,
     *,
-    start: int = LARGEST_ID,
+    start: int = LARGEST_LONG_ID,
     length: int,
     wanted: Filter = EVERYTHING,
 ) -> Part[PingEvent]:
@@ -174,7 +174,7 @@ def _begin(monitor_id: int, first_id: int) -> tuple[ColumnElement[bool], ColumnE
     chain.
     """
     newest = select(Monitor.last_ping_id).where(Monitor.id == monitor_id).scalar_subquery()
-    return Ping.id == (newest if first_id == LARGEST_ID else first_id), Ping.monitor_id == monitor_id
+    return Ping.id == (newest if first_id == LARGEST_LONG_ID else first_id), Ping.monitor_id == monitor_id
 
 
 def _chain(monitor_id: int, first_id: int, limit: int, *columns: Any, before: datetime | None = None) -> CTE:
@@ -308,5 +308,5 @@ def id_of_number(connection: Connection, monitor_id: int, number: int) -> int | 
     newest = connection.scalar(select(Monitor.ping_count).where(Monitor.id == monitor_id))
     if newest is None or not 0 < number <= newest:
         return None
-    chain = _chain(monitor_id, LARGEST_ID, newest - number + 1, Ping.id, Ping.prev_id, Ping.number)
+    chain = _chain(monitor_id, LARGEST_LONG_ID, newest - number + 1, Ping.id, Ping.prev_id, Ping.number)
     return connection.scalar(select(chain.c.id).where(chain.c.number == number))

@@ -25,10 +25,10 @@ from pulsemon.core.incidents import AUTOMATIC_IMPACT, IncidentStatus
 from pulsemon.core.status import Cause, Status
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.incidents import Incident as IncidentRow
 from pulsemon.db.tables.incidents import IncidentMonitor
 from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
+from pulsemon.db.versions import renew_version
 from pulsemon.db.windows import maintenance_spans
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.subscribers.announcements import Event
@@ -79,7 +79,7 @@ def keep_up(database: Database, *, now: datetime) -> bool:
         is_changed = _begin(connection, _due(connection, now), now)
         is_changed = _end(connection, _over(connection), now) or is_changed
         if is_changed:
-            mark_changed(connection)
+            renew_version(connection)
         else:  # another node was faster
             connection.rollback()
     return is_changed

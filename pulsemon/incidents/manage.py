@@ -19,10 +19,10 @@ from pulsemon.core.incidents import Impact, IncidentStatus, resolved_at
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.incidents import Incident as IncidentRow
 from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
 from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.db.versions import renew_version
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.incidents.rows import Incident
@@ -206,7 +206,7 @@ def remove(database: Database, public_id: str, *, now: datetime) -> None:
         told = _told(connection, incident)
         connection.execute(delete(IncidentRow).where(IncidentRow.id == incident.id))
         incident_rows.let_go(connection, told, now=now)
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def _settled(connection: Connection, incident_id: int, event: Event | None, now: datetime) -> Incident:
@@ -214,7 +214,7 @@ def _settled(connection: Connection, incident_id: int, event: Event | None, now:
     (incident,) = incident_rows.read_incidents(connection, IncidentRow.id == incident_id, limit=1)
     if event is not None:
         incident_rows.tell(connection, incident, event, now=now)
-    mark_changed(connection)
+    renew_version(connection)
     return incident
 
 

@@ -28,6 +28,7 @@ from pulsemon.input.rules import (
     Timezone,
     Title,
     documented,
+    id_in,
     is_whole,
     lines_up_to,
     printable,
@@ -36,7 +37,7 @@ from pulsemon.input.rules import (
     without_defaults,
 )
 from pulsemon.input.status_pages import MAX_TEXT_LENGTH
-from pulsemon.maintenance.views import Draft
+from pulsemon.maintenance.views import NO_WINDOW, Draft
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
@@ -236,6 +237,11 @@ def _read_field(values: dict[str, Any], name: str, texts: Sequence[str]) -> None
             values[name] = text or "UTC"
         case _:
             values[name] = text
+
+
+def window_number(text: str) -> int:
+    """Return the id of a window that an address names. Raises NotFound."""
+    return id_in(text, otherwise=NO_WINDOW)
 
 
 def to_draft(given: Mapping[str, Any], before: Draft | None, *, now: datetime) -> Draft:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from pulsemon.channels import webhook
 from pulsemon.core import placement, schedule
 from pulsemon.core.texts import N_
 from pulsemon.input.fields import LINES, TEXT, WORDS, Rule, up_to
@@ -67,13 +68,13 @@ def _pasted(text: object) -> object:
 
 
 def _url(text: str) -> str:
-    if any(each.isspace() for each in text) or re.search(f"[{INVISIBLE}]", text) or not monitors.is_webhook_url(text):
+    if any(each.isspace() for each in text) or re.search(f"[{INVISIBLE}]", text) or not webhook.is_url(text):
         raise PydanticCustomError("url", "")
     return text
 
 
 def _secret(text: str) -> str:
-    if text not in (monitors.GENERATE, SECRET_MASK) and not monitors.is_webhook_secret(text):
+    if text not in (monitors.GENERATE, SECRET_MASK) and not webhook.is_secret(text):
         raise PydanticCustomError("secret", "")
     return text
 

@@ -15,13 +15,12 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pulsemon.core import schedule
+from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 
 MAX_NAME_LENGTH = 200
 MAX_MONITORS = 1_000
-# Ids are 32 bits wide on PostgreSQL; a longer number in an address names nothing.
-LARGEST_ID = 2**31 - 1
 
 # Each rule that several kinds share, and what to write instead.
 MESSAGES: dict[str, str] = {

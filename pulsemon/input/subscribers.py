@@ -6,18 +6,17 @@ Whether a subscriber is on the list already is for the database to say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from pulsemon.channels import mailbox
+from pulsemon.channels import mailbox, webhook
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.input.monitor_rules import MAX_URL_LENGTH
 from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
-from pulsemon.monitors import manage as monitors
+from pulsemon.subscribers.manage import NewSubscriber
 
 GENERATE = "generate"
 FIELDS = ("kind", "address", "secret", "locale")
@@ -73,16 +72,6 @@ class SubscriberCreate(RootModel[Annotated[WebhookCreate | EmailCreate, Field(di
     """The body of a request that adds a subscriber."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
-    """Who is to be told. `address` as it is kept."""
-
-    kind: str
-    address: str
-    secret: str | None = None
-    locale: str | None = None
-
-
 def from_json(data: object) -> NewSubscriber:
     """Read the decoded JSON of a request that adds one. Raises Invalid, with one problem a field."""
     known, unknown = RULES.known_of(data, FIELDS)
@@ -120,7 +109,7 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
         found = [RULES.problem("address", "webhook"), *found]
     if kind == "email" and secret is not None:
         found.append(RULES.problem("secret", "email-secret"))
-    elif secret not in (None, GENERATE) and not (isinstance(secret, str) and monitors.is_webhook_secret(secret)):
+    elif secret not in (None, GENERATE) and not (isinstance(secret, str) and webhook.is_secret(secret)):
         found.append(RULES.problem("secret", "subscriber-secret"))
     if locale is not None and locale not in LOCALES:
         found.append(RULES.problem("locale", "language"))
@@ -132,4 +121,4 @@ def _checked(values: Mapping[str, Any], found: list[FieldProblem]) -> NewSubscri
 def is_url(text: str) -> bool:
     """Return whether messages can be sent to *text*: without spaces and controls, an http or https URL with a host."""
     has_space = any(each.isspace() for each in text) or UNPRINTABLE.search(text)
-    return len(text) <= MAX_URL_LENGTH and not has_space and monitors.is_webhook_url(text)
+    return len(text) <= MAX_URL_LENGTH and not has_space and webhook.is_url(text)

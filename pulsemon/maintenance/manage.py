@@ -16,9 +16,9 @@ from pulsemon.core import maintenance
 from pulsemon.core.maintenance import Plan, PlanError, Repeats
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.base import new_public_id
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
+from pulsemon.db.versions import renew_version
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.maintenance import plans as maintenance_plans
@@ -49,7 +49,7 @@ def create(database: Database, draft: Draft, *, now: datetime) -> MaintenanceVie
         plan = maintenance_views.find(connection, str(values["public_id"]))
         spans = maintenance_plans.wanted(plan, (), since=plan.plan.starts_at, now=now)
         maintenance_plans.add_windows(connection, plan, spans, now=now)
-        mark_changed(connection)
+        renew_version(connection)
         return maintenance_views.view_of(connection, plan, now)
 
 
@@ -82,7 +82,7 @@ def edit(
         else:
             since = now if running is None else running.ends_at
             _rewrite(connection, before, after, since, now, has_other_monitors=has_other_monitors)
-        mark_changed(connection)
+        renew_version(connection)
         return maintenance_views.view_of(connection, after, now)
 
 
@@ -267,7 +267,7 @@ def skip(database: Database, public_id: str, window_id: int, *, now: datetime) -
 
     with database.write() as connection:
         change(connection, maintenance_views.find(connection, public_id, is_locked=True))
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def remove(database: Database, public_id: str, *, now: datetime) -> None:
@@ -277,7 +277,7 @@ def remove(database: Database, public_id: str, *, now: datetime) -> None:
     """
     with database.write() as connection:
         _remove(connection, maintenance_views.find(connection, public_id, is_locked=True), now)
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def _remove(connection: Connection, plan: Stored, now: datetime) -> None:
@@ -299,7 +299,7 @@ def _change(
 ) -> MaintenanceView:
     with database.write() as connection:
         change(connection, maintenance_views.find(connection, public_id, is_locked=True))
-        mark_changed(connection)
+        renew_version(connection)
         return maintenance_views.view_of(connection, maintenance_views.find(connection, public_id), now)
 
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, func, select, update
 from pulsemon.core.maintenance import AHEAD, Repeats, Step, due_step
 from pulsemon.core.uptime import Span
 from pulsemon.db import Database, held
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
+from pulsemon.db.versions import renew_version
 from pulsemon.maintenance import plans as maintenance_plans
 from pulsemon.maintenance.plans import Stored
 from pulsemon.subscribers.announcements import Event
@@ -96,7 +96,7 @@ def _notice(connection: Connection, plan_id: int, now: datetime) -> tuple[int, i
     if Step.CLOSE in steps and plan.removed_at is None:
         _top_up_one(connection, plan, now)
     if steps:
-        mark_changed(connection)
+        renew_version(connection)
     return len(steps), messages
 
 
@@ -123,7 +123,7 @@ def _judge_held(database: Database, now: datetime) -> int:
         with database.write("loops") as connection:
             judged, count = held.judge_due(connection, now=now)
             if judged:
-                mark_changed(connection)
+                renew_version(connection)
             released += count
     return released
 
@@ -148,7 +148,7 @@ def top_up(database: Database, *, now: datetime) -> None:
             ).first()
             if row is not None and row.removed_at is None:
                 _top_up_one(connection, maintenance_plans.stored(row), now)
-                mark_changed(connection)
+                renew_version(connection)
 
 
 def _top_up_one(connection: Connection, plan: Stored, now: datetime) -> None:

@@ -116,12 +116,6 @@ def standings(database: Database) -> dict[str, Standing]:
         }
 
 
-def next_attempt_at(database: Database) -> datetime | None:
-    """Return when the next message is due, or None."""
-    with database.read() as connection:
-        return connection.scalar(select(func.min(Delivery.next_attempt_at)).where(_IS_PENDING))
-
-
 def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:
     older = aliased(Delivery)
     # Apart, for each has an index of its own, and NULL is never equal to anything.

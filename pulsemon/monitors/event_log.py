@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from pulsemon.channels.message import Message, read_stored
 from pulsemon.core.deliveries import UNSETTLED, DeliveryState
+from pulsemon.core.keyset import LARGEST_ID, LARGEST_LONG_ID
 from pulsemon.core.notes import Detail, describe, read_cause
 from pulsemon.core.status import Cause
 from pulsemon.db import Database
@@ -24,7 +25,7 @@ from pulsemon.db.tables.messages import Attempt, Delivery
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import NotFound
 from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import EVERYTHING, LARGEST_ID, Filter, Part, PingEvent, Stop
+from pulsemon.heartbeats.chain import EVERYTHING, Filter, Part, PingEvent, Stop
 
 PAGE_SIZE = 40
 # Messages that a search for a text looks at; each brings its attempts.
@@ -106,9 +107,9 @@ _RANK: dict[str, int] = {Kind.MESSAGE: 2, Kind.CHANGE: 1, Kind.PING: 0}
 class Position:
     """Where a page begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
 
-    ping_id: int = LARGEST_ID
-    seq: int = LARGEST_ID
-    delivery_id: int = LARGEST_ID
+    ping_id: int = LARGEST_LONG_ID
+    seq: int = LARGEST_LONG_ID
+    delivery_id: int = LARGEST_LONG_ID
 
     def to_text(self) -> str:
         """Return what `from_text` reads."""
@@ -120,7 +121,7 @@ class Position:
         parts = text.split(".")
         if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
             return cls()
-        return cls(*(min(int(part), LARGEST_ID) for part in parts))
+        return cls(*(min(int(part), LARGEST_LONG_ID) for part in parts))
 
 
 NEWEST = Position()
@@ -194,7 +195,7 @@ def _next_id(stop: Stop | None) -> int:
 
 
 def read_pings(
-    database: Database, monitor_id: int, *, wanted: Filter, length: int, start: int = LARGEST_ID
+    database: Database, monitor_id: int, *, wanted: Filter, length: int, start: int = LARGEST_LONG_ID
 ) -> Part[PingEvent]:
     """Return up to *length* pings of a monitor, and where to go on: past the last of them, or where looking ended."""
     with database.read() as connection:
@@ -224,7 +225,7 @@ def _changes(
             History.cause,
             History.detail,
         )
-        .where(History.monitor_id == monitor_id, History.seq <= min(start.seq, 2**31 - 1))
+        .where(History.monitor_id == monitor_id, History.seq <= min(start.seq, LARGEST_ID))
         .where(*_within(History.occurred_at, wanted))
         .order_by(History.seq.desc())
         .limit(limit)
@@ -385,7 +386,7 @@ def ping_body(database: Database, monitor_id: int, ping_id: int) -> bytes:
     """
     query = select(Ping.body).where(Ping.id == ping_id, Ping.monitor_id == monitor_id)
     with database.read() as connection:
-        body = connection.scalar(query) if ping_id <= LARGEST_ID else None
+        body = connection.scalar(query) if ping_id <= LARGEST_LONG_ID else None
     if body is None:
         raise NotFound(NO_BODY)
     return bytes(body)

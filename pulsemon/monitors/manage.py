@@ -13,11 +13,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.channels import webhook
-from pulsemon.channels.http import NotSent, read_url
 from pulsemon.core import keyset, retries, schedule, status
 from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.placement import NOWHERE_SPECIAL
@@ -26,15 +25,14 @@ from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
 from pulsemon.db import Database, deliveries, placements, states, transitions, windows
 from pulsemon.db.deliveries import Owed
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.states import Watched
-from pulsemon.db.tables.base import Meta
 from pulsemon.db.tables.heartbeats import DoomedPings
 from pulsemon.db.tables.messages import Delivery, Webhook
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.db.transitions import Decision, apply_decisions
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
+from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors.definition import Definition
 from pulsemon.monitors.views import View, find, select_views, view
@@ -45,20 +43,6 @@ GENERATE = "generate"
 # What is no column of `monitors`.
 _ELSEWHERE = frozenset({"webhook_secret", "placement"})
 _TIMING_FIELDS = frozenset(column.key for column in states.TIMING_COLUMNS)
-
-
-def is_webhook_secret(text: str) -> bool:
-    """Return whether messages can be signed with *text*."""
-    return webhook.is_secret(text)
-
-
-def is_webhook_url(text: str) -> bool:
-    """Return whether messages can be sent to *text*: an http or https URL with a host."""
-    try:
-        read_url(text)
-    except NotSent:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +122,7 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
             _save_secret(connection, monitor_id, new.webhook_secret)
         if new.placement != NOWHERE_SPECIAL:
             placements.save(connection, monitor_id, asdict(new.placement))
-        mark_changed(connection)
+        renew_version(connection)
         return find(connection, by_id(monitor_id))
 
 
@@ -168,7 +152,7 @@ def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, A
             _save_secret(connection, before.id, changes["webhook_secret"])
         if changes.keys() & {"webhook_url", "webhook_secret"}:
             _redirect_messages(connection, before, changes.get("webhook_url", before.webhook_url), now)
-        mark_changed(connection)
+        renew_version(connection)
         return find(connection, by_id(before.id))
 
 
@@ -244,7 +228,7 @@ def _decide(database: Database, which: ColumnElement[bool], decide: Any, now: da
         if after is not monitor.state:
             apply_decisions(connection, [Decision(monitor, after, transition)], now=now)
             connection.execute(update(Monitor).where(by_id(monitor.id)).values(updated_at=now))
-            mark_changed(connection)
+            renew_version(connection)
         return find(connection, by_id(monitor.id))
 
 
@@ -254,7 +238,7 @@ def rotate_token(database: Database, which: ColumnElement[bool], *, now: datetim
         monitor = _locked(connection, which)
         values = {"token": secrets.token_urlsafe(_TOKEN_BYTES), "updated_at": now}
         connection.execute(update(Monitor).where(by_id(monitor.id)).values(values))
-        mark_changed(connection)
+        renew_version(connection)
         return find(connection, by_id(monitor.id))
 
 
@@ -271,7 +255,7 @@ def remove(database: Database, which: ColumnElement[bool]) -> None:
             connection.execute(insert(DoomedPings), [{"last_ping_id": newest, "monitor_id": monitor.id}])
         connection.execute(delete(History).where(History.monitor_id == monitor.id))
         connection.execute(delete(Monitor).where(by_id(monitor.id)))
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def send_test_message(database: Database, which: ColumnElement[bool], *, now: datetime) -> None:
@@ -298,11 +282,3 @@ def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:
     for each in views:
         found[each.shown(now=now)] += 1
     return found
-
-
-def change_version(database: Database) -> tuple[int, str]:
-    """Return a value that moves with every transition and every edit, on whatever node."""
-    with database.read() as connection:
-        newest = connection.scalar(select(func.max(History.id))) or 0
-        edits = connection.scalar(select(Meta.value).where(Meta.key == "edits")) or ""
-    return newest, edits

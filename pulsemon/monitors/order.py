@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from pulsemon.core.placement import MAX_TAGS, Seat
 from pulsemon.db import Database, placements
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
+from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict
 
 
@@ -17,7 +17,7 @@ def rearrange(database: Database, decide: Callable[[Sequence[Seat]], list[int]])
     """Store the order that *decide* makes of the present one; see `core.placement`."""
     with database.write() as connection:
         placements.save_order(connection, decide(placements.seats(connection)))
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> None:
@@ -39,4 +39,4 @@ def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> Non
             if len(together) > MAX_TAGS:
                 raise Conflict("too-many-tags", max=MAX_TAGS)
             placements.save(connection, monitor_id, {"tags": together})
-        mark_changed(connection)
+        renew_version(connection)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from pulsemon.bell import Bell
 from pulsemon.db import Database
+from pulsemon.db.versions import read_version
 from pulsemon.errors import Unavailable
-from pulsemon.monitors import manage
 
 WATCH_SEC = 1.0
 # In a storm of changes the version is read at most this often; less than a panel rests between two events, so that what
@@ -36,10 +36,14 @@ class Watch:
         if not is_told and not self._panel_count():
             return
         try:
-            version = await asyncio.to_thread(manage.change_version, self._database)
+            version = await asyncio.to_thread(self._version)
         except Unavailable:
             return
         # The first look finds a change too: what was written before it may not be on the page that is open.
         if not is_told and version != self._seen_version:
             self._tell_panels()
         self._seen_version = version
+
+    def _version(self) -> tuple[int, str]:
+        with self._database.read() as connection:
+            return read_version(connection)

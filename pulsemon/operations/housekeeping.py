@@ -28,9 +28,8 @@ _CONFIRM_WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one step did: rows removed, whether more waits, and where the search for surplus pings goes on."""
+    """What one step left: whether more waits, and where the search for surplus pings goes on."""
 
-    removed: int
     is_more: bool
     cursor: int = 0
 
@@ -44,7 +43,8 @@ def remove_old_pings(database: Database, *, before: datetime) -> Progress:
         first = connection.execute(select(Ping.id, Ping.received_at).order_by(Ping.id).limit(BATCH)).all()
         greatest = connection.scalar(select(func.max(Ping.id)))
     old = [row.id for row in first if row.received_at < before and row.id != greatest]
-    return Progress(_remove_pings(database, old), is_more=len(old) == BATCH)
+    _remove_pings(database, old)
+    return Progress(is_more=len(old) == BATCH)
 
 
 def remove_surplus_pings(database: Database, *, keep: int, cursor: int) -> Progress:
@@ -61,18 +61,16 @@ def remove_surplus_pings(database: Database, *, keep: int, cursor: int) -> Progr
     with database.read() as connection:
         rows = connection.execute(query.order_by(part.c.id)).all()
     surplus = [row[0] for row in rows if row[1]]
-    removed = 0
     for start in range(0, len(surplus), BATCH):
-        removed += _remove_pings(database, surplus[start : start + BATCH])
+        _remove_pings(database, surplus[start : start + BATCH])
     is_end = len(rows) < _SLICE
-    return Progress(removed, is_more=not is_end, cursor=0 if is_end else rows[-1][0])
+    return Progress(is_more=not is_end, cursor=0 if is_end else rows[-1][0])
 
 
-def _remove_pings(database: Database, ids: list[int]) -> int:
-    if not ids:
-        return 0
-    with database.write() as connection:
-        return connection.execute(delete(Ping).where(Ping.id.in_(ids))).rowcount
+def _remove_pings(database: Database, ids: list[int]) -> None:
+    if ids:
+        with database.write() as connection:
+            connection.execute(delete(Ping).where(Ping.id.in_(ids)))
 
 
 def remove_doomed_pings(database: Database) -> Progress:
@@ -82,7 +80,7 @@ def remove_doomed_pings(database: Database) -> Progress:
             select(DoomedPings.last_ping_id, DoomedPings.monitor_id).limit(1).with_for_update(skip_locked=True)
         ).first()
         if doomed is None:
-            return Progress(0, is_more=False)
+            return Progress(is_more=False)
         chain = _chain(connection, doomed.last_ping_id, doomed.monitor_id)
         greatest = connection.scalar(select(func.max(Ping.id)))
         ids = [ping_id for ping_id, _ in chain if ping_id != greatest]
@@ -93,7 +91,7 @@ def remove_doomed_pings(database: Database) -> Progress:
             connection.execute(delete(DoomedPings).where(this))
         else:
             connection.execute(update(DoomedPings).where(this).values(last_ping_id=next_id))
-    return Progress(len(ids), is_more=True)
+    return Progress(is_more=True)
 
 
 def _chain(connection: Connection, head: int, monitor_id: int) -> list[tuple[int, int | None]]:
@@ -130,7 +128,7 @@ def remove_old_messages(database: Database, *, now: datetime) -> Progress:
         unheard_since = connection.scalar(select(func.min(Monitor.last_ping)).where(Monitor.status == Status.UP.value))
         before = min(now - _BLIND_RETENTION, unheard_since or now)
         connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < before))
-    return Progress(len(ids), is_more=len(ids) == BATCH)
+    return Progress(is_more=len(ids) == BATCH)
 
 
 def remove_unconfirmed(database: Database, *, now: datetime) -> Progress:
@@ -139,9 +137,9 @@ def remove_unconfirmed(database: Database, *, now: datetime) -> Progress:
     with database.read() as connection:
         ids = connection.scalars(query.limit(BATCH)).all()
     if not ids:
-        return Progress(0, is_more=False)
+        return Progress(is_more=False)
     with database.write() as connection:
         # Once more on the condition: somebody may have confirmed meanwhile.
         still = (Subscriber.id.in_(ids), Subscriber.confirmed_at.is_(None))
-        removed = connection.execute(delete(Subscriber).where(*still)).rowcount
-    return Progress(removed, is_more=len(ids) == BATCH)
+        connection.execute(delete(Subscriber).where(*still))
+    return Progress(is_more=len(ids) == BATCH)

@@ -23,11 +23,11 @@ from pulsemon.core.edits import KEPT, Kept, given
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
+from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors import lookup
 
@@ -205,7 +205,7 @@ def edit(database: Database, slug: str, changes: PageChanges, *, now: datetime) 
         _store(connection, update(StatusPage).where(StatusPage.id == before.id), _columns(said, now), own=before.id)
         if changes.monitors is not KEPT:
             _choose(connection, before.id, lookup.ids_of(connection, changes.monitors or ()))
-        mark_changed(connection)
+        renew_version(connection)
         return _find(connection, new_slug)
 
 
@@ -219,7 +219,7 @@ def _insert(connection: Connection, new: NewPage, now: datetime) -> PageView:
     if new.monitors is not None:
         page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, new.slug))).scalar_one()
         _choose(connection, page_id, lookup.ids_of(connection, new.monitors))
-    mark_changed(connection)
+    renew_version(connection)
     return _find(connection, new.slug)
 
 
@@ -275,7 +275,7 @@ def rearrange(database: Database, slug: str, decide: Callable[[Sequence[Seat]], 
         seats = [Seat(*row) for row in connection.execute(query.where(PageMonitor.page_id == page.id))]
         known = set(connection.scalars(select(Monitor.id)))
         _choose(connection, page.id, [each for each in decide(seats) if each in known])
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def remove(database: Database, slug: str) -> None:
@@ -285,7 +285,7 @@ def remove(database: Database, slug: str) -> None:
         if slug == MAIN:
             raise Conflict("main-page-stays")
         connection.execute(delete(StatusPage).where(StatusPage.id == page.id))
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def check_logo(content: bytes) -> str:
@@ -313,7 +313,7 @@ def save_logo(database: Database, slug: str, content: bytes | None, *, now: date
         else:
             row = {"page_id": page.id, "media_type": media_type, "content": content}
             upsert(connection, PageLogo, "page_id", row)
-        mark_changed(connection)
+        renew_version(connection)
         return _find(connection, slug)
 
 

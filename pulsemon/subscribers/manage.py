@@ -22,13 +22,14 @@ from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
 from pulsemon.db import Database, deliveries
 from pulsemon.db.deliveries import Owed
-from pulsemon.db.marks import mark_changed
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.status_pages import StatusPage
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.types import is_exactly
+from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict, NotFound, Unavailable
 from pulsemon.subscribers import announcements
+from pulsemon.subscribers.views import SubscriberView, Subscription, view_of
 
 EMAIL, WEBHOOK = Email.kind, Webhook.kind
 # One mail that asks, to one mailbox on whatever pages; a second page's waits until the hour is over.
@@ -42,34 +43,13 @@ NO_SUBSCRIBER = "This page has no such subscriber."
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriberView:
-    """One subscriber as the page's owner sees it. `state`: waiting, active or refused.
+class NewSubscriber:
+    """Who is to be told. `address` as it is kept; `secret` may be `"generate"`; `locale` None: the installation's."""
 
-    `outcome` and `reason`: what became of the newest message, if there was one.
-    """
-
-    id: int
     kind: str
     address: str
-    locale: str
-    has_secret: bool
-    state: str
-    created_at: datetime
-    confirmed_at: datetime | None
-    outcome: str | None = None
-    reason: str | None = None
-    # Only right after it was made.
     secret: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What somebody with the link of a mail sees."""
-
-    address: str
-    page_slug: str
-    page_title: str | None
-    is_confirmed: bool
+    locale: str | None = None
 
 
 def list_of(
@@ -96,7 +76,7 @@ def list_of(
         query = query.where(Subscriber.id > after)
     with database.read() as connection:
         page_id = _page_id(connection, slug)
-        found = [_view(row) for row in connection.execute(query.where(Subscriber.page_id == page_id))]
+        found = [view_of(row) for row in connection.execute(query.where(Subscriber.page_id == page_id))]
     return keyset.cut(found, limit, lambda each: each.id)
 
 
@@ -112,21 +92,19 @@ def counts(database: Database) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _view(row: Any, *, secret: str | None = None) -> SubscriberView:
-    state = "refused" if row.switched_off_at else "active" if row.confirmed_at else "waiting"
-    return SubscriberView(
-        id=row.id,
-        kind=row.kind,
-        address=row.address,
-        locale=row.locale,
-        has_secret=row.secret is not None,
-        state=state,
-        created_at=row.created_at,
-        confirmed_at=row.confirmed_at,
-        outcome=getattr(row, "outcome", None),
-        reason=getattr(row, "reason", None),
-        secret=secret,
-    )
+def add(
+    database: Database, slug: str, new: NewSubscriber, *, default_locale: str, has_mail: bool, now: datetime
+) -> SubscriberView:
+    """Add a webhook, or ask an address on the owner's behalf. The secret is shown only if it was made here.
+
+    Raises NotFound and Conflict, as `add_webhook` and `invite` do; Conflict too for an address where no mail is sent.
+    """
+    locale = new.locale or default_locale
+    if new.kind != EMAIL:
+        return add_webhook(database, slug, new.address, secret=new.secret, locale=locale, now=now)
+    if not has_mail:
+        raise Conflict("no-mail")
+    return invite(database, slug, new.address, locale=locale, now=now)
 
 
 def add_webhook(
@@ -146,8 +124,8 @@ def add_webhook(
         if _find(connection, page_id, WEBHOOK, url) is not None:
             raise Conflict("subscriber-known")
         subscriber_id = _insert(connection, row)
-        mark_changed(connection)
-        return _view(_get(connection, subscriber_id), secret=made)
+        renew_version(connection)
+        return view_of(_get(connection, subscriber_id), secret=made)
 
 
 def invite(database: Database, slug: str, address: str, *, locale: str, now: datetime) -> SubscriberView:
@@ -166,8 +144,8 @@ def invite(database: Database, slug: str, address: str, *, locale: str, now: dat
         subscriber_id = _ask(connection, page_id, known, address, locale=locale, now=now, same=same)
         if subscriber_id is None:
             raise Conflict("subscriber-asked-lately")
-        mark_changed(connection)
-        return _view(_get(connection, subscriber_id))
+        renew_version(connection)
+        return view_of(_get(connection, subscriber_id))
 
 
 def ask(database: Database, slug: str, address: str, *, locale: str, now: datetime) -> None:
@@ -253,7 +231,7 @@ def confirm(database: Database, token: str, *, now: datetime) -> Subscription:
         if not found.is_confirmed:
             values = {"confirmed_at": now, "switched_off_at": None}
             connection.execute(update(Subscriber).where(Subscriber.token == token).values(values))
-            mark_changed(connection)
+            renew_version(connection)
         return found
 
 
@@ -267,7 +245,7 @@ def unsubscribe(database: Database, token: str) -> bool:
             > 0
         )
         if is_gone:
-            mark_changed(connection)
+            renew_version(connection)
         return is_gone
 
 
@@ -277,7 +255,7 @@ def remove(database: Database, slug: str, subscriber_id: int) -> None:
         this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
         if not connection.execute(delete(Subscriber).where(*this)).rowcount:
             raise NotFound(NO_SUBSCRIBER)
-        mark_changed(connection)
+        renew_version(connection)
 
 
 def send_test_message(database: Database, slug: str, subscriber_id: int, *, now: datetime) -> None:
@@ -297,7 +275,7 @@ def send_test_message(database: Database, slug: str, subscriber_id: int, *, now:
 def get(database: Database, slug: str, subscriber_id: int) -> SubscriberView:
     """Return one subscriber of a page. Raises NotFound."""
     with database.read() as connection:
-        return _view(_of_page(connection, slug, subscriber_id))
+        return view_of(_of_page(connection, slug, subscriber_id))
 
 
 def _of_page(connection: Connection, slug: str, subscriber_id: int) -> Any:

@@ -237,6 +237,18 @@ def test_a_new_secret_is_one_and_never_the_same() -> None:
     assert all(map(webhook.is_secret, fresh))
 
 
+@pytest.mark.parametrize("text", ["https://example.org/hook", "http://127.0.0.1:8080", "https://café.example/x"])
+def test_an_http_or_https_url_with_a_host_is_one(text: str) -> None:
+    assert webhook.is_url(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "https://", "ftp://example.org/", "example.org/hook", "http://example.org:99999/"]
+)
+def test_anything_else_is_not_a_url(text: str) -> None:
+    assert not webhook.is_url(text)
+
+
 # Retry-After.
 
 

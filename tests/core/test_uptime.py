@@ -17,7 +17,6 @@ from pulsemon.core.uptime import (
     Facts,
     Kind,
     Span,
-    availability,
     availability_by_window,
     stretches,
     total,
@@ -30,6 +29,11 @@ HOUR = timedelta(hours=1)
 
 def us(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
+
+
+def spent_in(facts: Facts, *, start: datetime, end: datetime) -> Availability:
+    (spent,) = availability_by_window(facts, [Span(start, end)])
+    return spent
 
 
 instants = st.integers(0, 600).map(lambda each: at("08:00") + each * MINUTE)
@@ -69,14 +73,14 @@ def by_the_minute(found: Facts, start: datetime, end: datetime) -> Availability:
 def test_every_minute_is_counted_once_and_as_what_it_was(found: Facts, window: list[datetime]) -> None:
     start, end = window
 
-    assert availability(found, start=start, end=end) == by_the_minute(found, start, end)
+    assert spent_in(found, start=start, end=end) == by_the_minute(found, start, end)
 
 
 @given(facts, st.tuples(uneven, uneven).map(sorted))
 def test_the_parts_add_up_to_the_window_to_the_microsecond(found: Facts, window: list[datetime]) -> None:
     start, end = window
 
-    assert availability(found, start=start, end=end).window == us(end - start)
+    assert spent_in(found, start=start, end=end).window == us(end - start)
 
 
 @given(facts, st.lists(uneven, min_size=2, max_size=6, unique=True).map(sorted))
@@ -85,8 +89,8 @@ def test_splitting_a_window_changes_nothing(found: Facts, cuts: list[datetime]) 
 
     parts = availability_by_window(found, windows)
 
-    assert total(parts) == availability(found, start=cuts[0], end=cuts[-1])
-    assert parts == [availability(found, start=each.start, end=each.end) for each in windows]
+    assert total(parts) == spent_in(found, start=cuts[0], end=cuts[-1])
+    assert parts == [spent_in(found, start=each.start, end=each.end) for each in windows]
 
 
 @given(facts, st.sampled_from(["UTC", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]))
@@ -96,7 +100,7 @@ def test_days_add_up_to_the_window_they_fill(found: Facts, zone: str) -> None:
 
     parts = availability_by_window(found, [Span(day.start, day.end) for day in filled])
 
-    assert total(parts) == availability(found, start=filled[0].start, end=now)
+    assert total(parts) == spent_in(found, start=filled[0].start, end=now)
 
 
 @given(facts, pairs)
@@ -115,13 +119,13 @@ def test_stretches_cover_the_window_without_gap_and_differ_from_their_neighbours
 
 
 def test_no_data_is_none_and_not_a_hundred_per_cent() -> None:
-    spent = availability(Facts([]), start=at("08:00"), end=at("09:00"))
+    spent = spent_in(Facts([]), start=at("08:00"), end=at("09:00"))
 
     assert (spent.ratio, spent.coverage) == (None, 0.0)
 
 
 def test_an_empty_window_has_neither_ratio_nor_coverage() -> None:
-    spent = availability(Facts([]), start=at("08:00"), end=at("08:00"))
+    spent = spent_in(Facts([]), start=at("08:00"), end=at("08:00"))
 
     assert (spent, spent.ratio, spent.coverage) == (NO_TIME, None, None)
     assert availability_by_window(Facts([]), []) == []
@@ -132,7 +136,7 @@ def test_availability_is_up_of_up_and_down_and_the_rest_lowers_coverage() -> Non
         [Change(at("09:00"), Status.UP), Change(at("10:30"), Status.DOWN), Change(at("11:00"), Status.PAUSED)]
     )
 
-    spent = availability(found, start=at("08:00"), end=at("12:00"))
+    spent = spent_in(found, start=at("08:00"), end=at("12:00"))
 
     assert spent == Availability(us(1.5 * HOUR), us(0.5 * HOUR), us(HOUR), 0, 0, us(HOUR))
     assert (spent.ratio, spent.coverage) == (0.75, 0.5)
@@ -145,7 +149,7 @@ def test_corrected_and_maintained_time_counts_for_nothing_and_is_told() -> None:
         excluded=[Span(at("09:15"), at("10:00"))],
     )
 
-    spent = availability(found, start=at("08:00"), end=at("12:00"))
+    spent = spent_in(found, start=at("08:00"), end=at("12:00"))
 
     assert spent == Availability(
         up=us(1.5 * HOUR), down=us(HOUR), maintenance=us(45 * MINUTE), excluded=us(45 * MINUTE)
@@ -161,7 +165,7 @@ def test_overlapping_blind_windows_are_subtracted_once() -> None:
         BlindWindow(at("08:50"), at("09:30")),
     ]
 
-    spent = availability(Facts([Change(at("07:00"), Status.UP)], blind), start=at("08:00"), end=at("09:00"))
+    spent = spent_in(Facts([Change(at("07:00"), Status.UP)], blind), start=at("08:00"), end=at("09:00"))
 
     assert spent == Availability(up=us(20 * MINUTE), unknown=us(40 * MINUTE))
 
@@ -169,7 +173,7 @@ def test_overlapping_blind_windows_are_subtracted_once() -> None:
 def test_a_down_stays_down_through_blindness() -> None:
     found = Facts([Change(at("07:00"), Status.DOWN)], [BlindWindow(at("08:00"), at("09:00"))])
 
-    assert availability(found, start=at("08:00"), end=at("09:00")).down == us(HOUR)
+    assert spent_in(found, start=at("08:00"), end=at("09:00")).down == us(HOUR)
 
 
 def test_the_day_of_a_clock_change_sums_to_its_own_length() -> None:
@@ -201,8 +205,8 @@ def test_the_example_of_the_documents() -> None:
     ]
     start, end = at("00:00"), at("00:00") + 24 * HOUR
 
-    day = availability(Facts(found), start=start, end=end)
-    corrected = availability(Facts(found, excluded=[Span(at("16:18"), at("17:00"))]), start=start, end=end)
+    day = spent_in(Facts(found), start=start, end=end)
+    corrected = spent_in(Facts(found, excluded=[Span(at("16:18"), at("17:00"))]), start=start, end=end)
 
     assert [length // us(MINUTE) for length in day] == [578, 42, 60, 0, 0, 760]
     assert (day.ratio, day.coverage) == (578 / 620, 620 / 1440)

@@ -38,6 +38,7 @@ from tests.arrange import (
     make,
     make_down,
     make_up,
+    next_attempt_at,
     record,
     seconds,
 )
@@ -111,15 +112,15 @@ class TestLease:
         make_down(database, webhook_url=HOOK)
         lease(database)
 
-        assert outbox.next_attempt_at(database) == LATER + LEASE
+        assert next_attempt_at(database) == LATER + LEASE
         assert timedelta(seconds=15) < LEASE < timedelta(seconds=60)
 
     def test_nothing_is_due_before_its_time(self, database: Database) -> None:
-        assert outbox.next_attempt_at(database) is None
+        assert next_attempt_at(database) is None
         make_down(database, webhook_url=HOOK)
 
         assert lease(database, START - seconds(1)) == []
-        assert outbox.next_attempt_at(database) == START
+        assert next_attempt_at(database) == START
 
     def test_up_waits_until_its_down_was_delivered(self, database: Database) -> None:
         down_and_up(database)
@@ -232,7 +233,7 @@ class TestSettle:
         )
         (attempt,) = attempts(database)
         assert (attempt.number, attempt.outcome, attempt.status_code, attempt.duration_ms) == (1, "delivered", 204, 250)
-        assert outbox.next_attempt_at(database) is None
+        assert next_attempt_at(database) is None
 
     def test_a_retry_comes_back_on_schedule_with_the_same_id(self, database: Database) -> None:
         make_down(database, webhook_url=HOOK)
@@ -241,7 +242,7 @@ class TestSettle:
             (leased,) = lease(database, now)
             ids.add(leased.message.message_id)
             settle(database, leased, refused(), at=now)
-            due_at = outbox.next_attempt_at(database)
+            due_at = next_attempt_at(database)
             assert due_at is not None
             waits.append((due_at - now).total_seconds())
             now = due_at
@@ -259,7 +260,7 @@ class TestSettle:
 
         settle(database, leased, refused(), jitter=-1)
 
-        assert outbox.next_attempt_at(database) == LATER + seconds(1.6)
+        assert next_attempt_at(database) == LATER + seconds(1.6)
 
     def test_retry_after_is_honoured(self, database: Database) -> None:
         make_down(database, webhook_url=HOOK)
@@ -267,16 +268,16 @@ class TestSettle:
 
         settle(database, leased, refused(503, seconds(90)))
 
-        assert outbox.next_attempt_at(database) == LATER + seconds(90)
+        assert next_attempt_at(database) == LATER + seconds(90)
 
     def test_given_up_after_72_hours_and_not_before(self, database: Database) -> None:
         make_down(database, webhook_url=HOOK)
         now, count = START, 0
-        while outbox.next_attempt_at(database) is not None:
+        while next_attempt_at(database) is not None:
             (leased,) = lease(database, now)
             settle(database, leased, refused(), at=now)
             count += 1
-            now = outbox.next_attempt_at(database) or now
+            now = next_attempt_at(database) or now
 
         assert states_of(database) == [("given-up", "status")]
         assert timedelta(hours=60) < now - START <= timedelta(hours=72)
@@ -443,7 +444,7 @@ class TestEdit:
 
         monitors.edit(database, monitors.by_id(monitor.id), {"webhook_url": HOOK, "name": "New"}, now=LATER)
 
-        assert outbox.next_attempt_at(database) == LATER + seconds(2)
+        assert next_attempt_at(database) == LATER + seconds(2)
 
 
 def test_the_backlog_is_counted_from_the_oldest(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -48,10 +49,11 @@ def ping_often(database: Database, monitor: View, count: int, *, start: datetime
 
 def remove_old(database: Database, before: datetime) -> list[int]:
     """Run until nothing is left; return how many went each time."""
-    removed = []
-    while (progress := housekeeping.remove_old_pings(database, before=before)).removed:
-        removed.append(progress.removed)
-    return removed
+    counts, is_more = [len(rows(database, Ping))], True
+    while is_more:
+        is_more = housekeeping.remove_old_pings(database, before=before).is_more
+        counts.append(len(rows(database, Ping)))
+    return [before_it - after_it for before_it, after_it in pairwise(counts)]
 
 
 def remove_surplus(database: Database, keep: int) -> None:

@@ -24,8 +24,9 @@ from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.announcements import Event, Notice
-from pulsemon.subscribers.manage import SubscriberView
-from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, rows, said, seconds
+from pulsemon.subscribers.manage import NewSubscriber
+from pulsemon.subscribers.views import SubscriberView
+from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, next_attempt_at, rows, said, seconds
 from tests.conftest import at
 from tests.monitors.test_event_log import counted_queries
 
@@ -239,7 +240,7 @@ class TestOutbox:
         by_mail(database)
         told(database)
         now, ids = START, set()
-        while (due_at := outbox.next_attempt_at(database)) is not None:
+        while (due_at := next_attempt_at(database)) is not None:
             now = max(now, due_at)
             (leased,) = lease(database, now)
             ids.add(leased.message.message_id)
@@ -333,14 +334,29 @@ class TestLeaving:
         with pytest.raises(NotFound):
             subscribers.remove(database, "status", subscriber)
 
+    def test_the_owner_adds_a_webhook_and_has_an_address_asked_in_one_way(self, database: Database) -> None:
+        def add(new: NewSubscriber, *, has_mail: bool = True) -> SubscriberView:
+            return subscribers.add(database, "status", new, default_locale="pt-BR", has_mail=has_mail, now=START)
+
+        hook = add(NewSubscriber("webhook", HOOK, "generate"), has_mail=False)
+        with pytest.raises(Conflict) as refused:
+            add(NewSubscriber("email", "ana@example.org", locale="en"), has_mail=False)
+        ana = add(NewSubscriber("email", "ana@example.org", locale="en"))
+
+        assert refused.value.code == "no-mail"
+        assert (hook.state, hook.locale, hook.secret is None) == ("active", "pt-BR", False)
+        assert (ana.state, ana.locale, ana.secret) == ("waiting", "en", None)
+
     def test_an_address_that_says_nothing_for_seven_days_is_forgotten(self, database: Database) -> None:
         by_mail(database)
         by_webhook(database)
         subscribers.ask(database, "status", "bob@example.org", locale="en", now=START)
 
-        assert housekeeping.remove_unconfirmed(database, now=START + 7 * DAY).removed == 0
-        assert housekeeping.remove_unconfirmed(database, now=START + 7 * DAY + seconds(1)).removed == 1
-        assert housekeeping.remove_unconfirmed(database, now=START + 900 * DAY).removed == 0
+        housekeeping.remove_unconfirmed(database, now=START + 7 * DAY)
+        assert len(everybody(database)) == 3
+        housekeeping.remove_unconfirmed(database, now=START + 7 * DAY + seconds(1))
+        assert len(everybody(database)) == 2
+        housekeeping.remove_unconfirmed(database, now=START + 900 * DAY)
         assert [view.state for view in everybody(database)] == ["active", "active"]
 
     def test_old_messages_are_removed_with_their_attempts(self, database: Database) -> None:

@@ -44,10 +44,10 @@ from pulsemon.web.http.bounds import (
     MAX_VALUE_BYTES,
     with_our_cookies,
 )
-from pulsemon.web.http.form_data import MAX_LISTS_BYTES
+from pulsemon.web.http.form_data import MAX_LISTS_BYTES, read_small_form
 from pulsemon.web.http.json_api import MAX_BODY_BYTES, _decode
 from pulsemon.web.http.principals import header_token
-from pulsemon.web.public import answers, lock
+from pulsemon.web.public import answers
 from pulsemon.web.public.rendered import _names, _takes_gzip
 from pulsemon.web.wire import host
 
@@ -388,14 +388,14 @@ def test_the_parser_of_cookies_that_some_pythons_have_is_not_reached() -> None:
     assert seconds(slow, slow.size) > 20 * seconds(ours, ours.size)
 
 
-def test_the_password_s_question_has_few_fields() -> None:
+def test_a_visitor_s_form_has_few_fields() -> None:
     body = b"&" * 4_000
 
     async def receive() -> Any:
         return {"type": "http.request", "body": body, "more_body": False}
 
     with pytest.raises(Exception, match="more than 50 fields"):
-        asyncio.run(lock.read_password(Request(scope_of(), receive)))
+        asyncio.run(read_small_form(Request(scope_of(), receive)))
 
 
 def test_a_wrong_signature_is_refused() -> None:

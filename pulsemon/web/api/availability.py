@@ -26,14 +26,13 @@ from pulsemon.input import corrections as correction_fields
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import MAX_PAGE, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
 router = Router(Audience.API, is_described=True)
 
-_HEADERS = {"cache-control": "no-store"}
 _DAYS = "This must be 1, 7, 30, 90 or 365."
 
 
@@ -196,7 +195,7 @@ def availability(request: Request, slug: str) -> Response:
         for day, part in zip(period.days, period.parts, strict=True)
     ]
     whole = {"since": instant(period.days[0].start), "until": instant(now)} | spent_answer(period.whole)
-    return JSONResponse({"days": count, "timezone": timezone} | whole | {"per_day": days}, headers=_HEADERS)
+    return JSONResponse({"days": count, "timezone": timezone} | whole | {"per_day": days}, headers=HEADERS)
 
 
 def _read_query(request: Request, timezone: str) -> tuple[int, str]:
@@ -240,7 +239,7 @@ def outages(request: Request, slug: str, page: Paging) -> Response:
         site.database, view.id, limit=page.limit or MAX_PAGE, before=page.position, now=now
     )
     headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page, following)
-    return JSONResponse([_outage_answer(each, now) for each in found], headers=_HEADERS | headers)
+    return JSONResponse([_outage_answer(each, now) for each in found], headers=HEADERS | headers)
 
 
 def _outage_answer(outage: Outage, now: Any) -> dict[str, Any]:
@@ -271,7 +270,7 @@ def list_corrections(request: Request, slug: str) -> Response:
     site = site_of(request)
     view = monitors.get(site.database, monitors.by_slug(slug))
     found = corrections.read_all(site.database, view.id)
-    return JSONResponse([_correction_answer(each) for each in found], headers=_HEADERS)
+    return JSONResponse([_correction_answer(each) for each in found], headers=HEADERS)
 
 
 @router.post(
@@ -298,7 +297,7 @@ def create_correction(request: Request, slug: str, data: Body) -> Response:
         site.database, view.id, started_at=new.started_at, ended_at=new.ended_at, reason=new.reason, now=now
     )
     site.wake()
-    return JSONResponse(_correction_answer(made), status_code=201, headers=_HEADERS)
+    return JSONResponse(_correction_answer(made), status_code=201, headers=HEADERS)
 
 
 @router.post(
@@ -318,7 +317,7 @@ def withdraw_correction(request: Request, slug: str, correction_id: str) -> Resp
     wanted = id_in(correction_id, otherwise=corrections.NO_CORRECTION)
     taken_back = corrections.withdraw(site.database, view.id, wanted, now=site.now())
     site.wake()
-    return JSONResponse(_correction_answer(taken_back), headers=_HEADERS)
+    return JSONResponse(_correction_answer(taken_back), headers=HEADERS)
 
 
 def _correction_answer(correction: Corrected) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from pulsemon.monitors.views import View
 from pulsemon.redaction import redact
 from pulsemon.status_pages import public as public_pages
 from pulsemon.web.api import openapi
+from pulsemon.web.http.json_api import HEADERS
 from pulsemon.web.http.principals import TOO_MANY_TOKENS, header_token, judge_token
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
@@ -41,7 +42,6 @@ from pulsemon.web.http.site import Site, site_of
 router = Router(Audience.PROGRAMS, is_described=True)
 metrics_router = Router(Audience.API, is_described=True)
 
-_NO_STORE = {"cache-control": "no-store"}
 # The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
 _STATUS_NUMBER = {
     Shown.UP: 1,
@@ -75,7 +75,7 @@ _METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
 )
 async def health() -> Response:
     """Say that the process answers; asks neither the database nor anything else."""
-    return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+    return JSONResponse({"status": "ok"}, headers=HEADERS)
 
 
 @router.reads(
@@ -106,7 +106,7 @@ def ready(request: Request) -> Response:
     answer: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
     if allowed(_principal(_shown_token(site, request)), Action.READ):
         answer |= {"reasons": list(reasons), "warnings": list(site.readiness.warnings())}
-    return JSONResponse(answer, status_code=503 if reasons else 200, headers=_NO_STORE)
+    return JSONResponse(answer, status_code=503 if reasons else 200, headers=HEADERS)
 
 
 @metrics_router.reads(
@@ -129,7 +129,7 @@ def metrics(request: Request) -> Response:
     site = site_of(request)
     collected = _Collected(_read_all(site) if _may_see_all(site, request) else _read_public(site))
     encode, content_type = _encoder(request.headers.get("accept", ""))
-    return Response(encode(collected), media_type=content_type, headers=_NO_STORE)
+    return Response(encode(collected), media_type=content_type, headers=HEADERS)
 
 
 def _encoder(accept: str) -> tuple[Callable[[_Collected], bytes], str]:
@@ -172,11 +172,11 @@ def _may_see_all(site: Site, request: Request) -> bool:
     """
     token = _shown_token(site, request)
     if isinstance(token, int):
-        raise HTTPException(429, TOO_MANY_TOKENS, headers=_NO_STORE | {"retry-after": str(token)})
+        raise HTTPException(429, TOO_MANY_TOKENS, headers=HEADERS | {"retry-after": str(token)})
     if token is not _Token.WRONG:
         return allowed(_principal(token), Action.READ)
     detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
-    raise HTTPException(401, detail, headers=_NO_STORE | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
+    raise HTTPException(401, detail, headers=HEADERS | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
 
 
 def _credential(authorization: str) -> str:

@@ -20,7 +20,7 @@ from pulsemon.input import incidents as incident_fields
 from pulsemon.input.incidents import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.input.rules import id_in
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
@@ -28,7 +28,6 @@ from pulsemon.web.http.site import site_of
 router = Router(Audience.API, is_described=True)
 
 DEFAULT_LIMIT = 100
-_HEADERS = {"cache-control": "no-store"}
 StatusName = Literal["investigating", "identified", "monitoring", "resolved"]
 
 
@@ -156,7 +155,7 @@ def list_incidents(request: Request, page: Paging) -> Response:
     found = incidents.list_open(site.database) if page.position is None else []
     resolved, following = incidents.list_resolved(site.database, limit=limit, before=page.position)
     headers = link(f"{site.origin(request)}/api/incidents", page, following)
-    return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=_HEADERS | headers)
+    return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=HEADERS | headers)
 
 
 @router.reads(
@@ -209,7 +208,7 @@ def delete_incident(request: Request, incident_id: str) -> Response:
     site = site_of(request)
     incidents.remove(site.database, incident_id, now=site.now())
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
+    return Response(status_code=204, headers=HEADERS)
 
 
 @router.post(
@@ -251,4 +250,4 @@ def edit_update(request: Request, incident_id: str, number: str, data: Body) -> 
 
 
 def _one(incident: Incident, *, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(incident_answer(incident), status_code=status_code, headers=_HEADERS | (headers or {}))
+    return JSONResponse(incident_answer(incident), status_code=status_code, headers=HEADERS | (headers or {}))

@@ -24,7 +24,7 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import suggestions
 from pulsemon.monitors.suggestions import Verdict
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import instant
+from pulsemon.web.http.json_api import HEADERS, instant
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
@@ -32,7 +32,6 @@ router = Router(Audience.API, is_described=True)
 
 # More say nothing that their number does not.
 ALERTS_LISTED = 100
-_HEADERS = {"cache-control": "no-store"}
 
 
 class AlertAnswer(BaseModel):
@@ -161,7 +160,7 @@ def suggestion(request: Request, slug: str) -> Response:
         "present": _settings_answer(advice.present),
         "proposed": None if advice.proposed is None else _settings_answer(advice.proposed),
     }
-    return JSONResponse(content, headers=_HEADERS)
+    return JSONResponse(content, headers=HEADERS)
 
 
 @router.reads(
@@ -184,7 +183,7 @@ def try_settings(request: Request, slug: str) -> Response:
     timing = _read_query(request, view.timing)
     past = suggestions.read_past(site.database, view.id, view.timing, now=site.now())
     content = _settings_answer(suggestions.judge(past, timing)) | _past_answer(past)
-    return JSONResponse(content, headers=_HEADERS)
+    return JSONResponse(content, headers=HEADERS)
 
 
 def _read_query(request: Request, present: Timing) -> Timing:

@@ -15,15 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
+from pulsemon.core.keyset import LARGEST_LONG_ID
 from pulsemon.core.runs import Run
 from pulsemon.core.status import Signal
-from pulsemon.heartbeats.chain import LARGEST_ID, Filter, PingEvent, Stop
+from pulsemon.heartbeats.chain import Filter, PingEvent, Stop
 from pulsemon.input import log_filter
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import LongPaging, instant
+from pulsemon.web.http.json_api import HEADERS, LongPaging, instant
 from pulsemon.web.http.paging import Page, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
@@ -31,7 +32,6 @@ from pulsemon.web.http.site import site_of
 router = Router(Audience.API, is_described=True)
 
 DEFAULT_LIMIT = 100
-_HEADERS = {"cache-control": "no-store"}
 
 SignalName = Literal["success", "start", "fail", "log"]
 
@@ -191,7 +191,7 @@ def read_ping_body(request: Request, slug: str, number: str) -> Response:
     database = site_of(request).database
     view = monitors.get(database, monitors.by_slug(slug))
     body = event_log.body_of_number(database, view.id, id_in(number, otherwise=event_log.NO_BODY))
-    headers = _HEADERS | {
+    headers = HEADERS | {
         "content-disposition": f'attachment; filename="ping-{int(number)}.txt"',
         "x-content-type-options": "nosniff",
     }
@@ -240,7 +240,7 @@ def _pings(request: Request, monitor_id: int, wanted: Filter, page: Page) -> tup
         monitor_id,
         wanted=wanted,
         length=page.limit or DEFAULT_LIMIT,
-        start=LARGEST_ID if page.position is None else page.position,
+        start=LARGEST_LONG_ID if page.position is None else page.position,
     )
     return part.events, part.stop
 
@@ -256,7 +256,7 @@ def _list(
     """Answer with a list and, where it goes on, the address of its next page, which asks for what was *kept*."""
     following = None if stop is None else stop.next_id
     address = f"{site_of(request).origin(request)}/api/monitors/{path}"
-    return JSONResponse(list(content), headers=_HEADERS | link(address, page, following, kept))
+    return JSONResponse(list(content), headers=HEADERS | link(address, page, following, kept))
 
 
 def _ping_answer(ping: PingEvent) -> dict[str, Any]:

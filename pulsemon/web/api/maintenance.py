@@ -20,19 +20,16 @@ from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.errors import REFUSALS
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
-from pulsemon.input.rules import id_in
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
-from pulsemon.maintenance.views import NO_PLAN, NO_WINDOW, MaintenanceView, WindowView
+from pulsemon.maintenance.views import NO_PLAN, MaintenanceView, WindowView
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, LongPaging, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, LongPaging, Paging, instant
 from pulsemon.web.http.paging import MAX_PAGE, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
 router = Router(Audience.API, is_described=True)
-
-_HEADERS = {"cache-control": "no-store"}
 
 
 class WindowAnswer(BaseModel):
@@ -179,7 +176,7 @@ def create_maintenance(request: Request, data: Body) -> Response:
     view = maintenance.create(site.database, draft, now=now)
     site.wake()
     location = {"location": f"/api/maintenance/{view.id}"}
-    return JSONResponse(maintenance_answer(view, now=now), status_code=201, headers=_HEADERS | location)
+    return JSONResponse(maintenance_answer(view, now=now), status_code=201, headers=HEADERS | location)
 
 
 @router.reads(
@@ -200,7 +197,7 @@ def list_maintenance(request: Request, page: Paging) -> Response:
     site, now = site_of(request), site_of(request).now()
     views, following = maintenance_views.list_all(site.database, now=now, limit=page.limit, after=page.position)
     headers = link(f"{site.origin(request)}/api/maintenance", page, following)
-    return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=_HEADERS | headers)
+    return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=HEADERS | headers)
 
 
 @router.reads(
@@ -260,7 +257,7 @@ def delete_maintenance(request: Request, maintenance_id: str) -> Response:
     site = site_of(request)
     maintenance.remove(site.database, maintenance_id, now=site.now())
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
+    return Response(status_code=204, headers=HEADERS)
 
 
 @router.post(
@@ -302,7 +299,7 @@ def list_windows(request: Request, maintenance_id: str, page: LongPaging) -> Res
     )
     address = f"{site.origin(request)}/api/maintenance/{quote(maintenance_id, safe='')}/windows"
     headers = link(address, page, None if following is None else keyset.number_of(following))
-    return JSONResponse([window_answer(each, now=now) for each in found], headers=_HEADERS | headers)
+    return JSONResponse([window_answer(each, now=now) for each in found], headers=HEADERS | headers)
 
 
 @router.patch(
@@ -320,7 +317,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
     site, now = site_of(request), site_of(request).now()
     view = maintenance_views.get(site.database, maintenance_id, now=now)
     ends_at = maintenance_fields.end_from_json(data, view.draft.plan.timezone)
-    view = maintenance.set_end(site.database, view.id, window_number(window_id), ends_at, now=now)
+    view = maintenance.set_end(site.database, view.id, maintenance_fields.window_number(window_id), ends_at, now=now)
     site.wake()
     return _answer(view, now)
 
@@ -338,15 +335,10 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
 def skip_window(request: Request, maintenance_id: str, window_id: _WindowId) -> Response:
     """Cancel one window that has not begun. A plan for once is removed with it."""
     site = site_of(request)
-    maintenance.skip(site.database, maintenance_id, window_number(window_id), now=site.now())
+    maintenance.skip(site.database, maintenance_id, maintenance_fields.window_number(window_id), now=site.now())
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
-
-
-def window_number(text: str) -> int:
-    """Return the id of a window that an address names. Raises NotFound."""
-    return id_in(text, otherwise=NO_WINDOW)
+    return Response(status_code=204, headers=HEADERS)
 
 
 def _answer(view: MaintenanceView, now: datetime) -> Response:
-    return JSONResponse(maintenance_answer(view, now=now), headers=_HEADERS)
+    return JSONResponse(maintenance_answer(view, now=now), headers=HEADERS)

@@ -23,14 +23,13 @@ from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.manage import PageView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.bodies import receive_up_to
-from pulsemon.web.http.json_api import Body, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
 
 router = Router(Audience.API, is_described=True)
 
-_HEADERS = {"cache-control": "no-store"}
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 
 
@@ -127,7 +126,7 @@ def create_page(request: Request, data: Body) -> Response:
     view = status_pages.create(site.database, new, now=site.now())
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
-    return JSONResponse(page_answer(request, view), status_code=201, headers=_HEADERS | location)
+    return JSONResponse(page_answer(request, view), status_code=201, headers=HEADERS | location)
 
 
 @router.reads(
@@ -148,7 +147,7 @@ def list_pages(request: Request, page: Paging) -> Response:
     site = site_of(request)
     views, following = status_pages.list_all(site.database, limit=page.limit, after=page.position)
     headers = link(f"{site.origin(request)}/api/pages", page, following)
-    return JSONResponse([page_answer(request, view) for view in views], headers=_HEADERS | headers)
+    return JSONResponse([page_answer(request, view) for view in views], headers=HEADERS | headers)
 
 
 @router.reads(
@@ -162,7 +161,7 @@ def list_pages(request: Request, page: Paging) -> Response:
 )
 def read_page(request: Request, slug: str) -> Response:
     """Return one page; `status` is the one at `/status`."""
-    return JSONResponse(page_answer(request, status_pages.get(site_of(request).database, slug)), headers=_HEADERS)
+    return JSONResponse(page_answer(request, status_pages.get(site_of(request).database, slug)), headers=HEADERS)
 
 
 @router.patch(
@@ -184,7 +183,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
         return read_page(request, slug)
     view = status_pages.edit(site.database, slug, changes, now=site.now())
     site.wake()
-    return JSONResponse(page_answer(request, view), headers=_HEADERS)
+    return JSONResponse(page_answer(request, view), headers=HEADERS)
 
 
 @router.delete(
@@ -202,7 +201,7 @@ def delete_page(request: Request, slug: str) -> Response:
     site = site_of(request)
     status_pages.remove(site.database, slug)
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
+    return Response(status_code=204, headers=HEADERS)
 
 
 @router.put(
@@ -243,4 +242,4 @@ def _save_logo(request: Request, slug: str, content: bytes | None) -> Response:
     site = site_of(request)
     view = status_pages.save_logo(site.database, slug, content, now=site.now())
     site.wake()
-    return JSONResponse(page_answer(request, view), headers=_HEADERS)
+    return JSONResponse(page_answer(request, view), headers=HEADERS)

@@ -13,22 +13,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.errors import REFUSALS, Conflict
+from pulsemon.errors import REFUSALS
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.input.rules import id_in
-from pulsemon.input.subscribers import NewSubscriber, SubscriberCreate
+from pulsemon.input.subscribers import SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.subscribers.manage import SubscriberView
+from pulsemon.subscribers.views import SubscriberView
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import Body, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
 router = Router(Audience.API, is_described=True)
-
-_HEADERS = {"cache-control": "no-store"}
 
 
 class SubscriberAnswer(BaseModel):
@@ -80,22 +78,6 @@ def subscriber_answer(view: SubscriberView) -> dict[str, Any]:
     }
 
 
-def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
-    """Add a webhook, or ask an address. The secret is shown only if it was made here. Raises NotFound and Conflict."""
-    site = site_of(request)
-    locale = new.locale or site.settings.default_locale.value
-    if new.kind == subscribers.EMAIL:
-        if site.settings.mail_server is None:
-            raise Conflict("no-mail")
-        view = subscribers.invite(site.database, slug, new.address, locale=locale, now=site.now())
-    else:
-        view = subscribers.add_webhook(
-            site.database, slug, new.address, secret=new.secret, locale=locale, now=site.now()
-        )
-    site.wake()
-    return view
-
-
 @router.post(
     "/api/pages/{slug}/subscribers",
     Action.EDIT,
@@ -114,8 +96,17 @@ def add(request: Request, slug: str, new: NewSubscriber) -> SubscriberView:
 )
 def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     """Tell a webhook from now on; ask an e-mail address first. `"secret": "generate"` shows the secret this once."""
-    view = add(request, slug, subscriber_fields.from_json(data))
-    return JSONResponse(subscriber_answer(view), status_code=201, headers=_HEADERS)
+    site = site_of(request)
+    view = subscribers.add(
+        site.database,
+        slug,
+        subscriber_fields.from_json(data),
+        default_locale=site.settings.default_locale.value,
+        has_mail=site.settings.mail_server is not None,
+        now=site.now(),
+    )
+    site.wake()
+    return JSONResponse(subscriber_answer(view), status_code=201, headers=HEADERS)
 
 
 @router.reads(
@@ -136,7 +127,7 @@ def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
     site = site_of(request)
     found, following = subscribers.list_of(site.database, slug, limit=page.limit, after=page.position)
     headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", page, following)
-    return JSONResponse([subscriber_answer(view) for view in found], headers=_HEADERS | headers)
+    return JSONResponse([subscriber_answer(view) for view in found], headers=HEADERS | headers)
 
 
 @router.delete(
@@ -155,4 +146,4 @@ def remove_subscriber(request: Request, slug: str, subscriber_id: str) -> Respon
     number = id_in(subscriber_id, otherwise=subscribers.NO_SUBSCRIBER)
     subscribers.remove(site.database, slug, number)
     site.wake()
-    return Response(status_code=204, headers=_HEADERS)
+    return Response(status_code=204, headers=HEADERS)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pulsemon.core.percentile import percentile
+
 HEIGHT = 160
 # So that a mark at the edge is drawn whole.
 _MARGIN = 8
@@ -91,8 +93,3 @@ def duration_chart(runs: Sequence[Run], *, limit: float) -> Chart | None:
         is_limit_above=is_above,
         failure_count=sum(run.is_failure for run in runs),
     )
-
-
-def percentile(ascending: Sequence[float], percent: int) -> float:
-    """Return the least value that *percent* of them do not exceed: one that was seen, not one in between."""
-    return ascending[max(-(-len(ascending) * percent // 100) - 1, 0)]

@@ -14,12 +14,10 @@ from urllib.parse import urlencode
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 
-from pulsemon.input.rules import LARGEST_ID
+from pulsemon.core.keyset import LARGEST_ID, LARGEST_LONG_ID
 
 MAX_PAGE = 1000
 _LIMIT, _POSITION = re.compile(r"[0-9]{1,4}"), re.compile(r"[0-9]{1,10}")
-# What a BIGINT of PostgreSQL holds.
-LARGEST_LONG_ID = 2**63 - 1
 _UNKNOWN = "This cursor is none that PulseMon gave out."
 
 

@@ -22,7 +22,6 @@ from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import MaintenanceView, WindowView
 from pulsemon.monitors import manage as monitors
-from pulsemon.web.api.maintenance import window_number
 from pulsemon.web.html import rendering, schedule_words, wall_clock
 from pulsemon.web.http.form_data import Form, FormLists
 from pulsemon.web.http.routing import Audience, Router
@@ -173,7 +172,7 @@ def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -
         ends_at = maintenance_fields.instant_of(
             form.get("new_end", "").strip(), view.draft.plan.timezone, field="ends_at"
         )
-        maintenance.set_end(site.database, view.id, window_number(str(window_id)), ends_at, now=now)
+        maintenance.set_end(site.database, view.id, maintenance_fields.window_number(str(window_id)), ends_at, now=now)
     except Invalid as wrong:
         problems = [replace(each, field="new_end") for each in wrong.problems]
         return _form_page(request, view, fields_of(view), problems, new_end=form.get("new_end", ""))
@@ -195,7 +194,7 @@ def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Respo
 def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     """Cancel one coming window."""
     site = site_of(request)
-    maintenance.skip(site.database, maintenance_id, window_number(str(window_id)), now=site.now())
+    maintenance.skip(site.database, maintenance_id, maintenance_fields.window_number(str(window_id)), now=site.now())
     site.wake()
     return RedirectResponse("/maintenance?done=skipped", status_code=303)
 

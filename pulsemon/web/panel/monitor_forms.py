@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
+from pulsemon.core.keyset import LARGEST_LONG_ID
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
@@ -27,7 +28,6 @@ from pulsemon.web.panel import shared
 
 router = Router(Audience.PANEL)
 
-_LARGEST_DELIVERY_ID = 2**63 - 1
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
 
 
@@ -142,7 +142,7 @@ def test_message(request: Request, monitor_id: int) -> Response:
 def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
     """Send a settled message once more, with the same id."""
     site, view = _named(request, monitor_id)
-    if delivery_id > _LARGEST_DELIVERY_ID:
+    if delivery_id > LARGEST_LONG_ID:
         raise NotFound("This monitor has no such message.")
     outbox.send_again(site.database, view.id, delivery_id, now=site.now())
     site.wake()

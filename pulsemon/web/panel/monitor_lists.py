@@ -13,10 +13,10 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core import placement
+from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.input import monitor_forms
-from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order

@@ -19,10 +19,10 @@ from pulsemon.availability import corrections
 from pulsemon.availability import record as track_record
 from pulsemon.availability.record import Outage, Report
 from pulsemon.core.days import date_at
+from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.uptime import Availability
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.input import corrections as correction_fields
-from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors.views import View
 from pulsemon.web.html import bars, rendering
 from pulsemon.web.html.words import Words

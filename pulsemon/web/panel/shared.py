@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.requests import Request
 
+from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, NotFound
-from pulsemon.input.rules import LARGEST_ID
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering, schedule_words

@@ -9,14 +9,13 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
+from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.input.rules import LARGEST_ID
 from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.subscribers.manage import SubscriberView
-from pulsemon.web.api.subscribers import add
+from pulsemon.subscribers.views import SubscriberView
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.paging import read_position
@@ -44,14 +43,23 @@ def list_subscribers(request: Request, slug: str) -> Response:
 @router.post("/pages/{slug}/subscribers", Action.EDIT)
 def add_subscriber(request: Request, slug: str, form: Form) -> Response:
     """Add a webhook or invite an address. A secret that was made is on this answer and on no other."""
+    site = site_of(request)
     kind = "email" if form.get("kind") == "email" else "webhook"
     try:
-        made = add(request, slug, subscriber_fields.from_form(form, kind=kind))
+        made = subscribers.add(
+            site.database,
+            slug,
+            subscriber_fields.from_form(form, kind=kind),
+            default_locale=site.settings.default_locale.value,
+            has_mail=site.settings.mail_server is not None,
+            now=site.now(),
+        )
     except Invalid as wrong:
         return _list_page(request, slug, wrong_kind=kind, typed=form, problems=wrong.problems)
     except Conflict as refused:
         found = (shared.refused("address", refused),)
         return _list_page(request, slug, wrong_kind=kind, typed=form, problems=found)
+    site.wake()
     if made.secret is not None:
         return _list_page(request, slug, secret=made.secret)
     return _to(slug, "asked" if kind == "email" else "told")

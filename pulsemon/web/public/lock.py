@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl
 
-from fastapi import HTTPException
 from itsdangerous import BadSignature, Signer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,28 +16,12 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.core.addresses import page_path
 from pulsemon.status_pages.public import Look
 from pulsemon.web.html import rendering
-from pulsemon.web.http.bodies import MAX_FIELDS, receive_up_to
 from pulsemon.web.http.page_passwords import RETRY_AFTER_SEC
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.http.throttle import Verdict
 from pulsemon.web.public import style as page_style
 
 LIFETIME = timedelta(days=7)
-_MAX_BODY_BYTES = 4_096
-
-
-async def read_password(request: Request) -> dict[str, str]:
-    """Return name -> text of the fields of the question's form.
-
-    Raises:
-        HTTPException: 413, it is larger than any password; 400, it did not arrive, or has more fields than any form.
-    """
-    received = await receive_up_to(request, _MAX_BODY_BYTES, too_large="The form is too large.")
-    try:
-        fields = parse_qsl(received.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError:
-        raise HTTPException(400, f"The form has more than {MAX_FIELDS} fields.") from None
-    return dict(fields)
 
 
 def is_open(request: Request, look: Look) -> bool:

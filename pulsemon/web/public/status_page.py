@@ -7,9 +7,6 @@ snapshot is shown with its age. A page with a password shows nothing without it:
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,6 +17,7 @@ from pulsemon.errors import NotFound, Unavailable
 from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.web.html import rendering
+from pulsemon.web.http.form_data import SmallForm
 from pulsemon.web.http.page_passwords import Busy
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
@@ -45,15 +43,13 @@ def status_of(request: Request, slug: str) -> Response:
 
 
 @router.post("/status", Action.PUBLIC)
-async def unlock(request: Request, form: Annotated[dict[str, str], Depends(lock.read_password)]) -> Response:
+async def unlock(request: Request, form: SmallForm) -> Response:
     """Open the page for whoever knows its password."""
     return await _unlock(request, MAIN, form)
 
 
 @router.post("/status/{slug}", Action.PUBLIC)
-async def unlock_other(
-    request: Request, slug: str, form: Annotated[dict[str, str], Depends(lock.read_password)]
-) -> Response:
+async def unlock_other(request: Request, slug: str, form: SmallForm) -> Response:
     """Open one of the other pages."""
     return await _unlock(request, slug, form)
 

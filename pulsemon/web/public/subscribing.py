@@ -6,9 +6,8 @@ changes anything, for mail scanners follow every link: it shows a button.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -21,8 +20,9 @@ from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.status_pages.public import MAIN_LOOK, Look
 from pulsemon.subscribers import manage as subscribers
-from pulsemon.subscribers.manage import Subscription
+from pulsemon.subscribers.views import Subscription
 from pulsemon.web.html import rendering
+from pulsemon.web.http.form_data import SmallForm
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.public import lock
@@ -34,8 +34,6 @@ _log = log.get(__name__)
 
 _NOWHERE = "There is no such page."
 
-Typed = Annotated[dict[str, str], Depends(lock.read_password)]
-
 
 @router.reads("/status/subscribe", Action.PUBLIC)
 def form(request: Request) -> Response:
@@ -44,7 +42,7 @@ def form(request: Request) -> Response:
 
 
 @router.post("/status/subscribe", Action.PUBLIC)
-def subscribe(request: Request, typed: Typed) -> Response:
+def subscribe(request: Request, typed: SmallForm) -> Response:
     """Ask an address whether it wants to be told of `/status`."""
     return _subscribe(request, MAIN, typed)
 
@@ -56,7 +54,7 @@ def form_of(request: Request, slug: str) -> Response:
 
 
 @router.post("/status/{slug}/subscribe", Action.PUBLIC)
-def subscribe_to(request: Request, slug: str, typed: Typed) -> Response:
+def subscribe_to(request: Request, slug: str, typed: SmallForm) -> Response:
     """Ask an address whether it wants to be told of another page."""
     return _subscribe(request, slug, typed)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.web.html.charts import HEIGHT, Run, duration_chart, percentile
+from pulsemon.web.html.charts import HEIGHT, Run, duration_chart
 from tests.arrange import START, seconds
 
 
@@ -37,11 +36,6 @@ def test_a_limit_far_above_does_not_press_the_runs_to_the_bottom() -> None:
     assert chart is not None
     assert chart.is_limit_above
     assert chart.limit_y == min(mark.y for mark in chart.marks)
-
-
-@pytest.mark.parametrize(("percent", "expected"), [(50, 2), (95, 4), (0, 1), (100, 4)])
-def test_a_percentile_is_a_value_that_was_seen(percent: int, expected: int) -> None:
-    assert percentile([1, 2, 3, 4], percent) == expected
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=300), st.floats(1, 1e9))
