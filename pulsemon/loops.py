@@ -145,7 +145,8 @@ class Loops:
 
     def _tasks(self) -> tuple[Task | Rounds, ...]:
         return (
-            Rounds("pulse", self._pulse.round, pulse.PULSE_SEC),
+            # It runs until it is cancelled; after a bug it runs again.
+            Rounds("pulse", self._pulse.run, pulse.PULSE_SEC),
             Rounds("watch", self._watch.round, watch.PAUSE_SEC),
             Rounds("incidents", self._incidents.round, incidents_loop.PAUSE_SEC),
             Rounds("upstream", self._upstream.round, upstream.PAUSE_SEC),

@@ -38,7 +38,7 @@ from pulsemon.heartbeats import pings  # noqa: E402 - found only after the line 
 from pulsemon.heartbeats.pings import Ping  # noqa: E402
 from pulsemon.incidents import manage as incidents  # noqa: E402 - found only after the line above
 from pulsemon.maintenance import manage as maintenance  # noqa: E402 - found only after the line above
-from pulsemon.maintenance.views import Draft  # noqa: E402
+from pulsemon.maintenance.definition import Definition  # noqa: E402
 from pulsemon.monitors import manage as monitors  # noqa: E402 - found only after the line above
 from pulsemon.monitors.manage import NewMonitor  # noqa: E402
 from pulsemon.monitors.views import View  # noqa: E402
@@ -186,7 +186,7 @@ def announce(database: Database, locale: str, *, now: datetime) -> None:
     )
     incidents.create(database, told, now=now - 15 * MINUTE)
     plan = Plan(Repeats.ONCE, (now + 2 * DAY).replace(hour=5, minute=0, second=0, microsecond=0), HOUR, "UTC")
-    maintenance.create(database, Draft(WORKS[locale], plan, monitors=(slug_of(JOBS[4]),)), now=now)
+    maintenance.create(database, Definition(WORKS[locale], plan, monitors=(slug_of(JOBS[4]),)), now=now)
 
 
 def slug_of(job: Job) -> str:

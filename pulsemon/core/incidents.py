@@ -11,7 +11,6 @@ from enum import StrEnum
 
 from pulsemon.core.texts import N_
 
-MAX_TITLE_LENGTH = 200
 MAX_BODY_LENGTH = 10_000
 MAX_AFTER_MINUTES = 1_440
 # Monitors that go DOWN so soon after an automatic incident began are part of it.

@@ -12,12 +12,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from pulsemon.core.incidents import MAX_BODY_LENGTH, MAX_TITLE_LENGTH, Impact, IncidentStatus
+from pulsemon.core.incidents import MAX_BODY_LENGTH, Impact, IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.incidents.manage import IncidentChanges, NewIncident, NewUpdate
 from pulsemon.input.rules import (
     MAX_MONITORS,
+    MAX_NAME_LENGTH,
     VISIBLE_LINES,
     FieldRules,
     Lists,
@@ -44,7 +45,7 @@ RULES = FieldRules(
     PROBLEMS,
     codes={("monitors", "list_type"): "monitors", ("started_at", "string_type"): "incident-start"},
     limits={
-        ("title", "too-long"): (("max", MAX_TITLE_LENGTH),),
+        ("title", "too-long"): (("max", MAX_NAME_LENGTH),),
         ("body", "long-text"): (("max", MAX_BODY_LENGTH),),
         ("monitors", "monitors"): (("max", MAX_MONITORS),),
     },

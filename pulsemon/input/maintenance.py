@@ -37,7 +37,8 @@ from pulsemon.input.rules import (
     without_defaults,
 )
 from pulsemon.input.status_pages import MAX_TEXT_LENGTH
-from pulsemon.maintenance.views import NO_WINDOW, Draft
+from pulsemon.maintenance.definition import Definition
+from pulsemon.maintenance.views import NO_WINDOW
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
@@ -244,11 +245,11 @@ def window_number(text: str) -> int:
     return id_in(text, otherwise=NO_WINDOW)
 
 
-def to_draft(given: Mapping[str, Any], before: Draft | None, *, now: datetime) -> Draft:
+def to_definition(given: Mapping[str, Any], before: Definition | None, *, now: datetime) -> Definition:
     """Return *before*, or a new plan, with what `from_json` or `from_form` found *given*. Raises Invalid."""
     plan = _plan(given, None if before is None else before.plan, now)
-    old = before or Draft("", plan)
-    return Draft(
+    old = before or Definition("", plan)
+    return Definition(
         title=given.get("title", old.title),
         plan=plan,
         description=given.get("description", old.description),

@@ -122,13 +122,15 @@ WEBHOOK_URL = Rule(
 _BASE64_OF_24_TO_64_BYTES = (
     "([A-Za-z0-9+/]{4}){8,20}([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?|([A-Za-z0-9+/]{4}){21}([A-Za-z0-9+/]{2}==)?"
 )
+# What `webhook.is_secret` takes, for a JSON schema.
+SECRET_PATTERN = f"whsec_({_BASE64_OF_24_TO_64_BYTES})"
 WEBHOOK_SECRET = Rule(
     TEXT,
     Annotated[
         str,
         AfterValidator(printable),
         AfterValidator(_secret),
-        documented(pattern=rf"^(generate|whsec_\*{{8}}|whsec_({_BASE64_OF_24_TO_64_BYTES}))$"),
+        documented(pattern=rf"^(generate|whsec_\*{{8}}|{SECRET_PATTERN})$"),
     ],
     {"secret": (("min", 24), ("max", 64))},
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pulsemon.channels import mailbox, webhook
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.input.monitor_rules import MAX_URL_LENGTH
+from pulsemon.input.monitor_rules import MAX_URL_LENGTH, SECRET_PATTERN
 from pulsemon.input.rules import UNPRINTABLE, FieldRules
 from pulsemon.locale import LOCALES
 from pulsemon.subscribers.manage import NewSubscriber
@@ -48,7 +48,7 @@ class WebhookCreate(BaseModel):
     secret: str | None = Field(
         None,
         description="Signs its messages (Standard Webhooks). `generate` makes one and shows it once.",
-        pattern=r"^(generate|whsec_([A-Za-z0-9+/]{4}){8,21})$",
+        pattern=f"^({GENERATE}|{SECRET_PATTERN})$",
     )
     locale: Literal["en", "pt-BR"] | None = Field(None, description=_LOCALE)
 

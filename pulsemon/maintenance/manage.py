@@ -23,29 +23,30 @@ from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import Conflict, FieldProblem, Invalid
 from pulsemon.maintenance import plans as maintenance_plans
 from pulsemon.maintenance import views as maintenance_views
+from pulsemon.maintenance.definition import Definition
 from pulsemon.maintenance.plans import Stored
-from pulsemon.maintenance.views import Draft, MaintenanceView, WindowView
+from pulsemon.maintenance.views import MaintenanceView, WindowView
 from pulsemon.monitors import lookup
 from pulsemon.subscribers.announcements import Event
 
 MAX_PLANS = 1_000
 
 
-def create(database: Database, draft: Draft, *, now: datetime) -> MaintenanceView:
+def create(database: Database, definition: Definition, *, now: datetime) -> MaintenanceView:
     """Make a plan and its next windows. The first may have begun, at most a day ago.
 
     Raises:
         Invalid: the plan cannot be, or a monitor does not exist.
         Conflict: there are too many plans.
     """
-    _check(draft.plan, now=now)
+    _check(definition.plan, now=now)
     with database.write() as connection:
         count = connection.scalar(select(func.count()).where(Maintenance.removed_at.is_(None)))
         if count is not None and count >= MAX_PLANS:
             raise Conflict("too-many-plans")
-        values = _columns(draft) | {"public_id": new_public_id(), "created_at": now, "updated_at": now}
+        values = _columns(definition) | {"public_id": new_public_id(), "created_at": now, "updated_at": now}
         plan_id = connection.execute(insert(Maintenance).values(values).returning(Maintenance.id)).scalar_one()
-        _choose(connection, plan_id, lookup.ids_of(connection, draft.monitors or ()))
+        _choose(connection, plan_id, lookup.ids_of(connection, definition.monitors or ()))
         plan = maintenance_views.find(connection, str(values["public_id"]))
         spans = maintenance_plans.wanted(plan, (), since=plan.plan.starts_at, now=now)
         maintenance_plans.add_windows(connection, plan, spans, now=now)
@@ -54,7 +55,7 @@ def create(database: Database, draft: Draft, *, now: datetime) -> MaintenanceVie
 
 
 def edit(
-    database: Database, public_id: str, decide: Callable[[MaintenanceView], Draft], *, now: datetime
+    database: Database, public_id: str, decide: Callable[[MaintenanceView], Definition], *, now: datetime
 ) -> MaintenanceView:
     """Make a plan what *decide* says of it as it is; windows that have begun stay.
 
@@ -66,16 +67,16 @@ def edit(
     with database.write() as connection:
         before = maintenance_views.find(connection, public_id, is_locked=True)
         view = maintenance_views.view_of(connection, before, now)
-        draft = decide(view)
-        _check(draft.plan, now=now, kept_start=before.plan.starts_at)
+        definition = decide(view)
+        _check(definition.plan, now=now, kept_start=before.plan.starts_at)
         running = view.running(now=now)
-        has_other_monitors = _as_set(draft) != _as_set(view.draft)
+        has_other_monitors = _as_set(definition) != _as_set(view.definition)
         if before.plan.repeats is Repeats.ONCE:
-            _check_once(connection, before, draft, running, has_other_monitors=has_other_monitors)
-        values = _columns(draft) | {"updated_at": now}
+            _check_once(connection, before, definition, running, has_other_monitors=has_other_monitors)
+        values = _columns(definition) | {"updated_at": now}
         connection.execute(update(Maintenance).where(Maintenance.id == before.id).values(values))
         if has_other_monitors:
-            _choose(connection, before.id, lookup.ids_of(connection, draft.monitors or ()))
+            _choose(connection, before.id, lookup.ids_of(connection, definition.monitors or ()))
         after = maintenance_views.find(connection, public_id)
         if before.plan.repeats is Repeats.ONCE and running is not None:
             _move_end(connection, after, running, after.plan.starts_at + after.plan.length, now)
@@ -86,12 +87,17 @@ def edit(
         return maintenance_views.view_of(connection, after, now)
 
 
-def _as_set(draft: Draft) -> frozenset[str] | None:
-    return None if draft.monitors is None else frozenset(draft.monitors)
+def _as_set(definition: Definition) -> frozenset[str] | None:
+    return None if definition.monitors is None else frozenset(definition.monitors)
 
 
 def _check_once(
-    connection: Connection, before: Stored, draft: Draft, running: WindowView | None, *, has_other_monitors: bool
+    connection: Connection,
+    before: Stored,
+    definition: Definition,
+    running: WindowView | None,
+    *,
+    has_other_monitors: bool,
 ) -> None:
     """Refuse what changes the beginning of a window that has begun, or anything of one that is over."""
     if running is None:
@@ -99,7 +105,7 @@ def _check_once(
         if connection.scalar(begun.where(MaintenanceWindow.closed_at.is_not(None)).limit(1)) is not None:
             raise Conflict("maintenance-over")
         return
-    is_kept = draft.plan.repeats is Repeats.ONCE and draft.plan.starts_at == before.plan.starts_at
+    is_kept = definition.plan.repeats is Repeats.ONCE and definition.plan.starts_at == before.plan.starts_at
     if not is_kept or has_other_monitors:
         raise Conflict("maintenance-begun")
 
@@ -314,20 +320,20 @@ def _invalid(field: str, code: str) -> Invalid:
     return Invalid((FieldProblem(field, code, maintenance.MESSAGES[code]),))
 
 
-def _columns(draft: Draft) -> dict[str, Any]:
-    plan = draft.plan
+def _columns(definition: Definition) -> dict[str, Any]:
+    plan = definition.plan
     return {
-        "title": draft.title,
-        "description": draft.description,
-        "is_general": draft.monitors is None,
+        "title": definition.title,
+        "description": definition.description,
+        "is_general": definition.monitors is None,
         "timezone": plan.timezone,
         "starts_at": plan.starts_at,
         "length_seconds": int(plan.length.total_seconds()),
         "repeats": plan.repeats.value,
         "schedule": plan.schedule,
         "until": plan.until,
-        "announce_hours": draft.announce_hours,
-        "tells_subscribers": draft.tells_subscribers,
+        "announce_hours": definition.announce_hours,
+        "tells_subscribers": definition.tells_subscribers,
     }
 
 

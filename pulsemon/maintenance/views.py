@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from pulsemon.core import keyset
 from pulsemon.core.keyset import Place
-from pulsemon.core.maintenance import Plan
 from pulsemon.db import Database
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
 from pulsemon.db.tables.monitors import Monitor
@@ -19,6 +18,7 @@ from pulsemon.db.types import is_exactly
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import NotFound
 from pulsemon.maintenance import plans as maintenance_plans
+from pulsemon.maintenance.definition import Definition
 from pulsemon.maintenance.plans import Stored
 
 # Nobody has more of them running at once; those beyond it are listed when others are over.
@@ -26,18 +26,6 @@ MAX_RUNNING = 200
 # Fewer than a statement may have parameters, on either database.
 _AT_ONCE = 500
 NO_PLAN, NO_WINDOW = "There is no such maintenance.", "This maintenance has no such window."
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What somebody says of a plan. `monitors`: slugs; None: all."""
-
-    title: str
-    plan: Plan
-    description: str | None = None
-    monitors: tuple[str, ...] | None = None
-    announce_hours: int = 168
-    tells_subscribers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +48,7 @@ class MaintenanceView:
     """A plan as its owner sees it. `windows`: what is running and what is coming, in their order."""
 
     id: str
-    draft: Draft
+    definition: Definition
     windows: tuple[WindowView, ...]
     created_at: datetime
     updated_at: datetime
@@ -262,7 +250,7 @@ def view_of(connection: Connection, plan: Stored, now: datetime) -> MaintenanceV
 
 
 def _view(plan: Stored, slugs: Mapping[int, Sequence[str]], windows: Sequence[WindowView]) -> MaintenanceView:
-    draft = Draft(
+    definition = Definition(
         plan.title,
         plan.plan,
         plan.description,
@@ -270,4 +258,4 @@ def _view(plan: Stored, slugs: Mapping[int, Sequence[str]], windows: Sequence[Wi
         plan.announce_hours,
         plan.tells_subscribers,
     )
-    return MaintenanceView(plan.public_id, draft, tuple(windows), plan.created_at, plan.updated_at)
+    return MaintenanceView(plan.public_id, definition, tuple(windows), plan.created_at, plan.updated_at)

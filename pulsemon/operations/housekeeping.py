@@ -111,10 +111,7 @@ def _chain(connection: Connection, head: int, monitor_id: int) -> list[tuple[int
 
 
 def remove_old_messages(database: Database, *, now: datetime) -> Progress:
-    """Remove messages settled long ago, with their attempts and what they said, and old blind windows.
-
-    The latter are those that no availability looks at, and that no monitor's patience is measured by any more.
-    """
+    """Remove messages settled long ago, with their attempts and what they said."""
     old = now - _DELIVERY_RETENTION
     with database.read() as connection:
         query = select(Delivery.id).where(Delivery.settled_at < old).limit(BATCH)
@@ -125,10 +122,15 @@ def remove_old_messages(database: Database, *, now: datetime) -> Progress:
             deliveries.remove(connection, ids)
         is_owed = select(Delivery.id).where(Delivery.notice_id == NoticeRow.id).exists()
         connection.execute(delete(NoticeRow).where(NoticeRow.created_at < old, ~is_owed))
+    return Progress(is_more=len(ids) == BATCH)
+
+
+def remove_old_blind_windows(database: Database, *, now: datetime) -> None:
+    """Remove those that no availability looks at, and that no monitor's patience is measured by any more."""
+    with database.write() as connection:
         unheard_since = connection.scalar(select(func.min(Monitor.last_ping)).where(Monitor.status == Status.UP.value))
         before = min(now - _BLIND_RETENTION, unheard_since or now)
         connection.execute(delete(BlindWindowRow).where(BlindWindowRow.ended_at < before))
-    return Progress(is_more=len(ids) == BATCH)
 
 
 def remove_unconfirmed(database: Database, *, now: datetime) -> Progress:

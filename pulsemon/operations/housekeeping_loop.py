@@ -67,6 +67,7 @@ class Housekeeping:
         for step in steps:
             while step() and not self._stopping.wait(STEP_PAUSE_SEC):
                 pass
+        housekeeping.remove_old_blind_windows(self._database, now=now)
         self._remove_surplus_pings()
 
     def _roll_up(self, timezones: Collection[str], now: datetime) -> None:

@@ -41,7 +41,7 @@ class Pulse:
             taken.append(self._stalls.popleft())
         return taken
 
-    async def round(self) -> None:
+    async def run(self) -> None:
         """Give a sign of life a few times a second, until cancelled."""
         before = clock.read()
         while True:

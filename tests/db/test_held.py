@@ -17,7 +17,8 @@ from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import ticks as maintenance_ticks
-from pulsemon.maintenance.views import Draft, MaintenanceView
+from pulsemon.maintenance.definition import Definition
+from pulsemon.maintenance.views import MaintenanceView
 from pulsemon.messages import outbox
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
@@ -34,7 +35,7 @@ def a_window(
 ) -> MaintenanceView:
     """Plan maintenance of these monitors, of all where none is named."""
     plan = Plan(Repeats.ONCE, at(start), length, "UTC")
-    return maintenance.create(database, Draft("Works", plan, monitors=slugs or None, **fields), now=at(now))
+    return maintenance.create(database, Definition("Works", plan, monitors=slugs or None, **fields), now=at(now))
 
 
 def tick(database: Database, now: str) -> maintenance_ticks.Ticked:

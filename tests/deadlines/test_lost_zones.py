@@ -18,7 +18,7 @@ from pulsemon.deadlines import lost_zones, passes
 from pulsemon.deadlines.lost_zones import Lost
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import ticks as maintenance_ticks
-from pulsemon.maintenance.views import Draft
+from pulsemon.maintenance.definition import Definition
 from tests.arrange import a_ping, again, make, record, rows
 from tests.conftest import ADMIN_TOKEN, at
 from tests.deadlines.test_loop import Process, World
@@ -83,9 +83,9 @@ def test_a_plan_in_a_lost_zone_makes_no_windows_at_other_times_and_stops_no_othe
     """One with a last day had broken the look at every plan."""
     last_day = (NOW + 30 * DAY).date()
     daily = Plan(Repeats.CRON, NOW, HOUR, "Europe/Kyiv", "0 12 * * *", last_day)
-    maintenance.create(database, Draft("Lost", daily), now=NOW)
+    maintenance.create(database, Definition("Lost", daily), now=NOW)
     lose_the_zone(database)
-    maintenance.create(database, Draft("Known", Plan(Repeats.ONCE, NOW + HOUR, HOUR, "UTC")), now=NOW)
+    maintenance.create(database, Definition("Known", Plan(Repeats.ONCE, NOW + HOUR, HOUR, "UTC")), now=NOW)
     made = {row.starts_at for row in rows(database, MaintenanceWindow)}
 
     maintenance_ticks.tick(database, now=NOW + HOUR)

@@ -23,7 +23,7 @@ from pulsemon.incidents import automatic as automatic_incidents
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.manage import IncidentChanges, NewIncident, NewUpdate
 from pulsemon.maintenance import manage as maintenance
-from pulsemon.maintenance.views import Draft
+from pulsemon.maintenance.definition import Definition
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.status_pages import manage as status_pages
@@ -388,7 +388,7 @@ def test_one_that_is_opened_again_during_the_outage_closes_with_it(database: Dat
 def a_window_until(database: Database, slug: str, *, end: datetime) -> None:
     """Plan maintenance of a monitor from NOW on."""
     plan = Plan(Repeats.ONCE, NOW, end - NOW, "UTC")
-    maintenance.create(database, Draft("Works", plan, monitors=(slug,)), now=NOW)
+    maintenance.create(database, Definition("Works", plan, monitors=(slug,)), now=NOW)
 
 
 def test_maintenance_holds_a_failure_back_until_it_ends(database: Database) -> None:

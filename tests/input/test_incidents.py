@@ -9,6 +9,7 @@ from pulsemon.core.incidents import Impact, IncidentStatus
 from pulsemon.errors import Invalid
 from pulsemon.incidents.manage import IncidentChanges, NewIncident, NewUpdate
 from pulsemon.input import incidents
+from pulsemon.input.rules import MAX_NAME_LENGTH
 from tests.conftest import at
 
 NOW = at("10:00")
@@ -67,3 +68,15 @@ def test_an_update_changes_what_it_concerns_only_where_that_is_given() -> None:
 def test_an_edit_that_breaks_a_rule_makes_no_value(told: object) -> None:
     with pytest.raises(Invalid):
         incidents.changes_from_json(told)
+
+
+def test_a_title_that_is_too_long_is_told_the_bound_that_it_breaks() -> None:
+    told = {"body": "Water.", "general": True}
+
+    made = incidents.create_from_json(told | {"title": "a" * MAX_NAME_LENGTH}, now=NOW)
+    with pytest.raises(Invalid) as refused:
+        incidents.create_from_json(told | {"title": "a" * (MAX_NAME_LENGTH + 1)}, now=NOW)
+
+    (problem,) = refused.value.problems
+    assert len(made.title) == MAX_NAME_LENGTH
+    assert (problem.field, problem.code, problem.limits) == ("title", "too-long", (("max", MAX_NAME_LENGTH),))

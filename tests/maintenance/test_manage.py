@@ -22,7 +22,8 @@ from pulsemon.errors import Conflict, Invalid, NotFound
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import ticks as maintenance_ticks
 from pulsemon.maintenance import views as maintenance_views
-from pulsemon.maintenance.views import Draft, MaintenanceView
+from pulsemon.maintenance.definition import Definition
+from pulsemon.maintenance.views import MaintenanceView
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as status_pages
 from tests.arrange import a_ping, again, make, make_up, record, rows, said
@@ -40,16 +41,16 @@ def once(start: datetime = NOW + HOUR, length: timedelta = HOUR) -> Plan:
 
 
 def create(database: Database, plan: Plan | None = None, *, now: datetime = NOW, **fields: Any) -> MaintenanceView:
-    return maintenance.create(database, Draft(fields.pop("title", "Works"), plan or once(), **fields), now=now)
+    return maintenance.create(database, Definition(fields.pop("title", "Works"), plan or once(), **fields), now=now)
 
 
 def edit(database: Database, view: MaintenanceView, *, now: datetime = NOW, **changes: Any) -> MaintenanceView:
-    """Change fields of the draft, those of its plan among them."""
+    """Change fields of the definition, those of its plan among them."""
 
-    def decide(before: MaintenanceView) -> Draft:
-        own = {name: value for name, value in changes.items() if name in Draft.__slots__ and name != "plan"}
+    def decide(before: MaintenanceView) -> Definition:
+        own = {name: value for name, value in changes.items() if name in Definition.__slots__ and name != "plan"}
         of_plan = {name: value for name, value in changes.items() if name not in own}
-        return replace(before.draft, plan=replace(before.draft.plan, **of_plan), **own)
+        return replace(before.definition, plan=replace(before.definition.plan, **of_plan), **own)
 
     return maintenance.edit(database, view.id, decide, now=now)
 
@@ -261,7 +262,7 @@ def test_monitors_of_coming_windows_become_all_and_few_again(database: Database)
     view = create(database, DAILY, monitors=("a",))
 
     everything = edit(database, view, monitors=None)
-    assert everything.draft.monitors is None
+    assert everything.definition.monitors is None
     assert {row.is_general for row in windows(database)} == {True}
     assert rows(database, WindowMonitor) == rows(database, MaintenanceMonitor) == []
     edit(database, view, monitors=("a",))
@@ -393,7 +394,7 @@ def test_a_deleted_monitor_leaves_its_plans(database: Database) -> None:
     view = create(database, monitors=("a", "b"))
     monitors.remove(database, monitors.by_id(a.id))
 
-    assert maintenance_views.get(database, view.id, now=NOW).draft.monitors == ("b",)
+    assert maintenance_views.get(database, view.id, now=NOW).definition.monitors == ("b",)
     assert {row.monitor_id for row in rows(database, WindowMonitor)} == {b.id}
 
 

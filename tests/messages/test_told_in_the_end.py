@@ -26,7 +26,7 @@ from pulsemon.deadlines import passes
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import ticks as maintenance_ticks
 from pulsemon.maintenance import views as maintenance_views
-from pulsemon.maintenance.views import Draft
+from pulsemon.maintenance.definition import Definition
 from pulsemon.messages import outbox
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
@@ -115,7 +115,7 @@ class Life:
         start = self.now + seconds(offset)
         plan = Plan(Repeats.ONCE, start, seconds(length), "UTC")
         chosen = None if is_general else (self.monitor.slug,)
-        made = maintenance.create(self.database, Draft("Works", plan, monitors=chosen), now=self.now)
+        made = maintenance.create(self.database, Definition("Works", plan, monitors=chosen), now=self.now)
         self.works.append(Works(made.id, start, start + seconds(length), self.now))
 
     def _running(self, number: int) -> Works | None:

@@ -204,7 +204,7 @@ def test_blind_windows_go_when_no_availability_looks_at_them(database: Database)
             [{"started_at": START - age, "ended_at": START - age, "cause": "stall"} for age in (401 * DAY, 399 * DAY)],
         )
 
-    housekeeping.remove_old_messages(database, now=START)
+    housekeeping.remove_old_blind_windows(database, now=START)
 
     assert [started_at for started_at, *_ in blind_windows(database)] == [START - 399 * DAY]
 
@@ -218,6 +218,6 @@ def test_blind_windows_stay_as_long_as_the_patience_with_a_monitor_is_measured_b
             [{"started_at": START - age, "ended_at": START - age, "cause": "stall"} for age in (501 * DAY, 499 * DAY)],
         )
 
-    housekeeping.remove_old_messages(database, now=START)
+    housekeeping.remove_old_blind_windows(database, now=START)
 
     assert [started_at for started_at, *_ in blind_windows(database)] == [START - 499 * DAY]

@@ -114,13 +114,13 @@ _WindowId = Annotated[str, Path(description="The `id` of one of the windows.")]
 
 def maintenance_answer(view: MaintenanceView, *, now: datetime) -> dict[str, Any]:
     """Return a plan as the API shows it."""
-    draft, plan = view.draft, view.draft.plan
+    definition, plan = view.definition, view.definition.plan
     weekly = read_weekly(plan.schedule) if plan.repeats == "weekly" else None
     return {
         "id": view.id,
-        "title": draft.title,
-        "description": draft.description,
-        "monitors": draft.monitors,
+        "title": definition.title,
+        "description": definition.description,
+        "monitors": definition.monitors,
         "repeats": plan.repeats.value,
         "timezone": plan.timezone,
         "starts_at": instant(plan.starts_at),
@@ -129,8 +129,8 @@ def maintenance_answer(view: MaintenanceView, *, now: datetime) -> dict[str, Any
         "time": None if weekly is None else f"{weekly[1]:%H:%M}",
         "schedule": plan.schedule,
         "until": _date(plan),
-        "announce_hours": draft.announce_hours,
-        "tell_subscribers": draft.tells_subscribers,
+        "announce_hours": definition.announce_hours,
+        "tell_subscribers": definition.tells_subscribers,
         "windows": [window_answer(each, now=now) for each in view.windows],
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
@@ -172,8 +172,8 @@ def create_maintenance(request: Request, data: Body) -> Response:
     While it runs nothing is told of the monitors concerned; what has not passed by its end is told then.
     """
     site, now = site_of(request), site_of(request).now()
-    draft = maintenance_fields.to_draft(maintenance_fields.from_json(MaintenanceCreate, data), None, now=now)
-    view = maintenance.create(site.database, draft, now=now)
+    definition = maintenance_fields.to_definition(maintenance_fields.from_json(MaintenanceCreate, data), None, now=now)
+    view = maintenance.create(site.database, definition, now=now)
     site.wake()
     location = {"location": f"/api/maintenance/{view.id}"}
     return JSONResponse(maintenance_answer(view, now=now), status_code=201, headers=HEADERS | location)
@@ -235,7 +235,7 @@ def edit_maintenance(request: Request, maintenance_id: str, data: Body) -> Respo
     view = maintenance.edit(
         site.database,
         maintenance_id,
-        lambda before: maintenance_fields.to_draft(given, before.draft, now=now),
+        lambda before: maintenance_fields.to_definition(given, before.definition, now=now),
         now=now,
     )
     site.wake()
@@ -316,7 +316,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
     """Put the end of what is running off, or say that it ended earlier; 409 where it is not running."""
     site, now = site_of(request), site_of(request).now()
     view = maintenance_views.get(site.database, maintenance_id, now=now)
-    ends_at = maintenance_fields.end_from_json(data, view.draft.plan.timezone)
+    ends_at = maintenance_fields.end_from_json(data, view.definition.plan.timezone)
     view = maintenance.set_end(site.database, view.id, maintenance_fields.window_number(window_id), ends_at, now=now)
     site.wake()
     return _answer(view, now)

@@ -61,7 +61,7 @@ def list_page(request: Request) -> Response:
         later=later,
         before=before,
         earlier=earlier,
-        sentences={view.id: _sentence(request, view.draft.plan) for view in coming},
+        sentences={view.id: _sentence(request, view.definition.plan) for view in coming},
         done=shared.done_of(request, _DONE),
     )
 
@@ -110,8 +110,8 @@ def create(request: Request, filled: FormLists) -> Response:
     """Plan maintenance."""
     site, now = site_of(request), site_of(request).now()
     try:
-        draft = maintenance_fields.to_draft(maintenance_fields.from_form(filled, {}), None, now=now)
-        view = maintenance.create(site.database, draft, now=now)
+        definition = maintenance_fields.to_definition(maintenance_fields.from_form(filled, {}), None, now=now)
+        view = maintenance.create(site.database, definition, now=now)
     except Invalid as wrong:
         return _form_page(request, None, _UNTICKED | filled, wrong.problems)
     site.wake()
@@ -134,7 +134,10 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     try:
         given = maintenance_fields.from_form(filled, shown)
         maintenance.edit(
-            site.database, view.id, lambda before: maintenance_fields.to_draft(given, before.draft, now=now), now=now
+            site.database,
+            view.id,
+            lambda before: maintenance_fields.to_definition(given, before.definition, now=now),
+            now=now,
         )
     except Invalid as wrong:
         return _form_page(request, view, _UNTICKED | filled, wrong.problems)
@@ -170,7 +173,7 @@ def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -
     view = _view(request, maintenance_id)
     try:
         ends_at = maintenance_fields.instant_of(
-            form.get("new_end", "").strip(), view.draft.plan.timezone, field="ends_at"
+            form.get("new_end", "").strip(), view.definition.plan.timezone, field="ends_at"
         )
         maintenance.set_end(site.database, view.id, maintenance_fields.window_number(str(window_id)), ends_at, now=now)
     except Invalid as wrong:
@@ -223,15 +226,15 @@ def _view(request: Request, maintenance_id: str) -> MaintenanceView:
 
 def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
     """Return a plan as its form holds it: name of a field -> its texts."""
-    draft, plan = view.draft, view.draft.plan
+    definition, plan = view.definition, view.definition.plan
     weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
     is_once = plan.repeats is Repeats.ONCE
     minutes, seconds = divmod(int(plan.length.total_seconds()), 60)
     return {
-        "title": [draft.title],
-        "description": [draft.description or ""],
-        "scope": ["all" if draft.monitors is None else "chosen"],
-        "monitor": list(draft.monitors or ()),
+        "title": [definition.title],
+        "description": [definition.description or ""],
+        "scope": ["all" if definition.monitors is None else "chosen"],
+        "monitor": list(definition.monitors or ()),
         "repeats": [plan.repeats.value],
         "timezone": [plan.timezone],
         "starts_at": [wall_clock.field_in(plan.starts_at, plan.timezone) if is_once else ""],
@@ -241,8 +244,8 @@ def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
         "schedule": [(plan.schedule or "") if plan.repeats is Repeats.CRON else ""],
         "length_minutes": [f"{minutes + seconds / 60:g}" if seconds else str(minutes)],
         "until": ["" if plan.last_day is None else plan.last_day.isoformat()],
-        "announce_hours": [str(draft.announce_hours)],
-        "tell_subscribers": ["yes"] if draft.tells_subscribers else [],
+        "announce_hours": [str(definition.announce_hours)],
+        "tell_subscribers": ["yes"] if definition.tells_subscribers else [],
     }
 
 
@@ -259,8 +262,8 @@ def _form_page(
     renamed = [replace(each, field=_IN_FORM.get(each.field, each.field)) for each in problems]
     running = None if view is None else view.running(now=now)
     if running is not None and view is not None:
-        typed["new_end"] = new_end or wall_clock.field_in(running.ends_at, view.draft.plan.timezone)
-    is_over = view is not None and view.draft.plan.repeats is Repeats.ONCE and not view.windows
+        typed["new_end"] = new_end or wall_clock.field_in(running.ends_at, view.definition.plan.timezone)
+    is_over = view is not None and view.definition.plan.repeats is Repeats.ONCE and not view.windows
     return rendering.page(
         request,
         "panel/maintenance_plan.html",
