@@ -29,7 +29,8 @@ import httpx2
 import pytest
 
 from pulsemon import clock
-from tests.conftest import ADMIN_TOKEN, Server, free_port, wait_until
+from pulsemon.db import sessions
+from tests.conftest import ADMIN_TOKEN, IDLE_LIMIT, IDLE_SETTING, Server, free_port, wait_until
 from tests.faults.clients import Log
 
 IS_SOAK = os.environ.get("PULSEMON_SOAK") == "1"
@@ -56,6 +57,7 @@ def _serve(environment: dict[str, str], folder: str, log: str, patch: str) -> No
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    sessions._SETTINGS[IDLE_SETTING] = IDLE_LIMIT
     sys.argv = ["pulsemon", "serve"]
     exec(textwrap.dedent(patch), {"__name__": "patch"})
     from pulsemon.cli import main
