@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest migration, whose file's name begins with it. A database that bears it needs nothing, and an ordinary start
 # does not load Alembic at all: half a second and 15 MB. A test holds it against the migrations themselves.
-HEAD = max(each.name for each in _MIGRATIONS.glob("versions/[0-9]*.py"))[:4]
+HEAD = max(each.name for each in _MIGRATIONS.glob("versions/[0-9][0-9][0-9][0-9]_*.py"))[:4]
 
 # The columns by which a database of the first PulseMon is known.
 _FIRST_PULSEMON = {

@@ -517,6 +517,39 @@ def test_messages_and_their_attempts_outlive_the_table_that_held_them(first: Fir
     database.close()
 
 
+def test_what_a_hand_left_owed_to_nobody_does_not_stop_the_start(sqlite_url: str) -> None:
+    """The shell of SQLite minds no foreign keys: a monitor that is deleted there leaves its messages behind."""
+    database = Database.open(sqlite_url)
+    instant = "2026-03-02 10:00:00.000000"
+    monitor = "(slug, name, token, interval_seconds, grace_seconds, status, created_at, updated_at)"
+    message = "(message_id, monitor_id, payload, receiver, state, created_at, next_attempt_at, retry_since)"
+    values = f"'{{}}', 'example.org:443', 'pending', '{instant}', '{instant}', '{instant}')"
+    attempt = "(delivery_id, number, started_at, duration_ms, outcome)"
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        for number in (1, 2, 3):
+            row = f"('job-{number}', 'Job', 't', 60, 60, 'UP', '{instant}', '{instant}')"
+            connection.exec_driver_sql(f"INSERT INTO monitors {monitor} VALUES {row}")
+            connection.exec_driver_sql(f"INSERT INTO deliveries {message} VALUES ('msg_{number}', {number}, {values}")
+            connection.exec_driver_sql(f"INSERT INTO attempts {attempt} VALUES ({number}, 1, '{instant}', 7, 'retry')")
+    database.close()
+    by_hand = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    with by_hand:
+        by_hand.execute("DELETE FROM monitors WHERE id = 1")
+        by_hand.execute("DELETE FROM deliveries WHERE id = 2")
+    by_hand.close()
+
+    database = Database.open(sqlite_url)
+    database.migrate()
+
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT id, monitor_id FROM deliveries").all() == [(3, 3)]
+        assert connection.exec_driver_sql("SELECT delivery_id FROM attempts").all() == [(3,)]
+    database.close()
+
+
 def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPulseMon) -> None:
     """Until 0007 there was no other kind; from then on what many are told is kept once, beside them."""
     database = Database.open(first.url)

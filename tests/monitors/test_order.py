@@ -136,6 +136,14 @@ def test_nothing_selected_or_too_many_tags_changes_nothing(panel: TestClient) ->
     assert len(read(panel, "a")["tags"]) == 20
 
 
+def test_no_more_are_selected_at_once_than_two_pages_hold(panel: TestClient) -> None:
+    a_monitor(panel, "a")
+    chosen = [id_of(panel, "a"), *(str(number) for number in range(1_000, 1_200))]
+
+    assert panel.post("/monitors/selected", data={"do": "pause", "monitor": chosen}).status_code == 400
+    assert read(panel, "a")["status"] == "UNKNOWN"
+
+
 def test_the_order_is_changed_by_buttons_and_by_what_dragging_sends(panel: TestClient) -> None:
     for slug, group in (("a", "One"), ("b", "Two"), ("c", "One"), ("d", None)):
         a_monitor(panel, slug, group=group)

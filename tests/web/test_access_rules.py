@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from pulsemon.accounts.roles import OPEN, Action
+from pulsemon.accounts.roles import NOBODY, OPEN, OWNER_BY_SESSION, OWNER_BY_TOKEN, Action
 from pulsemon.web import app as web_app
 from pulsemon.web.http import permissions
 from pulsemon.web.http.grounds import grounds_of
+from pulsemon.web.http.principals import PRINCIPAL_KEY, by_token
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site
-from tests.conftest import ADMIN_TOKEN
+from tests.conftest import ADMIN_TOKEN, settings_for
 
 # Below these nothing is told without the token; no route of the keys is there yet.
 CLOSED = ("/api/monitors", "/api/history", "/api/keys", "/api/pages", "/api/incidents", "/api/maintenance")
@@ -353,3 +356,15 @@ def test_no_permission_of_a_browser_is_left_open_but_to_copy() -> None:
 
     assert len({name for name, _, _ in directives}) == len(directives) > 50
     assert {name for name, _, allowed in directives if allowed != "()"} == {"clipboard-write"}
+
+
+def test_who_was_found_by_a_session_has_shown_no_token(sqlite_url: str) -> None:
+    app = FastAPI()
+    app.state.site = SimpleNamespace(settings=settings_for(sqlite_url))
+
+    def asking(token: str) -> Request:
+        headers = [(b"x-admin-token", token.encode())]
+        return Request({"type": "http", "app": app, "headers": headers, PRINCIPAL_KEY: OWNER_BY_SESSION})
+
+    assert by_token(asking("wrong")) is NOBODY
+    assert by_token(asking(ADMIN_TOKEN)) is OWNER_BY_TOKEN

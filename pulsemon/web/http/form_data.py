@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import parse_qsl
 
@@ -9,11 +10,12 @@ from fastapi import Depends, HTTPException
 from starlette.requests import Request
 
 from pulsemon.input.rules import MAX_MONITORS
-from pulsemon.web.http.bodies import MAX_FIELDS, read_fields, receive_up_to
+from pulsemon.web.http.bodies import MAX_FIELDS, MAX_FORM_BYTES, read_fields, receive_up_to
 
 # A text of 10,000 characters may be 90,000 bytes of a form, and the slugs of a thousand monitors 150,000.
 MAX_LISTS_BYTES = 512 * 1024
 _MAX_SMALL_BYTES = 4_096
+_Lists = dict[str, list[str]]
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -22,13 +24,14 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-async def read_lists(request: Request) -> dict[str, list[str]]:
-    """Return the text fields of a form, each with all its values: a box for each of many monitors, and long texts.
+def lists_up_to(max_fields: int, *, max_bytes: int = MAX_FORM_BYTES) -> Callable[[Request], Awaitable[_Lists]]:
+    """Return what reads name -> all texts of the fields of a form. It raises HTTPException as `read_fields` does."""
 
-    Raises HTTPException as `read_fields` does.
-    """
-    fields = await read_fields(request, max_fields=MAX_MONITORS + MAX_FIELDS, max_bytes=MAX_LISTS_BYTES)
-    return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
+    async def read(request: Request) -> _Lists:
+        fields = await read_fields(request, max_fields=max_fields, max_bytes=max_bytes)
+        return {name: [each for each in fields.getlist(name) if isinstance(each, str)] for name in fields}
+
+    return read
 
 
 async def read_small_form(request: Request) -> dict[str, str]:
@@ -49,4 +52,5 @@ async def read_small_form(request: Request) -> dict[str, str]:
 
 Form = Annotated[dict[str, str], Depends(read_form)]
 SmallForm = Annotated[dict[str, str], Depends(read_small_form)]
-FormLists = Annotated[dict[str, list[str]], Depends(read_lists)]
+# A box for each of many monitors, and long texts.
+FormLists = Annotated[_Lists, Depends(lists_up_to(MAX_MONITORS + MAX_FIELDS, max_bytes=MAX_LISTS_BYTES))]

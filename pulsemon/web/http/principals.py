@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from pulsemon.accounts import access
-from pulsemon.accounts.roles import NOBODY, OWNER_BY_SESSION, OWNER_BY_TOKEN, Principal
+from pulsemon.accounts.roles import NOBODY, OWNER_BY_SESSION, OWNER_BY_TOKEN, Principal, Proof
 from pulsemon.web.http import session_cookies
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.http.throttle import Verdict
@@ -25,12 +25,12 @@ _SIGNED = re.compile(r"eyJ[\w-]+(\.[\w-]*){2,4}", re.ASCII)
 
 
 def by_token(request: HTTPConnection) -> Principal:
-    """Return who the header X-Admin-Token says that this is: whom the gate found, else by a look at it here.
+    """Return who the header X-Admin-Token says that this is: whom the gate found by it, else by a look at it here.
 
-    Counts nothing: the gate, which judged it, did.
+    Counts nothing: the gate, which judged it, did. Whoever was found by a session has shown no token.
     """
     found = request.scope.get(PRINCIPAL_KEY)
-    if isinstance(found, Principal):
+    if isinstance(found, Principal) and found.proof is Proof.TOKEN:
         return found
     given = header_token(request.headers)
     is_right = access.is_admin_token(given, site_of(request).settings.admin_token.get_secret_value())

@@ -31,6 +31,13 @@ router = Router(Audience.PANEL)
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
 
 
+def _problem(refused: Conflict) -> FieldProblem:
+    """Say at its field what stands against a form, which is given back as it was typed."""
+    if refused.code == "monitor-slug-taken":
+        return _TAKEN
+    return FieldProblem("interval_seconds", refused.code, str(refused), refused.limits)
+
+
 @router.post("/monitors", Action.EDIT)
 def create(request: Request, form: Form) -> Response:
     """Create a monitor and show how to connect it."""
@@ -40,9 +47,7 @@ def create(request: Request, form: Form) -> Response:
     except Invalid as wrong:
         return panel_monitors.form_page(request, typed=form, problems=wrong.problems)
     except Conflict as refused:
-        if refused.code != "monitor-slug-taken":
-            raise
-        return panel_monitors.form_page(request, typed=form, problems=(_TAKEN,))
+        return panel_monitors.form_page(request, typed=form, problems=(_problem(refused),))
     site.wake()
     return _to(made.id, "created")
 
@@ -61,9 +66,7 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     except Invalid as wrong:
         return panel_monitors.monitor_page(request, view, typed=before | form, problems=wrong.problems)
     except Conflict as refused:
-        if refused.code != "monitor-slug-taken":
-            raise
-        return panel_monitors.monitor_page(request, view, typed=before | form, problems=(_TAKEN,))
+        return panel_monitors.monitor_page(request, view, typed=before | form, problems=(_problem(refused),))
     site.wake()
     return _to(view.id, "saved")
 

@@ -6,8 +6,9 @@ A monitor that was deleted meanwhile is passed over. Each form ends in a redirec
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
-from fastapi import HTTPException
+from fastapi import Depends, HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -21,7 +22,7 @@ from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order
 from pulsemon.web.html import rendering
-from pulsemon.web.http.form_data import Form, FormLists
+from pulsemon.web.http.form_data import Form, lists_up_to
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import shared
@@ -32,8 +33,12 @@ router = Router(Audience.PANEL)
 _DONE = {"arranged": shared.ARRANGED}
 
 
+# A page of the list holds a hundred.
+SelectedLists = Annotated[dict[str, list[str]], Depends(lists_up_to(2 * shared.PAGE_SIZE))]
+
+
 @router.post("/monitors/selected", Action.ADMINISTER)
-def change_selected(request: Request, lists: FormLists) -> Response:
+def change_selected(request: Request, lists: SelectedLists) -> Response:
     """Pause, resume, tag or delete the selected monitors; deleting asks first."""
     site = site_of(request)
     ids = ids_of(lists.get("monitor", []))
