@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,6 +163,13 @@ def postgres_template(postgres_server: str) -> str:
 
 
 @pytest.fixture
+def applications() -> Iterator[ExitStack]:
+    """What the test has started; a fixture that owns a database ends it all before it takes the database back."""
+    with ExitStack() as started:
+        yield started
+
+
+@pytest.fixture
 def empty_postgres_url(postgres_server: str) -> Iterator[str]:
     """A PostgreSQL database without a table in it."""
     yield from _postgres_database(postgres_server, template=None)
@@ -189,6 +196,7 @@ def postgres_url(
     postgres_template: str,
     template_shape: tuple[Any, ...] | None,
     emptied_databases: list[str],
+    applications: ExitStack,
 ) -> Iterator[str]:
     """A migrated PostgreSQL database of the test's own."""
     if emptied_databases:
@@ -198,7 +206,8 @@ def postgres_url(
         with psycopg.connect(postgres_server, autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {_name_of(url)} TEMPLATE {postgres_template}".encode())
     yield url
-    if _is_made_as_new(url, template_shape):
+    applications.close()
+    if is_made_as_new(url, template_shape, server=postgres_server):
         emptied_databases.append(url)
     else:
         _drop(postgres_server, _name_of(url))
@@ -214,7 +223,8 @@ def _name_of(url: str) -> str:
 
 
 _COLUMNS_AND_SETTINGS = """
-    SELECT array_agg(c.table_name || '.' || c.column_name || ' ' || c.data_type || c.is_nullable ORDER BY 1),
+    SELECT array_agg(c.table_name || '.' || c.column_name || ' ' || c.data_type || c.is_nullable
+                     ORDER BY c.table_name, c.column_name),
            (SELECT array_agg(version_num) FROM alembic_version),
            (SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'),
            (SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
@@ -232,20 +242,36 @@ def _shape(url: str) -> tuple[Any, ...] | None:
         return None
 
 
-def _is_made_as_new(url: str, wanted: tuple[Any, ...] | None) -> bool:
-    """Empty every table, if nothing but rows is different from the template; return whether that was so."""
+def is_made_as_new(url: str, wanted: tuple[Any, ...] | None, *, server: str) -> bool:
+    """Empty every table, if nothing but rows is different from the template; return whether that was so.
+
+    Nobody else comes in meanwhile: who reads two tables while all are being locked would make it a deadlock.
+    """
     if wanted is None or _shape(url) != wanted:
         return False
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        psycopg.connect(server, autocommit=True) as admin,
+        _closed_to_others(admin, _name_of(url), mine=connection.info.backend_pid),
+    ):
         tables = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
         ).fetchall()
         connection.execute(f"TRUNCATE {', '.join(name for (name,) in tables)} RESTART IDENTITY".encode())
     return True
+
+
+@contextmanager
+def _closed_to_others(admin: psycopg.Connection, name: str, *, mine: int) -> Iterator[None]:
+    """Let nobody into the database *name* and put out who is inside, but for the backend *mine*."""
+    admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false".encode())
+    try:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> %s", [name, mine]
+        )
+        yield
+    finally:
+        admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true".encode())
 
 
 def _postgres_database(server: str, *, template: str | None) -> Iterator[str]:
@@ -303,9 +329,8 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
 
 
 @pytest.fixture
-def make_client() -> Iterator[Callable[..., TestClient]]:
+def make_client(applications: ExitStack) -> Callable[..., TestClient]:
     """Start the whole application in this process: `make_client(database_url, **settings)`."""
-    opened: list[TestClient] = []
 
     def make(database_url: str, **changes: Any) -> TestClient:
         app = PulseMon(settings_for(database_url, **changes))
@@ -313,12 +338,10 @@ def make_client() -> Iterator[Callable[..., TestClient]]:
         client.__enter__()
         if app._app is None:  # TestClient says nothing, and would wait for ever at its end
             pytest.fail("the application did not start; the log says why")
-        opened.append(client)
+        applications.push(client)
         return client
 
-    yield make
-    for client in opened:
-        client.__exit__(None, None, None)
+    return make
 
 
 @pytest.fixture
@@ -402,10 +425,9 @@ class Server:
 
 
 @pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def make_server(tmp_path: Path, applications: ExitStack) -> Callable[..., Server]:
     """Start server processes: `make_server(database_url, arguments=None, **environment)`."""
-    with server_maker(tmp_path) as make:
-        yield make
+    return applications.enter_context(server_maker(tmp_path))
 
 
 @contextmanager

@@ -126,10 +126,9 @@ Serve = Callable[..., Server]
 
 
 @pytest.fixture
-def a_server(tmp_path: Path) -> Iterator[Serve]:
+def a_server(tmp_path: Path, applications: contextlib.ExitStack) -> Serve:
     """Start a server on the test's SQLite file: `a_server()`, `a_server(patch="...")`; other names: its environment."""
-    with serving(tmp_path) as serve:
-        yield serve
+    return applications.enter_context(serving(tmp_path))
 
 
 @contextmanager
