@@ -118,11 +118,13 @@ def know(*values: str) -> None:
     """
     global _known
     with _lock:
-        for each in values:
-            _values.update(part for part in _parts_of(each) if _is_tellable(part))
+        new = {part for each in values for part in _parts_of(each) if _is_tellable(part)} - _values
+        if not new:
+            return
+        _values.update(new)
         # The longest first, so that what is left of a longer one does not stand there.
         patterns = [_value_pattern(each) for each in sorted(_values, key=len, reverse=True)]
-        _known = re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
+        _known = re.compile("|".join(patterns), re.IGNORECASE)
 
 
 def _parts_of(value: str) -> list[str]:

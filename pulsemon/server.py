@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import threading
@@ -20,7 +19,7 @@ from pulsemon.accounts import access
 from pulsemon.db import Database
 from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
-from pulsemon.operations import doorway, interpreter
+from pulsemon.operations import doorway, garbage, interpreter
 from pulsemon.operations.doorway import Doorway
 from pulsemon.settings import Settings
 from pulsemon.web.app import create_app
@@ -32,9 +31,6 @@ from pulsemon.web.wire.proxies import Proxies
 from pulsemon.web.wire.under_uvicorn import take_connections
 
 _log = log.get(__name__)
-
-# Fewer, later collections: the objects of a request die by reference counting, and what a start made stays anyway.
-_GC_THRESHOLD = 50_000
 
 
 class PulseMon:
@@ -118,9 +114,7 @@ class PulseMon:
         )
         self._app = create_app(site)
         _on_stop_signal(self._go_deaf)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD, 20, 20)
+        garbage.settle()
         if not settings.admin_token:
             _log.warning("admin.closed", reason="ADMIN_TOKEN is not set or still the placeholder; the rest runs")
         if lacking := interpreter.missing():
@@ -155,6 +149,7 @@ class PulseMon:
         if self._loops is not None:
             await self._loops.stop()
         await self._close()
+        garbage.unsettle()
         _log.info("stopped")
 
     async def _close(self) -> None:

@@ -28,7 +28,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from starlette.testclient import TestClient
 
+from pulsemon import redaction
 from pulsemon.db import Database, sessions
+from pulsemon.operations import garbage
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings
 from tests.pgserver import start_postgres
@@ -160,6 +162,19 @@ def postgres_template(postgres_server: str) -> str:
     database.migrate()
     database.close()
     return name
+
+
+@pytest.fixture(autouse=True)
+def _one_application_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process keeps for its one application is not kept for the thousands that tests start in theirs.
+
+    The secrets of them all would make one pattern that every line of the log goes through, and each start would look
+    through all that pytest holds. (tests/operations/test_garbage.py has a process with the collector as it is.)
+    """
+    monkeypatch.setattr(redaction, "_values", set(redaction._values))
+    monkeypatch.setattr(redaction, "_known", redaction._known)
+    monkeypatch.setattr(garbage, "settle", lambda: None)
+    monkeypatch.setattr(garbage, "unsettle", lambda: None)
 
 
 @pytest.fixture
