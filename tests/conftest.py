@@ -6,6 +6,7 @@ fails them.
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import shutil
@@ -21,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import httpx2._config
 import psycopg
 import pytest
@@ -43,6 +45,8 @@ LONG_ENOUGH_SEC = 60.0
 UNHURRIED_STOP_SEC = 9.0
 for _step in ("connect", "read", "write", "pool"):  # every request that names no time of its own
     setattr(httpx2._config.DEFAULT_TIMEOUT_CONFIG, _step, LONG_ENOUGH_SEC)
+# To read what the system trusts takes 30 ms, and every request that a test makes by itself would do so again.
+httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 hypothesis_settings.register_profile(
     "patient", hypothesis_settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
