@@ -7,8 +7,6 @@ in, is for whoever shows the admin token.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
@@ -35,7 +33,7 @@ from pulsemon.operations import metrics
 from pulsemon.status_pages import public as public_pages
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS
-from pulsemon.web.http.principals import TOO_MANY_TOKENS, header_token, judge_token
+from pulsemon.web.http.principals import TOO_MANY_TOKENS, basic_password, header_token, judge_token
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 
@@ -171,12 +169,7 @@ def _credential(authorization: str) -> str:
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2].strip()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+    return (basic_password(authorization) or "").strip()
 
 
 class _Collected:

@@ -234,13 +234,14 @@ def test_monitors_appear_with_kuma_s_numbers_and_their_instants(client: TestClie
         {"Authorization": f"Digest {ADMIN_TOKEN}"},
         {"Authorization": "Basic " + base64.b64encode(f"{ADMIN_TOKEN}:".encode()).decode()},
         {"Authorization": "Basic !!!"},
+        {"Authorization": b"Basic \xe9"},
         {"Authorization": "Basic " + base64.b64encode(b":\xff").decode()},
         {"Authorization": ""},
     ],
     ids=repr,
 )
 def test_a_wrong_token_is_401_so_that_a_scraper_notices(
-    make_client: Callable[..., TestClient], sqlite_url: str, headers: dict[str, str]
+    make_client: Callable[..., TestClient], sqlite_url: str, headers: dict[str, Any]
 ) -> None:
     answer = make_client(sqlite_url).get("/metrics", headers=headers)
 
