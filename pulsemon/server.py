@@ -21,6 +21,7 @@ from pulsemon.errors import PulseMonError, StartRefused
 from pulsemon.loops import Loops, Panels
 from pulsemon.operations import doorway, garbage, interpreter
 from pulsemon.operations.doorway import Doorway
+from pulsemon.operations.metrics import Process
 from pulsemon.settings import Settings
 from pulsemon.web.app import create_app
 from pulsemon.web.http.live import Live
@@ -156,57 +157,20 @@ class PulseMon:
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
 
-    def _figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
-        """Return (name, kind, help, labels, value) of every counter and gauge of this process."""
-        assert self._loops is not None  # noqa: S101 - asked only while running
-        counts = self._loops.lane.counts
-        pings = [
-            ("pulsemon_pings_total", "counter", "Pings answered, by answer", {"answer": answer}, float(value))
-            for answer, value in (
-                ("stored", counts.stored),
-                ("unknown", counts.unknown),
-                ("unavailable", counts.unavailable),
-            )
-        ]
-        messages = [
-            ("pulsemon_delivery_attempts_total", "counter", "Attempts to deliver", {"outcome": outcome}, float(value))
-            for outcome, value in sorted(self._loops.dispatching.outcomes.items())
-        ]
-        return [
-            *pings,
-            ("pulsemon_ping_batches_total", "counter", "Transactions that stored pings", {}, float(counts.batches)),
-            ("pulsemon_ping_transitions_total", "counter", "Transitions made by pings", {}, float(counts.transitions)),
-            (
-                "pulsemon_expired_total",
-                "counter",
-                "Transitions made by silence",
-                {},
-                float(self._loops.evaluation.expired_count),
-            ),
-            *messages,
-            (
-                "pulsemon_clock_ahead_seconds",
-                "gauge",
-                "How far this machine's clock is ahead of the database's, by which PulseMon goes",
-                {},
-                self._loops.timekeeping.ahead_sec(),
-            ),
-            ("pulsemon_panel_streams", "gauge", "Open panels", {}, float(self._live.stream_count)),
-            *self._door_figures(),
-        ]
-
-    def _door_figures(self) -> list[tuple[str, str, str, dict[str, str], float]]:
-        assert self._loops is not None  # noqa: S101
-        assert self._connections is not None  # noqa: S101
-        blind_sec = self._loops.evaluation.blind_sec
-        return [
-            ("pulsemon_connections", "gauge", "Open connections", {}, float(self._connections.count)),
-            *(
-                ("pulsemon_connections_refused_total", "counter", "Connections closed unread", {"bound": bound}, count)
-                for bound, count in self._connections.refused_counts.items()
-            ),
-            ("pulsemon_blind_seconds", "gauge", "Blind within the last ten minutes", {}, blind_sec),
-        ]
+    def _figures(self) -> Process:
+        loops, connections = self._loops, self._connections
+        assert loops is not None  # noqa: S101 - asked only while running
+        assert connections is not None  # noqa: S101
+        return Process(
+            pings=loops.lane.counts,
+            expired_count=loops.evaluation.expired_count,
+            attempts=loops.dispatching.outcomes,
+            clock_ahead_sec=loops.timekeeping.ahead_sec(),
+            stream_count=self._live.stream_count,
+            connection_count=connections.count,
+            refused_connections=connections.refused_counts,
+            blind_sec=loops.evaluation.blind_sec,
+        )
 
 
 def _on_stop_signal(prepare: Callable[[], None]) -> None:

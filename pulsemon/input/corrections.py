@@ -10,11 +10,11 @@ from datetime import datetime
 from pulsemon.availability.corrections import MAX_REASON_LENGTH
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.input.rules import read_instant
+from pulsemon.input.rules import CONTROL, read_instant
 
 FIELDS = ("started_at", "ended_at", "reason")
-# PostgreSQL keeps no NUL, nothing encodes half a surrogate pair, and no reason has a line break in it.
-_UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+# No reason has a line break in it, of whatever kind.
+_UNPRINTABLE = re.compile(rf"[{CONTROL}\u2028\u2029\ud800-\udfff]")
 
 _MESSAGES = {
     "reason": N_("Say why, in 1 to 500 characters on one line."),

@@ -106,6 +106,7 @@ class Dispatching:
             now=self._now(),
             in_flight=dict(self._in_flight),
             standing_of=self._standing_of,
+            kinds=self._channels,
         )
         if len(leased) == outbox.BATCH:
             self._wake.set()

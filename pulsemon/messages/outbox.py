@@ -7,7 +7,7 @@ sending, the message becomes due again by itself. Sending stands in `channels`, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,17 +71,19 @@ def lease_due(
     now: datetime,
     in_flight: Mapping[str, int],
     standing_of: Callable[[str], Standing] = lambda _: Standing.ANSWERS,
+    kinds: Collection[str] = registry.KINDS,
 ) -> list[Leased]:
     """Take what is due at *now*, at most `LANE_WIDTH` a receiver and `MAX_IN_FLIGHT` in all.
 
     *in_flight* counts what this process is sending by receiver, and *standing_of* says what it knows of one. At most
     `BATCH` are taken at a time; where there are so many, more may be due. A message waits for the older ones of its
-    monitor or subscriber: UP is not sent before its DOWN was delivered or given up.
+    monitor or subscriber: UP is not sent before its DOWN was delivered or given up. What goes by none of *kinds* is
+    left to a server that knows how, and nothing waits for it.
     """
     with database.read() as connection:
         due = connection.execute(
             select(Delivery.receiver, func.count())
-            .where(_IS_PENDING, Delivery.next_attempt_at <= now)
+            .where(_IS_PENDING, Delivery.next_attempt_at <= now, Delivery.kind.in_(kinds))
             .group_by(Delivery.receiver)
             .order_by(func.min(Delivery.next_attempt_at), Delivery.receiver)
         ).all()
@@ -93,7 +95,7 @@ def lease_due(
     with database.write("loops") as connection:
         ids: list[int] = []
         for receiver, room in wanted.items():
-            ids += _due_ids(connection, receiver, min(room, BATCH - len(ids)), now)
+            ids += _due_ids(connection, receiver, min(room, BATCH - len(ids)), now, kinds)
             if len(ids) == BATCH:
                 break
         return _lease(connection, ids, now) if ids else []
@@ -116,11 +118,12 @@ def standings(database: Database) -> dict[str, Standing]:
         }
 
 
-def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) -> Sequence[int]:
+def _due_ids(connection: Connection, receiver: str, room: int, now: datetime, kinds: Collection[str]) -> Sequence[int]:
     older = aliased(Delivery)
+    is_owed = (older.id < Delivery.id, older.state == DeliveryState.PENDING, older.kind.in_(kinds))
     # Apart, for each has an index of its own, and NULL is never equal to anything.
     of_its_owner = [
-        select(older.id).where(theirs == ours, older.id < Delivery.id, older.state == DeliveryState.PENDING).exists()
+        select(older.id).where(theirs == ours, *is_owed).exists()
         for theirs, ours in ((older.monitor_id, Delivery.monitor_id), (older.subscriber_id, Delivery.subscriber_id))
     ]
     query = (
@@ -129,6 +132,7 @@ def _due_ids(connection: Connection, receiver: str, room: int, now: datetime) ->
             Delivery.receiver == receiver,
             _IS_PENDING,
             Delivery.next_attempt_at <= now,
+            Delivery.kind.in_(kinds),
             *(~has_older for has_older in of_its_owner),
         )
         .order_by(Delivery.next_attempt_at, Delivery.id)
@@ -292,8 +296,32 @@ def oldest_owed_to_webhooks_at(database: Database) -> datetime | None:
     Subscribers do not count: a stranger whose mailbox refuses everything is no trouble of this PulseMon.
     """
     with database.read() as connection:
-        is_owed = (_IS_PENDING, Delivery.monitor_id.is_not(None))
+        is_owed = (_IS_PENDING, Delivery.monitor_id.is_not(None), Delivery.kind.in_(registry.KINDS))
         return connection.scalar(select(func.min(Delivery.created_at)).where(*is_owed))
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Messages of one kind that this server cannot send, and since when the first of them is due."""
+
+    kind: str
+    count: int
+    due_at: datetime
+
+
+def unknown(database: Database) -> list[Unknown]:
+    """Return what is owed by kinds that this server does not know, in the order of their names.
+
+    A newer server wrote it: one beside this one, or one before its owner went back to this version.
+    """
+    query = (
+        select(Delivery.kind, func.count(), func.min(Delivery.next_attempt_at))
+        .where(_IS_PENDING, Delivery.kind.not_in(registry.KINDS))
+        .group_by(Delivery.kind)
+        .order_by(Delivery.kind)
+    )
+    with database.read() as connection:
+        return [Unknown(*row) for row in connection.execute(query)]
 
 
 def backlog(database: Database) -> Backlog:

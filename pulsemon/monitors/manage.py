@@ -127,7 +127,11 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
 
 
 def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, Any], *, now: datetime) -> View:
-    """Change the named fields of `NewMonitor`, of its `rules` and `placement` too; a new timing moves the deadline.
+    """Change a monitor; a new timing moves the deadline.
+
+    *changes*: field of `NewMonitor` -> its new value; of `rules` and `placement` a mapping of the same kind. To name a
+    field is to say something, even where its value stays: a webhook that was switched off is tried again. It is no
+    dataclass, because `input.monitors` is the one table of these fields; a copy beside it would be edited with each.
 
     Raises:
         NotFound: there is no such monitor.

@@ -80,7 +80,11 @@ class Readiness:
             yield "messages were not looked at for some seconds"
         if (blind_sec := self.often_blind_sec()) is not None:
             yield f"PulseMon was blind for {blind_sec} seconds of the last ten minutes"
-        yield from self._old_messages(now)
+        try:
+            yield from self._old_messages(now)
+            yield from self._unknown_messages(now)
+        except Unavailable:
+            pass  # a reason by itself
         yield from self._disk()
 
     def _advice(self) -> Iterator[str]:
@@ -89,13 +93,17 @@ class Readiness:
             yield clock_is_off
 
     def _old_messages(self, now: datetime) -> Iterator[str]:
-        try:
-            oldest_at = outbox.oldest_owed_to_webhooks_at(self._database)
-        except Unavailable:
-            return  # a reason by itself
+        oldest_at = outbox.oldest_owed_to_webhooks_at(self._database)
         if oldest_at is not None and now - oldest_at > OLD_MESSAGE:
             minutes = int((now - oldest_at).total_seconds() / 60)
             yield f"the oldest message that was not delivered is {minutes} minutes old"
+
+    def _unknown_messages(self, now: datetime) -> Iterator[str]:
+        """A newer server beside this one takes its own within seconds; what is long due waits for one that is gone."""
+        old = [each for each in outbox.unknown(self._database) if now - each.due_at > OLD_MESSAGE]
+        if old:
+            count, kinds = sum(each.count for each in old), ", ".join(each.kind for each in old)
+            yield f"messages that this PulseMon does not know how to send wait for a newer one: {count} ({kinds})"
 
     def _disk(self) -> Iterator[str]:
         try:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from pulsemon.core.addresses import MAIN
 from pulsemon.core.edits import KEPT, Kept, given
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
-from pulsemon.db import Database
+from pulsemon.db import Database, page_rows
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
 from pulsemon.db.types import is_exactly
@@ -202,7 +203,10 @@ def edit(database: Database, slug: str, changes: PageChanges, *, now: datetime) 
         said = given(changes)
         if not before.id:
             return _insert(connection, NewPage(**said | {"slug": MAIN}), now)
-        _store(connection, update(StatusPage).where(StatusPage.id == before.id), _columns(said, now), own=before.id)
+        columns = _columns(said)
+        with _unless_taken(connection, columns, own=before.id):
+            this = update(StatusPage).where(StatusPage.id == before.id)
+            connection.execute(this.values(columns | {"updated_at": now}))
         if changes.monitors is not KEPT:
             _choose(connection, before.id, lookup.ids_of(connection, changes.monitors or ()))
         renew_version(connection)
@@ -215,15 +219,16 @@ def _must_not_be_reserved(slug: str) -> None:
 
 
 def _insert(connection: Connection, new: NewPage, now: datetime) -> PageView:
-    _store(connection, insert(StatusPage), _columns(asdict(new), now) | {"created_at": now}, own=0)
+    columns = _columns(asdict(new))
+    with _unless_taken(connection, columns, own=0):
+        page_id = page_rows.add(connection, columns, now=now)
     if new.monitors is not None:
-        page_id = connection.execute(select(StatusPage.id).where(is_exactly(StatusPage.slug, new.slug))).scalar_one()
         _choose(connection, page_id, lookup.ids_of(connection, new.monitors))
     renew_version(connection)
     return _find(connection, new.slug)
 
 
-def _columns(said: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _columns(said: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that hold what is said of a page, by the names of `NewPage`."""
     columns = {name: value for name, value in said.items() if name not in ("password", "monitors")}
     if "timezone" in said:
@@ -234,16 +239,18 @@ def _columns(said: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         password = said["password"]
         kept = None if password is None else passwords.keep(password, secrets.token_bytes(passwords.SALT_BYTES))
         columns["password_hash"] = kept
-    return columns | {"updated_at": now}
+    return columns
 
 
-def _store(connection: Connection, statement: Any, columns: Mapping[str, Any], *, own: int) -> None:
+@contextmanager
+def _unless_taken(connection: Connection, columns: Mapping[str, Any], *, own: int) -> Iterator[None]:
+    """Write *columns* of the page *own* inside of this. Raises Conflict: another page has the slug or the host name."""
     if _is_taken(connection, StatusPage.host, columns, own):
         raise Conflict("page-host-taken")
     if _is_taken(connection, StatusPage.slug, columns, own):
         raise Conflict("page-slug-taken")
     try:
-        connection.execute(statement.values(**columns))
+        yield
     except IntegrityError:  # another node was faster
         raise Conflict("page-slug-taken") from None
 

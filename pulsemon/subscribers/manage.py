@@ -20,7 +20,7 @@ from pulsemon.channels.email import Email
 from pulsemon.channels.webhook import Webhook
 from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
-from pulsemon.db import Database, deliveries
+from pulsemon.db import Database, deliveries, page_rows
 from pulsemon.db.deliveries import Owed
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.status_pages import StatusPage
@@ -313,12 +313,10 @@ def _own_page_id(connection: Connection, slug: str, now: datetime) -> int:
     page_id = _page_id(connection, slug)
     if page_id:
         return page_id
-    row = {"slug": MAIN, "timezone": "", "is_chosen": False, "created_at": now, "updated_at": now}
     try:
-        connection.execute(insert(StatusPage), [row])
+        return page_rows.add(connection, {"slug": MAIN}, now=now)
     except IntegrityError:
         raise Unavailable("another server made this page at the same moment") from None
-    return _page_id(connection, slug)
 
 
 def _refuse_full(connection: Connection, page_id: int) -> None:

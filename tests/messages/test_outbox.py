@@ -447,6 +447,58 @@ class TestEdit:
         assert next_attempt_at(database) == LATER + seconds(2)
 
 
+def as_a_newer_server_writes(database: Database, monitor: View, *, kind: str = "newer") -> None:
+    """Give what *monitor* is owed a kind that no channel of this version has."""
+    with database.write() as connection:
+        connection.execute(update(Delivery).where(Delivery.monitor_id == monitor.id).values(kind=kind))
+
+
+class TestUnknownKinds:
+    def test_what_nobody_here_can_send_waits_untouched_and_costs_no_transaction(self, database: Database) -> None:
+        as_a_newer_server_writes(database, make_down(database, webhook_url=HOOK))
+        (before,), wrote_at = deliveries(database), database.wrote_at
+
+        assert lease(database) == []
+
+        assert (deliveries(database), database.wrote_at) == ([before], wrote_at)
+
+    def test_what_is_known_waits_for_none_of_its_receiver_nor_of_its_monitor(self, database: Database) -> None:
+        for number in range(LANE_WIDTH + 1):
+            as_a_newer_server_writes(database, make_down(database, f"new-{number}", webhook_url=HOOK))
+        monitor = make_down(database, webhook_url=HOOK)
+        as_a_newer_server_writes(database, monitor)
+        record(database, a_ping(monitor, at("10:01")))
+
+        (leased,) = lease(database)
+
+        assert (leased.kind, leased.message.payload["status"]) == ("webhook", "UP")
+
+    def test_it_goes_out_in_its_order_as_soon_as_its_kind_is_known(self, database: Database) -> None:
+        as_a_newer_server_writes(database, down_and_up(database))
+        much_later = LATER + timedelta(days=4)
+        assert lease(database, much_later) == []
+
+        known = {"now": much_later, "in_flight": {}, "kinds": ("webhook", "newer")}
+        (down,) = outbox.lease_due(database, **known)
+        settle(database, down, Delivered(200), at=much_later)
+        (up,) = outbox.lease_due(database, **known)
+
+        assert [each.message.payload["status"] for each in (down, up)] == ["DOWN", "UP"]
+        assert (down.kind, down.attempt) == ("newer", 1)
+
+    def test_it_is_told_by_kind_and_since_when_it_is_due_and_not_as_a_webhook_that_does_not_answer(
+        self, database: Database
+    ) -> None:
+        as_a_newer_server_writes(database, down_and_up(database))
+        as_a_newer_server_writes(database, make_down(database, "other", webhook_url=HOOK), kind="another")
+
+        assert outbox.unknown(database) == [outbox.Unknown("another", 1, START), outbox.Unknown("newer", 2, START)]
+        assert outbox.oldest_owed_to_webhooks_at(database) is None
+        make_down(database, "known", webhook_url=HOOK)
+        assert len(outbox.unknown(database)) == 2
+        assert outbox.oldest_owed_to_webhooks_at(database) == START
+
+
 def test_the_backlog_is_counted_from_the_oldest(database: Database) -> None:
     assert outbox.backlog(database) == outbox.Backlog(0, None)
     down_and_up(database)
@@ -479,11 +531,12 @@ class TestEndToEnd:
     pytestmark = pytest.mark.anyio
 
     @asynccontextmanager
-    async def sending(self, database: Database) -> AsyncIterator[Dispatching]:
+    async def sending(self, database: Database, *, newer_kinds: Sequence[str] = ()) -> AsyncIterator[Dispatching]:
         began = time.monotonic()
+        channels = registry.channels(Means(GuardedClient(private="allow"), "en"))
         dispatching = Dispatching(
             database,
-            registry.channels(Means(GuardedClient(private="allow"), "en")),
+            channels | dict.fromkeys(newer_kinds, channels["webhook"]),
             now=lambda: LATER + seconds(time.monotonic() - began),
             monotonic=time.monotonic,
             on_settled=lambda: None,
@@ -499,6 +552,21 @@ class TestEndToEnd:
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(ask):  # noqa: ASYNC110 - it waits for another thread's rows
                 await asyncio.sleep(0.02)
+
+    async def test_a_server_leaves_what_it_does_not_know_to_one_that_does(self, database: Database) -> None:
+        with Sink() as sink:
+            as_a_newer_server_writes(database, make_down(database, "new", webhook_url=sink.url))
+            make_down(database, "old", webhook_url=sink.url)
+            async with self.sending(database) as older:
+                await self.until(lambda: states_of(database) == [("pending", None), ("delivered", None)])
+                looked_at = older.looked_at
+                older.wake()
+                await self.until(lambda: older.looked_at > looked_at)
+            assert (deliveries(database)[0].attempt_count, len(attempts(database))) == (0, 1)
+
+            async with self.sending(database, newer_kinds=["newer"]):
+                await self.until(lambda: states_of(database) == [("delivered", None)] * 2)
+            assert len(sink.wait_for(2)) == 2
 
     async def test_down_and_up_arrive_in_order_signed_and_once(self, database: Database) -> None:
         with Sink() as sink:

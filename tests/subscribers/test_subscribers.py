@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -346,6 +347,15 @@ class TestLeaving:
         assert refused.value.code == "no-mail"
         assert (hook.state, hook.locale, hook.secret is None) == ("active", "pt-BR", False)
         assert (ana.state, ana.locale, ana.secret) == ("waiting", "en", None)
+
+    def test_the_first_subscriber_of_the_main_page_leaves_it_as_nobody_edited_it(self, database: Database) -> None:
+        unedited = status_pages.get(database, "status")
+
+        by_webhook(database)
+
+        made = status_pages.get(database, "status")
+        assert (unedited.id, made.id > 0, made.created_at, made.updated_at) == (0, True, START, START)
+        assert replace(made, id=0, created_at=None, updated_at=None) == unedited
 
     def test_an_address_that_says_nothing_for_seven_days_is_forgotten(self, database: Database) -> None:
         by_mail(database)

@@ -44,11 +44,11 @@ from pulsemon.web.http.bounds import (
     MAX_VALUE_BYTES,
     with_our_cookies,
 )
+from pulsemon.web.http.codings import takes_gzip
 from pulsemon.web.http.form_data import MAX_LISTS_BYTES, read_small_form
 from pulsemon.web.http.json_api import MAX_BODY_BYTES, _decode
-from pulsemon.web.http.principals import header_token
-from pulsemon.web.public import answers
-from pulsemon.web.public.rendered import _names, _takes_gzip
+from pulsemon.web.http.principals import basic_password, header_token
+from pulsemon.web.public.rendered import _names
 from pulsemon.web.wire import host
 
 MOST = 3.0
@@ -190,7 +190,7 @@ PARSERS = [
         lambda n: "pt;q=0.1," * (n // 9),
         lambda text: negotiate(text, default="en"),
     ),
-    Parser("accept-encoding", limit("accept-encoding"), lambda n: "br;q=1," * (n // 7), _takes_gzip),
+    Parser("accept-encoding", limit("accept-encoding"), lambda n: "br;q=1," * (n // 7), takes_gzip),
     Parser("if-none-match", limit("if-none-match"), lambda n: 'W/"a",' * (n // 6), lambda text: _names(text, '"b"')),
     Parser("if-modified-since: brackets", limit("if-modified-since"), lambda n: "(" * n, modified),
     Parser("if-modified-since: a date", limit("if-modified-since"), lambda n: "Mon, " + "1 " * (n // 2), modified),
@@ -205,7 +205,7 @@ PARSERS = [
     Parser("origin: not ASCII", limit("origin"), lambda n: "http://" + "\xbd" * n, urlsplit),
     Parser("host", limit("host"), lambda n: "a." * (n // 2), host.is_host),
     Parser("host: colons", limit("host"), lambda n: "[" + ":" * n, host.is_host),
-    Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), answers._basic_password),
+    Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), basic_password),
     Parser("authorization: of the metrics", KIB_64, lambda n: "Basic " + "OjpB" * (n // 4), health._credential),
     Parser("x-admin-token: not ASCII", KIB_64, lambda n: Headers({"x-admin-token": "\xe9" * n}), header_token),
     Parser("x-forwarded-for: proxies", KIB_64, lambda n: "127.0.0.1," * (n // 10), forwarded),

@@ -7,53 +7,39 @@ in, is for whoever shows the admin token.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon import __version__, clock
+from pulsemon import clock
 from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Action, Principal, allowed
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.messages import outbox
+from pulsemon.messages.outbox import Backlog
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
-from pulsemon.redaction import redact
+from pulsemon.operations import metrics
 from pulsemon.status_pages import public as public_pages
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS
-from pulsemon.web.http.principals import TOO_MANY_TOKENS, header_token, judge_token
+from pulsemon.web.http.principals import TOO_MANY_TOKENS, basic_password, header_token, judge_token
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 
 router = Router(Audience.PROGRAMS, is_described=True)
 metrics_router = Router(Audience.API, is_described=True)
 
-# The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
-_STATUS_NUMBER = {
-    Shown.UP: 1,
-    Shown.LATE: 1,
-    Shown.DOWN: 0,
-    Shown.WAITING: 2,
-    Shown.BLIND: 2,
-    Shown.PAUSED: 3,
-    Shown.MAINTENANCE: 3,
-}
-_STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused or under maintenance"
-_MONITOR_LABELS = ("monitor_name", "monitor_slug", "monitor_type")
 _TOKEN_OR_NONE: dict[str, Any] = {"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]}
 _METRICS_EXAMPLE = '# TYPE pulsemon_monitors gauge\npulsemon_monitors{state="up"} 3.0\n'
 _METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
@@ -121,7 +107,7 @@ def ready(request: Request) -> Response:
     | openapi.TOO_MANY_TOKENS,
     openapi_extra=_TOKEN_OR_NONE,
 )
-def metrics(request: Request) -> Response:
+def scrape(request: Request) -> Response:
     """Give totals of what is public to anybody, and all totals and every monitor to whoever shows the admin token.
 
     The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
@@ -183,12 +169,7 @@ def _credential(authorization: str) -> str:
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2].strip()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+    return (basic_password(authorization) or "").strip()
 
 
 class _Collected:
@@ -204,45 +185,31 @@ class _Collected:
 
 def _read_all(site: Site) -> Iterator[Metric]:
     yield from _wellness(site)
-    count = len(site.readiness.warnings())
-    yield _gauge("pulsemon_warnings", "How many things are amiss that do not make /ready 503", count)
-    yield from _figures(site)
+    yield metrics.of_warnings(len(site.readiness.warnings()))
+    yield from metrics.of_process(site.figures())
     reading = _read_database(site)
-    yield _database_up(reading)
+    yield metrics.of_database(is_up=reading is not None)
     # With the database away, what the process knows by itself is still worth telling, just then.
     if reading is not None:
-        yield from _totals(reading)
-        yield from _per_monitor(site, reading.views)
+        views, backlog = reading
+        now = site.now()
+        yield metrics.of_states(monitors.counts(views, now=now))
+        yield from metrics.of_backlog(backlog, now=now)
+        yield from metrics.of_monitors(views, now=now)
 
 
 def _read_public(site: Site) -> Iterator[Metric]:
     """Yield nothing that a monitor which no open page shows takes part in, counters of the process included."""
     yield from _wellness(site)
     counts = _read_lately(site)
-    yield _database_up(counts)
+    yield metrics.of_database(is_up=counts is not None)
     if counts is not None:
-        yield _by_state(counts)
+        yield metrics.of_states(counts)
 
 
 def _wellness(site: Site) -> Iterator[Metric]:
-    yield InfoMetricFamily("pulsemon", "The running version", {"version": __version__})
-    is_ready = not site.readiness.reasons()
-    yield _gauge("pulsemon_ready", "1 while pings can be stored and deadlines are watched", is_ready)
-
-
-def _database_up(reading: object | None) -> Metric:
-    return _gauge("pulsemon_database_up", "1 while the database answers", reading is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What one look at the database gave."""
-
-    counts: dict[Shown, int]
-    pending_count: int
-    oldest_age_sec: float
-    held_count: int
-    views: Sequence[View]
+    yield metrics.of_version()
+    yield metrics.of_readiness(is_ready=not site.readiness.reasons())
 
 
 # Anybody may ask for totals, and each look reads every monitor: whoever asks within a second gets the same.
@@ -270,68 +237,10 @@ def _count_public(site: Site) -> dict[Shown, int] | None:
     return {state: counts[state] for state in Shown}
 
 
-def _read_database(site: Site) -> _Reading | None:
+def _read_database(site: Site) -> tuple[list[View], Backlog] | None:
+    """Return all monitors and what is owed; None: the database did not answer."""
     try:
         views, _ = monitors.list_all(site.database)
-        backlog = outbox.backlog(site.database)
+        return views, outbox.backlog(site.database)
     except Unavailable:
         return None
-    now = site.now()
-    oldest = backlog.oldest_created_at
-    age = 0.0 if oldest is None else max(0.0, (now - oldest).total_seconds())
-    return _Reading(monitors.counts(views, now=now), backlog.pending_count, age, backlog.held_count, views)
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _figures(site: Site) -> Iterator[Metric]:
-    """Yield the counters and gauges of the process, one family a name."""
-    families: dict[str, Metric] = {}
-    for name, kind, text, labels, value in site.figures():
-        family = families.get(name)
-        if family is None:
-            make: Any = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            family = families[name] = make(name, text, labels=tuple(labels))
-        family.add_sample(name, {each: redact(text) for each, text in labels.items()}, value)
-    yield from families.values()
-
-
-def _by_state(counts: dict[Shown, int]) -> Metric:
-    by_state = GaugeMetricFamily("pulsemon_monitors", "Monitors, by the state that is shown", labels=("state",))
-    for state, count in counts.items():
-        by_state.add_metric((state.value,), count)
-    return by_state
-
-
-def _totals(reading: _Reading) -> Iterator[Metric]:
-    yield _by_state(reading.counts)
-    yield _gauge("pulsemon_deliveries_pending", "Messages owed to receivers", reading.pending_count)
-    yield _gauge("pulsemon_deliveries_held", "Messages that maintenance holds back", reading.held_count)
-    text = "Age of the oldest message that is still owed"
-    yield _gauge("pulsemon_oldest_delivery_age_seconds", text, reading.oldest_age_sec)
-
-
-def _per_monitor(site: Site, views: Sequence[View]) -> Iterator[Metric]:
-    now = site.now()
-    status = GaugeMetricFamily("monitor_status", _STATUS_HELP, labels=_MONITOR_LABELS)
-    labels = _MONITOR_LABELS[:2]
-    pings = CounterMetricFamily("pulsemon_monitor_pings_total", "Pings of a monitor", labels=labels)
-    instants = {
-        "last_ping": GaugeMetricFamily(
-            "pulsemon_monitor_last_ping_timestamp_seconds", "When a monitor's last ping arrived", labels=labels
-        ),
-        "due_at": GaugeMetricFamily(
-            "pulsemon_monitor_due_timestamp_seconds", "When a monitor is down if nothing arrives", labels=labels
-        ),
-    }
-    for view in views:
-        names = (view.name, view.slug)
-        status.add_metric((*names, "push"), _STATUS_NUMBER[view.shown(now=now)])
-        pings.add_metric(names, view.ping_count)
-        for field, family in instants.items():
-            moment = getattr(view, field)
-            if moment is not None:
-                family.add_metric(names, moment.timestamp())
-    yield from (status, pings, *instants.values())

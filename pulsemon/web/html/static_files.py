@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from pulsemon.web.html import rendering
+from pulsemon.web.http.codings import takes_gzip
 
 FOLDER = (Path(__file__).parent.parent / "static").resolve()  # as StaticFiles names what it found
 _TEXTS = frozenset({".css", ".js", ".svg", ".html", ".txt"})
@@ -31,14 +32,14 @@ class Files(StaticFiles):
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_versioned else "no-cache"
         if path.suffix in _TEXTS:
             response.headers["vary"] = "Accept-Encoding"
-            if isinstance(response, FileResponse) and _takes_gzip(Headers(scope=scope)):
+            if isinstance(response, FileResponse) and _may_compress(Headers(scope=scope)):
                 return _compressed(path, stat_result.st_mtime, response)
         return response
 
 
-def _takes_gzip(headers: Headers) -> bool:
+def _may_compress(headers: Headers) -> bool:
     """Whoever asks for a part of a file means the bytes of the file itself."""
-    return "gzip" in headers.get("accept-encoding", "") and "range" not in headers
+    return takes_gzip(headers.get("accept-encoding", "")) and "range" not in headers
 
 
 def _compressed(path: Path, changed_at: float, plain: FileResponse) -> Response:

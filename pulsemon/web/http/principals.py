@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 
@@ -78,6 +79,17 @@ def header_token(headers: Headers) -> str:
     """Return what the header X-Admin-Token holds, '' without one."""
     # Headers arrive as latin-1; a token outside ASCII was sent as UTF-8.
     return headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def basic_password(authorization: str) -> str | None:
+    """Return the password of `Authorization: Basic`, None where there is none. Source: RFC 7617, 2."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")[2]
+    except ValueError:  # no base64, or no UTF-8 in it
+        return None
 
 
 def judge_token(site: Site, scope: Scope, given: str, *, is_ours: bool = True) -> Verdict:

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
 from pulsemon.heartbeats.pings import Answer, Ping
+from pulsemon.operations.metrics import Process
 from pulsemon.operations.readiness import Readiness
 from pulsemon.settings import Settings
 from pulsemon.web.http.fair_share import FairShare
@@ -72,8 +73,8 @@ class Site:
     wake: Callable[[], None]
     now: Callable[[], datetime]
     readiness: Readiness
-    # Name, help and value of every counter and gauge of the process (`pulsemon_*`).
-    figures: Callable[[], list[tuple[str, str, str, dict[str, str], float]]]
+    # What the process counts, for the metrics.
+    figures: Callable[[], Process]
     live: Live = field(default_factory=Live)
     # Where the right token came from lately.
     known: KnownAddresses = field(init=False)

@@ -6,8 +6,6 @@ the user's name may be anything. Errors are JSON, and the same for what is priva
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -20,6 +18,7 @@ from pulsemon.errors import Invalid, NotFound, Unavailable
 from pulsemon.status_pages.public import Look, PublicPage
 from pulsemon.web.http import page_passwords
 from pulsemon.web.http.page_passwords import Busy
+from pulsemon.web.http.principals import basic_password
 from pulsemon.web.http.routing import Route
 from pulsemon.web.http.security import CSP, route_path
 from pulsemon.web.http.throttle import Verdict
@@ -117,7 +116,7 @@ async def _judged(request: Request) -> tuple[Look, Verdict] | None:
 
     Raises Busy.
     """
-    given = _basic_password(request.headers.get("authorization", ""))
+    given = basic_password(request.headers.get("authorization", ""))
     if given is None or not route_path(request.scope).startswith(_OF_PAGES):
         return None
     snapshot = await run_in_threadpool(board_of(request).snapshot)
@@ -139,14 +138,3 @@ def _refusal(request: Request, look: Look) -> Response | None:
         if verdict.wait_sec:
             return _error(429, "Too many wrong passwords.", {"retry-after": str(verdict.wait_sec)})
     return _error(401, "This page asks for a password.", _ASK)
-
-
-def _basic_password(header: str) -> str | None:
-    """Return the password of `Authorization: Basic`, None where there is none. Source: RFC 7617, 2."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        return base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")[2]
-    except (binascii.Error, ValueError):
-        return None

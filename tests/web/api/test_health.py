@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 from pulsemon import __version__, clock
 from pulsemon.core.status import BlindWindow
 from pulsemon.db.tables.deadlines import BlindWindowRow
+from pulsemon.db.tables.messages import Delivery
 from pulsemon.operations import readiness
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
@@ -233,13 +234,14 @@ def test_monitors_appear_with_kuma_s_numbers_and_their_instants(client: TestClie
         {"Authorization": f"Digest {ADMIN_TOKEN}"},
         {"Authorization": "Basic " + base64.b64encode(f"{ADMIN_TOKEN}:".encode()).decode()},
         {"Authorization": "Basic !!!"},
+        {"Authorization": b"Basic \xe9"},
         {"Authorization": "Basic " + base64.b64encode(b":\xff").decode()},
         {"Authorization": ""},
     ],
     ids=repr,
 )
 def test_a_wrong_token_is_401_so_that_a_scraper_notices(
-    make_client: Callable[..., TestClient], sqlite_url: str, headers: dict[str, str]
+    make_client: Callable[..., TestClient], sqlite_url: str, headers: dict[str, Any]
 ) -> None:
     answer = make_client(sqlite_url).get("/metrics", headers=headers)
 
@@ -324,6 +326,31 @@ def test_a_message_that_a_monitor_s_webhook_does_not_take_becomes_a_warning(
     monkeypatch.setattr(readiness, "OLD_MESSAGE", timedelta())
     wait_until(is_told)
     wait_until(lambda: client.get("/ready").status_code == 200)
+
+
+def test_messages_that_only_a_newer_server_could_send_become_one_warning(
+    client: TestClient, admin: dict[str, str], database_url: str
+) -> None:
+    write_as_a_newer_server(database_url, created_at=clock.now() - timedelta(minutes=14))
+    assert client.get("/ready", headers=admin).json()["warnings"] == [], "one beside this may be about to send it"
+
+    write_as_a_newer_server(database_url, created_at=clock.now() - timedelta(minutes=16))
+
+    (told,) = client.get("/ready", headers=admin).json()["warnings"]
+    assert told == "messages that this PulseMon does not know how to send wait for a newer one: 2 (newer)"
+    assert told in client.app._loops.readiness.why_silent()  # type: ignore[attr-defined]
+    assert client.get("/ready").json() == {"status": "ready"}
+
+
+def write_as_a_newer_server(url: str, *, created_at: datetime) -> None:
+    """Owe a message by a kind of channel that this version does not have."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    row = {"message_id": f"msg_{created_at.timestamp()}", "kind": "newer", "address": "@ana", "payload": "{}"}
+    row |= {"receiver": "newer.example.org:443", "state": "pending"}
+    times = dict.fromkeys(("created_at", "next_attempt_at", "retry_since"), created_at)
+    with engine.begin() as connection:
+        connection.execute(insert(Delivery), [row | times])
+    engine.dispose()
 
 
 def test_blind_for_more_than_a_minute_of_ten_is_said_in_the_panel_and_to_whoever_may_ask(

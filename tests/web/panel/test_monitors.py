@@ -627,12 +627,14 @@ def test_style_and_scripts_are_compressed_for_whoever_takes_that(client: TestCli
     plain = client.get("/static/app.css", headers={"accept-encoding": "identity"})
     packed = client.get("/static/app.css", headers={"accept-encoding": "gzip, br"})
     part = client.get("/static/app.css", headers={"accept-encoding": "gzip", "range": "bytes=0-9"})
+    refused = client.get("/static/app.css", headers={"accept-encoding": "gzip;q=0"})
 
     assert (plain.headers.get("content-encoding"), packed.headers["content-encoding"]) == (None, "gzip")
     assert int(packed.headers["content-length"]) < len(plain.content) / 2
     assert packed.content == plain.content  # the client has unpacked it
     assert {plain.headers["vary"], packed.headers["vary"]} == {"Accept-Encoding"}
     assert (part.status_code, part.content) == (206, plain.content[:10])
+    assert "content-encoding" not in refused.headers
     again = client.get("/static/app.css", headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]})
     assert again.status_code == 304
 
