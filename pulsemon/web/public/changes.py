@@ -28,10 +28,10 @@ class ChangeKeeper:
         ids = [each.id for each in page.monitors]
         try:
             return self._keeper.get(
-                page.look.slug, mark, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
+                page.definition.slug, mark, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
             )
         except Unavailable:
-            last: tuple[Change, ...] | None = self._keeper.last(page.look.slug)
+            last: tuple[Change, ...] | None = self._keeper.last(page.definition.slug)
             if last is None:
                 raise
             # A monitor may have left the page since.

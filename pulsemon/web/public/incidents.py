@@ -88,4 +88,4 @@ class IncidentKeeper:
 
     def _kept(self, page: PublicPage, what: Hashable, read: Callable[[], T]) -> T:
         mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))
-        return self._keeper.get((page.look.slug, what), mark, read)
+        return self._keeper.get((page.definition.slug, what), mark, read)
