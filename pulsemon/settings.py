@@ -190,8 +190,8 @@ class Settings(BaseSettings):
     def _origin_only(cls, value: str) -> str:
         if not value:
             return value
-        scheme, _, place = value.partition("://")
-        host = None if "%" in place else read_host(place.removesuffix("/"))
+        scheme, _, authority = value.partition("://")
+        host = None if "%" in authority else read_host(authority.removesuffix("/"))
         if host is None or host.port == 0 or scheme.lower() not in DEFAULT_PORTS:
             raise ValueError("scheme and host without a path, such as https://status.example.org")
         return f"{scheme.lower()}://{host.in_url}"

@@ -90,7 +90,7 @@ def read_days(
     subjects = read_subjects(connection, monitor_ids, timezone=timezone)
     uneven = _uneven_days(connection, [each.id for each in subjects], days, timezone=timezone) if timezone else {}
     ends, dates = [day.end for day in days], [day.date for day in days]
-    places = {day: place for place, day in enumerate(dates)}
+    indexes = {day: index for index, day in enumerate(dates)}
     up, unknown = [list(column) for column in zip(*map(_whole_day, days), strict=True)]
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
@@ -103,8 +103,8 @@ def read_days(
         made = bisect_left(dates, subject.first_day or date.max)
         found = unknown[:made] + up[made:]
         for day, part in uneven.get(subject.id, ()):
-            if day in places:
-                found[places[day]] = part
+            if day in indexes:
+                found[indexes[day]] = part
         parts[subject.id] = found[:known] + computed
     return DayTable(days, parts)
 

@@ -154,9 +154,9 @@ def _store(connection: Connection, made: Sequence[_Rolled], *, timezone: str, ol
         return
     rows = [_row(each.monitor_id, timezone, day, part) for each in current for day, part in each.days]
     upsert_all(connection, RolledDay, rows)
-    places = [{"its_id": each.monitor_id, "its_zone": timezone} for each in current]
-    connection.execute(MARK, [place | each.mark for place, each in zip(places, current, strict=True)])
-    connection.execute(_OLD, [place | {"oldest": oldest} for place in places])
+    keys = [{"its_id": each.monitor_id, "its_zone": timezone} for each in current]
+    connection.execute(MARK, [key | each.mark for key, each in zip(keys, current, strict=True)])
+    connection.execute(_OLD, [key | {"oldest": oldest} for key in keys])
 
 
 def _row(monitor_id: int, timezone: str, day: date, part: Availability) -> dict[str, Any]:

@@ -17,7 +17,7 @@ K = TypeVar("K")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
-_PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
 # What an INTEGER of PostgreSQL holds; a longer number in an address names nothing.
 LARGEST_ID = 2**31 - 1
 # What a BIGINT holds: ids of pings and of messages, and instants as keys.
@@ -58,7 +58,7 @@ def instant_of(number: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """Where a page of a list in the order of time begins: behind the row *id* among those of an instant."""
 
     at: datetime
@@ -69,9 +69,9 @@ class Place:
         return f"{number_of(self.at)}-{self.id}"
 
     @classmethod
-    def from_text(cls, text: str) -> Place | None:
-        """Return the place that `to_text` wrote; None for anything else."""
-        found = _PLACE.fullmatch(text)
+    def from_text(cls, text: str) -> Cursor | None:
+        """Return the cursor that `to_text` wrote; None for anything else."""
+        found = _CURSOR.fullmatch(text)
         if found is None or int(found[2]) > LARGEST_ID:
             return None
         return cls(instant_of(int(found[1])), int(found[2]))

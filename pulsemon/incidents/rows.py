@@ -179,13 +179,13 @@ def _updates(connection: Connection, ids: Sequence[int]) -> dict[int, list[Updat
             IncidentUpdate.body,
             IncidentUpdate.posted_at,
             func.row_number().over(partition_by=own, order_by=IncidentUpdate.id).label("number"),
-            func.row_number().over(partition_by=own, order_by=IncidentUpdate.id.desc()).label("place"),
+            func.row_number().over(partition_by=own, order_by=IncidentUpdate.id.desc()).label("rank"),
         )
         .where(IncidentUpdate.incident_id.in_(ids))
         .subquery()
     )
     found: dict[int, list[Update]] = {}
-    for row in connection.execute(select(numbered).where(numbered.c.place <= MAX_UPDATES).order_by(numbered.c.place)):
+    for row in connection.execute(select(numbered).where(numbered.c.rank <= MAX_UPDATES).order_by(numbered.c.rank)):
         said = Update(row.number, IncidentStatus(row.status), row.body, row.posted_at)
         found.setdefault(row.incident_id, []).append(said)
     return found

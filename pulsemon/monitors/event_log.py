@@ -104,7 +104,7 @@ _RANK: dict[str, int] = {Kind.MESSAGE: 2, Kind.CHANGE: 1, Kind.PING: 0}
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class LogCursor:
     """Where a page begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
 
     ping_id: int = LARGEST_LONG_ID
@@ -116,7 +116,7 @@ class Position:
         return f"{self.ping_id}.{self.seq}.{self.delivery_id}"
 
     @classmethod
-    def from_text(cls, text: str) -> Position:
+    def from_text(cls, text: str) -> LogCursor:
         """Read what `to_text` wrote; anything else is the beginning."""
         parts = text.split(".")
         if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
@@ -124,7 +124,7 @@ class Position:
         return cls(*(min(int(part), LARGEST_LONG_ID) for part in parts))
 
 
-NEWEST = Position()
+NEWEST = LogCursor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Page:
     """
 
     events: tuple[Event, ...]
-    next: Position | None
+    next: LogCursor | None
     searched_to: datetime | None = None
 
 
@@ -143,7 +143,7 @@ def read_log(
     database: Database,
     monitor_id: int,
     *,
-    start: Position = NEWEST,
+    start: LogCursor = NEWEST,
     kinds: Iterable[Kind] = tuple(Kind),
     wanted: Filter = EVERYTHING,
     translate: Callable[[str], str] = str,
@@ -170,7 +170,7 @@ def read_log(
     events: list[Event] = []
     while len(events) < size and (newest := _newest(streams, floor)):
         events.append(newest.pop(0))
-    following = _position(streams, stops) if any(streams) or floor is not None else None
+    following = _rest_of(streams, stops) if any(streams) or floor is not None else None
     return Page(tuple(events), following, floor if len(events) < size else None)
 
 
@@ -180,10 +180,10 @@ def _newest(streams: Iterable[list[Event]], floor: datetime | None) -> list[Even
     return max(filled, key=lambda stream: (stream[0].at, _RANK[stream[0].kind]), default=None)
 
 
-def _position(streams: Sequence[Sequence[Event]], stops: Sequence[Stop | None]) -> Position:
+def _rest_of(streams: Sequence[Sequence[Event]], stops: Sequence[Stop | None]) -> LogCursor:
     """Return where the rest of the streams begins; one that is used up has nothing more to give."""
     ends = zip(streams, stops, strict=True)
-    return Position(*(_id(stream[0]) if stream else _next_id(stop) for stream, stop in ends))
+    return LogCursor(*(_id(stream[0]) if stream else _next_id(stop) for stream, stop in ends))
 
 
 def _id(event: Event) -> int:
@@ -209,7 +209,7 @@ def read_pings(
 def _changes(
     connection: Connection,
     monitor_id: int,
-    start: Position,
+    start: LogCursor,
     length: int,
     wanted: Filter,
     translate: Callable[[str], str],
@@ -265,7 +265,7 @@ def _stop(rows: Sequence[ChangeEvent | MessageEvent], found: Sequence[Event], li
 
 
 def _messages(
-    connection: Connection, monitor_id: int, start: Position, length: int, wanted: Filter
+    connection: Connection, monitor_id: int, start: LogCursor, length: int, wanted: Filter
 ) -> Part[MessageEvent]:
     limit = _MAX_MESSAGES if wanted.text else length
     query = (

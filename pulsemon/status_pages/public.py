@@ -247,11 +247,11 @@ def _recent_incidents(connection: Connection, now: datetime) -> tuple[Incident, 
 
 def as_shown(incidents: Sequence[Incident], monitors: Sequence[PublicMonitor]) -> tuple[Incident, ...]:
     """Return those of *incidents* that a page of *monitors* shows, each with what it shows of it."""
-    places = {each.id: place for place, each in enumerate(monitors)}
+    order = {each.id: index for index, each in enumerate(monitors)}
     found = []
     for incident in incidents:
-        if is_shown(incident.is_general, (each.id for each in incident.monitors), places):
-            known = sorted((each for each in incident.monitors if each.id in places), key=lambda each: places[each.id])
+        if is_shown(incident.is_general, (each.id for each in incident.monitors), order):
+            known = sorted((each for each in incident.monitors if each.id in order), key=lambda each: order[each.id])
             found.append(replace(incident, monitors=tuple(known)))
     return tuple(found)
 

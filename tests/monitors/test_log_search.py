@@ -12,7 +12,7 @@ from pulsemon.heartbeats import chain as ping_chain
 from pulsemon.heartbeats.chain import Filter, PingEvent
 from pulsemon.locale import translator
 from pulsemon.monitors import event_log
-from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Kind, Position
+from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Kind, LogCursor
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, record, seconds
 
@@ -22,11 +22,11 @@ RID = "0b2b2b2b-1111-4111-8111-11111111111"
 def pages(database: Database, monitor: View, *, size: int = 40, **asked: Any) -> list[event_log.Page]:
     """Read page after page until there is none."""
     found: list[event_log.Page] = []
-    start: Position | None = NEWEST
+    start: LogCursor | None = NEWEST
     while start is not None:
         page = event_log.read_log(database, monitor.id, start=start, size=size, **asked)
         found.append(page)
-        start = None if page.next is None else Position.from_text(page.next.to_text())
+        start = None if page.next is None else LogCursor.from_text(page.next.to_text())
         assert len(found) < 100
     return found
 

@@ -94,10 +94,10 @@ def _strips(request: Request, monitor_ids: Sequence[int]) -> dict[int, Bars]:
 
 
 def _matches(view: View, wanted: str, tag: str) -> bool:
-    place = view.placement
-    if tag and tag not in place.tags:
+    placement = view.placement
+    if tag and tag not in placement.tags:
         return False
-    texts = (view.name, view.slug, place.group or "", place.environment or "", *place.tags)
+    texts = (view.name, view.slug, placement.group or "", placement.environment or "", *placement.tags)
     return any(wanted in text.casefold() for text in texts)
 
 
