@@ -150,7 +150,7 @@ def read_report(database: Database, monitor_id: int, *, year: int, month: int, t
 def read_outages(
     database: Database, monitor_id: int, *, limit: int, before: int | None = None, now: datetime
 ) -> tuple[list[Outage], int | None]:
-    """Return a monitor's outages, newest first, and the number that the next page begins below where more follow."""
+    """Return a monitor's outages, newest first, and the number that the next part begins below where more follow."""
     query = _outage_query(monitor_id).limit(keyset.one_more(limit))
     if before is not None:
         query = query.where(History.seq < before)

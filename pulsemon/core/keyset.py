@@ -1,7 +1,8 @@
-"""Lists in pages by key: a page begins behind the key of the last row of the page before it.
+"""Lists in parts by key: a part begins behind the key of the last row of the part before it.
 
-So rows that come and go between two pages neither repeat nor hide another. Who reads asks for one row more than a page
-has room for, which tells whether anything follows. How a key looks in an address is `web.http.paging`'s business.
+So rows that come and go between two parts neither repeat nor hide another. Who reads asks for one row more than a part
+has room for, which tells whether anything follows. How a key stands in the API's addresses is `web.http.paging`'s
+business.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def one_more(limit: int | None) -> int | None:
 
 
 def cut(found: Sequence[T], limit: int | None, key: Callable[[T], K]) -> tuple[list[T], K | None]:
-    """Return the page of at most *limit* rows, and the key behind which the next one begins, None at the end.
+    """Return the part of at most *limit* rows, and the key behind which the next one begins, None at the end.
 
     *found*: the rows that `one_more` asked for.
     """
@@ -59,7 +60,7 @@ def instant_of(number: int) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of a list in the order of time begins: behind the row *id* among those of an instant."""
+    """Where a part of a list in the order of time begins: behind the row *id* among those of an instant."""
 
     at: datetime
     id: int

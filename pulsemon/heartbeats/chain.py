@@ -23,8 +23,8 @@ from pulsemon.db.tables.monitors import Monitor
 EXCERPT_BYTES = 1_000
 # What an excerpt shows before the words that were searched for.
 _BEFORE_MATCH = 200
-# Pings that one search looks at, so that a page takes no longer than 50 ms; as many as are kept of a monitor unless
-# PING_RETENTION_COUNT says otherwise.
+# Pings that one search looks at, so that a part of the log takes no longer than 50 ms; as many as are kept of a
+# monitor unless PING_RETENTION_COUNT says otherwise.
 MAX_LOOKS = 1_000
 # The same bound for large bodies: a search ends with the one that reaches it.
 MAX_BODY_BYTES = 2_000_000

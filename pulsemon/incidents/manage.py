@@ -91,7 +91,7 @@ def list_open(database: Database) -> list[Incident]:
 
 
 def list_resolved(database: Database, *, limit: int, before: int | None = None) -> tuple[list[Incident], int | None]:
-    """Return incidents that are resolved, the newest first, and where the next page begins if there is one."""
+    """Return incidents that are resolved, the newest first, and where the next part begins if there is one."""
     where = [~incident_rows.IS_OPEN]
     if before is not None:
         where.append(incident_rows.has_row_id_below(before))

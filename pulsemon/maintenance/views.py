@@ -73,7 +73,7 @@ class PastWindow:
 def list_all(
     database: Database, *, now: datetime, limit: int | None = None, after: int | None = None
 ) -> tuple[list[MaintenanceView], int | None]:
-    """Return plans that were not removed, in the order of their creation, and after which the next page begins."""
+    """Return plans that were not removed, in the order of their creation, and after which the next part begins."""
     query = maintenance_plans.select_plans().where(Maintenance.removed_at.is_(None)).order_by(Maintenance.id)
     if after is not None:
         query = query.where(Maintenance.id > after)
@@ -104,7 +104,7 @@ def _plans_with(which: ColumnElement[bool], now: datetime) -> Select[int]:
 def list_coming(
     database: Database, *, now: datetime, limit: int, after: Cursor | None = None
 ) -> tuple[list[MaintenanceView], Cursor | None]:
-    """Return the plans of which a window is coming, the next one first, and after which the next page begins."""
+    """Return the plans of which a window is coming, the next one first, and after which the next part begins."""
     first = (
         select(MaintenanceWindow.maintenance_id, func.min(MaintenanceWindow.starts_at).label("starts_at"))
         .where(MaintenanceWindow.starts_at > now, MaintenanceWindow.closed_at.is_(None), IS_REAL)
@@ -148,7 +148,7 @@ def get(database: Database, public_id: str, *, now: datetime) -> MaintenanceView
 def list_windows(
     database: Database, public_id: str, *, limit: int, before: datetime | None = None
 ) -> tuple[list[WindowView], datetime | None]:
-    """Return windows of a plan, newest first, and before which beginning the next page begins.
+    """Return windows of a plan, newest first, and before which beginning the next part begins.
 
     Those that are over and those that were skipped are among them. Raises NotFound.
     """
@@ -164,7 +164,7 @@ def list_windows(
 def list_past(
     database: Database, *, now: datetime, limit: int, before: Cursor | None = None
 ) -> tuple[list[PastWindow], Cursor | None]:
-    """Return windows of all plans that are over, newest first, and before which the next page begins."""
+    """Return windows of all plans that are over, newest first, and before which the next part begins."""
     query = (
         select(
             MaintenanceWindow.id,

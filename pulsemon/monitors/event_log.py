@@ -1,7 +1,7 @@
-"""What happened to one monitor, for its page: pings, transitions and messages, merged and paged.
+"""What happened to one monitor, for its page: pings, transitions and messages, merged and read in parts.
 
-Reads only. What one page looks at is bounded, whatever the tables hold: a search that finds too little within the bound
-ends early, and the next page goes on from there.
+Reads only. What is looked at for one part is bounded, whatever the tables hold: a search that finds too little within
+the bound ends early, and the next part goes on from there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pulsemon.errors import NotFound
 from pulsemon.heartbeats import chain as ping_chain
 from pulsemon.heartbeats.chain import EVERYTHING, Filter, Part, PingEvent, Stop
 
-PAGE_SIZE = 40
+PART_SIZE = 40
 # Messages that a search for a text looks at; each brings its attempts.
 _MAX_MESSAGES = 500
 NO_BODY = "There is no such ping, or it brought no body."
@@ -105,7 +105,7 @@ _RANK: dict[str, int] = {Kind.MESSAGE: 2, Kind.CHANGE: 1, Kind.PING: 0}
 
 @dataclass(frozen=True, slots=True)
 class LogCursor:
-    """Where a page begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
+    """Where a part begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
 
     ping_id: int = LARGEST_LONG_ID
     seq: int = LARGEST_LONG_ID
@@ -128,8 +128,8 @@ NEWEST = LogCursor()
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Part of the log, newest first; `next` is where the following page begins, None on the last one.
+class LogPart:
+    """Part of the log, newest first; `next` is where the next part begins, None on the last one.
 
     `searched_to`: the search ended there because it had looked at enough, and goes on at `next`.
     """
@@ -147,12 +147,12 @@ def read_log(
     kinds: Iterable[Kind] = tuple(Kind),
     wanted: Filter = EVERYTHING,
     translate: Callable[[str], str] = str,
-    size: int = PAGE_SIZE,
-) -> Page:
-    """Return one page of a monitor's log: three streams, each newest first, merged by time.
+    size: int = PART_SIZE,
+) -> LogPart:
+    """Return one part of a monitor's log: three streams, each newest first, merged by time.
 
-    The streams are read one event further than the page is long, so that it is known whether more follows. Where one
-    ends early, nothing older than that is shown: it would stand above what the next page finds. A text is looked for
+    The streams are read one event further than the part is long, so that it is known whether more follows. Where one
+    ends early, nothing older than that is shown: it would stand above what the next part finds. A text is looked for
     in the notes of transitions as *translate* says them.
     """
     asked = frozenset(kinds)
@@ -171,7 +171,7 @@ def read_log(
     while len(events) < size and (newest := _newest(streams, floor)):
         events.append(newest.pop(0))
     following = _rest_of(streams, stops) if any(streams) or floor is not None else None
-    return Page(tuple(events), following, floor if len(events) < size else None)
+    return LogPart(tuple(events), following, floor if len(events) < size else None)
 
 
 def _newest(streams: Iterable[list[Event]], floor: datetime | None) -> list[Event] | None:

@@ -43,7 +43,7 @@ _COLUMNS = (
 def history(
     database: Database, which: ColumnElement[bool], *, limit: int, before: int | None = None
 ) -> tuple[list[Entry], int | None]:
-    """Return at most *limit* transitions of a monitor, and below which `seq` the next page begins.
+    """Return at most *limit* transitions of a monitor, and below which `seq` the next part begins.
 
     Raises:
         NotFound: there is no such monitor.

@@ -81,7 +81,7 @@ def get(database: Database, which: ColumnElement[bool]) -> View:
 def list_all(
     database: Database, *, limit: int | None = None, after: int | None = None
 ) -> tuple[list[View], int | None]:
-    """Return monitors in the order of their creation, and after which the next page begins if there is one."""
+    """Return monitors in the order of their creation, and after which the next part begins if there is one."""
     query = select_views().order_by(Monitor.id).limit(keyset.one_more(limit))
     if after is not None:
         query = query.where(Monitor.id > after)

@@ -55,7 +55,7 @@ class NewSubscriber:
 def list_of(
     database: Database, slug: str, *, containing: str = "", limit: int | None = None, after: int | None = None
 ) -> tuple[list[SubscriberView], int | None]:
-    """Return a page's subscribers whose address holds *containing*, oldest first, and after which the next page begins.
+    """Return a page's subscribers whose address holds *containing*, oldest first, and after which the next part begins.
 
     Raises NotFound.
     """

@@ -47,13 +47,13 @@ def counted_queries() -> Iterator[list[str]]:
 
 
 def whole_log(database: Database, monitor: View, *, size: int, kinds: tuple[Kind, ...] = tuple(Kind)) -> list[Event]:
-    """Read page after page, as a reader who presses "Older" until there is none."""
+    """Read part after part, as a reader who presses "Older" until there is none."""
     found: list[Event] = []
     start: LogCursor | None = NEWEST
     while start is not None:
-        page = event_log.read_log(database, monitor.id, start=start, kinds=kinds, size=size)
-        found += page.events
-        start = None if page.next is None else LogCursor.from_text(page.next.to_text())
+        part = event_log.read_log(database, monitor.id, start=start, kinds=kinds, size=size)
+        found += part.events
+        start = None if part.next is None else LogCursor.from_text(part.next.to_text())
     return found
 
 
@@ -127,9 +127,9 @@ def test_a_chain_that_bites_its_own_tail_still_ends(database: Database) -> None:
     with database.write() as connection:
         connection.execute(update(Ping).where(Ping.monitor_id == monitor.id).values(prev_id=Ping.id))
 
-    page = event_log.read_log(database, monitor.id, kinds=(Kind.PING,), size=5)
+    part = event_log.read_log(database, monitor.id, kinds=(Kind.PING,), size=5)
 
-    assert len(page.events) <= 5
+    assert len(part.events) <= 5
 
 
 def test_a_damaged_message_tells_nothing_and_hides_no_other(database: Database) -> None:
@@ -152,9 +152,9 @@ def test_a_position_that_is_none_of_ours_is_the_beginning(text: str) -> None:
 def test_numbers_beyond_what_a_database_holds_are_harmless(database: Database) -> None:
     monitor = make_up(database)
 
-    page = event_log.read_log(database, monitor.id, start=LogCursor.from_text(".".join(["9" * 19] * 3)))
+    part = event_log.read_log(database, monitor.id, start=LogCursor.from_text(".".join(["9" * 19] * 3)))
 
-    assert len(page.events) == 2
+    assert len(part.events) == 2
     with pytest.raises(NotFound):
         event_log.ping_body(database, monitor.id, 10**30)
 

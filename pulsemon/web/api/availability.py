@@ -27,7 +27,7 @@ from pulsemon.input.rules import id_in
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
-from pulsemon.web.http.paging import MAX_PAGE, link
+from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
@@ -228,17 +228,17 @@ def spent_answer(part: Availability) -> dict[str, Any]:
     tags=["History"],
     summary="List a monitor's outages",
     operation_id="list_outages",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | openapi.BAD_PAGING,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def outages(request: Request, slug: str, page: Paging) -> Response:
+def outages(request: Request, slug: str, asked: Paging) -> Response:
     """Return the newest 1000 outages, or with `limit` fewer, and where the older ones are."""
     site, now = site_of(request), site_of(request).now()
     view = monitors.get(site.database, monitors.by_slug(slug))
     found, following = track_record.read_outages(
-        site.database, view.id, limit=page.limit or MAX_PAGE, before=page.position, now=now
+        site.database, view.id, limit=asked.limit or MAX_LIMIT, before=asked.position, now=now
     )
-    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page, following)
+    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", asked, following)
     return JSONResponse([_outage_answer(each, now) for each in found], headers=HEADERS | headers)
 
 

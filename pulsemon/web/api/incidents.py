@@ -141,20 +141,20 @@ def create_incident(request: Request, data: Body) -> Response:
     operation_id="list_incidents",
     responses=openapi.answer(200, "Open ones first.", [EXAMPLE_INCIDENT], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | openapi.BAD_PAGE
+    | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_incidents(request: Request, page: Paging) -> Response:
+def list_incidents(request: Request, asked: Paging) -> Response:
     """Return the open incidents, then the newest 100 that are resolved, or as many as `limit` says.
 
     Open ones stand on the first page and do not count for `limit`.
     """
     site = site_of(request)
-    limit = page.limit or DEFAULT_LIMIT
-    found = incidents.list_open(site.database) if page.position is None else []
-    resolved, following = incidents.list_resolved(site.database, limit=limit, before=page.position)
-    headers = link(f"{site.origin(request)}/api/incidents", page, following)
+    limit = asked.limit or DEFAULT_LIMIT
+    found = incidents.list_open(site.database) if asked.position is None else []
+    resolved, following = incidents.list_resolved(site.database, limit=limit, before=asked.position)
+    headers = link(f"{site.origin(request)}/api/incidents", asked, following)
     return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=HEADERS | headers)
 
 

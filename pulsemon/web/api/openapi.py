@@ -281,7 +281,7 @@ PAGING = [
         "schema": {"type": "string"},
     },
 ]
-BAD_PAGE = invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
+BAD_PAGING = invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 PAGED = {"Link": 'The next page, where more follow: `<...>; rel="next"`.'}
 
 

@@ -138,15 +138,15 @@ def create_page(request: Request, data: Body) -> Response:
     operation_id="list_pages",
     responses=openapi.answer(200, "`/status` first.", [EXAMPLE_PAGE], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | openapi.BAD_PAGE
+    | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_pages(request: Request, page: Paging) -> Response:
+def list_pages(request: Request, asked: Paging) -> Response:
     """Return every public page, or with `limit` some of them. The one at `/status`, `status`, is always there."""
     site = site_of(request)
-    views, following = status_pages.list_all(site.database, limit=page.limit, after=page.position)
-    headers = link(f"{site.origin(request)}/api/pages", page, following)
+    views, following = status_pages.list_all(site.database, limit=asked.limit, after=asked.position)
+    headers = link(f"{site.origin(request)}/api/pages", asked, following)
     return JSONResponse([page_answer(request, view) for view in views], headers=HEADERS | headers)
 
 

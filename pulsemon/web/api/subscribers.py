@@ -119,14 +119,14 @@ def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     responses=openapi.answer(200, "Oldest first.", [EXAMPLE_SUBSCRIBER], openapi.PAGED)
     | _NOT_FOUND
     | _ONE
-    | openapi.BAD_PAGE,
+    | openapi.BAD_PAGING,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
+def list_subscribers(request: Request, slug: str, asked: Paging) -> Response:
     """Return everybody on the page's list, or with `limit` a page of them."""
     site = site_of(request)
-    found, following = subscribers.list_of(site.database, slug, limit=page.limit, after=page.position)
-    headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", page, following)
+    found, following = subscribers.list_of(site.database, slug, limit=asked.limit, after=asked.position)
+    headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", asked, following)
     return JSONResponse([subscriber_answer(view) for view in found], headers=HEADERS | headers)
 
 

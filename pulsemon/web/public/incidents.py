@@ -49,7 +49,7 @@ def by_month(incidents: Sequence[Incident], timezone: str) -> list[tuple[date, l
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One page of a history. `number` begins with 1; `has_more`: older ones follow."""
+    """One part of a history. `number` begins with 1; `has_more`: older ones follow."""
 
     number: int
     incidents: tuple[Incident, ...]
@@ -70,7 +70,7 @@ class IncidentKeeper:
         )
 
     def part_of(self, page: PublicPage, number: int) -> Part:
-        """Return one page of the history. Raises Unavailable."""
+        """Return one part of the history. Raises Unavailable."""
 
         def read() -> Part:
             offset = (number - 1) * HISTORY_COUNT
