@@ -103,7 +103,7 @@ class PublicPage:
     monitors: tuple[PublicMonitor, ...]
     at: datetime
     incidents: tuple[Incident, ...] = ()
-    incident_mark: str = ""
+    incident_version: str = ""
     windows: tuple[PublicWindow, ...] = ()
 
     def count(self, *kinds: Shown) -> int:
@@ -137,7 +137,7 @@ class Public:
     definitions: Mapping[str, PageDefinition]
     at: datetime
     incidents: tuple[Incident, ...] = ()
-    incident_mark: str = ""
+    incident_version: str = ""
     windows: tuple[PublicWindow, ...] = ()
     timezone: str = "UTC"
 
@@ -164,7 +164,7 @@ class Public:
             shown,
             self.at,
             as_shown(self.incidents, shown),
-            self.incident_mark,
+            self.incident_version,
             self._windows_of({each.id for each in shown}),
         )
 
@@ -204,9 +204,9 @@ def read_public(database: Database, *, now: datetime, timezone: str = "UTC") -> 
         windows = read_windows(connection, now=now)
         running = [each for each in windows if each.is_running(now)]
         lines = tuple(_line(monitor, row, _spans(monitor.id, running), now) for monitor, row in watched)
-        mark = incident_rows.read_mark(connection)
-        incidents = _recent_incidents(connection, now) if mark else ()
-        return Public(lines, _definitions(connection, timezone), now, incidents, mark, windows, timezone)
+        version = incident_rows.read_version(connection)
+        incidents = _recent_incidents(connection, now) if version else ()
+        return Public(lines, _definitions(connection, timezone), now, incidents, version, windows, timezone)
 
 
 def _spans(monitor_id: int, windows: Sequence[PublicWindow]) -> list[Span]:

@@ -79,7 +79,7 @@ class Board:
         self._site = site
         self._reading = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._mark = -1  # of `Live`, when the snapshot was read: it has moved since if anything changed
+        self._version = -1  # of `Live`, when the snapshot was read; since then another one if anything changed
         self._failed_at: datetime | None = None
         self._days = DayKeeper()
         self.changes = ChangeKeeper(site.database)
@@ -107,10 +107,10 @@ class Board:
             return True
         if held is None or not timedelta(0) <= now - held.public.at < FRESH:
             return False
-        return self._mark == self._site.live.mark or now - held.public.at < BURST
+        return self._version == self._site.live.version or now - held.public.at < BURST
 
     def _read(self) -> None:
-        self._mark = self._site.live.mark
+        self._version = self._site.live.version
         try:
             public = self._read_public()
             is_blind = any(each.shown is Shown.BLIND for each in public.monitors)

@@ -24,11 +24,11 @@ class ChangeKeeper:
 
         While the database is away, these are the last that were read. Raises Unavailable where none were.
         """
-        mark = tuple((each.id, each.seq) for each in page.monitors)
+        version = tuple((each.id, each.seq) for each in page.monitors)
         ids = [each.id for each in page.monitors]
         try:
             return self._keeper.get(
-                page.definition.slug, mark, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
+                page.definition.slug, version, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
             )
         except Unavailable:
             last: tuple[Change, ...] | None = self._keeper.last(page.definition.slug)

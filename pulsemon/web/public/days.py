@@ -64,7 +64,7 @@ class Days:
 class _Held:
     """The days in one zone, when they were read, and of which monitors after which transition."""
 
-    mark: Any
+    version: Any
     at: datetime
     days: Days
 
@@ -80,11 +80,11 @@ class DayKeeper:
         seqs = {each.id: each.seq for each in public.monitors}
         kept: dict[str, _Held] = {}
         for zone, ids in public.ids_by_zone().items():
-            mark = [(each, seqs[each]) for each in ids]
+            version = [(each, seqs[each]) for each in ids]
             held = self._held.get(zone)
-            if held is None or held.mark != mark or not timedelta(0) <= public.at - held.at < MAX_AGE:
+            if held is None or held.version != version or not timedelta(0) <= public.at - held.at < MAX_AGE:
                 table = public_pages.read_days(database, ids, timezone=zone, count=COUNT, now=public.at)
-                held = _Held(mark, public.at, Days(table))
+                held = _Held(version, public.at, Days(table))
             kept[zone] = held
         self._held = kept
         return {zone: held.days for zone, held in kept.items()}

@@ -87,5 +87,5 @@ class IncidentKeeper:
         return self._kept(page, ("one", public_id), lambda: public_pages.read_incident(self._database, page, public_id))
 
     def _kept(self, page: PublicPage, what: Hashable, read: Callable[[], T]) -> T:
-        mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))
-        return self._keeper.get((page.definition.slug, what), mark, read)
+        version = (page.incident_version, tuple((each.id, each.name) for each in page.monitors))
+        return self._keeper.get((page.definition.slug, what), version, read)

@@ -1,4 +1,4 @@
-"""What was read is kept as long as its mark is the same, and never taken for something else."""
+"""What was read is kept as long as its version is the same, and never taken for something else."""
 
 from __future__ import annotations
 
