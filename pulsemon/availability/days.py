@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, case, func, select
 
 from pulsemon.core.days import Day, date_at, day_start, last_days
 from pulsemon.core.status import BlindWindow, Status
-from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
+from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_period
 from pulsemon.db.tables.availability import Correction, RolledDay, RollMark
 from pulsemon.db.tables.deadlines import UnseenSpan
 from pulsemon.db.tables.monitors import History, Monitor
@@ -98,7 +98,7 @@ def read_days(
         valid_until = (subject.valid_until(timezone) if timezone else None) or days[0].start
         known = bisect_right(ends, valid_until)
         rest = [Span(day.start, day.end) for day in days[known:]]
-        computed = availability_by_window(facts[subject.id], rest)
+        computed = availability_by_period(facts[subject.id], rest)
         # What lies before the first day that is kept lies before the monitor was made.
         made = bisect_left(dates, subject.first_day or date.max)
         found = unknown[:made] + up[made:]

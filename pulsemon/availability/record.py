@@ -19,7 +19,7 @@ from pulsemon.core import keyset
 from pulsemon.core.days import Day, days_of, last_days, month_days
 from pulsemon.core.notes import Detail, read_cause
 from pulsemon.core.status import BlindWindow, Cause, Status
-from pulsemon.core.uptime import Availability, Span, availability_by_window, merged, total
+from pulsemon.core.uptime import Availability, Span, availability_by_period, merged, total
 from pulsemon.db import Database
 from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
@@ -131,7 +131,7 @@ def _last_24_hours(connection: Connection, monitor_id: int, *, timezone: str, no
     start = now - timedelta(days=1)
     days = days_of(start, now, timezone)
     facts = availability.read_history_facts(connection, monitor_id, start=start, now=now)
-    return Period(days, availability_by_window(facts, [Span(day.start, day.end) for day in days]))
+    return Period(days, availability_by_period(facts, [Span(day.start, day.end) for day in days]))
 
 
 def read_report(database: Database, monitor_id: int, *, year: int, month: int, timezone: str, now: datetime) -> Report:

@@ -18,7 +18,7 @@ from pulsemon.availability import days as availability
 from pulsemon.availability.days import KEPT_DAYS, Subject
 from pulsemon.availability.roll_marks import MARK, tail_seq
 from pulsemon.core.days import date_at, day_start, days
-from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
+from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_period
 from pulsemon.db import Database
 from pulsemon.db.tables.availability import RolledDay, RollMark
 from pulsemon.db.tables.monitors import Monitor
@@ -98,7 +98,7 @@ def _roll(
     valid_until = subject.valid_until(timezone)
     first = max(oldest, date_at(valid_until if valid_until is not None else _begin(subject, facts), timezone))
     found = days(first, date_at(target, timezone) - _DAY, timezone)
-    parts = availability_by_window(facts, [Span(day.start, day.end) for day in found])
+    parts = availability_by_period(facts, [Span(day.start, day.end) for day in found])
     return _Rolled(
         subject.id,
         subject.version or 0,

@@ -37,7 +37,7 @@ _DAYS = "This must be 1, 7, 30, 90 or 365."
 
 
 class SecondsAnswer(BaseModel):
-    """How the time of a window was spent. The parts add up to the window, to the microsecond."""
+    """How the time of a period was spent. The parts add up to the period, to the microsecond."""
 
     up: float
     down: float
@@ -48,12 +48,12 @@ class SecondsAnswer(BaseModel):
 
 
 class SpentAnswer(BaseModel):
-    """How a monitor did in a window."""
+    """How a monitor did in a period."""
 
     since: AwareDatetime
     until: AwareDatetime
     availability: float | None = Field(description="up / (up + down); null where there is neither.")
-    coverage: float = Field(description="(up + down) / window: the part that `availability` speaks of.")
+    coverage: float = Field(description="(up + down) / period: the part that `availability` speaks of.")
     seconds: SecondsAnswer
 
 

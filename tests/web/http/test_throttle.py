@@ -425,4 +425,4 @@ class TestWindow:
         for number in range(1_000):
             self.wrong(throttle, f"10.0.{number // 250}.{number % 250}")
 
-        assert len(throttle._windows) == throttle._kept_count == 50
+        assert len(throttle._minutes) == throttle._kept_count == 50
