@@ -154,14 +154,14 @@ def _windows(spans: Iterable[Span]) -> Iterator[BlindWindow]:
 
 def _status_at(changes: Sequence[Change]) -> Callable[[datetime], Status]:
     """Return what tells the status at an instant, asked in ascending order."""
-    position, held = 0, Status.UNKNOWN
+    position, status = 0, Status.UNKNOWN
 
     def status_at(instant: datetime) -> Status:
-        nonlocal position, held
+        nonlocal position, status
         while position < len(changes) and changes[position].at <= instant:
-            held = changes[position].status
+            status = changes[position].status
             position += 1
-        return held
+        return status
 
     return status_at
 

@@ -135,10 +135,10 @@ def _is_excused(row: Any, maintained: Sequence[Span], now: datetime) -> bool:
 def _begin(connection: Connection, due: Sequence[_Outage], now: datetime) -> bool:
     if not due:
         return False
-    held = _take_into_open_ones(connection, due)
+    named = _take_into_open_ones(connection, due)
     open_ones = _automatic_ones(connection)
     for outage in due:
-        if outage.monitor_id not in held:
+        if outage.monitor_id not in named:
             _join_or_open(connection, outage, open_ones, now)
     for each in open_ones:
         if each.is_new or each.has_grown:
@@ -154,11 +154,11 @@ def _take_into_open_ones(connection: Connection, due: Sequence[_Outage]) -> set[
         .join(IncidentRow, IncidentRow.id == IncidentMonitor.incident_id)
         .where(incident_rows.IS_OPEN, IncidentMonitor.monitor_id.in_(list(seqs)))
     )
-    held = connection.execute(query).all()
-    for incident_id, monitor_id in held:
+    named = connection.execute(query).all()
+    for incident_id, monitor_id in named:
         own = (IncidentMonitor.incident_id == incident_id, IncidentMonitor.monitor_id == monitor_id)
         connection.execute(update(IncidentMonitor).where(*own).values(outage_seq=seqs[monitor_id]))
-    return {monitor_id for _, monitor_id in held}
+    return {monitor_id for _, monitor_id in named}
 
 
 def _automatic_ones(connection: Connection) -> list[_Open]:

@@ -101,13 +101,13 @@ class Board:
         return self._snapshot if self._failed_at is None and self._is_fresh() else None
 
     def _is_fresh(self) -> bool:
-        """Right after the database failed it is not asked again: what is held is the best there is."""
-        now, held = self._site.now(), self._snapshot
+        """Right after the database failed it is not asked again: what is kept is the best there is."""
+        now, kept = self._site.now(), self._snapshot
         if self._failed_at is not None and timedelta(0) <= now - self._failed_at < FRESH:
             return True
-        if held is None or not timedelta(0) <= now - held.public.at < FRESH:
+        if kept is None or not timedelta(0) <= now - kept.public.at < FRESH:
             return False
-        return self._version == self._site.live.version or now - held.public.at < BURST
+        return self._version == self._site.live.version or now - kept.public.at < BURST
 
     def _read(self) -> None:
         self._version = self._site.live.version
