@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from pulsemon.core import runs as open_runs
-from pulsemon.core.runs import Run
+from pulsemon.core import open_runs
+from pulsemon.core.open_runs import Run
 from pulsemon.core.status import LONGEST_EXTENSION, BlindWindow, State, Status, first_due, is_held_back, silent_at
 from pulsemon.core.timing import Timing
 from pulsemon.core.uptime import merged

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from pulsemon.core.notes import Detail
+from pulsemon.core.open_runs import ANONYMOUS, Runs, ended_by
 from pulsemon.core.rules import NO_RULES, Flag, Outcome, Rules, flag, read_signal
-from pulsemon.core.runs import ANONYMOUS, Runs, ended_by
 from pulsemon.core.status import (
     OVERTAKEN,
     BlindWindow,

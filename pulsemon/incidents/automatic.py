@@ -19,8 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from pulsemon.core import holding
-from pulsemon.core import incidents as rules
+from pulsemon.core import holding, incidents
 from pulsemon.core.incidents import AUTOMATIC_IMPACT, IncidentStatus
 from pulsemon.core.status import Cause, Status
 from pulsemon.core.uptime import Span
@@ -109,7 +108,7 @@ def _due(connection: Connection, now: datetime) -> list[_Outage]:
         .where(PlacementRow.incident_after_minutes.is_not(None), Monitor.status == Status.DOWN.value, ~is_told)
         .order_by(History.occurred_at, Monitor.id)
     )
-    rows = [row for row in connection.execute(query) if rules.is_due(row.occurred_at, row.after_minutes, now=now)]
+    rows = [row for row in connection.execute(query) if incidents.is_due(row.occurred_at, row.after_minutes, now=now)]
     if not rows:
         return []
     since = now - holding.LONGEST_PATIENCE
@@ -173,7 +172,7 @@ def _automatic_ones(connection: Connection) -> list[_Open]:
 
 def _join_or_open(connection: Connection, outage: _Outage, open_ones: list[_Open], now: datetime) -> None:
     for each in open_ones:
-        if each.is_public is outage.is_public and rules.joins(outage.occurred_at, each.started_at):
+        if each.is_public is outage.is_public and incidents.joins(outage.occurred_at, each.started_at):
             incident_rows.add_monitors(connection, each.id, {outage.monitor_id: outage.seq})
             each.started_at = min(each.started_at, outage.occurred_at)
             each.has_grown = True

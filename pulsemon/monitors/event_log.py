@@ -24,8 +24,8 @@ from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.errors import NotFound
-from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import EVERYTHING, Filter, Part, PingEvent, Stop
+from pulsemon.heartbeats import ping_chain
+from pulsemon.heartbeats.ping_chain import EVERYTHING, Filter, Part, PingEvent, Stop
 
 PART_SIZE = 40
 # Messages that a search for a text looks at; each brings its attempts.

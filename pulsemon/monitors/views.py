@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
-from pulsemon.core import runs as open_runs
-from pulsemon.core import shown
-from pulsemon.core.runs import Runs
+from pulsemon.core import open_runs, shown
+from pulsemon.core.open_runs import Runs
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import State, Status
 from pulsemon.core.timing import Timing

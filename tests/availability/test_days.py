@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from pulsemon.availability import corrections, roll_marks, roll_ups
+from pulsemon.availability import corrections, roll_marks, roll_ups, track_record
 from pulsemon.availability import days as availability
-from pulsemon.availability import record as track_record
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import Availability, Span
 from pulsemon.db import Database

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, update
 
-from pulsemon.availability import record as track_record
+from pulsemon.availability import track_record
 from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import UnseenSpan
@@ -19,8 +19,8 @@ from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
-from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import PingEvent
+from pulsemon.heartbeats import ping_chain
+from pulsemon.heartbeats.ping_chain import PingEvent
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Event, Kind, LogCursor, MessageEvent

@@ -8,8 +8,8 @@ import pytest
 
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import Filter, PingEvent
+from pulsemon.heartbeats import ping_chain
+from pulsemon.heartbeats.ping_chain import Filter, PingEvent
 from pulsemon.locale import translator
 from pulsemon.monitors import event_log
 from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Kind, LogCursor

@@ -14,10 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.availability import corrections
-from pulsemon.availability import record as track_record
+from pulsemon.availability import corrections, track_record
 from pulsemon.availability.corrections import MAX_REASON_LENGTH, Corrected
-from pulsemon.availability.record import PERIODS, Outage
+from pulsemon.availability.track_record import PERIODS, Outage
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability

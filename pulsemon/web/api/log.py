@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.keyset import LARGEST_LONG_ID
-from pulsemon.core.runs import Run
+from pulsemon.core.open_runs import Run
 from pulsemon.core.status import Signal
-from pulsemon.heartbeats.chain import Filter, PingEvent, Stop
+from pulsemon.heartbeats.ping_chain import Filter, PingEvent, Stop
 from pulsemon.input import log_filter
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log

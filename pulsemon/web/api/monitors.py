@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core.runs import Run
+from pulsemon.core.open_runs import Run
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitors import MonitorCreate, MonitorPatch

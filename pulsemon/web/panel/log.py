@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from pulsemon.core.status import Signal
-from pulsemon.heartbeats.chain import Filter, PingEvent
+from pulsemon.heartbeats.ping_chain import Filter, PingEvent
 from pulsemon.input import log_filter
 from pulsemon.locale import translator
 from pulsemon.monitors import event_log

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pulsemon.availability import record as track_record
+from pulsemon.availability import track_record
 from pulsemon.core import lost_schedules
 from pulsemon.core.placement import MAX_TAG_LENGTH
 from pulsemon.core.schedule import Clock
