@@ -14,8 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from pulsemon.availability import days as availability
-from pulsemon.availability.days import KEPT_DAYS, Subject
+from pulsemon.availability.days import KEPT_DAYS, Subject, read_facts, read_subjects
 from pulsemon.availability.roll_marks import MARK, tail_seq
 from pulsemon.core.days import date_at, day_start, days
 from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_period
@@ -49,7 +48,7 @@ def roll_up(database: Database, *, timezone: str, now: datetime, after: int = 0)
     with database.read() as connection:
         query = select(Monitor.id).where(Monitor.id > after).order_by(Monitor.id).limit(STEP)
         ids = connection.scalars(query).all()
-        subjects = availability.read_subjects(connection, ids, timezone=timezone)
+        subjects = read_subjects(connection, ids, timezone=timezone)
     # One that is of today has no day yet that is over; an old database may hold transitions from before its creation.
     started = day_start(today, timezone)
     unmarked = [each.id for each in subjects if each.version is None and (each.created_at < started or each.seq)]
@@ -58,7 +57,7 @@ def roll_up(database: Database, *, timezone: str, now: datetime, after: int = 0)
             upsert_all(connection, RollMark, [{"monitor_id": each, "timezone": timezone} for each in unmarked])
     with database.read() as connection:
         if unmarked:
-            subjects = availability.read_subjects(connection, ids, timezone=timezone)
+            subjects = read_subjects(connection, ids, timezone=timezone)
         waiting = [each for each in subjects if each.version is not None and _needs_work(each, today, timezone)]
         made = _make(connection, waiting, today=today, timezone=timezone)
     for part in _batches(made):
@@ -85,7 +84,7 @@ def _make(connection: Connection, subjects: Sequence[Subject], *, today: date, t
     if not subjects:
         return []
     oldest = today - (KEPT_DAYS - 1) * _DAY
-    facts = availability.read_facts(
+    facts = read_facts(
         connection, subjects, start=day_start(oldest, timezone), timezone=timezone, now=day_start(today, timezone)
     )
     return [_roll(connection, each, facts[each.id], oldest=oldest, today=today, timezone=timezone) for each in subjects]

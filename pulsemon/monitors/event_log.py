@@ -23,7 +23,7 @@ from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery
 from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_MONITOR, NotFound
 from pulsemon.heartbeats import ping_chain
 from pulsemon.heartbeats.ping_chain import EVERYTHING, Filter, Part, PingEvent, Stop
 
@@ -374,7 +374,7 @@ def belongings(database: Database, monitor_id: int) -> Belongings:
     with database.read() as connection:
         row = connection.execute(query).first()
     if row is None:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
     return Belongings(*row)
 
 

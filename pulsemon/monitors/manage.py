@@ -33,7 +33,7 @@ from pulsemon.db.transitions import Decision, apply_decisions
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.db.versions import renew_version
-from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors.definition import Definition
 from pulsemon.monitors.views import View, find, select_views, view
 
@@ -185,7 +185,7 @@ def _nominal_seconds(expression: str, timezone: str, now: datetime) -> int:
 def _locked(connection: Connection, which: ColumnElement[bool]) -> Watched:
     row = connection.execute(states.select_watched().where(which).with_for_update()).first()
     if row is None:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
     return states.watched(row)
 
 

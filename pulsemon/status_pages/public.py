@@ -25,7 +25,7 @@ from pulsemon.db import Database, placements, states
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_INCIDENT, NotFound
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.incidents.rows import Incident
 from pulsemon.maintenance.public import PublicWindow, read_windows
@@ -328,7 +328,7 @@ def read_incident(database: Database, page: PublicPage, public_id: str) -> Incid
         found = incident_rows.read_incidents(connection, *named, limit=1, is_public=True)
     shown = as_shown(found, page.monitors)
     if not shown:
-        raise NotFound("There is no such incident.")
+        raise NotFound(NO_INCIDENT)
     return shown[0]
 
 

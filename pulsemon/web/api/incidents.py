@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.edits import given
+from pulsemon.errors import NO_INCIDENT
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import incidents as incident_fields
@@ -79,7 +80,7 @@ EXAMPLE_INCIDENT = {
     "updated_at": "2026-03-02T04:05:00.000Z",
     "updates": [EXAMPLE_UPDATE | {"posted_at": "2026-03-02T04:05:00.000Z"}],
 }
-_NOT_FOUND = openapi.error(404, "There is no such incident.", incidents.NO_SUCH_INCIDENT)
+_NOT_FOUND = openapi.error(404, NO_INCIDENT, NO_INCIDENT)
 _BAD_BODY = openapi.invalid("body", "impact", msg=incident_fields.PROBLEMS["incident-impact"], rule="incident-impact")
 _DELETED: dict[int | str, dict[str, Any]] = {204: {"description": "Deleted, with everything that was said of it."}}
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
@@ -243,7 +244,7 @@ def post_update(request: Request, incident_id: str, data: Body) -> Response:
 def edit_update(request: Request, incident_id: str, number: str, data: Body) -> Response:
     """Change what was posted. Its time stays, and subscribers are not told."""
     site, body = site_of(request), incident_fields.text_from_json(data)
-    wanted = id_in(number, otherwise=incidents.NO_SUCH_UPDATE)
+    wanted = id_in(number, otherwise=incidents.NO_UPDATE)
     edited = incidents.edit_update(site.database, incident_id, wanted, body, now=site.now())
     site.wake()
     return _one(edited)

@@ -16,7 +16,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
 from pulsemon.core.edits import given
 from pulsemon.core.images import MAX_LOGO_BYTES
-from pulsemon.errors import REFUSALS
+from pulsemon.errors import NO_PAGE, REFUSALS
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.status_pages import manage as status_pages
@@ -69,7 +69,7 @@ EXAMPLE_PAGE = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "updated_at": "2026-03-01T12:00:00.000Z",
 }
-_NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
+_NOT_FOUND = openapi.error(404, NO_PAGE, NO_PAGE)
 _CONFLICT = openapi.error(
     409, "The slug or the host name is taken, or the page is `/status`.", REFUSALS["page-slug-taken"]
 )

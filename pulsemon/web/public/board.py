@@ -15,7 +15,7 @@ from pulsemon.core.addresses import MAIN, calendar_path, feed_path, history_path
 from pulsemon.core.overall import Overall
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
-from pulsemon.errors import NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.maintenance.public import PublicWindow
 from pulsemon.status_pages import public as public_pages
@@ -130,7 +130,7 @@ class Board:
             return _render(self._site, None, None, locale, 0)
         page = snapshot.public.page(slug)
         if page is None:
-            raise NotFound("There is no such page.")
+            raise NotFound(NO_PAGE)
         age_sec = max(0, int((self._site.now() - page.at).total_seconds()))
         kept = snapshot.rendered
         found = kept.get((slug, locale, age_sec))

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, feed_path, history_path, page_path
-from pulsemon.errors import NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.html import rendering
@@ -33,7 +33,6 @@ from pulsemon.web.public.status_page import answer
 router = Router(Audience.VISITORS)
 
 _NAME = "history"
-_NO_PAGE = "There is no such page."
 
 
 @router.reads("/status/history", Action.PUBLIC)
@@ -72,7 +71,7 @@ def _number(request: Request) -> int:
     """Return the page of the history that is asked for. Raises NotFound: there is none of that number."""
     asked = request.query_params.get("page", "1")
     if not (asked.isascii() and asked.isdigit() and len(asked) < 5 and 1 <= int(asked) <= MAX_PART):
-        raise NotFound(_NO_PAGE)
+        raise NotFound(NO_PAGE)
     return int(asked)
 
 
@@ -84,7 +83,7 @@ def _answer(
         raise Unavailable("the database has not answered yet")
     page = snapshot.public.page(slug)
     if page is None:
-        raise NotFound(_NO_PAGE)
+        raise NotFound(NO_PAGE)
     if not lock.is_open(request, page.definition):
         return lock.question(request, page.definition)
     locale = page.definition.language or rendering.locale_of(request)

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, page_path
-from pulsemon.errors import NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.public import MAIN_DEFINITION, PageDefinition
 from pulsemon.web.html import rendering
@@ -70,7 +70,7 @@ def logo(request: Request, slug: str) -> Response:
 async def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
     definition = await run_in_threadpool(_definition, request, slug)
     if definition is None:
-        raise NotFound("There is no such page.")
+        raise NotFound(NO_PAGE)
     path = _path(request, definition)
     if definition.password_hash is None:
         return RedirectResponse(path, status_code=303)
@@ -107,7 +107,7 @@ def answer(request: Request, slug: str) -> Response:
     snapshot = request.scope[SNAPSHOT_KEY] = board.snapshot()
     definition = MAIN_DEFINITION if snapshot is None else snapshot.public.definitions.get(slug)
     if definition is None:
-        raise NotFound("There is no such page.")
+        raise NotFound(NO_PAGE)
     if not lock.is_open(request, definition):
         return lock.question(request, definition)
     locale = definition.language or rendering.locale_of(request)

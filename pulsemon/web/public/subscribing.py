@@ -16,7 +16,7 @@ from pulsemon import log
 from pulsemon.accounts.roles import Action
 from pulsemon.channels import mailbox
 from pulsemon.core.addresses import MAIN, page_path, subscribe_path
-from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.status_pages.public import MAIN_DEFINITION, PageDefinition
 from pulsemon.subscribers import manage as subscribers
@@ -31,8 +31,6 @@ from pulsemon.web.public.board import board_of
 
 router = Router(Audience.VISITORS)
 _log = log.get(__name__)
-
-_NOWHERE = "There is no such page."
 
 
 @router.reads("/status/subscribe", Action.PUBLIC)
@@ -102,7 +100,7 @@ def _definition(request: Request, slug: str) -> PageDefinition:
         raise Unavailable("the database has not answered yet")
     definition = snapshot.public.definitions.get(slug)
     if definition is None or site_of(request).settings.mail_server is None:
-        raise NotFound(_NOWHERE)
+        raise NotFound(NO_PAGE)
     return definition
 
 
