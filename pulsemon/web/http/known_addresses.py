@@ -70,9 +70,9 @@ class KnownAddresses:
                 self._next_care_at = clock.monotonic() + PAUSE_SEC
         try:
             if unsaved:
-                access.remember_addresses(database, unsaved, now=now)
+                access.write_known_addresses(database, unsaved, now=now)
             if is_wanted:
-                self._take(access.known_addresses(database, now=now))
+                self._take(access.read_known_addresses(database, now=now))
         except Exception as failed:  # after the answer: nobody is left to be told
             _log.warning("addresses.not_kept", reason=str(failed))
             with self._lock:
