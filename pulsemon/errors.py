@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from pulsemon.core.texts import N_
 
+# What `NotFound` says of what several features and rooms look for.
+NO_MONITOR = "There is no such monitor."
+NO_PAGE = "There is no such page."
+NO_INCIDENT = "There is no such incident."
+
 # Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.
 REFUSALS: Mapping[str, str] = {
     "monitor-slug-taken": N_("A monitor with this slug exists already."),

@@ -56,9 +56,9 @@ def _character(each: str) -> str:
 
 
 class _Shape(NamedTuple):
-    """What a kind of secret looks like; `marks`: a text without any of these, in lower case, holds none."""
+    """What a kind of secret looks like; `hints`: a text without any of these, in lower case, holds none."""
 
-    marks: tuple[str, ...]
+    hints: tuple[str, ...]
     pattern: re.Pattern[str]
     replacement: str = rf"\g<1>{MASK}"
 
@@ -69,8 +69,8 @@ def _path_shape(path: str) -> _Shape:
     return _Shape(("/", "%2"), re.compile(rf"({head}{_SLASH}){_SEGMENT}", re.IGNORECASE))
 
 
-def _shape(marks: str, pattern: str, *replacement: str) -> _Shape:
-    return _Shape(tuple(marks.split("|")), re.compile(pattern, re.IGNORECASE), *replacement)
+def _shape(hints: str, pattern: str, *replacement: str) -> _Shape:
+    return _Shape(tuple(hints.split("|")), re.compile(pattern, re.IGNORECASE), *replacement)
 
 
 _SHAPES = (
@@ -156,8 +156,8 @@ def _value_pattern(value: str) -> str:
 def redact(text: str) -> str:
     """Return *text* with every secret that is known, by its shape or its value, replaced by `***`."""
     lowered = text.lower()
-    for marks, pattern, replacement in _SHAPES:
-        if any(mark in lowered for mark in marks):
+    for hints, pattern, replacement in _SHAPES:
+        if any(hint in lowered for hint in hints):
             text = pattern.sub(replacement, text)
     known = _known
     return text if known is None else known.sub(MASK, text)

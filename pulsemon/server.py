@@ -96,7 +96,7 @@ class PulseMon:
         await asyncio.to_thread(database.migrate)
         secret = settings.admin_session_secret.get_secret_value()
         if not secret:
-            secret = await asyncio.to_thread(access.session_secret, database)
+            secret = await asyncio.to_thread(access.ensure_session_secret, database)
         redaction.know(secret)
         live = self._live
         door = self._open_door()

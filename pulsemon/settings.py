@@ -190,8 +190,8 @@ class Settings(BaseSettings):
     def _origin_only(cls, value: str) -> str:
         if not value:
             return value
-        scheme, _, place = value.partition("://")
-        host = None if "%" in place else read_host(place.removesuffix("/"))
+        scheme, _, authority = value.partition("://")
+        host = None if "%" in authority else read_host(authority.removesuffix("/"))
         if host is None or host.port == 0 or scheme.lower() not in DEFAULT_PORTS:
             raise ValueError("scheme and host without a path, such as https://status.example.org")
         return f"{scheme.lower()}://{host.in_url}"
@@ -256,8 +256,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """Return every value that must be in no log and in no error; of URLs the whole, with the secret in it."""
-        held = (value for _, value in self if isinstance(value, SecretStr))
-        return tuple(value.get_secret_value() for value in held if value)
+        secrets = (value for _, value in self if isinstance(value, SecretStr))
+        return tuple(value.get_secret_value() for value in secrets if value)
 
     @property
     def mail_server(self) -> MailServer | None:
@@ -337,7 +337,7 @@ def _one_line(wrong: ValidationError) -> str:
         return str(first["ctx"]["error"])
     name = str(first["loc"][0]).upper()
     is_secret = Settings.model_fields[name.lower()].annotation is SecretStr
-    held = "holds a wrong value" if is_secret else f"is {str(first['input'])[:80]!r}"
+    finding = "holds a wrong value" if is_secret else f"is {str(first['input'])[:80]!r}"
     context = first.get("ctx", {})
     expected = {
         "int_parsing": "a whole number",
@@ -350,4 +350,4 @@ def _one_line(wrong: ValidationError) -> str:
         "string_too_long": f"at most {context.get('max_length')} characters",
         "enum": str(context.get("expected", "")).replace("'", ""),
     }.get(first["type"], str(context.get("error", first["msg"])))
-    return f"{name} {held}; it must be {expected}."
+    return f"{name} {finding}; it must be {expected}."

@@ -69,7 +69,7 @@ def close_session(database: Database, session_id: str) -> None:
         connection.execute(delete(Session).where(Session.id_hash == _digest(session_id)))
 
 
-def session_secret(database: Database) -> str:
+def ensure_session_secret(database: Database) -> str:
     """Return the secret that signs cookies, made once and kept in the database, for when the environment names none."""
     query = select(Meta.value).where(Meta.key == _SECRET_KEY)
     with database.read() as connection:
@@ -85,7 +85,7 @@ def session_secret(database: Database) -> str:
         return connection.execute(query).scalar_one()
 
 
-def known_addresses(database: Database, *, now: datetime) -> dict[tuple[str, str], datetime]:
+def read_known_addresses(database: Database, *, now: datetime) -> dict[tuple[str, str], datetime]:
     """Return (kind, hash) -> when the right token last came from that address, of the last thirty days."""
     found: dict[tuple[str, str], datetime] = {}
     with database.read() as connection:
@@ -98,7 +98,7 @@ def known_addresses(database: Database, *, now: datetime) -> dict[tuple[str, str
     return found
 
 
-def remember_addresses(database: Database, seen: Mapping[tuple[str, str], datetime], *, now: datetime) -> None:
+def write_known_addresses(database: Database, seen: Mapping[tuple[str, str], datetime], *, now: datetime) -> None:
     """Write (kind, hash) -> when the right token came from that address, and forget the oldest of too many."""
     rows = [
         {"key": _KNOWN_KEY.format(kind=kind, hashed=hashed), "value": _text(seen_at)}

@@ -14,7 +14,7 @@ from sqlalchemy.orm import aliased
 from pulsemon.db import Database
 from pulsemon.db.tables.availability import Correction
 from pulsemon.db.tables.monitors import Monitor
-from pulsemon.errors import Conflict, NotFound
+from pulsemon.errors import NO_MONITOR, Conflict, NotFound
 
 MAX_REASON_LENGTH = 500
 NO_CORRECTION = "This monitor has no such correction."
@@ -80,7 +80,7 @@ def _hold(connection: Connection, monitor_id: int) -> None:
     """Corrections of one monitor are written one after the other: their ids must ascend in the order of the commits."""
     query = select(Monitor.id).where(Monitor.id == monitor_id).with_for_update(key_share=True)
     if connection.scalar(query) is None:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
 
 
 _taken_back = aliased(Correction)

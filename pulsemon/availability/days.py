@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, case, func, select
 
 from pulsemon.core.days import Day, date_at, day_start, last_days
 from pulsemon.core.status import BlindWindow, Status
-from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
+from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_period
 from pulsemon.db.tables.availability import Correction, RolledDay, RollMark
 from pulsemon.db.tables.deadlines import UnseenSpan
 from pulsemon.db.tables.monitors import History, Monitor
@@ -90,7 +90,7 @@ def read_days(
     subjects = read_subjects(connection, monitor_ids, timezone=timezone)
     uneven = _uneven_days(connection, [each.id for each in subjects], days, timezone=timezone) if timezone else {}
     ends, dates = [day.end for day in days], [day.date for day in days]
-    places = {day: place for place, day in enumerate(dates)}
+    indexes = {day: index for index, day in enumerate(dates)}
     up, unknown = [list(column) for column in zip(*map(_whole_day, days), strict=True)]
     facts = read_facts(connection, subjects, start=days[0].start, timezone=timezone, now=now)
     parts: dict[int, list[Availability]] = {}
@@ -98,13 +98,13 @@ def read_days(
         valid_until = (subject.valid_until(timezone) if timezone else None) or days[0].start
         known = bisect_right(ends, valid_until)
         rest = [Span(day.start, day.end) for day in days[known:]]
-        computed = availability_by_window(facts[subject.id], rest)
+        computed = availability_by_period(facts[subject.id], rest)
         # What lies before the first day that is kept lies before the monitor was made.
         made = bisect_left(dates, subject.first_day or date.max)
         found = unknown[:made] + up[made:]
         for day, part in uneven.get(subject.id, ()):
-            if day in places:
-                found[places[day]] = part
+            if day in indexes:
+                found[indexes[day]] = part
         parts[subject.id] = found[:known] + computed
     return DayTable(days, parts)
 

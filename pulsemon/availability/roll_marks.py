@@ -45,13 +45,13 @@ def forget_since(connection: Connection, monitor_ids: Sequence[int], since: date
     zones = zone_names()
     marks = []
     for row in rows:
-        place = {"its_id": row.monitor_id, "its_zone": row.timezone}
+        key = {"its_id": row.monitor_id, "its_zone": row.timezone}
         if row.timezone not in zones:  # a page's, in a database that was made where it was known: nobody asks for it
-            marks.append(place | {"rolled_until": None, "tail_seq": 0})
+            marks.append(key | {"rolled_until": None, "tail_seq": 0})
             continue
         start = day_start(date_at(since, row.timezone), row.timezone)
         until = start if row.rolled_until is None else min(start, row.rolled_until)
         seq = tail_seq(connection, row.monitor_id, until)
-        marks.append(place | {"rolled_until": row.rolled_until and until, "tail_seq": seq})
+        marks.append(key | {"rolled_until": row.rolled_until and until, "tail_seq": seq})
     if marks:
         connection.execute(MARK, marks)

@@ -14,11 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from pulsemon.availability import days as availability
-from pulsemon.availability.days import KEPT_DAYS, Subject
+from pulsemon.availability.days import KEPT_DAYS, Subject, read_facts, read_subjects
 from pulsemon.availability.roll_marks import MARK, tail_seq
 from pulsemon.core.days import date_at, day_start, days
-from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_window
+from pulsemon.core.uptime import Availability, Change, Facts, Span, availability_by_period
 from pulsemon.db import Database
 from pulsemon.db.tables.availability import RolledDay, RollMark
 from pulsemon.db.tables.monitors import Monitor
@@ -49,7 +48,7 @@ def roll_up(database: Database, *, timezone: str, now: datetime, after: int = 0)
     with database.read() as connection:
         query = select(Monitor.id).where(Monitor.id > after).order_by(Monitor.id).limit(STEP)
         ids = connection.scalars(query).all()
-        subjects = availability.read_subjects(connection, ids, timezone=timezone)
+        subjects = read_subjects(connection, ids, timezone=timezone)
     # One that is of today has no day yet that is over; an old database may hold transitions from before its creation.
     started = day_start(today, timezone)
     unmarked = [each.id for each in subjects if each.version is None and (each.created_at < started or each.seq)]
@@ -58,7 +57,7 @@ def roll_up(database: Database, *, timezone: str, now: datetime, after: int = 0)
             upsert_all(connection, RollMark, [{"monitor_id": each, "timezone": timezone} for each in unmarked])
     with database.read() as connection:
         if unmarked:
-            subjects = availability.read_subjects(connection, ids, timezone=timezone)
+            subjects = read_subjects(connection, ids, timezone=timezone)
         waiting = [each for each in subjects if each.version is not None and _needs_work(each, today, timezone)]
         made = _make(connection, waiting, today=today, timezone=timezone)
     for part in _batches(made):
@@ -85,7 +84,7 @@ def _make(connection: Connection, subjects: Sequence[Subject], *, today: date, t
     if not subjects:
         return []
     oldest = today - (KEPT_DAYS - 1) * _DAY
-    facts = availability.read_facts(
+    facts = read_facts(
         connection, subjects, start=day_start(oldest, timezone), timezone=timezone, now=day_start(today, timezone)
     )
     return [_roll(connection, each, facts[each.id], oldest=oldest, today=today, timezone=timezone) for each in subjects]
@@ -98,7 +97,7 @@ def _roll(
     valid_until = subject.valid_until(timezone)
     first = max(oldest, date_at(valid_until if valid_until is not None else _begin(subject, facts), timezone))
     found = days(first, date_at(target, timezone) - _DAY, timezone)
-    parts = availability_by_window(facts, [Span(day.start, day.end) for day in found])
+    parts = availability_by_period(facts, [Span(day.start, day.end) for day in found])
     return _Rolled(
         subject.id,
         subject.version or 0,
@@ -154,9 +153,9 @@ def _store(connection: Connection, made: Sequence[_Rolled], *, timezone: str, ol
         return
     rows = [_row(each.monitor_id, timezone, day, part) for each in current for day, part in each.days]
     upsert_all(connection, RolledDay, rows)
-    places = [{"its_id": each.monitor_id, "its_zone": timezone} for each in current]
-    connection.execute(MARK, [place | each.mark for place, each in zip(places, current, strict=True)])
-    connection.execute(_OLD, [place | {"oldest": oldest} for place in places])
+    keys = [{"its_id": each.monitor_id, "its_zone": timezone} for each in current]
+    connection.execute(MARK, [key | each.mark for key, each in zip(keys, current, strict=True)])
+    connection.execute(_OLD, [key | {"oldest": oldest} for key in keys])
 
 
 def _row(monitor_id: int, timezone: str, day: date, part: Availability) -> dict[str, Any]:

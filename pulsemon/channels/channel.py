@@ -28,12 +28,12 @@ class Means:
 class Channel(Protocol):
     """One kind of channel. It opens no database and decides nothing about trying again; it logs nothing.
 
-    `kind` is its name, in `deliveries.kind` too. `lane` is the receiver that all its messages share; None: the host and
-    port of each address are one.
+    `kind` is its name, in `deliveries.kind` too. `shared_receiver` is the receiver that all its
+    messages share; None: the host and port of each address are one.
     """
 
     kind: ClassVar[str]
-    lane: ClassVar[str | None]
+    shared_receiver: ClassVar[str | None]
 
     def __init__(self, means: Means) -> None: ...
 

@@ -10,10 +10,10 @@ from pulsemon.channels.message import Addressed, Announcement, Outcome, Reason, 
 
 
 class Email:
-    """Mail to an address. All of it goes through one server, so it is one lane."""
+    """Mail to an address. All of it goes through one server, so it is one receiver."""
 
     kind: ClassVar[str] = "email"
-    lane: ClassVar[str | None] = "smtp"
+    shared_receiver: ClassVar[str | None] = "smtp"
 
     def __init__(self, means: Means) -> None:
         self._postman = means.postman

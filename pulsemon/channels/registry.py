@@ -13,7 +13,7 @@ _KINDS: tuple[type[Channel], ...] = (
 )
 KINDS = {each.kind: each for each in _KINDS}
 # Each with limits of its own; how long an attempt lasted says nothing of whoever is next in it.
-SHARED_LANES = frozenset(each.lane for each in _KINDS if each.lane is not None)
+SHARED_RECEIVERS = frozenset(each.shared_receiver for each in _KINDS if each.shared_receiver is not None)
 
 
 def channels(means: Means) -> dict[str, Channel]:
@@ -22,6 +22,6 @@ def channels(means: Means) -> dict[str, Channel]:
 
 
 def receiver(kind: str, address: str) -> str:
-    """Return the receiver of what goes to *address* by a channel of *kind*: the lane that it shares."""
-    lane = KINDS[kind].lane
-    return retries.receiver(address) if lane is None else lane
+    """Return the receiver of what goes to *address* by a channel of *kind*."""
+    shared = KINDS[kind].shared_receiver
+    return retries.receiver(address) if shared is None else shared

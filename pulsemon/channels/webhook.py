@@ -48,7 +48,7 @@ class Webhook:
     """A POST to a URL: each host and port is a receiver of its own."""
 
     kind: ClassVar[str] = WEBHOOK
-    lane: ClassVar[str | None] = None
+    shared_receiver: ClassVar[str | None] = None
 
     def __init__(self, means: Means) -> None:
         self._means = means

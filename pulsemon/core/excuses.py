@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import accumulate
 
-from pulsemon.core import runs as open_runs
-from pulsemon.core.runs import Run
+from pulsemon.core import open_runs
+from pulsemon.core.open_runs import Run
 from pulsemon.core.status import LONGEST_EXTENSION, BlindWindow, State, Status, first_due, is_held_back, silent_at
 from pulsemon.core.timing import Timing
 from pulsemon.core.uptime import merged
@@ -33,8 +33,8 @@ class Unwatched:
 
     def begun_before(self, instant: datetime) -> BlindWindow | None:
         """Return the last window that began before *instant*."""
-        place = bisect_left(self._starts, instant) - 1
-        return BlindWindow(self._starts[place], self._ends[place]) if place >= 0 else None
+        index = bisect_left(self._starts, instant) - 1
+        return BlindWindow(self._starts[index], self._ends[index]) if index >= 0 else None
 
     def count(self, since: datetime, until: datetime) -> int:
         """Return how many separate windows ended after *since* and began before *until*."""
@@ -46,10 +46,10 @@ class Unwatched:
         return target + self._before[bisect_left(self._watched, target)]
 
     def _blind_until(self, instant: datetime) -> timedelta:
-        place = bisect_left(self._starts, instant)
-        if place == 0:
+        index = bisect_left(self._starts, instant)
+        if index == 0:
             return timedelta(0)
-        return self._before[place - 1] + min(instant, self._ends[place - 1]) - self._starts[place - 1]
+        return self._before[index - 1] + min(instant, self._ends[index - 1]) - self._starts[index - 1]
 
 
 def excuse(state: State, timing: Timing, unwatched: Unwatched) -> State:

@@ -81,18 +81,18 @@ def _name(text: str) -> str | None:
 
 
 def is_same_origin(origin: str, ours: Host | None, *, is_secure: bool) -> bool:
-    """Return whether the header Origin names the very place that a request to this host came to.
+    """Return whether the header Origin names the very host and port that a request came to.
 
     The port that belongs to the origin's scheme may be written or not. `is_secure`: the request is known to have come
     by HTTPS, so that a page that came without it is another's; where that is not known, a proxy may have taken it off.
 
     Source: RFC 6454, 4 and 7
     """
-    scheme, separator, place = origin.partition("://")
+    scheme, separator, authority = origin.partition("://")
     default = DEFAULT_PORTS.get(scheme.lower())
     if not separator or default is None or (is_secure and default != DEFAULT_PORTS["https"]):
         return False
-    theirs = read_host(place)
+    theirs = read_host(authority)
     if theirs is None or ours is None or theirs.name != ours.name:
         return False
     return (theirs.port or default) == (ours.port or default)

@@ -1,7 +1,8 @@
-"""Lists in pages by key: a page begins behind the key of the last row of the page before it.
+"""Lists in parts by key: a part begins behind the key of the last row of the part before it.
 
-So rows that come and go between two pages neither repeat nor hide another. Who reads asks for one row more than a page
-has room for, which tells whether anything follows. How a key looks in an address is `web.http.paging`'s business.
+So rows that come and go between two parts neither repeat nor hide another. Who reads asks for one row more than a part
+has room for, which tells whether anything follows. How a key stands in the API's addresses is `web.http.paging`'s
+business.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ K = TypeVar("K")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
-_PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,10})")
 # What an INTEGER of PostgreSQL holds; a longer number in an address names nothing.
 LARGEST_ID = 2**31 - 1
 # What a BIGINT holds: ids of pings and of messages, and instants as keys.
@@ -38,7 +39,7 @@ def one_more(limit: int | None) -> int | None:
 
 
 def cut(found: Sequence[T], limit: int | None, key: Callable[[T], K]) -> tuple[list[T], K | None]:
-    """Return the page of at most *limit* rows, and the key behind which the next one begins, None at the end.
+    """Return the part of at most *limit* rows, and the key behind which the next one begins, None at the end.
 
     *found*: the rows that `one_more` asked for.
     """
@@ -58,8 +59,8 @@ def instant_of(number: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page of a list in the order of time begins: behind the row *id* among those of an instant."""
+class Cursor:
+    """Where a part of a list in the order of time begins: behind the row *id* among those of an instant."""
 
     at: datetime
     id: int
@@ -69,9 +70,9 @@ class Place:
         return f"{number_of(self.at)}-{self.id}"
 
     @classmethod
-    def from_text(cls, text: str) -> Place | None:
-        """Return the place that `to_text` wrote; None for anything else."""
-        found = _PLACE.fullmatch(text)
+    def from_text(cls, text: str) -> Cursor | None:
+        """Return the cursor that `to_text` wrote; None for anything else."""
+        found = _CURSOR.fullmatch(text)
         if found is None or int(found[2]) > LARGEST_ID:
             return None
         return cls(instant_of(int(found[1])), int(found[2]))

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One monitor's place. `position` None: where its creation put it, after all that exist.
+    """Where one monitor stands. `position` None: where its creation put it, after all that exist.
 
     `incident_after_minutes`: DOWN for so long, it makes an incident by itself; None: never.
     """
@@ -95,5 +95,5 @@ def _put(members: list[int], moved: int, other: int | None) -> list[int]:
     if moved not in members:
         return members
     rest = [each for each in members if each != moved]
-    place = rest.index(other) if other in rest else len(rest)
-    return [*rest[:place], moved, *rest[place:]]
+    index = rest.index(other) if other in rest else len(rest)
+    return [*rest[:index], moved, *rest[index:]]

@@ -41,12 +41,12 @@ def share(
     standing_of: Callable[[str], Standing],
     *,
     places: int,
-    width: int,
+    per_receiver: int,
 ) -> dict[str, int]:
     """Return receiver -> how many of its messages may be sent now, the first to be sent first.
 
-    *due* are receivers with the number of their due messages, the longest overdue first; *width* is what one receiver
-    may have in flight at once.
+    *due* are receivers with the number of their due messages, the longest overdue first; *per_receiver* is what
+    one may have in flight at once.
     """
     by_standing: dict[Standing, list[tuple[str, int]]] = {each: [] for each in Standing}
     for receiver, count in due:
@@ -55,22 +55,22 @@ def share(
     held = sum(count for receiver, count in in_flight.items() if standing_of(receiver) is Standing.HANGS)
     wanted: dict[str, int] = {}
 
-    def give(receivers: Iterator[tuple[str, int]] | Sequence[tuple[str, int]], room: int, width: int) -> int:
-        """Give *room* places away and return how many of them were taken."""
+    def give(receivers: Iterator[tuple[str, int]] | Sequence[tuple[str, int]], room: int, most: int) -> int:
+        """Give *room* places away, at most *most* to a receiver, and return how many of them were taken."""
         left = room
         for receiver, count in receivers:
             given = wanted.get(receiver, 0)
-            mine = min(width - in_flight.get(receiver, 0), count, given + left)
+            mine = min(most - in_flight.get(receiver, 0), count, given + left)
             if mine > given:
                 wanted[receiver] = mine
                 left -= mine - given
         return room - left
 
-    free -= give(by_standing[Standing.ANSWERS], free, width)
-    free -= give(_from_both_ends(by_standing[Standing.UNKNOWN]), (free + 1) // 2, width)
+    free -= give(by_standing[Standing.ANSWERS], free, per_receiver)
+    free -= give(_from_both_ends(by_standing[Standing.UNKNOWN]), (free + 1) // 2, per_receiver)
     room = max(0, min(free, places // 2 - held))
-    for mine in (1, width):  # one each before any has more
-        room -= give(by_standing[Standing.HANGS], room, mine)
+    for most in (1, per_receiver):  # one each before any has more
+        room -= give(by_standing[Standing.HANGS], room, most)
     return wanted
 
 

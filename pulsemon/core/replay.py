@@ -78,22 +78,22 @@ def replay(past: Past, timing: Timing) -> tuple[Alert, ...]:
     The monitor waits at the oldest ping as a new one does: silence before it is not known.
     """
     watch = _Watch(timing, Unwatched(past.blind))
-    marks = _marks(past)
-    mark = next(marks, None)
+    edges = _edges(past)
+    edge = next(edges, None)
     for ping in past.pings:
-        while mark is not None and mark.at <= ping.received_at:
-            watch.reach(mark)
-            mark = next(marks, None)
+        while edge is not None and edge.at <= ping.received_at:
+            watch.reach(edge)
+            edge = next(edges, None)
         watch.hear(ping)
-    while mark is not None and mark.at <= past.until:
-        watch.reach(mark)
-        mark = next(marks, None)
+    while edge is not None and edge.at <= past.until:
+        watch.reach(edge)
+        edge = next(edges, None)
     watch.look(past.until)
     return tuple(watch.alerts)
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class _Edge:
     """Where a blind window or a pause begins or ends."""
 
     at: datetime
@@ -101,11 +101,11 @@ class _Mark:
     is_end: bool
 
 
-def _marks(past: Past) -> Iterator[_Mark]:
+def _edges(past: Past) -> Iterator[_Edge]:
     spans: list[BlindWindow | Pause] = [*past.blind, *past.pauses]
-    marks = [_Mark(span.started_at, span, is_end=False) for span in spans]
-    marks += [_Mark(span.ended_at, span, is_end=True) for span in spans]
-    return iter(sorted(marks, key=lambda mark: (mark.at, mark.is_end)))
+    edges = [_Edge(span.started_at, span, is_end=False) for span in spans]
+    edges += [_Edge(span.ended_at, span, is_end=True) for span in spans]
+    return iter(sorted(edges, key=lambda edge: (edge.at, edge.is_end)))
 
 
 class _Watch:
@@ -135,20 +135,20 @@ class _Watch:
         if transition is not None:
             self._tell(transition)
 
-    def reach(self, mark: _Mark) -> None:
-        self.look(mark.at)
-        match mark.span, mark.is_end:
+    def reach(self, edge: _Edge) -> None:
+        self.look(edge.at)
+        match edge.span, edge.is_end:
             case BlindWindow(), False:
                 self._blind_count += 1
             case BlindWindow(), True:
                 self._blind_count -= 1
                 self._state = excuse(self._state, self._timing, self._unwatched)
             case Pause(), False:
-                self._state, transition = pause(self._state, now=mark.at)
+                self._state, transition = pause(self._state, now=edge.at)
                 if transition is not None:
                     self._tell(transition)
             case Pause(), True:
-                self._state, _ = resume(self._state, now=mark.at)
+                self._state, _ = resume(self._state, now=edge.at)
 
     def _tell(self, transition: Transition) -> None:
         if transition.previous is Status.DOWN and self.alerts:

@@ -33,9 +33,9 @@ def is_given_up(age: timedelta, next_delay: timedelta) -> bool:
 
 
 def receiver(url: str) -> str:
-    """Return the `host:port` that *url* goes to, in lower case: messages to one receiver share one lane.
+    """Return the `host:port` that *url* goes to, in lower case: the receiver of messages to it.
 
-    A URL that cannot be read has a lane too, the empty one; sending to it fails and says why.
+    A URL that cannot be read has a receiver too, the empty one; sending to it fails and says why.
     """
     try:
         parts = urlsplit(url)

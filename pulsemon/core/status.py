@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from pulsemon.core import runs as open_runs
-from pulsemon.core.runs import ANONYMOUS, Runs
+from pulsemon.core import open_runs
+from pulsemon.core.open_runs import ANONYMOUS, Runs
 from pulsemon.core.timing import Timing
 
 

@@ -192,8 +192,8 @@ def human_near(length: timedelta) -> timedelta:
 
 def human_above(length: timedelta) -> timedelta:
     """Return the least length that people use and that is no shorter than *length*."""
-    place = bisect_left(_HUMAN, length)
-    return _HUMAN[place] if place < len(_HUMAN) else _above(length, timedelta(days=1))
+    index = bisect_left(_HUMAN, length)
+    return _HUMAN[index] if index < len(_HUMAN) else _above(length, timedelta(days=1))
 
 
 def _above(length: timedelta, step: timedelta) -> timedelta:

@@ -54,7 +54,7 @@ class Stretch:
 
 
 class Availability(NamedTuple):
-    """How the time of a window was spent, in whole microseconds. The parts add up to the window.
+    """How the time of a period was spent, in whole microseconds. The parts add up to the period.
 
     A tuple, because a page of many monitors has tens of thousands of days.
     """
@@ -67,8 +67,8 @@ class Availability(NamedTuple):
     unknown: int = 0
 
     @property
-    def window(self) -> int:
-        """Return the length of the window."""
+    def length(self) -> int:
+        """Return the length of the period."""
         return sum(self)
 
     @property
@@ -79,16 +79,16 @@ class Availability(NamedTuple):
 
     @property
     def coverage(self) -> float | None:
-        """Return the part of the window that `ratio` speaks of, or None for an empty window."""
-        window = self.window
-        return (self.up + self.down) / window if window else None
+        """Return the part of the period that `ratio` speaks of, or None for an empty period."""
+        length = self.length
+        return (self.up + self.down) / length if length else None
 
 
 NO_TIME = Availability()
 
 
 def total(parts: Iterable[Availability]) -> Availability:
-    """Return the availability of several windows taken together."""
+    """Return the availability of several periods taken together."""
     return Availability(*(sum(column) for column in zip(NO_TIME, *parts, strict=True)))
 
 
@@ -108,7 +108,7 @@ class Facts:
 
 
 def stretches(facts: Facts, *, start: datetime, end: datetime) -> list[Stretch]:
-    """Return the window [*start*, *end*) cut into stretches without a gap, neighbours of different kinds."""
+    """Return the period [*start*, *end*) cut into stretches without a gap, neighbours of different kinds."""
     if end <= start:
         return []
     blind = merged(facts.blind)
@@ -117,8 +117,8 @@ def stretches(facts: Facts, *, start: datetime, end: datetime) -> list[Stretch]:
         # What most days of most monitors are.
         return [Stretch(start, end, _OF_STATUS[_status_at(facts.changes)(start)])]
     edges = {start, end, *(each.at for each in facts.changes)}
-    for windows in (blind, maintenance, excluded):
-        edges.update(*((each.started_at, each.ended_at) for each in windows))
+    for covered in (blind, maintenance, excluded):
+        edges.update(*((each.started_at, each.ended_at) for each in covered))
     status_at = _status_at(facts.changes)
     is_blind, is_maintained, is_excluded = _covers(blind), _covers(maintenance), _covers(excluded)
     found: list[Stretch] = []
@@ -154,14 +154,14 @@ def _windows(spans: Iterable[Span]) -> Iterator[BlindWindow]:
 
 def _status_at(changes: Sequence[Change]) -> Callable[[datetime], Status]:
     """Return what tells the status at an instant, asked in ascending order."""
-    position, held = 0, Status.UNKNOWN
+    position, status = 0, Status.UNKNOWN
 
     def status_at(instant: datetime) -> Status:
-        nonlocal position, held
+        nonlocal position, status
         while position < len(changes) and changes[position].at <= instant:
-            held = changes[position].status
+            status = changes[position].status
             position += 1
-        return held
+        return status
 
     return status_at
 
@@ -190,21 +190,21 @@ def merged(windows: Iterable[BlindWindow]) -> list[BlindWindow]:
     return apart
 
 
-def availability_by_window(facts: Facts, windows: Sequence[Span]) -> list[Availability]:
-    """Return how each of *windows* was spent, in one pass: they are in order, each begins where the last one ends."""
-    if not windows:
+def availability_by_period(facts: Facts, periods: Sequence[Span]) -> list[Availability]:
+    """Return how each of *periods* was spent, in one pass: they are in order, each begins where the last one ends."""
+    if not periods:
         return []
-    pieces = stretches(facts, start=windows[0].start, end=windows[-1].end)
+    pieces = stretches(facts, start=periods[0].start, end=periods[-1].end)
     found: list[Availability] = []
     position = 0
-    for window in windows:
+    for period in periods:
         sums = dict.fromkeys(Kind, 0)
         while position < len(pieces):
             piece = pieces[position]
-            seen = min(piece.end, window.end) - max(piece.start, window.start)
+            seen = min(piece.end, period.end) - max(piece.start, period.start)
             sums[piece.kind] += seen // _MICROSECOND
-            if piece.end > window.end:
-                break  # the rest of it belongs to the next window
+            if piece.end > period.end:
+                break  # the rest of it belongs to the next period
             position += 1
         found.append(Availability(**sums))
     return found

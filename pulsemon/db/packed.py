@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
-from pulsemon.core import runs as open_runs
+from pulsemon.core import open_runs
+from pulsemon.core.open_runs import Run, Runs
 from pulsemon.core.rules import NO_RULES, Rules
-from pulsemon.core.runs import Run, Runs
 from pulsemon.db.types import from_text, to_text
 
 _MICROSECOND = timedelta(microseconds=1)

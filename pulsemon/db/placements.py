@@ -1,4 +1,4 @@
-"""Monitors' places, read with them and written beside them."""
+"""Monitors' placements, read with them and written beside them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OF_MONITOR: ColumnElement[bool] = PlacementRow.monitor_id == Monitor.id
 
 
 def placement(row: Any) -> Placement:
-    """Read the place of a row that holds `COLUMNS`; its position is the one that counts."""
+    """Read the placement of a row that holds `COLUMNS`; its position is the one that counts."""
     return Placement(*_values(row))
 
 
 def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) -> None:
-    """Write what changes of a monitor's place: field of `Placement` -> its new value."""
+    """Write what changes of a monitor's placement: field of `Placement` -> its new value."""
     columns = {_COLUMN_NAMES[name]: value for name, value in changes.items()}
     if columns:
         upsert(connection, PlacementRow, "monitor_id", {"monitor_id": monitor_id, **columns})

@@ -19,7 +19,7 @@ def renew_version(connection: Connection) -> None:
 
 
 def read_version(connection: Connection) -> tuple[int, str]:
-    """Return a value that moves with every transition and every edit, on whatever node."""
+    """Return a value that is another one after every transition and every edit, on whatever node."""
     newest = connection.scalar(select(func.max(History.id))) or 0
     edits = connection.scalar(select(Meta.value).where(Meta.key == _KEY)) or ""
     return newest, edits

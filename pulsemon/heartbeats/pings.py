@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from pulsemon.core.notes import Detail
+from pulsemon.core.open_runs import ANONYMOUS, Runs, ended_by
 from pulsemon.core.rules import NO_RULES, Flag, Outcome, Rules, flag, read_signal
-from pulsemon.core.runs import ANONYMOUS, Runs, ended_by
 from pulsemon.core.status import (
     OVERTAKEN,
     BlindWindow,
@@ -86,7 +86,7 @@ def record_pings(database: Database, pings: Sequence[Ping]) -> Batch:
         rows = {row.slug: row for row in ping_rows.lock_monitors(connection, {ping.slug for ping in pings})}
         admitted = [_is_admitted(rows.get(ping.slug), ping) for ping in pings]
         batch = Batch([Answer.STORED if each else Answer.UNKNOWN for each in admitted])
-        known = [place for place, is_known in enumerate(admitted) if is_known]
+        known = [index for index, is_known in enumerate(admitted) if is_known]
         if known:
             _record_known(connection, rows, pings, known, batch)
         else:
@@ -135,20 +135,20 @@ def _record_known(
     known: Sequence[int],
     batch: Batch,
 ) -> None:
-    """Judge and store those of *pings* that stand at the places *known*: the others belong to no monitor."""
+    """Judge and store those of *pings* that stand at the indexes *known*: the others belong to no monitor."""
     encode, decode = ping_rows.coders(connection)
     tracks: dict[int, _Track] = {}
     stored: list[PingRow] = []
-    newest = ping_rows.newest_of_rids(connection, _to_look_up(rows, [pings[place] for place in known]))
-    for place, ping_id in zip(known, ping_rows.next_ids(connection, len(known)), strict=True):
-        ping = pings[place]
+    newest = ping_rows.newest_of_rids(connection, _to_look_up(rows, [pings[index] for index in known]))
+    for index, ping_id in zip(known, ping_rows.next_ids(connection, len(known)), strict=True):
+        ping = pings[index]
         row = rows[ping.slug]
         track = tracks.get(row.id)
         if track is None:
             track = tracks[row.id] = _track(row, decode)
         verdict = _apply(track, ping, newest)
         if verdict.outcome is Outcome.METHOD:
-            batch.answers[place] = Answer.IGNORED
+            batch.answers[index] = Answer.IGNORED
         track.ping_count += 1
         received_at = encode(ping.received_at)
         track.newest = (ping.received_at, received_at)

@@ -19,8 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from pulsemon.core import holding
-from pulsemon.core import incidents as rules
+from pulsemon.core import holding, incidents
 from pulsemon.core.incidents import AUTOMATIC_IMPACT, IncidentStatus
 from pulsemon.core.status import Cause, Status
 from pulsemon.core.uptime import Span
@@ -109,7 +108,7 @@ def _due(connection: Connection, now: datetime) -> list[_Outage]:
         .where(PlacementRow.incident_after_minutes.is_not(None), Monitor.status == Status.DOWN.value, ~is_told)
         .order_by(History.occurred_at, Monitor.id)
     )
-    rows = [row for row in connection.execute(query) if rules.is_due(row.occurred_at, row.after_minutes, now=now)]
+    rows = [row for row in connection.execute(query) if incidents.is_due(row.occurred_at, row.after_minutes, now=now)]
     if not rows:
         return []
     since = now - holding.LONGEST_PATIENCE
@@ -135,10 +134,10 @@ def _is_excused(row: Any, maintained: Sequence[Span], now: datetime) -> bool:
 def _begin(connection: Connection, due: Sequence[_Outage], now: datetime) -> bool:
     if not due:
         return False
-    held = _take_into_open_ones(connection, due)
+    named = _take_into_open_ones(connection, due)
     open_ones = _automatic_ones(connection)
     for outage in due:
-        if outage.monitor_id not in held:
+        if outage.monitor_id not in named:
             _join_or_open(connection, outage, open_ones, now)
     for each in open_ones:
         if each.is_new or each.has_grown:
@@ -154,11 +153,11 @@ def _take_into_open_ones(connection: Connection, due: Sequence[_Outage]) -> set[
         .join(IncidentRow, IncidentRow.id == IncidentMonitor.incident_id)
         .where(incident_rows.IS_OPEN, IncidentMonitor.monitor_id.in_(list(seqs)))
     )
-    held = connection.execute(query).all()
-    for incident_id, monitor_id in held:
+    named = connection.execute(query).all()
+    for incident_id, monitor_id in named:
         own = (IncidentMonitor.incident_id == incident_id, IncidentMonitor.monitor_id == monitor_id)
         connection.execute(update(IncidentMonitor).where(*own).values(outage_seq=seqs[monitor_id]))
-    return {monitor_id for _, monitor_id in held}
+    return {monitor_id for _, monitor_id in named}
 
 
 def _automatic_ones(connection: Connection) -> list[_Open]:
@@ -173,7 +172,7 @@ def _automatic_ones(connection: Connection) -> list[_Open]:
 
 def _join_or_open(connection: Connection, outage: _Outage, open_ones: list[_Open], now: datetime) -> None:
     for each in open_ones:
-        if each.is_public is outage.is_public and rules.joins(outage.occurred_at, each.started_at):
+        if each.is_public is outage.is_public and incidents.joins(outage.occurred_at, each.started_at):
             incident_rows.add_monitors(connection, each.id, {outage.monitor_id: outage.seq})
             each.started_at = min(each.started_at, outage.occurred_at)
             each.has_grown = True

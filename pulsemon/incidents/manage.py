@@ -23,7 +23,7 @@ from pulsemon.db.tables.incidents import Incident as IncidentRow
 from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
 from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.db.versions import renew_version
-from pulsemon.errors import FieldProblem, Invalid, NotFound
+from pulsemon.errors import NO_INCIDENT, FieldProblem, Invalid, NotFound
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.incidents.rows import Incident
 from pulsemon.monitors import lookup
@@ -31,8 +31,7 @@ from pulsemon.subscribers.announcements import Event
 
 # Nobody has more open at once; what is beyond stays in the database and is listed when others are resolved.
 MAX_OPEN = 200
-NO_SUCH_INCIDENT = "There is no such incident."
-NO_SUCH_UPDATE = "This incident has no such update."
+NO_UPDATE = "This incident has no such update."
 NOTHING_AFFECTED = N_("Choose the monitors that it affects, or say that it affects everything.")
 TITLE_NEEDED = N_("This must not be blank.")
 
@@ -80,7 +79,7 @@ def get(database: Database, public_id: str) -> Incident:
 def _find(connection: Connection, public_id: str) -> Incident:
     found = incident_rows.read_incidents(connection, incident_rows.has_public_id(public_id), limit=1)
     if not found:
-        raise NotFound(NO_SUCH_INCIDENT)
+        raise NotFound(NO_INCIDENT)
     return found[0]
 
 
@@ -91,7 +90,7 @@ def list_open(database: Database) -> list[Incident]:
 
 
 def list_resolved(database: Database, *, limit: int, before: int | None = None) -> tuple[list[Incident], int | None]:
-    """Return incidents that are resolved, the newest first, and where the next page begins if there is one."""
+    """Return incidents that are resolved, the newest first, and where the next part begins if there is one."""
     where = [~incident_rows.IS_OPEN]
     if before is not None:
         where.append(incident_rows.has_row_id_below(before))
@@ -187,7 +186,7 @@ def edit_update(database: Database, public_id: str, number: int, body: str, *, n
         incident_rows.hold(connection)
         incident = _find(connection, public_id)
         if not any(each.number == number for each in incident.updates):
-            raise NotFound(NO_SUCH_UPDATE)
+            raise NotFound(NO_UPDATE)
         own = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident.id).order_by(IncidentUpdate.id)
         row_id = connection.scalars(own.limit(1).offset(number - 1)).one()
         connection.execute(update(IncidentUpdate).where(IncidentUpdate.id == row_id).values(body=body))

@@ -1,8 +1,8 @@
 """Incidents in the database: reading them for their owner and for public pages, and the writes that all share.
 
 Below the use cases: `incidents.manage` (by hand), `incidents.automatic` and `status_pages.public`. An incident that was
-deleted, or that a monitor was taken out of, may leave a mark behind: a row of status `let-go`, read by nobody, that
-keeps an outage which somebody has dealt with from being opened anew by itself.
+deleted, or that a monitor was taken out of, may leave a row of status `let-go` behind. Nobody reads it; it keeps an
+outage which somebody has dealt with from being opened anew by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pulsemon.subscribers.announcements import Event, Notice, announce
 
 # Of one incident; what was said before is kept and shown by nobody.
 MAX_UPDATES = 100
-_MARK = "incidents"
+_KEY = "incidents"
 _LET_GO = "let-go"
 
 
@@ -129,9 +129,9 @@ OPEN_FIRST = (IS_OPEN.desc(), IncidentRow.started_at.desc(), IncidentRow.id.desc
 NEWEST_STARTED = (IncidentRow.started_at.desc(), IncidentRow.id.desc())
 
 
-def read_mark(connection: Connection) -> str:
-    """Return a value that moves whenever an incident changes."""
-    return connection.scalar(select(Meta.value).where(Meta.key == _MARK)) or ""
+def read_version(connection: Connection) -> str:
+    """Return the version of incidents: another value as soon as any of them changed; empty before the first one."""
+    return connection.scalar(select(Meta.value).where(Meta.key == _KEY)) or ""
 
 
 def read_incidents(
@@ -179,13 +179,13 @@ def _updates(connection: Connection, ids: Sequence[int]) -> dict[int, list[Updat
             IncidentUpdate.body,
             IncidentUpdate.posted_at,
             func.row_number().over(partition_by=own, order_by=IncidentUpdate.id).label("number"),
-            func.row_number().over(partition_by=own, order_by=IncidentUpdate.id.desc()).label("place"),
+            func.row_number().over(partition_by=own, order_by=IncidentUpdate.id.desc()).label("rank"),
         )
         .where(IncidentUpdate.incident_id.in_(ids))
         .subquery()
     )
     found: dict[int, list[Update]] = {}
-    for row in connection.execute(select(numbered).where(numbered.c.place <= MAX_UPDATES).order_by(numbered.c.place)):
+    for row in connection.execute(select(numbered).where(numbered.c.rank <= MAX_UPDATES).order_by(numbered.c.rank)):
         said = Update(row.number, IncidentStatus(row.status), row.body, row.posted_at)
         found.setdefault(row.incident_id, []).append(said)
     return found
@@ -213,11 +213,11 @@ def _incident(row: Row[*tuple[Any, ...]], monitors: Iterable[Affected], updates:
 
 
 def hold(connection: Connection) -> None:
-    """Let nobody else change incidents until this transaction ends, and move the mark.
+    """Let nobody else change incidents until this transaction ends, and renew their version.
 
     It is one row of `meta`: whoever writes it waits for whoever wrote it before, on whatever node.
     """
-    upsert(connection, Meta, "key", {"key": _MARK, "value": secrets.token_hex(8)})
+    upsert(connection, Meta, "key", {"key": _KEY, "value": secrets.token_hex(8)})
 
 
 def insert_incident(connection: Connection, values: Mapping[str, Any], outages: Mapping[int, int | None]) -> int:

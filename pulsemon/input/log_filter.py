@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem
-from pulsemon.heartbeats.chain import Filter
+from pulsemon.heartbeats.ping_chain import Filter
 from pulsemon.input.monitors import problem
 
 FIELDS = ("signal", "text", "since", "until")

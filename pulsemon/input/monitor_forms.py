@@ -86,8 +86,8 @@ def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in values.items():
         part, _, attribute = BY_NAME[name].kept_at.rpartition(".")
-        place = kept.setdefault(part, {}) if part else kept
-        place[attribute] = BY_NAME[name].keep(value)
+        target = kept.setdefault(part, {}) if part else kept
+        target[attribute] = BY_NAME[name].keep(value)
     return kept
 
 

@@ -130,13 +130,13 @@ def add_windows(connection: Connection, plan: Stored, spans: Iterable[Span], *, 
 
 def _window_row(plan: Stored, span: Span, now: datetime) -> dict[str, Any]:
     noticed_at = now if span.end <= now else None
-    marks = dict.fromkeys(("announced_at", "opened_at", "closed_at"), noticed_at)
+    instants = dict.fromkeys(("announced_at", "opened_at", "closed_at"), noticed_at)
     return {
         "maintenance_id": plan.id,
         "starts_at": span.start,
         "ends_at": span.end,
         "is_general": plan.is_general,
-        **marks,
+        **instants,
     }
 
 

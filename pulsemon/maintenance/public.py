@@ -105,8 +105,8 @@ def _nearest(begun: list[Row[*tuple[Any, ...]]], coming: list[Row[*tuple[Any, ..
     """Return what has begun, the next windows, and of each plan its next one: daily plans crowd nobody's out."""
     plans: set[str] = set()
     kept = []
-    for place, row in enumerate(coming):
-        if place < MAX_COMING or row.public_id not in plans:
+    for index, row in enumerate(coming):
+        if index < MAX_COMING or row.public_id not in plans:
             kept.append(row)
         plans.add(row.public_id)
     return begun + kept

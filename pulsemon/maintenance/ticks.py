@@ -101,16 +101,16 @@ def _notice(connection: Connection, plan_id: int, now: datetime) -> tuple[int, i
 
 
 def _take(connection: Connection, plan: Stored, window: Any, step: Step, now: datetime, *, is_told: bool) -> int:
-    marks: dict[str, datetime] = {}
+    instants: dict[str, datetime] = {}
     if step is Step.CLOSE:
-        marks["closed_at"] = now
+        instants["closed_at"] = now
         # Whoever stored a message while somebody moved this end may have read the old one.
         held.look_again(connection, now=now)
     else:
-        marks["announced_at"] = window.announced_at or now
+        instants["announced_at"] = window.announced_at or now
         if step is Step.OPEN:
-            marks["opened_at"] = now
-    connection.execute(update(MaintenanceWindow).where(MaintenanceWindow.id == window.id).values(marks))
+            instants["opened_at"] = now
+    connection.execute(update(MaintenanceWindow).where(MaintenanceWindow.id == window.id).values(instants))
     if not is_told or (step is Step.CLOSE and window.opened_at is None):  # the latter came and went unseen
         return 0
     at = {Step.ANNOUNCE: now, Step.OPEN: window.starts_at, Step.CLOSE: window.ends_at}[step]

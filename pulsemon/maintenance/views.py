@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from pulsemon.core import keyset
-from pulsemon.core.keyset import Place
+from pulsemon.core.keyset import Cursor
 from pulsemon.db import Database
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
 from pulsemon.db.tables.monitors import Monitor
@@ -73,7 +73,7 @@ class PastWindow:
 def list_all(
     database: Database, *, now: datetime, limit: int | None = None, after: int | None = None
 ) -> tuple[list[MaintenanceView], int | None]:
-    """Return plans that were not removed, in the order of their creation, and after which the next page begins."""
+    """Return plans that were not removed, in the order of their creation, and after which the next part begins."""
     query = maintenance_plans.select_plans().where(Maintenance.removed_at.is_(None)).order_by(Maintenance.id)
     if after is not None:
         query = query.where(Maintenance.id > after)
@@ -102,9 +102,9 @@ def _plans_with(which: ColumnElement[bool], now: datetime) -> Select[int]:
 
 
 def list_coming(
-    database: Database, *, now: datetime, limit: int, after: Place | None = None
-) -> tuple[list[MaintenanceView], Place | None]:
-    """Return the plans of which a window is coming, the next one first, and after which the next page begins."""
+    database: Database, *, now: datetime, limit: int, after: Cursor | None = None
+) -> tuple[list[MaintenanceView], Cursor | None]:
+    """Return the plans of which a window is coming, the next one first, and after which the next part begins."""
     first = (
         select(MaintenanceWindow.maintenance_id, func.min(MaintenanceWindow.starts_at).label("starts_at"))
         .where(MaintenanceWindow.starts_at > now, MaintenanceWindow.closed_at.is_(None), IS_REAL)
@@ -123,7 +123,7 @@ def list_coming(
         query = query.where(or_(first.c.starts_at > after.at, is_later))
     with database.read() as connection:
         rows = connection.execute(query.limit(keyset.one_more(limit))).all()
-        found, following = keyset.cut(rows, limit, lambda each: Place(each.next_at, each.id))
+        found, following = keyset.cut(rows, limit, lambda each: Cursor(each.next_at, each.id))
         return _views(connection, [maintenance_plans.stored(row) for row in found], now), following
 
 
@@ -148,7 +148,7 @@ def get(database: Database, public_id: str, *, now: datetime) -> MaintenanceView
 def list_windows(
     database: Database, public_id: str, *, limit: int, before: datetime | None = None
 ) -> tuple[list[WindowView], datetime | None]:
-    """Return windows of a plan, newest first, and before which beginning the next page begins.
+    """Return windows of a plan, newest first, and before which beginning the next part begins.
 
     Those that are over and those that were skipped are among them. Raises NotFound.
     """
@@ -162,9 +162,9 @@ def list_windows(
 
 
 def list_past(
-    database: Database, *, now: datetime, limit: int, before: Place | None = None
-) -> tuple[list[PastWindow], Place | None]:
-    """Return windows of all plans that are over, newest first, and before which the next page begins."""
+    database: Database, *, now: datetime, limit: int, before: Cursor | None = None
+) -> tuple[list[PastWindow], Cursor | None]:
+    """Return windows of all plans that are over, newest first, and before which the next part begins."""
     query = (
         select(
             MaintenanceWindow.id,
@@ -185,7 +185,7 @@ def list_past(
         query = query.where(or_(MaintenanceWindow.ends_at < before.at, is_earlier))
     with database.read() as connection:
         found = [_past(row) for row in connection.execute(query)]
-    return keyset.cut(found, limit, lambda each: Place(each.ends_at, each.id))
+    return keyset.cut(found, limit, lambda each: Cursor(each.ends_at, each.id))
 
 
 def _past(row: Any) -> PastWindow:

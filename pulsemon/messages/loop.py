@@ -15,7 +15,7 @@ from datetime import datetime
 from pulsemon import log
 from pulsemon.channels.channel import Channel
 from pulsemon.channels.message import Delivered, Outcome, Reason, Retry
-from pulsemon.channels.registry import SHARED_LANES
+from pulsemon.channels.registry import SHARED_RECEIVERS
 from pulsemon.core import places
 from pulsemon.core.places import Standing
 from pulsemon.db import Database
@@ -117,7 +117,7 @@ class Dispatching:
             task.add_done_callback(self._tasks.discard)
 
     def _standing_of(self, receiver: str) -> Standing:
-        if receiver in SHARED_LANES:
+        if receiver in SHARED_RECEIVERS:
             return Standing.ANSWERS
         return (self._standings or {}).get(receiver, Standing.UNKNOWN)
 
@@ -131,7 +131,7 @@ class Dispatching:
 
     def _learn(self, sent: Sent) -> None:
         standings, receiver = self._standings, sent.leased.receiver
-        if standings is None or receiver in SHARED_LANES:
+        if standings is None or receiver in SHARED_RECEIVERS:
             return
         standings.pop(receiver, None)  # to the end: the oldest are forgotten first
         standings[receiver] = places.standing(sent.finished_at - sent.started_at)
@@ -140,7 +140,7 @@ class Dispatching:
 
     async def _send(self, leased: Leased) -> None:
         started_at = self._now()
-        may_hurry = leased.receiver not in SHARED_LANES and self._standing_of(leased.receiver) is not Standing.HANGS
+        may_hurry = leased.receiver not in SHARED_RECEIVERS and self._standing_of(leased.receiver) is not Standing.HANGS
         try:
             async with asyncio.timeout(None) as limit:
                 if may_hurry:

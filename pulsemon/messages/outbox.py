@@ -31,7 +31,7 @@ from pulsemon.errors import Conflict, NotFound
 # a killed process was sending goes out again within a minute.
 LEASE = timedelta(seconds=30)
 # To one receiver at once: a hanging one holds so many connections and no more.
-LANE_WIDTH = 4
+MAX_PER_RECEIVER = 4
 # To all of them: sockets, of which a process has 1,024 where nobody raised that. `core.places` says whose they are.
 MAX_IN_FLIGHT = 500
 # Leased or settled in one transaction: nobody's message waits until hundreds of others are dealt with.
@@ -73,7 +73,7 @@ def lease_due(
     standing_of: Callable[[str], Standing] = lambda _: Standing.ANSWERS,
     kinds: Collection[str] = registry.KINDS,
 ) -> list[Leased]:
-    """Take what is due at *now*, at most `LANE_WIDTH` a receiver and `MAX_IN_FLIGHT` in all.
+    """Take what is due at *now*, at most `MAX_PER_RECEIVER` a receiver and `MAX_IN_FLIGHT` in all.
 
     *in_flight* counts what this process is sending by receiver, and *standing_of* says what it knows of one. At most
     `BATCH` are taken at a time; where there are so many, more may be due. A message waits for the older ones of its
@@ -88,7 +88,7 @@ def lease_due(
             .order_by(func.min(Delivery.next_attempt_at), Delivery.receiver)
         ).all()
     wanted = places.share(
-        [(row[0], row[1]) for row in due], in_flight, standing_of, places=MAX_IN_FLIGHT, width=LANE_WIDTH
+        [(row[0], row[1]) for row in due], in_flight, standing_of, places=MAX_IN_FLIGHT, per_receiver=MAX_PER_RECEIVER
     )
     if not wanted:
         return []
@@ -102,13 +102,13 @@ def lease_due(
 
 
 def standings(database: Database) -> dict[str, Standing]:
-    """Return receiver -> what its newest attempts, of whichever server, say of it; shared lanes have no part in it."""
+    """Return receiver -> what its newest attempts, of whichever server, say of it; without the shared receivers."""
     newest = select(Attempt.id, Attempt.delivery_id, Attempt.duration_ms).order_by(Attempt.id.desc())
     attempts = newest.limit(MAX_REMEMBERED).subquery()
     query = (
         select(Delivery.receiver, attempts.c.duration_ms)
         .join(attempts, attempts.c.delivery_id == Delivery.id)
-        .where(Delivery.receiver.not_in(registry.SHARED_LANES))
+        .where(Delivery.receiver.not_in(registry.SHARED_RECEIVERS))
         .order_by(attempts.c.id)
     )
     with database.read() as connection:

@@ -1,7 +1,7 @@
-"""What happened to one monitor, for its page: pings, transitions and messages, merged and paged.
+"""What happened to one monitor, for its page: pings, transitions and messages, merged and read in parts.
 
-Reads only. What one page looks at is bounded, whatever the tables hold: a search that finds too little within the bound
-ends early, and the next page goes on from there.
+Reads only. What is looked at for one part is bounded, whatever the tables hold: a search that finds too little within
+the bound ends early, and the next part goes on from there.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery
 from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.errors import NotFound
-from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import EVERYTHING, Filter, Part, PingEvent, Stop
+from pulsemon.errors import NO_MONITOR, NotFound
+from pulsemon.heartbeats import ping_chain
+from pulsemon.heartbeats.ping_chain import EVERYTHING, Filter, Part, PingEvent, Stop
 
-PAGE_SIZE = 40
+PART_SIZE = 40
 # Messages that a search for a text looks at; each brings its attempts.
 _MAX_MESSAGES = 500
 NO_BODY = "There is no such ping, or it brought no body."
@@ -104,8 +104,8 @@ _RANK: dict[str, int] = {Kind.MESSAGE: 2, Kind.CHANGE: 1, Kind.PING: 0}
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
+class LogCursor:
+    """Where a part begins: the newest ping, transition and message that it may show; 0: none of that kind is left."""
 
     ping_id: int = LARGEST_LONG_ID
     seq: int = LARGEST_LONG_ID
@@ -116,7 +116,7 @@ class Position:
         return f"{self.ping_id}.{self.seq}.{self.delivery_id}"
 
     @classmethod
-    def from_text(cls, text: str) -> Position:
+    def from_text(cls, text: str) -> LogCursor:
         """Read what `to_text` wrote; anything else is the beginning."""
         parts = text.split(".")
         if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts):
@@ -124,18 +124,18 @@ class Position:
         return cls(*(min(int(part), LARGEST_LONG_ID) for part in parts))
 
 
-NEWEST = Position()
+NEWEST = LogCursor()
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Part of the log, newest first; `next` is where the following page begins, None on the last one.
+class LogPart:
+    """Part of the log, newest first; `next` is where the next part begins, None on the last one.
 
     `searched_to`: the search ended there because it had looked at enough, and goes on at `next`.
     """
 
     events: tuple[Event, ...]
-    next: Position | None
+    next: LogCursor | None
     searched_to: datetime | None = None
 
 
@@ -143,16 +143,16 @@ def read_log(
     database: Database,
     monitor_id: int,
     *,
-    start: Position = NEWEST,
+    start: LogCursor = NEWEST,
     kinds: Iterable[Kind] = tuple(Kind),
     wanted: Filter = EVERYTHING,
     translate: Callable[[str], str] = str,
-    size: int = PAGE_SIZE,
-) -> Page:
-    """Return one page of a monitor's log: three streams, each newest first, merged by time.
+    size: int = PART_SIZE,
+) -> LogPart:
+    """Return one part of a monitor's log: three streams, each newest first, merged by time.
 
-    The streams are read one event further than the page is long, so that it is known whether more follows. Where one
-    ends early, nothing older than that is shown: it would stand above what the next page finds. A text is looked for
+    The streams are read one event further than the part is long, so that it is known whether more follows. Where one
+    ends early, nothing older than that is shown: it would stand above what the next part finds. A text is looked for
     in the notes of transitions as *translate* says them.
     """
     asked = frozenset(kinds)
@@ -170,8 +170,8 @@ def read_log(
     events: list[Event] = []
     while len(events) < size and (newest := _newest(streams, floor)):
         events.append(newest.pop(0))
-    following = _position(streams, stops) if any(streams) or floor is not None else None
-    return Page(tuple(events), following, floor if len(events) < size else None)
+    following = _rest_of(streams, stops) if any(streams) or floor is not None else None
+    return LogPart(tuple(events), following, floor if len(events) < size else None)
 
 
 def _newest(streams: Iterable[list[Event]], floor: datetime | None) -> list[Event] | None:
@@ -180,10 +180,10 @@ def _newest(streams: Iterable[list[Event]], floor: datetime | None) -> list[Even
     return max(filled, key=lambda stream: (stream[0].at, _RANK[stream[0].kind]), default=None)
 
 
-def _position(streams: Sequence[Sequence[Event]], stops: Sequence[Stop | None]) -> Position:
+def _rest_of(streams: Sequence[Sequence[Event]], stops: Sequence[Stop | None]) -> LogCursor:
     """Return where the rest of the streams begins; one that is used up has nothing more to give."""
     ends = zip(streams, stops, strict=True)
-    return Position(*(_id(stream[0]) if stream else _next_id(stop) for stream, stop in ends))
+    return LogCursor(*(_id(stream[0]) if stream else _next_id(stop) for stream, stop in ends))
 
 
 def _id(event: Event) -> int:
@@ -209,7 +209,7 @@ def read_pings(
 def _changes(
     connection: Connection,
     monitor_id: int,
-    start: Position,
+    start: LogCursor,
     length: int,
     wanted: Filter,
     translate: Callable[[str], str],
@@ -265,7 +265,7 @@ def _stop(rows: Sequence[ChangeEvent | MessageEvent], found: Sequence[Event], li
 
 
 def _messages(
-    connection: Connection, monitor_id: int, start: Position, length: int, wanted: Filter
+    connection: Connection, monitor_id: int, start: LogCursor, length: int, wanted: Filter
 ) -> Part[MessageEvent]:
     limit = _MAX_MESSAGES if wanted.text else length
     query = (
@@ -374,7 +374,7 @@ def belongings(database: Database, monitor_id: int) -> Belongings:
     with database.read() as connection:
         row = connection.execute(query).first()
     if row is None:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
     return Belongings(*row)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, select
 from pulsemon.core import keyset
 from pulsemon.db import Database
 from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_MONITOR, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ _COLUMNS = (
 def history(
     database: Database, which: ColumnElement[bool], *, limit: int, before: int | None = None
 ) -> tuple[list[Entry], int | None]:
-    """Return at most *limit* transitions of a monitor, and below which `seq` the next page begins.
+    """Return at most *limit* transitions of a monitor, and below which `seq` the next part begins.
 
     Raises:
         NotFound: there is no such monitor.
@@ -51,7 +51,7 @@ def history(
     with database.read() as connection:
         monitor_id = connection.scalar(select(Monitor.id).where(which))
         if monitor_id is None:
-            raise NotFound("There is no such monitor.")
+            raise NotFound(NO_MONITOR)
         query = select(*_COLUMNS).where(History.monitor_id == monitor_id).order_by(History.seq.desc())
         if before is not None:
             query = query.where(History.seq < before)

@@ -33,7 +33,7 @@ from pulsemon.db.transitions import Decision, apply_decisions
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.db.versions import renew_version
-from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors.definition import Definition
 from pulsemon.monitors.views import View, find, select_views, view
 
@@ -81,7 +81,7 @@ def get(database: Database, which: ColumnElement[bool]) -> View:
 def list_all(
     database: Database, *, limit: int | None = None, after: int | None = None
 ) -> tuple[list[View], int | None]:
-    """Return monitors in the order of their creation, and after which the next page begins if there is one."""
+    """Return monitors in the order of their creation, and after which the next part begins if there is one."""
     query = select_views().order_by(Monitor.id).limit(keyset.one_more(limit))
     if after is not None:
         query = query.where(Monitor.id > after)
@@ -189,7 +189,7 @@ def _nominal_seconds(expression: str, timezone: str, now: datetime) -> int:
 def _locked(connection: Connection, which: ColumnElement[bool]) -> Watched:
     row = connection.execute(states.select_watched().where(which).with_for_update()).first()
     if row is None:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
     return states.watched(row)
 
 

@@ -88,14 +88,14 @@ def _pings(connection: Connection, monitor_id: int, *, since: datetime, limit: i
     columns = (Ping.prev_id, Ping.received_at, Ping.signal, Ping.rid, Ping.outcome)
     newest = select(Monitor.last_ping_id).where(Monitor.id == monitor_id).scalar_subquery()
     own = (Ping.monitor_id == monitor_id, Ping.received_at >= since)
-    chain = select(*columns, literal(1).label("place")).where(Ping.id == newest, *own).cte("chain", recursive=True)
+    chain = select(*columns, literal(1).label("depth")).where(Ping.id == newest, *own).cte("chain", recursive=True)
     chain = chain.union_all(
-        select(*columns, chain.c.place + 1).where(Ping.id == chain.c.prev_id, *own, chain.c.place < limit)
+        select(*columns, chain.c.depth + 1).where(Ping.id == chain.c.prev_id, *own, chain.c.depth < limit)
     )
     query = (
         select(chain.c.received_at, chain.c.signal, chain.c.rid)
         .where(chain.c.outcome == "counted")
-        .order_by(chain.c.place.desc())
+        .order_by(chain.c.depth.desc())
     )
     return tuple(
         PastPing(received_at, _SIGNALS[signal], rid)

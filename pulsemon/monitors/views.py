@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
-from pulsemon.core import runs as open_runs
-from pulsemon.core import shown
-from pulsemon.core.runs import Runs
+from pulsemon.core import open_runs, shown
+from pulsemon.core.open_runs import Runs
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import State, Status
 from pulsemon.core.timing import Timing
@@ -19,7 +18,7 @@ from pulsemon.db import placements, states, windows
 from pulsemon.db.tables.messages import Webhook
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.windows import NO_WINDOWS, Windows
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_MONITOR, NotFound
 from pulsemon.monitors.definition import Definition
 
 
@@ -124,5 +123,5 @@ def find(connection: Connection, which: ColumnElement[bool]) -> View:
     """Return the monitor that *which* names. Raises NotFound."""
     row = connection.execute(select_views().where(which)).first()
     if row is None:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
     return view(row, windows.current(connection, [row.id]))

@@ -29,7 +29,7 @@ from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
 from pulsemon.db.types import is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.db.versions import renew_version
-from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.errors import NO_PAGE, Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors import lookup
 
 # Addresses below `/status`; a page that was called so before goes on.
@@ -37,7 +37,6 @@ RESERVED = frozenset({"history", "subscribe"})
 SLUG_RESERVED = N_("This address is kept for PulseMon's own pages. Choose another slug.")
 LOGO_TOO_LARGE = N_("A logo may have at most 256 kB.")
 LOGO_UNKNOWN = N_("This is no PNG, JPEG or WebP picture. SVG is not taken, because it can hold scripts.")
-_NO_PAGE = "There is no such page."
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _find(connection: Connection, slug: str) -> PageView:
         return _view(row, _chosen(connection, [row.id]))
     if slug == MAIN:
         return PageView()
-    raise NotFound(_NO_PAGE)
+    raise NotFound(NO_PAGE)
 
 
 def _chosen(connection: Connection, page_ids: Sequence[int]) -> dict[int, list[str]]:
@@ -278,7 +277,7 @@ def rearrange(database: Database, slug: str, decide: Callable[[Sequence[Seat]], 
     with database.write() as connection:
         page = _find(connection, slug)
         if page.monitors is None:
-            raise NotFound(_NO_PAGE)
+            raise NotFound(NO_PAGE)
         seats = [Seat(*row) for row in connection.execute(query.where(PageMonitor.page_id == page.id))]
         known = set(connection.scalars(select(Monitor.id)))
         _choose(connection, page.id, [each for each in decide(seats) if each in known])

@@ -25,7 +25,7 @@ from pulsemon.db import Database, placements, states
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_INCIDENT, NotFound
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.incidents.rows import Incident
 from pulsemon.maintenance.public import PublicWindow, read_windows
@@ -68,8 +68,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a page's owner set (see `status_pages.manage`). `members`: ids in their order, None: all public monitors."""
+class PageDefinition:
+    """What an owner says of a page (see `status_pages.manage`).
+
+    `members`: ids of monitors in their order; None: all public ones.
+    """
 
     slug: str = MAIN
     id: int = 0
@@ -85,7 +88,7 @@ class Look:
     members: tuple[int, ...] | None = None
 
 
-MAIN_LOOK = Look()
+MAIN_DEFINITION = PageDefinition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,11 @@ class PublicPage:
     `windows`: the maintenance that concerns them, or everything; it names no other monitors.
     """
 
-    look: Look
+    definition: PageDefinition
     monitors: tuple[PublicMonitor, ...]
     at: datetime
     incidents: tuple[Incident, ...] = ()
-    incident_mark: str = ""
+    incident_version: str = ""
     windows: tuple[PublicWindow, ...] = ()
 
     def count(self, *kinds: Shown) -> int:
@@ -131,10 +134,10 @@ class Public:
     """
 
     monitors: tuple[PublicMonitor, ...]
-    looks: Mapping[str, Look]
+    definitions: Mapping[str, PageDefinition]
     at: datetime
     incidents: tuple[Incident, ...] = ()
-    incident_mark: str = ""
+    incident_version: str = ""
     windows: tuple[PublicWindow, ...] = ()
     timezone: str = "UTC"
 
@@ -142,26 +145,26 @@ class Public:
         """Return time zone -> the ids of the monitors whose days are shown in it; in `timezone`, all of them."""
         own: dict[str, set[int]] = {}
         every = {each.id for each in self.monitors}
-        for look in self.looks.values():
-            shown = every if look.members is None else every.intersection(look.members)
-            own.setdefault(look.timezone, set()).update(shown)
+        for each in self.definitions.values():
+            shown = every if each.members is None else every.intersection(each.members)
+            own.setdefault(each.timezone, set()).update(shown)
         return {zone: tuple(sorted(ids)) for zone, ids in (own | {self.timezone: every}).items()}
 
     def page(self, slug: str) -> PublicPage | None:
         """Return one page, or None where there is none."""
-        look = self.looks.get(slug)
-        if look is None:
+        definition = self.definitions.get(slug)
+        if definition is None:
             return None
         shown = self.monitors
-        if look.members is not None:
+        if definition.members is not None:
             by_id = {each.id: each for each in self.monitors}
-            shown = tuple(by_id[each] for each in look.members if each in by_id)
+            shown = tuple(by_id[each] for each in definition.members if each in by_id)
         return PublicPage(
-            look,
+            definition,
             shown,
             self.at,
             as_shown(self.incidents, shown),
-            self.incident_mark,
+            self.incident_version,
             self._windows_of({each.id for each in shown}),
         )
 
@@ -174,15 +177,15 @@ class Public:
 
     def open_monitors(self) -> tuple[PublicMonitor, ...]:
         """Return the monitors that some page shows to everybody, without a password."""
-        open_looks = [look for look in self.looks.values() if look.password_hash is None]
-        if any(look.members is None for look in open_looks):
+        unlocked = [each for each in self.definitions.values() if each.password_hash is None]
+        if any(each.members is None for each in unlocked):
             return self.monitors
-        ids = {each for look in open_looks for each in look.members or ()}
+        ids = {monitor_id for each in unlocked for monitor_id in each.members or ()}
         return tuple(each for each in self.monitors if each.id in ids)
 
     def slug_of_host(self, host: str) -> str | None:
         """Return the page that has this host name (lower case, no port)."""
-        return next((look.slug for look in self.looks.values() if look.host == host), None)
+        return next((each.slug for each in self.definitions.values() if each.host == host), None)
 
 
 def read_public(database: Database, *, now: datetime, timezone: str = "UTC") -> Public:
@@ -201,9 +204,9 @@ def read_public(database: Database, *, now: datetime, timezone: str = "UTC") -> 
         windows = read_windows(connection, now=now)
         running = [each for each in windows if each.is_running(now)]
         lines = tuple(_line(monitor, row, _spans(monitor.id, running), now) for monitor, row in watched)
-        mark = incident_rows.read_mark(connection)
-        incidents = _recent_incidents(connection, now) if mark else ()
-        return Public(lines, _looks(connection, timezone), now, incidents, mark, windows, timezone)
+        version = incident_rows.read_version(connection)
+        incidents = _recent_incidents(connection, now) if version else ()
+        return Public(lines, _definitions(connection, timezone), now, incidents, version, windows, timezone)
 
 
 def _spans(monitor_id: int, windows: Sequence[PublicWindow]) -> list[Span]:
@@ -244,25 +247,25 @@ def _recent_incidents(connection: Connection, now: datetime) -> tuple[Incident, 
 
 def as_shown(incidents: Sequence[Incident], monitors: Sequence[PublicMonitor]) -> tuple[Incident, ...]:
     """Return those of *incidents* that a page of *monitors* shows, each with what it shows of it."""
-    places = {each.id: place for place, each in enumerate(monitors)}
+    order = {each.id: index for index, each in enumerate(monitors)}
     found = []
     for incident in incidents:
-        if is_shown(incident.is_general, (each.id for each in incident.monitors), places):
-            known = sorted((each for each in incident.monitors if each.id in places), key=lambda each: places[each.id])
+        if is_shown(incident.is_general, (each.id for each in incident.monitors), order):
+            known = sorted((each for each in incident.monitors if each.id in order), key=lambda each: order[each.id])
             found.append(replace(incident, monitors=tuple(known)))
     return tuple(found)
 
 
-def _looks(connection: Connection, timezone: str) -> dict[str, Look]:
-    """Return page slug -> how it looks, of every page; the one at `/status` is always among them."""
+def _definitions(connection: Connection, timezone: str) -> dict[str, PageDefinition]:
+    """Return page slug -> its definition, of every page; the one at `/status` is always among them."""
     members: dict[int, list[int]] = {}
     chosen = select(PageMonitor.page_id, PageMonitor.monitor_id).order_by(PageMonitor.place, PageMonitor.monitor_id)
     for page_id, monitor_id in connection.execute(chosen):
         members.setdefault(page_id, []).append(monitor_id)
-    looks = {MAIN: replace(MAIN_LOOK, timezone=timezone)}
+    definitions = {MAIN: replace(MAIN_DEFINITION, timezone=timezone)}
     zones = schedule.zone_names()
     for row in connection.execute(select(StatusPage.__table__).order_by(StatusPage.id)):
-        looks[row.slug] = Look(
+        definitions[row.slug] = PageDefinition(
             slug=row.slug,
             id=row.id,
             title=row.title,
@@ -276,7 +279,7 @@ def _looks(connection: Connection, timezone: str) -> dict[str, Look]:
             logo_digest=row.logo_digest,
             members=tuple(members.get(row.id, ())) if row.is_chosen else None,
         )
-    return looks
+    return definitions
 
 
 def read_days(database: Database, ids: Sequence[int], *, timezone: str, count: int, now: datetime) -> DayTable:
@@ -325,7 +328,7 @@ def read_incident(database: Database, page: PublicPage, public_id: str) -> Incid
         found = incident_rows.read_incidents(connection, *named, limit=1, is_public=True)
     shown = as_shown(found, page.monitors)
     if not shown:
-        raise NotFound("There is no such incident.")
+        raise NotFound(NO_INCIDENT)
     return shown[0]
 
 

@@ -91,12 +91,12 @@ def _keep(connection: Connection, payload: str, now: datetime) -> int:
 
 def _owe(connection: Connection, kind: str, kept: Mapping[int, int], now: datetime) -> int:
     """Owe each page's notice to its subscribers by this kind of channel; return how many they are."""
-    lane = registry.KINDS[kind].lane
-    if lane is None:
+    receiver = registry.KINDS[kind].shared_receiver
+    if receiver is None:
         return _owe_one_by_one(connection, kind, kept, now)
     count = 0
     for page_id, notice_id in kept.items():
-        owed = Owed(kind=kind, receiver=lane, notice_id=notice_id)
+        owed = Owed(kind=kind, receiver=receiver, notice_id=notice_id)
         theirs = (Subscriber.page_id == page_id, Subscriber.kind == kind, *_IS_TOLD)
         count += deliveries.owe_to_subscribers(connection, owed, *theirs, now=now)
     return count

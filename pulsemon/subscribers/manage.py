@@ -27,7 +27,7 @@ from pulsemon.db.tables.status_pages import StatusPage
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.types import is_exactly
 from pulsemon.db.versions import renew_version
-from pulsemon.errors import Conflict, NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, Conflict, NotFound, Unavailable
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers.views import SubscriberView, Subscription, view_of
 
@@ -38,7 +38,6 @@ MAX_PER_PAGE = 10_000
 # 256 bits, in characters that a URL carries as they are.
 _TOKEN_BYTES = 32
 
-NO_PAGE = "There is no such page."
 NO_SUBSCRIBER = "This page has no such subscriber."
 
 
@@ -55,7 +54,7 @@ class NewSubscriber:
 def list_of(
     database: Database, slug: str, *, containing: str = "", limit: int | None = None, after: int | None = None
 ) -> tuple[list[SubscriberView], int | None]:
-    """Return a page's subscribers whose address holds *containing*, oldest first, and after which the next page begins.
+    """Return a page's subscribers whose address holds *containing*, oldest first, and after which the next part begins.
 
     Raises NotFound.
     """

@@ -23,7 +23,7 @@ from pulsemon.web.api import incidents as api_incidents
 from pulsemon.web.api import insights as api_insights
 from pulsemon.web.api import log as api_log
 from pulsemon.web.api import maintenance as api_maintenance
-from pulsemon.web.api import monitors as api
+from pulsemon.web.api import monitors as api_monitors
 from pulsemon.web.api import status_pages as api_pages
 from pulsemon.web.api import subscribers as api_subscribers
 from pulsemon.web.heartbeats.ping import PingGate
@@ -35,10 +35,9 @@ from pulsemon.web.http.security import Gate, route_path
 from pulsemon.web.http.site import Site
 from pulsemon.web.http.turns import Turns
 from pulsemon.web.panel import routes as panel
-from pulsemon.web.public import badges, feed, statuspage, subscribing
+from pulsemon.web.public import badges, feed, status_page, statuspage, subscribing
 from pulsemon.web.public import calendar as calendar_feed
 from pulsemon.web.public import history as status_history
-from pulsemon.web.public import status_page as status
 from pulsemon.web.public.board import Board
 from pulsemon.web.public.shared_answers import SharedAnswers
 
@@ -69,7 +68,7 @@ def make_fastapi(site: Site) -> FastAPI:
     )
     app.state.site = site
     for router in (
-        api.router,
+        api_monitors.router,
         api_insights.router,
         api_log.router,
         api_availability.router,
@@ -88,7 +87,7 @@ def make_fastapi(site: Site) -> FastAPI:
         calendar_feed.router,
         statuspage.router,
         status_history.router,
-        status.router,
+        status_page.router,
         panel.home_router,
         panel.router,
     ):

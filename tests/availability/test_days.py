@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from pulsemon.availability import corrections, roll_marks, roll_ups
+from pulsemon.availability import corrections, roll_marks, roll_ups, track_record
 from pulsemon.availability import days as availability
-from pulsemon.availability import record as track_record
 from pulsemon.core.status import Signal
 from pulsemon.core.uptime import Availability, Span
 from pulsemon.db import Database
@@ -49,7 +48,7 @@ def from_history(database: Database, now: datetime, *, timezone: str = "UTC", co
         subjects = availability.read_subjects(connection, None, timezone="")
         facts = availability.read_facts(connection, subjects, start=days[0].start, timezone="", now=now)
         spans = [Span(day.start, day.end) for day in days]
-        return {each: availability.availability_by_window(facts[each], spans) for each in facts}
+        return {each: availability.availability_by_period(facts[each], spans) for each in facts}
 
 
 def as_kept(database: Database, now: datetime, *, timezone: str = "UTC", count: int = 30) -> dict[int, Any]:
@@ -344,7 +343,7 @@ def test_a_month_has_its_days_its_outages_and_its_corrections(database: Database
     march = track_record.read_report(database, monitor.id, year=2026, month=3, timezone="UTC", now=at("12:00"))
 
     assert len(report.period.days) == 28
-    assert report.period.whole.window == us(28 * DAY)
+    assert report.period.whole.length == us(28 * DAY)
     assert sum(us(each.lasted(at("12:00"))) for each in report.outages) == report.period.whole.down
     assert (ahead.period.days, ahead.outages) == ([], ())
     assert [day.end for day in march.period.days] == [at("00:00") + DAY - DAY, at("12:00")]

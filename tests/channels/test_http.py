@@ -123,10 +123,10 @@ async def test_the_next_address_is_tried_when_one_does_not_accept() -> None:
     ],
 )
 async def test_no_notation_of_this_machine_is_reached_with_deny(host: str) -> None:
-    name, mark, rest = host.partition("#") if "#" in host else host.partition("?")
+    name, separator, rest = host.partition("#") if "#" in host else host.partition("?")
     with Sink() as sink:
         # A port before # or ? keeps the trick a trick: the rest is not part of the host.
-        url = f"http://{name}:{sink.port}/{mark}{rest}"
+        url = f"http://{name}:{sink.port}/{separator}{rest}"
         with pytest.raises((NotSent, Failed)) as refused:
             await GuardedClient(DENY, deadline=BRIEF).post(url, headers={}, content=b"")
 

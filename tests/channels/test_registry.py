@@ -44,9 +44,9 @@ def test_every_kind_has_a_name_of_its_own_that_fits_its_column() -> None:
     assert len(kinds) == len(registry._KINDS)
 
 
-def test_no_shared_lane_is_a_receiver_of_any_url() -> None:
-    assert {Email.lane} == registry.SHARED_LANES
-    assert not any(":" in lane for lane in registry.SHARED_LANES)
+def test_no_shared_receiver_is_one_of_any_url() -> None:
+    assert {Email.shared_receiver} == registry.SHARED_RECEIVERS
+    assert not any(":" in each for each in registry.SHARED_RECEIVERS)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_no_shared_lane_is_a_receiver_of_any_url() -> None:
         (Email.kind, "bob@example.net", "smtp"),
     ],
 )
-def test_a_receiver_is_the_lane_that_messages_share(kind: str, address: str, receiver: str) -> None:
+def test_messages_share_the_receiver_of_their_kind_or_of_their_address(kind: str, address: str, receiver: str) -> None:
     assert registry.receiver(kind, address) == receiver
 
 

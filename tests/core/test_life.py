@@ -121,7 +121,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.excused_until is not None and not self.open)
     def success_after_blindness(self) -> None:
-        """What a blind window gave to several runs is the business of tests/core/test_runs.py."""
+        """What a blind window gave to several runs is the business of tests/core/test_open_runs.py."""
         self.excused_until = None
         self.success("")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pulsemon.core import schedule
 from pulsemon.core.excuses import Unwatched, excuse
-from pulsemon.core.runs import MAX_OPEN
+from pulsemon.core.open_runs import MAX_OPEN
 from pulsemon.core.status import (
     CLOCK_TOLERANCE,
     BlindWindow,

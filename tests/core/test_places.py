@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pulsemon.core.places import PATIENCE, Standing, is_scarce, share, standing
 
-PLACES, WIDTH = 500, 4
+PLACES, PER_RECEIVER = 500, 4
 ANSWERS, UNKNOWN, HANGS = Standing.ANSWERS, Standing.UNKNOWN, Standing.HANGS
 
 
@@ -24,7 +24,7 @@ def named(kind: Standing, count: int) -> list[tuple[str, int]]:
 
 
 def shared(due: list[tuple[str, int]], in_flight: dict[str, int] | None = None) -> dict[str, int]:
-    return share(due, in_flight or {}, by_name, places=PLACES, width=WIDTH)
+    return share(due, in_flight or {}, by_name, places=PLACES, per_receiver=PER_RECEIVER)
 
 
 def test_five_thousand_that_hang_take_half_of_the_places_and_the_others_find_room() -> None:
@@ -59,7 +59,7 @@ def test_of_those_that_hang_each_has_one_place_before_any_has_more() -> None:
     assert set(many.values()) == {1}
     assert len(many) == 250
 
-    assert shared([("hangs-a", 9), ("hangs-b", 2)]) == {"hangs-a": WIDTH, "hangs-b": 2}
+    assert shared([("hangs-a", 9), ("hangs-b", 2)]) == {"hangs-a": PER_RECEIVER, "hangs-b": 2}
 
 
 def test_what_lasted_long_says_that_its_receiver_hangs_whatever_came_of_it() -> None:
@@ -72,19 +72,19 @@ RECEIVERS = st.builds(lambda kind, number: f"{kind}-{number}", st.sampled_from(S
 
 @given(
     st.dictionaries(RECEIVERS, st.integers(1, 9), max_size=80),
-    st.dictionaries(RECEIVERS, st.integers(0, WIDTH), max_size=20),
+    st.dictionaries(RECEIVERS, st.integers(0, PER_RECEIVER), max_size=20),
     st.integers(1, 60),
 )
 def test_nobody_has_more_than_there_is(due: dict[str, int], in_flight: dict[str, int], places: int) -> None:
-    wanted = share(list(due.items()), in_flight, by_name, places=places, width=WIDTH)
+    wanted = share(list(due.items()), in_flight, by_name, places=places, per_receiver=PER_RECEIVER)
 
     free = places - sum(in_flight.values())
     assert sum(wanted.values()) <= max(0, free)
     for receiver, count in wanted.items():
-        assert 0 < count <= min(due[receiver], WIDTH - in_flight.get(receiver, 0))
+        assert 0 < count <= min(due[receiver], PER_RECEIVER - in_flight.get(receiver, 0))
     hanging = sum(count for name, count in (Counter(in_flight) + Counter(wanted)).items() if by_name(name) is HANGS)
     held = sum(count for name, count in in_flight.items() if by_name(name) is HANGS)
     assert hanging <= max(held, places // 2)
-    answering = [name for name in due if by_name(name) is ANSWERS and in_flight.get(name, 0) < WIDTH]
+    answering = [name for name in due if by_name(name) is ANSWERS and in_flight.get(name, 0) < PER_RECEIVER]
     if free > 0 and answering:
         assert any(name in wanted for name in answering)

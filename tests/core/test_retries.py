@@ -60,7 +60,7 @@ def test_the_schedule_is_walked_for_about_three_days_and_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "lane"),
+    ("url", "expected"),
     [
         ("https://Hooks.Example.ORG/a/b?c", "hooks.example.org:443"),
         ("http://hooks.example.org/other", "hooks.example.org:80"),
@@ -71,5 +71,5 @@ def test_the_schedule_is_walked_for_about_three_days_and_ends() -> None:
         ("", ":443"),
     ],
 )
-def test_messages_to_one_host_and_port_share_a_lane(url: str, lane: str) -> None:
-    assert receiver(url) == lane
+def test_messages_to_one_host_and_port_share_a_receiver(url: str, expected: str) -> None:
+    assert receiver(url) == expected

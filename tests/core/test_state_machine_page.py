@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from pulsemon.core.runs import Run
+from pulsemon.core.open_runs import Run
 from pulsemon.core.status import State, Status, Transition, expire, pause, reschedule, resume
 from pulsemon.core.timing import Timing
 from tests.conftest import ROOT, at

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pulsemon.core import schedule
 from pulsemon.core.excuses import Unwatched, excuse
-from pulsemon.core.runs import Run, in_order, open_since
+from pulsemon.core.open_runs import Run, in_order, open_since
 from pulsemon.core.shown import Shown, is_late, shown
 from pulsemon.core.status import (
     CLOCK_TOLERANCE,

@@ -17,7 +17,7 @@ from pulsemon.core.uptime import (
     Facts,
     Kind,
     Span,
-    availability_by_window,
+    availability_by_period,
     stretches,
     total,
 )
@@ -32,7 +32,7 @@ def us(length: timedelta) -> int:
 
 
 def spent_in(facts: Facts, *, start: datetime, end: datetime) -> Availability:
-    (spent,) = availability_by_window(facts, [Span(start, end)])
+    (spent,) = availability_by_period(facts, [Span(start, end)])
     return spent
 
 
@@ -70,44 +70,44 @@ def by_the_minute(found: Facts, start: datetime, end: datetime) -> Availability:
 
 
 @given(facts, pairs)
-def test_every_minute_is_counted_once_and_as_what_it_was(found: Facts, window: list[datetime]) -> None:
-    start, end = window
+def test_every_minute_is_counted_once_and_as_what_it_was(found: Facts, period: list[datetime]) -> None:
+    start, end = period
 
     assert spent_in(found, start=start, end=end) == by_the_minute(found, start, end)
 
 
 @given(facts, st.tuples(uneven, uneven).map(sorted))
-def test_the_parts_add_up_to_the_window_to_the_microsecond(found: Facts, window: list[datetime]) -> None:
-    start, end = window
+def test_the_parts_add_up_to_the_period_to_the_microsecond(found: Facts, period: list[datetime]) -> None:
+    start, end = period
 
-    assert spent_in(found, start=start, end=end).window == us(end - start)
+    assert spent_in(found, start=start, end=end).length == us(end - start)
 
 
 @given(facts, st.lists(uneven, min_size=2, max_size=6, unique=True).map(sorted))
-def test_splitting_a_window_changes_nothing(found: Facts, cuts: list[datetime]) -> None:
-    windows = [Span(*ends) for ends in pairwise(cuts)]
+def test_splitting_a_period_changes_nothing(found: Facts, cuts: list[datetime]) -> None:
+    periods = [Span(*ends) for ends in pairwise(cuts)]
 
-    parts = availability_by_window(found, windows)
+    parts = availability_by_period(found, periods)
 
     assert total(parts) == spent_in(found, start=cuts[0], end=cuts[-1])
-    assert parts == [spent_in(found, start=each.start, end=each.end) for each in windows]
+    assert parts == [spent_in(found, start=each.start, end=each.end) for each in periods]
 
 
 @given(facts, st.sampled_from(["UTC", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]))
-def test_days_add_up_to_the_window_they_fill(found: Facts, zone: str) -> None:
+def test_days_add_up_to_the_period_they_fill(found: Facts, zone: str) -> None:
     now = at("18:00")
     filled = last_days(4, zone, now=now)
 
-    parts = availability_by_window(found, [Span(day.start, day.end) for day in filled])
+    parts = availability_by_period(found, [Span(day.start, day.end) for day in filled])
 
     assert total(parts) == spent_in(found, start=filled[0].start, end=now)
 
 
 @given(facts, pairs)
-def test_stretches_cover_the_window_without_gap_and_differ_from_their_neighbours(
-    found: Facts, window: list[datetime]
+def test_stretches_cover_the_period_without_gap_and_differ_from_their_neighbours(
+    found: Facts, period: list[datetime]
 ) -> None:
-    start, end = window
+    start, end = period
 
     pieces = stretches(found, start=start, end=end)
 
@@ -124,11 +124,11 @@ def test_no_data_is_none_and_not_a_hundred_per_cent() -> None:
     assert (spent.ratio, spent.coverage) == (None, 0.0)
 
 
-def test_an_empty_window_has_neither_ratio_nor_coverage() -> None:
+def test_an_empty_period_has_neither_ratio_nor_coverage() -> None:
     spent = spent_in(Facts([]), start=at("08:00"), end=at("08:00"))
 
     assert (spent, spent.ratio, spent.coverage) == (NO_TIME, None, None)
-    assert availability_by_window(Facts([]), []) == []
+    assert availability_by_period(Facts([]), []) == []
 
 
 def test_availability_is_up_of_up_and_down_and_the_rest_lowers_coverage() -> None:
@@ -186,7 +186,7 @@ def test_the_day_of_a_clock_change_sums_to_its_own_length() -> None:
         ("Australia/Lord_Howe", "2026-04-05"),
     ):
         day = datetime.fromisoformat(date).date()
-        (spent,) = availability_by_window(up_for_ever, [Span(each.start, each.end) for each in days(day, day, zone)])
+        (spent,) = availability_by_period(up_for_ever, [Span(each.start, each.end) for each in days(day, day, zone)])
         hours[date] = spent.up / us(HOUR)
 
     assert hours == {"2026-03-08": 23, "2026-11-01": 25, "2026-10-04": 23.5, "2026-04-05": 24.5}

@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pulsemon.channels import webhook
 from pulsemon.channels.message import Announcement, Message
-from pulsemon.core.runs import Run
+from pulsemon.core.open_runs import Run
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database, schema
 from pulsemon.db import deliveries as owed

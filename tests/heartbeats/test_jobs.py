@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pulsemon.core.open_runs import Run
 from pulsemon.core.rules import NO_RULES, Rules
-from pulsemon.core.runs import Run
 from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database, packed
 from pulsemon.deadlines import passes

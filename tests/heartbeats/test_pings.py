@@ -363,26 +363,26 @@ class TestRepeats:
     def test_repeats_are_measured_from_the_one_that_counted(self, database: Database) -> None:
         monitor = make(database)
 
-        marks = [self.send(database, monitor, START + seconds(each), Signal.SUCCESS) for each in (0, 70, 140)]
+        outcomes = [self.send(database, monitor, START + seconds(each), Signal.SUCCESS) for each in (0, 70, 140)]
 
-        assert marks == ["counted", "repeat", "counted"]
+        assert outcomes == ["counted", "repeat", "counted"]
 
     def test_a_day_later_it_is_another_run_however_long_the_interval(self, database: Database) -> None:
         monitor = make(database, interval_seconds=365 * 86_400)
 
-        marks = [
+        outcomes = [
             self.send(database, monitor, START + timedelta(hours=each), Signal.SUCCESS) for each in (0, 24, 24.001)
         ]
 
-        assert marks == ["counted", "repeat", "counted"]
+        assert outcomes == ["counted", "repeat", "counted"]
 
     def test_another_signal_of_that_rid_between_them_makes_it_new(self, database: Database) -> None:
         monitor = make(database)
         signals = [Signal.START, Signal.SUCCESS, Signal.START, Signal.START, Signal.SUCCESS]
 
-        marks = [self.send(database, monitor, START + seconds(n), each) for n, each in enumerate(signals)]
+        outcomes = [self.send(database, monitor, START + seconds(n), each) for n, each in enumerate(signals)]
 
-        assert marks == ["counted", "counted", "counted", "repeat", "counted"]
+        assert outcomes == ["counted", "counted", "counted", "repeat", "counted"]
 
     def test_a_signal_of_another_rid_between_them_does_not(self, database: Database) -> None:
         monitor = make(database)
@@ -395,12 +395,12 @@ class TestRepeats:
     def test_an_exit_status_is_part_of_the_signal(self, database: Database) -> None:
         monitor = make(database)
 
-        marks = [
+        outcomes = [
             self.send(database, monitor, START + seconds(n), Signal.FAIL, exit_status=status)
             for n, status in enumerate([None, 1, 1, 2])
         ]
 
-        assert marks == ["counted", "counted", "repeat", "counted"]
+        assert outcomes == ["counted", "counted", "repeat", "counted"]
 
     def test_the_same_rid_at_another_monitor_is_another_ping(self, database: Database) -> None:
         one, other = make(database, "one"), make(database, "other")

@@ -26,7 +26,7 @@ from pulsemon.errors import Conflict, NotFound
 from pulsemon.heartbeats import pings
 from pulsemon.messages import outbox
 from pulsemon.messages.loop import Dispatching
-from pulsemon.messages.outbox import LANE_WIDTH, LEASE, Leased, Sent
+from pulsemon.messages.outbox import LEASE, MAX_PER_RECEIVER, Leased, Sent
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from tests.arrange import (
@@ -48,8 +48,8 @@ from tests.conftest import at
 LATER = at("10:10")
 
 
-def lease(database: Database, now: datetime = LATER, **in_flight: int) -> list[Leased]:
-    return outbox.lease_due(database, now=now, in_flight={"127.0.0.1:9": in_flight.get("lane", 0)})
+def lease(database: Database, now: datetime = LATER, *, in_flight: int = 0) -> list[Leased]:
+    return outbox.lease_due(database, now=now, in_flight={"127.0.0.1:9": in_flight})
 
 
 def settle(
@@ -144,23 +144,23 @@ class TestLease:
         assert [each.message.payload["status"] for each in lease(database)] == ["UP"]
 
     def test_a_receiver_gets_so_many_at_once_and_no_more(self, database: Database) -> None:
-        for number in range(LANE_WIDTH + 3):
+        for number in range(MAX_PER_RECEIVER + 3):
             make_down(database, f"m{number}", webhook_url=HOOK)
 
-        assert len(lease(database, lane=LANE_WIDTH - 1)) == 1
-        assert len(lease(database, lane=LANE_WIDTH)) == 0
-        assert len(lease(database)) == LANE_WIDTH
+        assert len(lease(database, in_flight=MAX_PER_RECEIVER - 1)) == 1
+        assert len(lease(database, in_flight=MAX_PER_RECEIVER)) == 0
+        assert len(lease(database)) == MAX_PER_RECEIVER
 
     def test_a_receiver_that_hangs_delays_no_other(self, database: Database) -> None:
-        for number in range(LANE_WIDTH + 3):
+        for number in range(MAX_PER_RECEIVER + 3):
             make_down(database, f"slow{number}", webhook_url="http://slow.example/x")
         make_down(database, "fast", webhook_url="http://fast.example/x")
 
-        leased = outbox.lease_due(database, now=LATER, in_flight={"slow.example:80": LANE_WIDTH})
+        leased = outbox.lease_due(database, now=LATER, in_flight={"slow.example:80": MAX_PER_RECEIVER})
 
         assert [each.receiver for each in leased] == ["fast.example:80"]
 
-    def test_all_lanes_together_are_bounded(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_all_receivers_together_are_bounded(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(outbox, "MAX_IN_FLIGHT", 3)
         for number in range(5):
             make_down(database, f"m{number}", webhook_url=f"http://r{number}.example/")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, event, update
 
-from pulsemon.availability import record as track_record
+from pulsemon.availability import track_record
 from pulsemon.core.status import Cause, Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import UnseenSpan
@@ -19,11 +19,11 @@ from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
-from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import PingEvent
+from pulsemon.heartbeats import ping_chain
+from pulsemon.heartbeats.ping_chain import PingEvent
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
-from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Event, Kind, MessageEvent, Position
+from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Event, Kind, LogCursor, MessageEvent
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, make_up, record, seconds
 from tests.conftest import at
@@ -47,13 +47,13 @@ def counted_queries() -> Iterator[list[str]]:
 
 
 def whole_log(database: Database, monitor: View, *, size: int, kinds: tuple[Kind, ...] = tuple(Kind)) -> list[Event]:
-    """Read page after page, as a reader who presses "Older" until there is none."""
+    """Read part after part, as a reader who presses "Older" until there is none."""
     found: list[Event] = []
-    start: Position | None = NEWEST
+    start: LogCursor | None = NEWEST
     while start is not None:
-        page = event_log.read_log(database, monitor.id, start=start, kinds=kinds, size=size)
-        found += page.events
-        start = None if page.next is None else Position.from_text(page.next.to_text())
+        part = event_log.read_log(database, monitor.id, start=start, kinds=kinds, size=size)
+        found += part.events
+        start = None if part.next is None else LogCursor.from_text(part.next.to_text())
     return found
 
 
@@ -113,7 +113,7 @@ def test_no_address_and_no_broken_chain_leads_to_the_pings_of_another_monitor(da
     others_ping = event_log.read_log(database, other.id, kinds=(Kind.PING,)).events[0]
     assert isinstance(others_ping, PingEvent)
 
-    forged = event_log.read_log(database, mine.id, start=Position(ping_id=others_ping.id), kinds=(Kind.PING,))
+    forged = event_log.read_log(database, mine.id, start=LogCursor(ping_id=others_ping.id), kinds=(Kind.PING,))
     assert forged.events == ()
     with database.write() as connection:
         connection.execute(update(Ping).where(Ping.monitor_id == mine.id).values(prev_id=others_ping.id))
@@ -127,9 +127,9 @@ def test_a_chain_that_bites_its_own_tail_still_ends(database: Database) -> None:
     with database.write() as connection:
         connection.execute(update(Ping).where(Ping.monitor_id == monitor.id).values(prev_id=Ping.id))
 
-    page = event_log.read_log(database, monitor.id, kinds=(Kind.PING,), size=5)
+    part = event_log.read_log(database, monitor.id, kinds=(Kind.PING,), size=5)
 
-    assert len(page.events) <= 5
+    assert len(part.events) <= 5
 
 
 def test_a_damaged_message_tells_nothing_and_hides_no_other(database: Database) -> None:
@@ -146,15 +146,15 @@ def test_a_damaged_message_tells_nothing_and_hides_no_other(database: Database) 
 
 @pytest.mark.parametrize("text", ["", "x", "1.2", "1.2.3.4", "-1.2.3", "1.2.²", "9" * 30 + ".1.1", "1.2.", "١.٢.٣"])
 def test_a_position_that_is_none_of_ours_is_the_beginning(text: str) -> None:
-    assert Position.from_text(text) == NEWEST
+    assert LogCursor.from_text(text) == NEWEST
 
 
 def test_numbers_beyond_what_a_database_holds_are_harmless(database: Database) -> None:
     monitor = make_up(database)
 
-    page = event_log.read_log(database, monitor.id, start=Position.from_text(".".join(["9" * 19] * 3)))
+    part = event_log.read_log(database, monitor.id, start=LogCursor.from_text(".".join(["9" * 19] * 3)))
 
-    assert len(page.events) == 2
+    assert len(part.events) == 2
     with pytest.raises(NotFound):
         event_log.ping_body(database, monitor.id, 10**30)
 

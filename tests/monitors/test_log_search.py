@@ -8,31 +8,31 @@ import pytest
 
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.heartbeats import chain as ping_chain
-from pulsemon.heartbeats.chain import Filter, PingEvent
+from pulsemon.heartbeats import ping_chain
+from pulsemon.heartbeats.ping_chain import Filter, PingEvent
 from pulsemon.locale import translator
 from pulsemon.monitors import event_log
-from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Kind, Position
+from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Kind, LogCursor
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, record, seconds
 
 RID = "0b2b2b2b-1111-4111-8111-11111111111"
 
 
-def pages(database: Database, monitor: View, *, size: int = 40, **asked: Any) -> list[event_log.Page]:
-    """Read page after page until there is none."""
-    found: list[event_log.Page] = []
-    start: Position | None = NEWEST
+def parts(database: Database, monitor: View, *, size: int = 40, **asked: Any) -> list[event_log.LogPart]:
+    """Read part after part until there is none."""
+    found: list[event_log.LogPart] = []
+    start: LogCursor | None = NEWEST
     while start is not None:
-        page = event_log.read_log(database, monitor.id, start=start, size=size, **asked)
-        found.append(page)
-        start = None if page.next is None else Position.from_text(page.next.to_text())
+        part = event_log.read_log(database, monitor.id, start=start, size=size, **asked)
+        found.append(part)
+        start = None if part.next is None else LogCursor.from_text(part.next.to_text())
         assert len(found) < 100
     return found
 
 
-def numbers(found: list[event_log.Page]) -> list[int]:
-    return [event.number for page in found for event in page.events if isinstance(event, PingEvent)]
+def numbers(found: list[event_log.LogPart]) -> list[int]:
+    return [event.number for part in found for event in part.events if isinstance(event, PingEvent)]
 
 
 def a_talkative_monitor(database: Database) -> View:
@@ -76,15 +76,15 @@ def test_a_filter_finds_what_fits_and_nothing_else(
 ) -> None:
     monitor = a_talkative_monitor(database)
 
-    assert numbers(pages(database, monitor, wanted=wanted, kinds=(Kind.PING,), size=size)) == expected
+    assert numbers(parts(database, monitor, wanted=wanted, kinds=(Kind.PING,), size=size)) == expected
 
 
 def test_the_excerpt_is_what_surrounds_a_find_deep_in_a_body(database: Database) -> None:
     monitor = a_talkative_monitor(database)
 
-    (page,) = pages(database, monitor, wanted=Filter(text="space left"), kinds=(Kind.PING,))
+    (part,) = parts(database, monitor, wanted=Filter(text="space left"), kinds=(Kind.PING,))
 
-    (ping,) = page.events
+    (ping,) = part.events
     assert isinstance(ping, PingEvent)
     assert ping.is_cut
     assert "No Space Left" in ping.excerpt
@@ -96,16 +96,16 @@ def test_changes_are_found_in_the_words_of_the_reader_and_messages_by_what_they_
     monitor = a_talkative_monitor(database)
     portuguese = translator("pt-BR").gettext
 
-    (page,) = pages(database, monitor, wanted=Filter(text="código de saída 3"), translate=portuguese)
-    (change,) = page.events
+    (part,) = parts(database, monitor, wanted=Filter(text="código de saída 3"), translate=portuguese)
+    (change,) = part.events
     assert isinstance(change, ChangeEvent)
     assert change.new == "DOWN"
-    (page,) = pages(database, monitor, wanted=Filter(text="EXIT STATUS 3"), translate=portuguese)
-    assert page.events == (change,)
-    (page,) = pages(database, monitor, wanted=Filter(text="down"), kinds=(Kind.MESSAGE,))
-    assert len(page.events) == 1
-    (page,) = pages(database, monitor, wanted=Filter(signal="fail"))
-    assert [event.kind for event in page.events] == [Kind.PING]
+    (part,) = parts(database, monitor, wanted=Filter(text="EXIT STATUS 3"), translate=portuguese)
+    assert part.events == (change,)
+    (part,) = parts(database, monitor, wanted=Filter(text="down"), kinds=(Kind.MESSAGE,))
+    assert len(part.events) == 1
+    (part,) = parts(database, monitor, wanted=Filter(signal="fail"))
+    assert [event.kind for event in part.events] == [Kind.PING]
 
 
 @pytest.mark.parametrize("looks", [1, 3, 7, 30])
@@ -120,14 +120,14 @@ def test_every_bound_finds_the_same_in_the_same_order(
     monkeypatch.setattr(ping_chain, "MAX_LOOKS", looks)
     monkeypatch.setattr(ping_chain, "_STEPS", 2)
 
-    found = pages(database, monitor, wanted=Filter(text="e"), size=4)
-    needles = pages(database, monitor, wanted=Filter(text="needle"), size=4)
+    found = parts(database, monitor, wanted=Filter(text="e"), size=4)
+    needles = parts(database, monitor, wanted=Filter(text="needle"), size=4)
 
     assert numbers(needles) == [20, 12, 3]
-    assert any(page.searched_to for page in needles) == (looks < 20)
-    times = [event.at for page in found for event in page.events]
+    assert any(part.searched_to for part in needles) == (looks < 20)
+    times = [event.at for part in found for event in part.events]
     assert times == sorted(times, reverse=True)
-    assert [event.kind for page in found for event in page.events].count("change") == 20
+    assert [event.kind for part in found for event in part.events].count("change") == 20
 
 
 def test_large_bodies_end_a_search_that_small_ones_would_not(
@@ -138,9 +138,9 @@ def test_large_bodies_end_a_search_that_small_ones_would_not(
         record(database, a_ping(monitor, START + seconds(number), Signal.LOG, body=b"x" * 1_000))
     monkeypatch.setattr(ping_chain, "MAX_BODY_BYTES", 2_500)
 
-    found = pages(database, monitor, wanted=Filter(text="y"))
+    found = parts(database, monitor, wanted=Filter(text="y"))
 
-    assert [page.searched_to for page in found] == [START + seconds(3), None]
+    assert [part.searched_to for part in found] == [START + seconds(3), None]
 
 
 def test_the_way_to_an_instant_long_ago_is_bounded_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,10 +148,10 @@ def test_the_way_to_an_instant_long_ago_is_bounded_too(database: Database, monke
     record(database, *(a_ping(monitor, START + seconds(number)) for number in range(10)))
     monkeypatch.setattr(ping_chain, "_MAX_SKIPPED", 4)
 
-    found = pages(database, monitor, wanted=Filter(until=START + seconds(2)), kinds=(Kind.PING,))
+    found = parts(database, monitor, wanted=Filter(until=START + seconds(2)), kinds=(Kind.PING,))
 
     assert numbers(found) == [2, 1]
-    assert [len(page.events) for page in found] == [0, 0, 2]
+    assert [len(part.events) for part in found] == [0, 0, 2]
 
 
 SPOKEN = [

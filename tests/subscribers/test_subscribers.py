@@ -18,7 +18,7 @@ from pulsemon.db.tables.messages import Delivery, NoticeRow
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.errors import Conflict, NotFound
 from pulsemon.messages import outbox
-from pulsemon.messages.outbox import LANE_WIDTH, Leased, Sent
+from pulsemon.messages.outbox import MAX_PER_RECEIVER, Leased, Sent
 from pulsemon.monitors import manage as monitors
 from pulsemon.operations import housekeeping
 from pulsemon.status_pages import manage as status_pages
@@ -147,7 +147,7 @@ class TestOutbox:
 
         (leased,) = lease(database)
 
-        assert (leased.kind, leased.receiver, leased.locale) == ("email", Email.lane, "en")
+        assert (leased.kind, leased.receiver, leased.locale) == ("email", Email.shared_receiver, "en")
         assert (leased.address, leased.token) == ("ana@example.org", row.token)
         assert row.token not in repr(leased)
         assert isinstance(leased.message, Announcement)
@@ -189,14 +189,14 @@ class TestOutbox:
         assert again.message == leased.message
 
     def test_mail_is_one_lane_however_many_addresses(self, database: Database) -> None:
-        for number in range(LANE_WIDTH + 3):
+        for number in range(MAX_PER_RECEIVER + 3):
             by_mail(database, f"m{number}@example.org")
         make_down(database, webhook_url=HOOK)
         told(database)
 
         receivers = [each.receiver for each in lease(database)]
 
-        assert sorted(receivers) == sorted([Email.lane] * LANE_WIDTH + ["127.0.0.1:9"])
+        assert sorted(receivers) == sorted([Email.shared_receiver] * MAX_PER_RECEIVER + ["127.0.0.1:9"])
 
     @pytest.mark.parametrize("refusal", [GONE, UNKNOWN])
     def test_who_refuses_for_good_is_switched_off_and_the_rest_is_cancelled(

@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from pulsemon.core.open_runs import Runs
 from pulsemon.core.rules import Rules
-from pulsemon.core.runs import Runs
 from pulsemon.db.packed import PackedRules, PackedRuns, PackedTags
 from pulsemon.db.tables.base import Base, BigId
 from pulsemon.db.types import UtcDateTime

@@ -14,10 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.availability import corrections
-from pulsemon.availability import record as track_record
+from pulsemon.availability import corrections, track_record
 from pulsemon.availability.corrections import MAX_REASON_LENGTH, Corrected
-from pulsemon.availability.record import PERIODS, Outage
+from pulsemon.availability.track_record import PERIODS, Outage
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import MESSAGES, zone_names
 from pulsemon.core.uptime import Availability
@@ -27,7 +26,7 @@ from pulsemon.input.rules import id_in
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
-from pulsemon.web.http.paging import MAX_PAGE, link
+from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
@@ -37,7 +36,7 @@ _DAYS = "This must be 1, 7, 30, 90 or 365."
 
 
 class SecondsAnswer(BaseModel):
-    """How the time of a window was spent. The parts add up to the window, to the microsecond."""
+    """How the time of a period was spent. The parts add up to the period, to the microsecond."""
 
     up: float
     down: float
@@ -48,12 +47,12 @@ class SecondsAnswer(BaseModel):
 
 
 class SpentAnswer(BaseModel):
-    """How a monitor did in a window."""
+    """How a monitor did in a period."""
 
     since: AwareDatetime
     until: AwareDatetime
     availability: float | None = Field(description="up / (up + down); null where there is neither.")
-    coverage: float = Field(description="(up + down) / window: the part that `availability` speaks of.")
+    coverage: float = Field(description="(up + down) / period: the part that `availability` speaks of.")
     seconds: SecondsAnswer
 
 
@@ -228,17 +227,17 @@ def spent_answer(part: Availability) -> dict[str, Any]:
     tags=["History"],
     summary="List a monitor's outages",
     operation_id="list_outages",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_OUTAGE], openapi.PAGED) | _ONE | openapi.BAD_PAGING,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def outages(request: Request, slug: str, page: Paging) -> Response:
+def outages(request: Request, slug: str, asked: Paging) -> Response:
     """Return the newest 1000 outages, or with `limit` fewer, and where the older ones are."""
     site, now = site_of(request), site_of(request).now()
     view = monitors.get(site.database, monitors.by_slug(slug))
     found, following = track_record.read_outages(
-        site.database, view.id, limit=page.limit or MAX_PAGE, before=page.position, now=now
+        site.database, view.id, limit=asked.limit or MAX_LIMIT, before=asked.position, now=now
     )
-    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", page, following)
+    headers = link(f"{site.origin(request)}/api/monitors/{quote(slug, safe='')}/outages", asked, following)
     return JSONResponse([_outage_answer(each, now) for each in found], headers=HEADERS | headers)
 
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.edits import given
+from pulsemon.errors import NO_INCIDENT
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import incidents as incident_fields
@@ -79,7 +80,7 @@ EXAMPLE_INCIDENT = {
     "updated_at": "2026-03-02T04:05:00.000Z",
     "updates": [EXAMPLE_UPDATE | {"posted_at": "2026-03-02T04:05:00.000Z"}],
 }
-_NOT_FOUND = openapi.error(404, "There is no such incident.", incidents.NO_SUCH_INCIDENT)
+_NOT_FOUND = openapi.error(404, NO_INCIDENT, NO_INCIDENT)
 _BAD_BODY = openapi.invalid("body", "impact", msg=incident_fields.PROBLEMS["incident-impact"], rule="incident-impact")
 _DELETED: dict[int | str, dict[str, Any]] = {204: {"description": "Deleted, with everything that was said of it."}}
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
@@ -141,20 +142,20 @@ def create_incident(request: Request, data: Body) -> Response:
     operation_id="list_incidents",
     responses=openapi.answer(200, "Open ones first.", [EXAMPLE_INCIDENT], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | openapi.BAD_PAGE
+    | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_incidents(request: Request, page: Paging) -> Response:
+def list_incidents(request: Request, asked: Paging) -> Response:
     """Return the open incidents, then the newest 100 that are resolved, or as many as `limit` says.
 
     Open ones stand on the first page and do not count for `limit`.
     """
     site = site_of(request)
-    limit = page.limit or DEFAULT_LIMIT
-    found = incidents.list_open(site.database) if page.position is None else []
-    resolved, following = incidents.list_resolved(site.database, limit=limit, before=page.position)
-    headers = link(f"{site.origin(request)}/api/incidents", page, following)
+    limit = asked.limit or DEFAULT_LIMIT
+    found = incidents.list_open(site.database) if asked.position is None else []
+    resolved, following = incidents.list_resolved(site.database, limit=limit, before=asked.position)
+    headers = link(f"{site.origin(request)}/api/incidents", asked, following)
     return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=HEADERS | headers)
 
 
@@ -243,7 +244,7 @@ def post_update(request: Request, incident_id: str, data: Body) -> Response:
 def edit_update(request: Request, incident_id: str, number: str, data: Body) -> Response:
     """Change what was posted. Its time stays, and subscribers are not told."""
     site, body = site_of(request), incident_fields.text_from_json(data)
-    wanted = id_in(number, otherwise=incidents.NO_SUCH_UPDATE)
+    wanted = id_in(number, otherwise=incidents.NO_UPDATE)
     edited = incidents.edit_update(site.database, incident_id, wanted, body, now=site.now())
     site.wake()
     return _one(edited)

@@ -16,16 +16,16 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.keyset import LARGEST_LONG_ID
-from pulsemon.core.runs import Run
+from pulsemon.core.open_runs import Run
 from pulsemon.core.status import Signal
-from pulsemon.heartbeats.chain import Filter, PingEvent, Stop
+from pulsemon.heartbeats.ping_chain import Filter, PingEvent, Stop
 from pulsemon.input import log_filter
 from pulsemon.input.rules import id_in
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, LongPaging, instant
-from pulsemon.web.http.paging import Page, link
+from pulsemon.web.http.paging import AskedPart, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
@@ -158,10 +158,10 @@ _BODY: dict[int | str, dict[str, Any]] = {
     tags=["History"],
     summary="List a monitor's pings",
     operation_id="list_pings",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_PING], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_PING], openapi.PAGED) | _ONE | openapi.BAD_PAGING,
     openapi_extra={"parameters": [*_FILTERS, _LIMIT, openapi.PAGING[1]]},
 )
-def list_pings(request: Request, slug: str, page: LongPaging) -> Response:
+def list_pings(request: Request, slug: str, asked: LongPaging) -> Response:
     """Return the newest pings that are stored and fit.
 
     One request looks at a thousand pings at most. So a page may hold fewer than `limit`, even none, and still have
@@ -169,9 +169,9 @@ def list_pings(request: Request, slug: str, page: LongPaging) -> Response:
     """
     wanted = _read_filter(request)
     view = monitors.get(site_of(request).database, monitors.by_slug(slug))
-    found, stop = _pings(request, view.id, wanted, page)
+    found, stop = _pings(request, view.id, wanted, asked)
     kept = {name: text for name, text in request.query_params.items() if name in log_filter.FIELDS}
-    return _list(request, f"{quote(slug, safe='')}/pings", map(_ping_answer, found), page, stop, kept)
+    return _list(request, f"{quote(slug, safe='')}/pings", map(_ping_answer, found), asked, stop, kept)
 
 
 @router.reads(
@@ -209,19 +209,19 @@ def read_ping_body(request: Request, slug: str, number: str) -> Response:
         200, "Those that are open, then those that ended; newest first.", [EXAMPLE_OPEN_RUN, EXAMPLE_RUN], openapi.PAGED
     )
     | _ONE
-    | openapi.BAD_PAGE,
+    | openapi.BAD_PAGING,
     openapi_extra={"parameters": [_LIMIT, openapi.PAGING[1]]},
 )
-def list_runs(request: Request, slug: str, page: LongPaging) -> Response:
+def list_runs(request: Request, slug: str, asked: LongPaging) -> Response:
     """Return the runs whose start was seen. `limit` counts those that ended; the open ones stand on the first page.
 
     As with pings, a page may hold fewer than `limit` and still have a next one.
     """
     view = monitors.get(site_of(request).database, monitors.by_slug(slug))
-    ended, stop = _pings(request, view.id, Filter(ends_run=True), page)
-    is_open = () if page.cursor is not None else view.open_runs[::-1]
+    ended, stop = _pings(request, view.id, Filter(ends_run=True), asked)
+    is_open = () if asked.cursor is not None else view.open_runs[::-1]
     content = [*map(_open_run_answer, is_open), *map(_ended_run_answer, ended)]
-    return _list(request, f"{quote(slug, safe='')}/runs", content, page, stop)
+    return _list(request, f"{quote(slug, safe='')}/runs", content, asked, stop)
 
 
 def _read_filter(request: Request) -> Filter:
@@ -234,13 +234,13 @@ def _read_filter(request: Request) -> Filter:
     return wanted
 
 
-def _pings(request: Request, monitor_id: int, wanted: Filter, page: Page) -> tuple[list[PingEvent], Stop | None]:
+def _pings(request: Request, monitor_id: int, wanted: Filter, asked: AskedPart) -> tuple[list[PingEvent], Stop | None]:
     part = event_log.read_pings(
         site_of(request).database,
         monitor_id,
         wanted=wanted,
-        length=page.limit or DEFAULT_LIMIT,
-        start=LARGEST_LONG_ID if page.position is None else page.position,
+        length=asked.limit or DEFAULT_LIMIT,
+        start=LARGEST_LONG_ID if asked.position is None else asked.position,
     )
     return part.events, part.stop
 
@@ -249,14 +249,14 @@ def _list(
     request: Request,
     path: str,
     content: Iterable[dict[str, Any]],
-    page: Page,
+    asked: AskedPart,
     stop: Stop | None,
     kept: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer with a list and, where it goes on, the address of its next page, which asks for what was *kept*."""
+    """Answer with a list and, where it goes on, the address of its next part, which asks for what was *kept*."""
     following = None if stop is None else stop.next_id
     address = f"{site_of(request).origin(request)}/api/monitors/{path}"
-    return JSONResponse(list(content), headers=HEADERS | link(address, page, following, kept))
+    return JSONResponse(list(content), headers=HEADERS | link(address, asked, following, kept))
 
 
 def _ping_answer(ping: PingEvent) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import NO_PLAN, MaintenanceView, WindowView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, Body, LongPaging, Paging, instant
-from pulsemon.web.http.paging import MAX_PAGE, link
+from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 
@@ -188,15 +188,15 @@ def create_maintenance(request: Request, data: Body) -> Response:
     operation_id="list_maintenance",
     responses=openapi.answer(200, "In the order of their creation.", [EXAMPLE_MAINTENANCE], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | openapi.BAD_PAGE
+    | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_maintenance(request: Request, page: Paging) -> Response:
+def list_maintenance(request: Request, asked: Paging) -> Response:
     """Return every plan that was not removed, or with `limit` a page of them."""
     site, now = site_of(request), site_of(request).now()
-    views, following = maintenance_views.list_all(site.database, now=now, limit=page.limit, after=page.position)
-    headers = link(f"{site.origin(request)}/api/maintenance", page, following)
+    views, following = maintenance_views.list_all(site.database, now=now, limit=asked.limit, after=asked.position)
+    headers = link(f"{site.origin(request)}/api/maintenance", asked, following)
     return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=HEADERS | headers)
 
 
@@ -284,21 +284,21 @@ def end_maintenance(request: Request, maintenance_id: str) -> Response:
     tags=["Maintenance"],
     summary="List the windows of a plan",
     operation_id="list_windows",
-    responses=openapi.answer(200, "Newest first.", [EXAMPLE_WINDOW], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    responses=openapi.answer(200, "Newest first.", [EXAMPLE_WINDOW], openapi.PAGED) | _ONE | openapi.BAD_PAGING,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_windows(request: Request, maintenance_id: str, page: LongPaging) -> Response:
+def list_windows(request: Request, maintenance_id: str, asked: LongPaging) -> Response:
     """Return the newest 1000 windows of a plan, or with `limit` fewer, and where the older ones are.
 
     Those that are over and those that were skipped are among them.
     """
     site, now = site_of(request), site_of(request).now()
-    before = None if page.position is None else keyset.instant_of(page.position)
+    before = None if asked.position is None else keyset.instant_of(asked.position)
     found, following = maintenance_views.list_windows(
-        site.database, maintenance_id, limit=page.limit or MAX_PAGE, before=before
+        site.database, maintenance_id, limit=asked.limit or MAX_LIMIT, before=before
     )
     address = f"{site.origin(request)}/api/maintenance/{quote(maintenance_id, safe='')}/windows"
-    headers = link(address, page, None if following is None else keyset.number_of(following))
+    headers = link(address, asked, None if following is None else keyset.number_of(following))
     return JSONResponse([window_answer(each, now=now) for each in found], headers=HEADERS | headers)
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core.runs import Run
+from pulsemon.core.open_runs import Run
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitors import MonitorCreate, MonitorPatch
@@ -26,7 +26,7 @@ from pulsemon.monitors.manage import GENERATE
 from pulsemon.monitors.views import View
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
-from pulsemon.web.http.paging import MAX_PAGE, link
+from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 
@@ -127,16 +127,16 @@ def create_monitor(request: Request, data: Body) -> Response:
     operation_id="list_monitors",
     responses=openapi.answer(200, "In the order of their creation.", [openapi.EXAMPLE_MONITOR], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | openapi.BAD_PAGE
+    | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_monitors(request: Request, page: Paging) -> Response:
+def list_monitors(request: Request, asked: Paging) -> Response:
     """Return all monitors, or with `limit` a page of them."""
     site, now = site_of(request), site_of(request).now()
     origin = site.origin(request)
-    views, following = monitors.list_all(site.database, limit=page.limit, after=page.position)
-    headers = link(f"{origin}/api/monitors", page, following)
+    views, following = monitors.list_all(site.database, limit=asked.limit, after=asked.position)
+    headers = link(f"{origin}/api/monitors", asked, following)
     return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=HEADERS | headers)
 
 
@@ -255,16 +255,18 @@ def rotate_token(request: Request, slug: str) -> Response:
     tags=["History"],
     summary="List a monitor's changes of status",
     operation_id="list_history",
-    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED) | _ONE | openapi.BAD_PAGE,
+    responses=openapi.answer(200, "Newest first.", [openapi.EXAMPLE_HISTORY], openapi.PAGED)
+    | _ONE
+    | openapi.BAD_PAGING,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_history(request: Request, slug: str, page: Paging) -> Response:
+def list_history(request: Request, slug: str, asked: Paging) -> Response:
     """Return the newest 1000 changes, or with `limit` fewer, and where the older ones are."""
     site = site_of(request)
     entries, following = history(
-        site.database, monitors.by_slug(slug), limit=page.limit or MAX_PAGE, before=page.position
+        site.database, monitors.by_slug(slug), limit=asked.limit or MAX_LIMIT, before=asked.position
     )
-    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", page, following)
+    headers = link(f"{site.origin(request)}/api/history/{quote(slug, safe='')}", asked, following)
     return JSONResponse([history_answer(entry) for entry in entries], headers=HEADERS | headers)
 
 

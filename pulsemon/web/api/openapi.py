@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, Field, create_model
 from pydantic.json_schema import models_json_schema
 
 from pulsemon.accounts.roles import OPEN
+from pulsemon.errors import NO_MONITOR
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.web.api import openapi_paths
@@ -245,7 +246,7 @@ UNAUTHORIZED = (
     error(401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong.")
     | TOO_MANY_TOKENS
 )
-NOT_FOUND = error(404, "There is no such monitor.", "There is no such monitor.")
+NOT_FOUND = error(404, NO_MONITOR, NO_MONITOR)
 CONFLICT = error(409, "The slug is taken.", "A monitor with this slug exists already.")
 UNAVAILABLE = error(
     503,
@@ -281,7 +282,7 @@ PAGING = [
         "schema": {"type": "string"},
     },
 ]
-BAD_PAGE = invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
+BAD_PAGING = invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 PAGED = {"Link": 'The next page, where more follow: `<...>; rel="next"`.'}
 
 

@@ -84,23 +84,23 @@ _WITH_STATUS = frozenset({"summary", "status"})
 def public_pages() -> dict[str, Any]:
     """Return path -> its OpenAPI item, of public pages and of what programs read of each page, monitor and tag."""
     paths: dict[str, Any] = {"/status": {"get": _STATUS_PAGE}}
-    for place, name, parameters in (("/status", "status", []), ("/status/{slug}", "page", [_PAGE])):
-        paths[f"{place}/feed.atom"] = _read(
+    for base, name, parameters in (("/status", "status", []), ("/status/{slug}", "page", [_PAGE])):
+        paths[f"{base}/feed.atom"] = _read(
             f"{name}_feed",
             "Atom feed of a page",
             {_ATOM: _TEXT | {"example": _FEED_EXAMPLE}},
             [*parameters, _LANGUAGE],
             is_closable=True,
         )
-        paths[f"{place}/maintenance.ics"] = _read(
+        paths[f"{base}/maintenance.ics"] = _read(
             f"{name}_maintenance",
             "Calendar of a page's maintenance",
             {_CALENDAR: _TEXT | {"example": _CALENDAR_EXAMPLE}},
             parameters,
             is_closable=True,
         )
-        paths |= _badges(place + "/badge", name, "a page", parameters, is_closable=True)
-        root = "" if name == "status" else place
+        paths |= _badges(base + "/badge", name, "a page", parameters, is_closable=True)
+        root = "" if name == "status" else base
         for document, (summary, lists) in _DOCUMENTS.items():
             operation = f"{name}_{document}".replace("/", "_").replace("-", "_")
             content = {_JSON: _document(lists, has_status=document in _WITH_STATUS)}
@@ -110,14 +110,14 @@ def public_pages() -> dict[str, Any]:
     return paths | _badges("/badge/tag/{tag}", "tag", "the monitors with a tag", [_TAG])
 
 
-def _badges(place: str, name: str, of: str, parameters: list[Any], *, is_closable: bool = False) -> dict[str, Any]:
+def _badges(base: str, name: str, of: str, parameters: list[Any], *, is_closable: bool = False) -> dict[str, Any]:
     asked = [*parameters, _LANGUAGE, _DAYS]
     drawn = {_JSON: {"schema": _BADGE_SCHEMA, "example": _BADGE_EXAMPLE}}
     return {
-        f"{place}.svg": _read(
+        f"{base}.svg": _read(
             f"{name}_badge", f"Badge of {of}", {_SVG: _TEXT | {"example": _BADGE_DRAWN}}, asked, is_closable=is_closable
         ),
-        f"{place}.json": _read(
+        f"{base}.json": _read(
             f"{name}_badge_json", f"Badge of {of}, for shields.io", drawn, asked, is_closable=is_closable
         ),
     }

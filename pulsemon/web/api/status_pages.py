@@ -16,7 +16,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import page_path
 from pulsemon.core.edits import given
 from pulsemon.core.images import MAX_LOGO_BYTES
-from pulsemon.errors import REFUSALS
+from pulsemon.errors import NO_PAGE, REFUSALS
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.status_pages import manage as status_pages
@@ -69,7 +69,7 @@ EXAMPLE_PAGE = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "updated_at": "2026-03-01T12:00:00.000Z",
 }
-_NOT_FOUND = openapi.error(404, "There is no such page.", "There is no such page.")
+_NOT_FOUND = openapi.error(404, NO_PAGE, NO_PAGE)
 _CONFLICT = openapi.error(
     409, "The slug or the host name is taken, or the page is `/status`.", REFUSALS["page-slug-taken"]
 )
@@ -138,15 +138,15 @@ def create_page(request: Request, data: Body) -> Response:
     operation_id="list_pages",
     responses=openapi.answer(200, "`/status` first.", [EXAMPLE_PAGE], openapi.PAGED)
     | openapi.UNAUTHORIZED
-    | openapi.BAD_PAGE
+    | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_pages(request: Request, page: Paging) -> Response:
+def list_pages(request: Request, asked: Paging) -> Response:
     """Return every public page, or with `limit` some of them. The one at `/status`, `status`, is always there."""
     site = site_of(request)
-    views, following = status_pages.list_all(site.database, limit=page.limit, after=page.position)
-    headers = link(f"{site.origin(request)}/api/pages", page, following)
+    views, following = status_pages.list_all(site.database, limit=asked.limit, after=asked.position)
+    headers = link(f"{site.origin(request)}/api/pages", asked, following)
     return JSONResponse([page_answer(request, view) for view in views], headers=HEADERS | headers)
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.errors import REFUSALS
+from pulsemon.errors import NO_PAGE, REFUSALS
 from pulsemon.input import subscribers as subscriber_fields
 from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.input.rules import id_in
@@ -55,7 +55,7 @@ EXAMPLE_SUBSCRIBER = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "confirmed_at": "2026-03-01T12:00:00.000Z",
 }
-_NOT_FOUND = openapi.error(404, "There is no such page.", subscribers.NO_PAGE)
+_NOT_FOUND = openapi.error(404, NO_PAGE, NO_PAGE)
 _NOT_ON_IT = openapi.error(404, "There is no such page, or no such subscriber.", subscribers.NO_SUBSCRIBER)
 _CONFLICT = openapi.error(
     409, "It is on the list, was asked within the hour, or no mail is sent.", REFUSALS["subscriber-known"]
@@ -119,14 +119,14 @@ def add_subscriber(request: Request, slug: str, data: Body) -> Response:
     responses=openapi.answer(200, "Oldest first.", [EXAMPLE_SUBSCRIBER], openapi.PAGED)
     | _NOT_FOUND
     | _ONE
-    | openapi.BAD_PAGE,
+    | openapi.BAD_PAGING,
     openapi_extra={"parameters": openapi.PAGING},
 )
-def list_subscribers(request: Request, slug: str, page: Paging) -> Response:
+def list_subscribers(request: Request, slug: str, asked: Paging) -> Response:
     """Return everybody on the page's list, or with `limit` a page of them."""
     site = site_of(request)
-    found, following = subscribers.list_of(site.database, slug, limit=page.limit, after=page.position)
-    headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", page, following)
+    found, following = subscribers.list_of(site.database, slug, limit=asked.limit, after=asked.position)
+    headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", asked, following)
     return JSONResponse([subscriber_answer(view) for view in found], headers=HEADERS | headers)
 
 

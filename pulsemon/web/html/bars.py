@@ -111,8 +111,8 @@ class Bars:
 def make(days: Sequence[Day], parts: Sequence[Availability], words: Words, *, lengths: Sequence[int] = (7, 30)) -> Bars:
     """Return the bars of one monitor, whose *parts* belong to *days*, oldest first."""
     bars = [
-        Bar(look, f"{short_date(day.date, words)}: {describe(part, words)}", _path(place, look))
-        for place, (day, part) in enumerate(zip(days, parts, strict=True))
+        Bar(look, f"{short_date(day.date, words)}: {describe(part, words)}", _path(index, look))
+        for index, (day, part) in enumerate(zip(days, parts, strict=True))
         for look in (look_of(part),)
     ]
     return Bars(bars, {length: total(parts[-length:]) for length in lengths}, _summary(bars, words))
@@ -155,9 +155,9 @@ def short_date(day: date, words: Words) -> str:
     return words.translate(_DATES[day.month - 1]) % {"day": day.day}
 
 
-def _path(place: int, look: Look) -> str:
+def _path(index: int, look: Look) -> str:
     top, bottom = _REACH[look]
-    return f"M{place * WIDTH + WIDTH // 2} {top}V{bottom}"
+    return f"M{index * WIDTH + WIDTH // 2} {top}V{bottom}"
 
 
 def _summary(bars: Sequence[Bar], words: Words) -> str:

@@ -148,8 +148,8 @@ def _zone(calendar: Calendar, local: datetime) -> str:
     minutes = int((local.utcoffset() or timedelta()).total_seconds() // 60)
     hours, rest = divmod(abs(minutes), 60)
     offset = f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
-    place = calendar.timezone.rpartition("/")[2].replace("_", " ")
-    return f"{place}, {offset}"
+    name = calendar.timezone.rpartition("/")[2].replace("_", " ")
+    return f"{name}, {offset}"
 
 
 def sentence(calendar: Calendar, *, locale: str) -> str:
@@ -212,5 +212,5 @@ def weekday(number: int, *, locale: str) -> str:
 @cache
 def zone_suggestions() -> tuple[str, ...]:
     """Return the time zones to choose from: those named after a place, and UTC first. Others may be written too."""
-    places = (name for name in schedule.zone_names() if "/" in name and not name.startswith("Etc/"))
-    return ("UTC", *sorted(places))
+    named = (name for name in schedule.zone_names() if "/" in name and not name.startswith("Etc/"))
+    return ("UTC", *sorted(named))

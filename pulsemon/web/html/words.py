@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, datetime
 
-from pulsemon.availability.record import Outage
+from pulsemon.availability.track_record import Outage
 from pulsemon.core import incidents
 from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.notes import describe

@@ -1,1 +1,1 @@
-"""What every handler needs, whatever it answers with: bounds, access, throttles, bodies, pages of lists."""
+"""What every handler needs, whatever it answers with: bounds, access, throttles, bodies, parts of lists."""

@@ -1,4 +1,4 @@
-"""What every route of the API is made of: bodies, pages of lists, instants."""
+"""What every route of the API is made of: bodies, parts of lists, instants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from pulsemon.input.rules import whole_number
 from pulsemon.web.http.bodies import receive_up_to
-from pulsemon.web.http.paging import Page, read_long_page, read_page
+from pulsemon.web.http.paging import AskedPart, read_long_part, read_part
 from pulsemon.web.http.site import site_of
 from pulsemon.web.http.turns import address_of
 
@@ -59,5 +59,5 @@ def _decode(received: bytes) -> object:
 
 
 Body = Annotated[object, Depends(read_json)]
-Paging = Annotated[Page, Depends(read_page)]
-LongPaging = Annotated[Page, Depends(read_long_page)]
+Paging = Annotated[AskedPart, Depends(read_part)]
+LongPaging = Annotated[AskedPart, Depends(read_long_part)]

@@ -70,9 +70,9 @@ class KnownAddresses:
                 self._next_care_at = clock.monotonic() + PAUSE_SEC
         try:
             if unsaved:
-                access.remember_addresses(database, unsaved, now=now)
+                access.write_known_addresses(database, unsaved, now=now)
             if is_wanted:
-                self._take(access.known_addresses(database, now=now))
+                self._take(access.read_known_addresses(database, now=now))
         except Exception as failed:  # after the answer: nobody is left to be told
             _log.warning("addresses.not_kept", reason=str(failed))
             with self._lock:
@@ -87,11 +87,11 @@ class KnownAddresses:
                     self._put(kind, hashed, seen_at)
 
     def _put(self, kind: str, hashed: str, seen_at: datetime) -> None:
-        held = self._seen_at[kind]
-        held[hashed] = seen_at
-        held.move_to_end(hashed)
-        if len(held) > access.MAX_KNOWN[kind]:
-            oldest, _ = held.popitem(last=False)
+        kept = self._seen_at[kind]
+        kept[hashed] = seen_at
+        kept.move_to_end(hashed)
+        if len(kept) > access.MAX_KNOWN[kind]:
+            oldest, _ = kept.popitem(last=False)
             self._unsaved.pop((kind, oldest), None)
 
     def _hash(self, door: str, who: str) -> str:

@@ -1,7 +1,7 @@
 """Open panels hear at once that something changed: server-sent events without content, so that they fetch anew.
 
 One event for everybody, however many changes there were: a stream that is slow misses nothing, because it only ever
-asks whether the mark has moved.
+asks whether the version is another one.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ QUIET_SEC = 0.25
 
 
 class Live:
-    """The mark, and whoever waits for it to move. All methods belong to the event loop's thread."""
+    """The version of what panels show, and whoever waits for another. All methods belong to the event loop's thread."""
 
     def __init__(self) -> None:
-        self._mark = 0
+        self._version = 0
         self._moved = asyncio.Event()
         self._is_closed = False
         self.stream_count = 0
 
     @property
-    def mark(self) -> int:
-        """Return a number that moves with every change. Safe in any thread."""
-        return self._mark
+    def version(self) -> int:
+        """Return a number that is another one after every change. Safe in any thread."""
+        return self._version
 
     def bump(self) -> None:
         """Tell every stream that something changed."""
-        self._mark += 1
+        self._version += 1
         self._wake()
 
     def close(self) -> None:
@@ -46,20 +46,20 @@ class Live:
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield `changed` events, as `text/event-stream` wants them, until `close` or the reader goes."""
         self.stream_count += 1
-        seen = self._mark
+        seen = self._version
         try:
             yield b"retry: 2000\n\n"
             while not self._is_closed:
                 moved = self._moved
-                if seen == self._mark:
+                if seen == self._version:
                     try:
                         async with asyncio.timeout(KEEPALIVE_SEC):
                             await moved.wait()
                     except TimeoutError:
                         yield b": still here\n\n"
                         continue
-                if seen != self._mark:
-                    seen = self._mark
+                if seen != self._version:
+                    seen = self._version
                     yield b"event: changed\ndata: %d\n\n" % seen
                     await asyncio.sleep(QUIET_SEC)
         finally:

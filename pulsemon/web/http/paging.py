@@ -1,4 +1,4 @@
-"""Pages of the API's lists: `limit` and `cursor` in the query, and the header that leads to the next page.
+"""Parts of the API's lists: `limit` and `cursor` in the query, and the header that leads to the next part.
 
 A cursor stands for the key that `core.keyset` goes by.
 """
@@ -16,13 +16,13 @@ from starlette.requests import Request
 
 from pulsemon.core.keyset import LARGEST_ID, LARGEST_LONG_ID
 
-MAX_PAGE = 1000
+MAX_LIMIT = 1000
 _LIMIT, _POSITION = re.compile(r"[0-9]{1,4}"), re.compile(r"[0-9]{1,10}")
 _UNKNOWN = "This cursor is none that PulseMon gave out."
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AskedPart:
     """Which part of a list is asked for. `position` is what `cursor` stands for."""
 
     limit: int | None
@@ -30,28 +30,28 @@ class Page:
     position: int | None
 
 
-def read_page(request: Request) -> Page:
+def read_part(request: Request) -> AskedPart:
     """Read `limit` and `cursor`. Raises RequestValidationError, which does not repeat them."""
-    return _read_page(request, LARGEST_ID)
+    return _read_part(request, LARGEST_ID)
 
 
-def read_long_page(request: Request) -> Page:
+def read_long_part(request: Request) -> AskedPart:
     """Read the same of a list by longer keys: ids of pings, instants."""
-    return _read_page(request, LARGEST_LONG_ID)
+    return _read_part(request, LARGEST_LONG_ID)
 
 
-def _read_page(request: Request, largest: int) -> Page:
+def _read_part(request: Request, largest: int) -> AskedPart:
     limit, cursor = request.query_params.get("limit"), request.query_params.get("cursor")
-    if limit is not None and not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= MAX_PAGE):
-        raise _bad_query("limit", f"This must be a whole number between 1 and {MAX_PAGE}.", "range")
+    if limit is not None and not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= MAX_LIMIT):
+        raise _bad_query("limit", f"This must be a whole number between 1 and {MAX_LIMIT}.", "range")
     position = None if cursor is None else read_cursor(cursor, largest=largest)
     if cursor is not None and position is None:
         raise _bad_query("cursor", _UNKNOWN, "cursor")
-    return Page(None if limit is None else int(limit), cursor, position)
+    return AskedPart(None if limit is None else int(limit), cursor, position)
 
 
 def read_position(request: Request, name: str) -> int | None:
-    """Read where a page of a panel's list begins; what is none of ours is the beginning of the list."""
+    """Read where a part of a panel's list begins; what is none of ours is the beginning of the list."""
     asked = request.query_params.get(name, "")
     is_one = _POSITION.fullmatch(asked) and int(asked) <= LARGEST_ID
     return int(asked) if is_one else None
@@ -76,13 +76,15 @@ def read_cursor(cursor: str, *, largest: int = LARGEST_ID) -> int | None:
     return position if make_cursor(position) == cursor and 0 <= position <= largest else None
 
 
-def link(address: str, page: Page, following: int | None, kept: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the header `link` that leads from *page* to the next one; empty where nothing is *following*.
+def link(
+    address: str, asked: AskedPart, following: int | None, kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the header `link` that leads from the part that was *asked* for to the next one.
 
-    *following*: the key behind which it begins. *kept*: what else it asks for.
+    *following*: the key behind which that begins; the header is empty where it is None. *kept*: what else it asks for.
     """
     if following is None:
         return {}
-    limit = {} if page.limit is None else {"limit": str(page.limit)}
+    limit = {} if asked.limit is None else {"limit": str(asked.limit)}
     query = urlencode(dict(kept or {}) | limit | {"cursor": make_cursor(following)})
     return {"link": f'<{address}?{query}>; rel="next"'}

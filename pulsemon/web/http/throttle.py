@@ -58,7 +58,7 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class _Window:
+class _Minute:
     """The tries of one address; True: judged and wrong, False: being judged."""
 
     began_at: datetime
@@ -73,7 +73,7 @@ class Throttle:
         self._allowed = WRONG_TOKENS[way]
         self._known = known
         self._kind = "page" if way == "page" else "admin"
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._minutes: OrderedDict[str, _Minute] = OrderedDict()
         self._kept_count = 0
         # Beyond the limit at known addresses: since when, and how many. What the limit lets pass in a day and no more,
         # so that whoever shares the owner's address may guess twice as much as others and not without end.
@@ -94,17 +94,17 @@ class Throttle:
         who = network(host)
         key = secrets.token_bytes(16) if self._way == "login" else self.key_of(given, door)
         with self._lock:
-            window = self._window(who, now)
-            is_known_wrong = window.tries.get(key, False)
-            if len(window.tries) >= self._allowed and (is_known_wrong or key not in window.tries):
-                wait_sec = max(1, int((window.began_at + MINUTE - now).total_seconds()) + 1)
+            minute = self._minute(who, now)
+            is_known_wrong = minute.tries.get(key, False)
+            if len(minute.tries) >= self._allowed and (is_known_wrong or key not in minute.tries):
+                wait_sec = max(1, int((minute.began_at + MINUTE - now).total_seconds()) + 1)
                 may_judge = not is_known_wrong and self._may_go_beyond(who, door, now)
                 return Attempt(who, door, key, None if may_judge else Verdict(False, wait_sec), wait_sec)
             if is_known_wrong:
                 return Attempt(who, door, key, Verdict(is_right=False, wait_sec=0))
-            if key not in window.tries:
-                window.tries[key] = False
-                self._keep(who, window)
+            if key not in minute.tries:
+                minute.tries[key] = False
+                self._keep(who, minute)
             return Attempt(who, door, key)
 
     def end(self, attempt: Attempt, *, is_right: bool, now: datetime) -> Verdict:
@@ -119,11 +119,11 @@ class Throttle:
                 began_at, count = self._beyond.get(attempt.who, (now, 0))
                 self._beyond[attempt.who] = (began_at, count + 1)
                 return Verdict(False, attempt.wait_sec)
-            window = self._window(attempt.who, now)
-            is_new = attempt.key not in window.tries  # the minute ended meanwhile, or a twin of this try was forgotten
-            window.tries[attempt.key] = True
+            minute = self._minute(attempt.who, now)
+            is_new = attempt.key not in minute.tries  # the minute ended meanwhile, or a twin of this try was forgotten
+            minute.tries[attempt.key] = True
             if is_new:
-                self._keep(attempt.who, window)
+                self._keep(attempt.who, minute)
         if self._known is not None:
             self._known.is_wanted = True
         # Only what is judged: guessing does not fill the disk.
@@ -133,12 +133,12 @@ class Throttle:
     def forget(self, attempt: Attempt) -> None:
         """A try that was right, or not judged after all, counts for nothing."""
         with self._lock:
-            window = self._windows.get(attempt.who)
-            if window is not None and window.tries.get(attempt.key) is False:
-                del window.tries[attempt.key]
+            minute = self._minutes.get(attempt.who)
+            if minute is not None and minute.tries.get(attempt.key) is False:
+                del minute.tries[attempt.key]
                 self._kept_count -= 1
-                if not window.tries:
-                    del self._windows[attempt.who]
+                if not minute.tries:
+                    del self._minutes[attempt.who]
 
     def key_of(self, given: str, door: str) -> bytes:
         """Return what stands for a try in memory: nobody can compute it, or learn from it what was tried."""
@@ -149,21 +149,21 @@ class Throttle:
         """Return whether what is right came from *host* lately."""
         return self._known is not None and self._known.holds(self._kind, door, network(host), now=now)
 
-    def _window(self, who: str, now: datetime) -> _Window:
-        window = self._windows.get(who)
-        if window is not None and not timedelta(0) <= now - window.began_at < MINUTE:
+    def _minute(self, who: str, now: datetime) -> _Minute:
+        minute = self._minutes.get(who)
+        if minute is not None and not timedelta(0) <= now - minute.began_at < MINUTE:
             self._drop(who)
-            window = None
-        return window or _Window(now)
+            minute = None
+        return minute or _Minute(now)
 
-    def _keep(self, who: str, window: _Window) -> None:
-        self._windows[who] = window
+    def _keep(self, who: str, minute: _Minute) -> None:
+        self._minutes[who] = minute
         self._kept_count += 1
         while self._kept_count > _MAX_TRIES_KEPT:
-            self._drop(next(iter(self._windows)))
+            self._drop(next(iter(self._minutes)))
 
     def _drop(self, who: str) -> None:
-        self._kept_count -= len(self._windows.pop(who).tries)
+        self._kept_count -= len(self._minutes.pop(who).tries)
 
     def _may_go_beyond(self, who: str, door: str, now: datetime) -> bool:
         if self._known is None:

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core import incidents as rules
 from pulsemon.core.edits import KEPT
-from pulsemon.core.incidents import IMPACT_WORDS, STATUS_WORDS, IncidentStatus
+from pulsemon.core.incidents import IMPACT_WORDS, ONE_IS_DOWN, STATUS_WORDS, IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incidents import manage as incidents
@@ -68,7 +67,7 @@ def new_incident(request: Request) -> Response:
     started_at = incidents.down_since(site.database, monitor_id) if about else None
     words, zone = Words(rendering.locale_of(request), site.now()), site.settings.availability_timezone
     typed = {
-        "title": [words.translate(rules.ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
+        "title": [words.translate(ONE_IS_DOWN) % {"name": about.name}] if about and started_at else [""],
         "status": ["investigating"],
         "impact": ["major" if started_at else "minor"],
         "scope": ["chosen"],
@@ -236,7 +235,7 @@ def _update_page(
 ) -> Response:
     said = next((each for each in incident.updates if each.number == number), None)
     if said is None:
-        raise NotFound(incidents.NO_SUCH_UPDATE)
+        raise NotFound(incidents.NO_UPDATE)
     values = _form_values(request, fill(said), problems, incident=incident) | {"update": said}
     return rendering.page(request, "panel/incident_update.html", status_code=422 if problems else 200, **values)
 

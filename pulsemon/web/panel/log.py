@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from pulsemon.core.status import Signal
-from pulsemon.heartbeats.chain import Filter, PingEvent
+from pulsemon.heartbeats.ping_chain import Filter, PingEvent
 from pulsemon.input import log_filter
 from pulsemon.locale import translator
 from pulsemon.monitors import event_log
-from pulsemon.monitors.event_log import Kind, Position
+from pulsemon.monitors.event_log import Kind, LogCursor
 from pulsemon.monitors.views import View
 from pulsemon.web.html import charts, rendering
 from pulsemon.web.html.charts import Chart
@@ -32,7 +32,7 @@ _TYPED_INSTANT = "%Y-%m-%dT%H:%M"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LogAddress:
     """Which part of the log an address asks for. `typed`: the filters that are not empty, as texts of the form."""
 
     path: str
@@ -64,10 +64,10 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
     wanted, problems = log_filter.read_filter(query)
     kind = Kind.PING if wanted.signal else query.get("kind", "")
     kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
-    start = Position.from_text(query.get("from", ""))
+    start = LogCursor.from_text(query.get("from", ""))
     locale = rendering.locale_of(request)
     words = Words(locale, site_of(request).now())
-    place = Place(
+    address = LogAddress(
         path=f"/monitors/{view.id}",
         kind=kinds[0].value if len(kinds) == 1 else "",
         start="" if start == event_log.NEWEST else start.to_text(),
@@ -82,7 +82,7 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
         translate=translator(locale).gettext,
     )
     said = {each.field: words.problem(each) for each in problems}
-    return {"log": log, "place": place, "log_problems": said, "signals": tuple(Signal)}
+    return {"log": log, "log_address": address, "log_problems": said, "signals": tuple(Signal)}
 
 
 def _typed(wanted: Filter) -> dict[str, str]:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core import schedule
-from pulsemon.core.keyset import Place
+from pulsemon.core.keyset import Cursor
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
@@ -47,7 +47,7 @@ def list_page(request: Request) -> Response:
     """Answer with what is running and, fifty at a time, what is coming and what is over."""
     site, now = site_of(request), site_of(request).now()
     query = request.query_params
-    after, before = Place.from_text(query.get("after", "")), Place.from_text(query.get("before", ""))
+    after, before = Cursor.from_text(query.get("after", "")), Cursor.from_text(query.get("before", ""))
     running = maintenance_views.list_running(site.database, now=now)
     coming, later = maintenance_views.list_coming(site.database, now=now, limit=PAGE_SIZE, after=after)
     past, earlier = maintenance_views.list_past(site.database, now=now, limit=PAGE_SIZE, before=before)

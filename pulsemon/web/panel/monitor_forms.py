@@ -12,7 +12,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core.keyset import LARGEST_LONG_ID
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
-from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.input import monitor_forms
 from pulsemon.messages import outbox
@@ -130,7 +130,7 @@ async def test_ping(request: Request, monitor_id: int) -> Response:
         case Answer.STORED | Answer.IGNORED:
             return _to(view.id, "pinged")
         case Answer.UNKNOWN:
-            raise NotFound("There is no such monitor.")
+            raise NotFound(NO_MONITOR)
         case Answer.UNAVAILABLE:
             raise Unavailable("the test ping is not known to be stored")
 

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pulsemon.availability import record as track_record
+from pulsemon.availability import track_record
 from pulsemon.core import lost_schedules
 from pulsemon.core.placement import MAX_TAG_LENGTH
 from pulsemon.core.schedule import Clock
@@ -94,10 +94,10 @@ def _strips(request: Request, monitor_ids: Sequence[int]) -> dict[int, Bars]:
 
 
 def _matches(view: View, wanted: str, tag: str) -> bool:
-    place = view.placement
-    if tag and tag not in place.tags:
+    placement = view.placement
+    if tag and tag not in placement.tags:
         return False
-    texts = (view.name, view.slug, place.group or "", place.environment or "", *place.tags)
+    texts = (view.name, view.slug, placement.group or "", placement.environment or "", *placement.tags)
     return any(wanted in text.casefold() for text in texts)
 
 

@@ -15,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.availability import corrections
-from pulsemon.availability import record as track_record
-from pulsemon.availability.record import Outage, Report
+from pulsemon.availability import corrections, track_record
+from pulsemon.availability.track_record import Outage, Report
 from pulsemon.core.days import date_at
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.uptime import Availability

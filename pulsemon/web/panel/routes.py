@@ -26,7 +26,7 @@ from pulsemon.web.panel import monitors as panel_monitors
 from pulsemon.web.panel import record as panel_record
 from pulsemon.web.panel import status_pages as panel_status_pages
 from pulsemon.web.panel import subscribers as panel_subscribers
-from pulsemon.web.public import status_page as status
+from pulsemon.web.public import status_page
 
 home_router = Router(Audience.VISITORS)
 router = Router(Audience.PANEL)
@@ -40,9 +40,9 @@ def home(request: Request) -> Response:
     """
     panel_host = site_of(request).settings.panel_host
     is_ours = is_panels_host(panel_host, request.headers)
-    own = None if panel_host and is_ours else status.slug_of_host(request)
+    own = None if panel_host and is_ours else status_page.slug_of_host(request)
     if own is not None:
-        return status.answer(request, own)
+        return status_page.answer(request, own)
     if not is_ours:
         return RedirectResponse("/status", status_code=303)
     if allowed(by_session(request), Action.READ):

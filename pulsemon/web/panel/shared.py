@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
-from pulsemon.errors import Conflict, FieldProblem, NotFound
+from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, NotFound
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering, schedule_words
@@ -44,7 +44,7 @@ DONE = {
 def find(site: Site, monitor_id: int) -> View:
     """Return the monitor that an address names. Raises NotFound."""
     if not 0 < monitor_id <= LARGEST_ID:
-        raise NotFound("There is no such monitor.")
+        raise NotFound(NO_MONITOR)
     return monitors.get(site.database, monitors.by_id(monitor_id))
 
 

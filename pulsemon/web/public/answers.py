@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.core.addresses import MAIN
 from pulsemon.errors import Invalid, NotFound, Unavailable
-from pulsemon.status_pages.public import Look, PublicPage
+from pulsemon.status_pages.public import PageDefinition, PublicPage
 from pulsemon.web.http import page_passwords
 from pulsemon.web.http.page_passwords import Busy
 from pulsemon.web.http.principals import basic_password
@@ -93,11 +93,11 @@ def answer_of_page(
     page = snapshot.public.page(slug)
     if page is None:
         raise NotFound(NOTHING_HERE)
-    refusal = _refusal(request, page.look)
+    refusal = _refusal(request, page.definition)
     if refusal is not None:
         return refusal
     found = made(snapshot, (slug, *what), lambda: make(snapshot, page), policy=policy)
-    return send(request, found, media_type=media_type, is_private=page.look.password_hash is not None)
+    return send(request, found, media_type=media_type, is_private=page.definition.password_hash is not None)
 
 
 def made(snapshot: Snapshot, key: tuple[object, ...], make: Callable[[], bytes], *, policy: str) -> Rendered:
@@ -111,7 +111,7 @@ def made(snapshot: Snapshot, key: tuple[object, ...], make: Callable[[], bytes],
     return found
 
 
-async def _judged(request: Request) -> tuple[Look, Verdict] | None:
+async def _judged(request: Request) -> tuple[PageDefinition, Verdict] | None:
     """Judge the password that came with the request, before a thread of the handlers is taken; None: there is none.
 
     Raises Busy.
@@ -120,18 +120,18 @@ async def _judged(request: Request) -> tuple[Look, Verdict] | None:
     if given is None or not route_path(request.scope).startswith(_OF_PAGES):
         return None
     snapshot = await run_in_threadpool(board_of(request).snapshot)
-    look = None if snapshot is None else snapshot.public.looks.get(request.path_params.get("slug", MAIN))
-    if look is None or look.password_hash is None or lock.is_open(request, look):
+    definition = None if snapshot is None else snapshot.public.definitions.get(request.path_params.get("slug", MAIN))
+    if definition is None or definition.password_hash is None or lock.is_open(request, definition):
         return None
-    return look, await lock.judge(request, look, given)
+    return definition, await lock.judge(request, definition, given)
 
 
-def _refusal(request: Request, look: Look) -> Response | None:
-    if lock.is_open(request, look):
+def _refusal(request: Request, definition: PageDefinition) -> Response | None:
+    if lock.is_open(request, definition):
         return None
     judged = request.scope.get(_GIVEN_KEY)
     # Only of this page and this password: the page may have got another one meanwhile.
-    if judged is not None and (judged[0].id, judged[0].password_hash) == (look.id, look.password_hash):
+    if judged is not None and (judged[0].id, judged[0].password_hash) == (definition.id, definition.password_hash):
         verdict = judged[1]
         if verdict.is_right:
             return None

@@ -56,13 +56,13 @@ def draw(label: str, message: str, colour: str) -> bytes:
 
 
 def _box(root: ElementTree.Element, x: int, width: int, fill: str) -> None:
-    place = {"x": str(x), "width": str(width), "height": str(_HEIGHT), "fill": fill}
-    ElementTree.SubElement(root, "rect", place)
+    area = {"x": str(x), "width": str(width), "height": str(_HEIGHT), "fill": fill}
+    ElementTree.SubElement(root, "rect", area)
 
 
 def _text(parent: ElementTree.Element, text: str, x: int, width: int) -> None:
-    place = {"x": str(x + _PADDING), "y": "14", "textLength": str(width - 2 * _PADDING)}
-    ElementTree.SubElement(parent, "text", place | {"lengthAdjust": "spacingAndGlyphs"}).text = text
+    area = {"x": str(x + _PADDING), "y": "14", "textLength": str(width - 2 * _PADDING)}
+    ElementTree.SubElement(parent, "text", area | {"lengthAdjust": "spacingAndGlyphs"}).text = text
 
 
 def _cut(text: str) -> str:

@@ -23,7 +23,7 @@ from pulsemon.core.uptime import total
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.locale import LOCALES
 from pulsemon.settings import Settings
-from pulsemon.status_pages.public import MAIN_LOOK, PublicMonitor, PublicPage
+from pulsemon.status_pages.public import MAIN_DEFINITION, PublicMonitor, PublicPage
 from pulsemon.web.html.words import STATE_WORDS, Words
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
@@ -177,8 +177,8 @@ def _find(snapshot: Snapshot, which: tuple[str, str], settings: Settings, wish: 
     tagged = tuple(each for each in shown if name in each.tags)
     if not tagged:
         raise NotFound(NOTHING_HERE)
-    look = replace(MAIN_LOOK, timezone=snapshot.public.timezone)
-    return _of_several(snapshot, PublicPage(look, tagged, snapshot.public.at), name, settings, wish)
+    definition = replace(MAIN_DEFINITION, timezone=snapshot.public.timezone)
+    return _of_several(snapshot, PublicPage(definition, tagged, snapshot.public.at), name, settings, wish)
 
 
 def of_monitor(snapshot: Snapshot, monitor: PublicMonitor, settings: Settings, wish: Wish) -> Badge:
@@ -191,14 +191,14 @@ def of_monitor(snapshot: Snapshot, monitor: PublicMonitor, settings: Settings, w
 
 def of_page(snapshot: Snapshot, page: PublicPage, settings: Settings, wish: Wish) -> Badge:
     """Return the badge of a page, under its title."""
-    own = Wish(wish.locale or page.look.language, wish.days)
-    return _of_several(snapshot, page, page.look.title or settings.public_status_title, settings, own)
+    own = Wish(wish.locale or page.definition.language, wish.days)
+    return _of_several(snapshot, page, page.definition.title or settings.public_status_title, settings, own)
 
 
 def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Settings, wish: Wish) -> Badge:
     words = _words(snapshot, settings, wish)
     if wish.days is not None:
-        return _of_days(snapshot.days[page.look.timezone], page.monitors, label, words, wish.days)
+        return _of_days(snapshot.days[page.definition.timezone], page.monitors, label, words, wish.days)
     overall = overall_of(page)
     if overall is Overall.SOME_DOWN:
         some = words.translate(_SOME_DOWN) % {"down": page.count(Shown.DOWN), "total": len(page.monitors)}

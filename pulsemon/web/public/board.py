@@ -15,11 +15,11 @@ from pulsemon.core.addresses import MAIN, calendar_path, feed_path, history_path
 from pulsemon.core.overall import Overall
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
-from pulsemon.errors import NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.locale import LOCALES, translator
 from pulsemon.maintenance.public import PublicWindow
 from pulsemon.status_pages import public as public_pages
-from pulsemon.status_pages.public import MAIN_LOOK, Public, PublicPage
+from pulsemon.status_pages.public import MAIN_DEFINITION, Public, PublicPage
 from pulsemon.web.html import rendering
 from pulsemon.web.http.site import Source
 from pulsemon.web.public import incidents as public_incidents
@@ -79,7 +79,7 @@ class Board:
         self._site = site
         self._reading = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._mark = -1  # of `Live`, when the snapshot was read: it has moved since if anything changed
+        self._version = -1  # of `Live`, when the snapshot was read; since then another one if anything changed
         self._failed_at: datetime | None = None
         self._days = DayKeeper()
         self.changes = ChangeKeeper(site.database)
@@ -101,16 +101,16 @@ class Board:
         return self._snapshot if self._failed_at is None and self._is_fresh() else None
 
     def _is_fresh(self) -> bool:
-        """Right after the database failed it is not asked again: what is held is the best there is."""
-        now, held = self._site.now(), self._snapshot
+        """Right after the database failed it is not asked again: what is kept is the best there is."""
+        now, kept = self._site.now(), self._snapshot
         if self._failed_at is not None and timedelta(0) <= now - self._failed_at < FRESH:
             return True
-        if held is None or not timedelta(0) <= now - held.public.at < FRESH:
+        if kept is None or not timedelta(0) <= now - kept.public.at < FRESH:
             return False
-        return self._mark == self._site.live.mark or now - held.public.at < BURST
+        return self._version == self._site.live.version or now - kept.public.at < BURST
 
     def _read(self) -> None:
-        self._mark = self._site.live.mark
+        self._version = self._site.live.version
         try:
             public = self._read_public()
             is_blind = any(each.shown is Shown.BLIND for each in public.monitors)
@@ -130,7 +130,7 @@ class Board:
             return _render(self._site, None, None, locale, 0)
         page = snapshot.public.page(slug)
         if page is None:
-            raise NotFound("There is no such page.")
+            raise NotFound(NO_PAGE)
         age_sec = max(0, int((self._site.now() - page.at).total_seconds()))
         kept = snapshot.rendered
         found = kept.get((slug, locale, age_sec))
@@ -144,7 +144,7 @@ class Board:
 
 def as_copy(site: Source, snapshot: Snapshot, page: PublicPage, locale: str) -> bytes:
     """Return a page as it stands in a folder of files: it says of when it is, and offers no other language."""
-    own = replace(page, look=replace(page.look, language=locale))
+    own = replace(page, definition=replace(page.definition, language=locale))
     return _render(site, snapshot, own, locale, 0, is_copy=True).plain
 
 
@@ -158,23 +158,23 @@ def _render(
     is_copy: bool = False,
 ) -> Rendered:
     is_old = page is not None and age_sec > 2
-    look = MAIN_LOOK if page is None else page.look
-    style = page_style.style_of(look.accent)
+    definition = MAIN_DEFINITION if page is None else page.definition
+    style = page_style.style_of(definition.accent)
     headline = Overall.UNREAD if page is None else headline_of(page)
     html = rendering.render(
         "public/status.html",
         locale=locale,
         now=site.now() if page is None or is_old else page.at,
-        title=look.title or site.settings.public_status_title,
+        title=definition.title or site.settings.public_status_title,
         style=style,
-        look=look,
+        definition=definition,
         page=page,
         blind=None if snapshot is None else snapshot.blind,
         tone=TONES[headline],
         sentence=translator(locale).gettext(SENTENCES[headline]),
         named=[] if page is None else [each for each in page.monitors if each.shown is Shown.DOWN],
         max_named=MAX_NAMED,
-        days=None if snapshot is None else snapshot.days[look.timezone],
+        days=None if snapshot is None else snapshot.days[definition.timezone],
         with_bars=page is not None and len(page.monitors) <= MAX_DRAWN,
         # No ids: a gap between them would tell of what is private.
         numbers={} if page is None else {each.id: number for number, each in enumerate(page.monitors, 1)},
@@ -182,13 +182,13 @@ def _render(
         is_old=is_old,
         is_copy=is_copy,
         can_subscribe=not is_copy and site.settings.mail_server is not None,
-        path=page_path(look.slug),
-        feed=feed_path(look.slug),
-        history=history_path(look.slug),
+        path=page_path(definition.slug),
+        feed=feed_path(definition.slug),
+        history=history_path(definition.slug),
         max_in_full=public_incidents.MAX_IN_FULL,
         max_updates=public_incidents.MAX_UPDATES_SHOWN,
         max_past=public_incidents.MAX_PAST,
-        calendar=calendar_path(look.slug),
+        calendar=calendar_path(definition.slug),
         works=[] if page is None else _works(page),
     )
     return pack(html.encode(), page_style.policy_of(style))

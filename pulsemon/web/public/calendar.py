@@ -53,7 +53,7 @@ def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
     yield "BEGIN", "VCALENDAR"
     yield "VERSION", "2.0"
     yield "PRODID", "-//PulseMon//PulseMon//EN"
-    yield "X-WR-CALNAME", ics.text(page.look.title or settings.public_status_title)
+    yield "X-WR-CALNAME", ics.text(page.definition.title or settings.public_status_title)
     yield "REFRESH-INTERVAL;VALUE=DURATION", "PT1H"
     yield "X-PUBLISHED-TTL", "PT1H"
     for window in page.windows:
@@ -62,7 +62,7 @@ def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
-    translate = translator(page.look.language or settings.default_locale.value).gettext
+    translate = translator(page.definition.language or settings.default_locale.value).gettext
     names = [each.name for each in page.monitors if each.id in window.monitor_ids]
     affects = translate(_AFFECTS_EVERYTHING) if window.is_general else translate(_AFFECTS) % {"names": ", ".join(names)}
     said = [window.description, affects]
@@ -78,5 +78,5 @@ def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterat
     yield "DESCRIPTION", ics.text("\n\n".join(each for each in said if each))
     yield "TRANSP", "TRANSPARENT"
     if settings.base_url:
-        yield "URL", f"{settings.base_url}{page_path(page.look.slug)}"
+        yield "URL", f"{settings.base_url}{page_path(page.definition.slug)}"
     yield "END", "VEVENT"

@@ -24,14 +24,14 @@ class ChangeKeeper:
 
         While the database is away, these are the last that were read. Raises Unavailable where none were.
         """
-        mark = tuple((each.id, each.seq) for each in page.monitors)
+        version = tuple((each.id, each.seq) for each in page.monitors)
         ids = [each.id for each in page.monitors]
         try:
             return self._keeper.get(
-                page.look.slug, mark, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
+                page.definition.slug, version, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
             )
         except Unavailable:
-            last: tuple[Change, ...] | None = self._keeper.last(page.look.slug)
+            last: tuple[Change, ...] | None = self._keeper.last(page.definition.slug)
             if last is None:
                 raise
             # A monitor may have left the page since.

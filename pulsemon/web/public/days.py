@@ -61,10 +61,10 @@ class Days:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _Kept:
     """The days in one zone, when they were read, and of which monitors after which transition."""
 
-    mark: Any
+    version: Any
     at: datetime
     days: Days
 
@@ -73,18 +73,18 @@ class DayKeeper:
     """Reads the days when they may have changed. Used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._held: dict[str, _Held] = {}
+        self._kept: dict[str, _Kept] = {}
 
     def days_of(self, database: Database, public: Public) -> Mapping[str, Days]:
         """Return time zone -> the days in it that go with *public*. Raises Unavailable."""
         seqs = {each.id: each.seq for each in public.monitors}
-        kept: dict[str, _Held] = {}
+        current: dict[str, _Kept] = {}
         for zone, ids in public.ids_by_zone().items():
-            mark = [(each, seqs[each]) for each in ids]
-            held = self._held.get(zone)
-            if held is None or held.mark != mark or not timedelta(0) <= public.at - held.at < MAX_AGE:
+            version = [(each, seqs[each]) for each in ids]
+            kept = self._kept.get(zone)
+            if kept is None or kept.version != version or not timedelta(0) <= public.at - kept.at < MAX_AGE:
                 table = public_pages.read_days(database, ids, timezone=zone, count=COUNT, now=public.at)
-                held = _Held(mark, public.at, Days(table))
-            kept[zone] = held
-        self._held = kept
-        return {zone: held.days for zone, held in kept.items()}
+                kept = _Kept(version, public.at, Days(table))
+            current[zone] = kept
+        self._kept = current
+        return {zone: kept.days for zone, kept in current.items()}

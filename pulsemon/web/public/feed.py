@@ -54,8 +54,8 @@ def feed(request: Request) -> Response:
 @router.reads("/status/{slug}/feed.atom", Action.PUBLIC)
 def feed_of(request: Request, slug: str) -> Response:
     """Answer with a page's feed in the page's language, or the reader's."""
-    look = snapshot_of(request).public.looks.get(slug)
-    locale = (look.language if look else None) or rendering.locale_of(request)
+    definition = snapshot_of(request).public.definitions.get(slug)
+    locale = (definition.language if definition else None) or rendering.locale_of(request)
     settings, board = site_of(request).settings, board_of(request)
     response = answer_of_page(
         request,
@@ -82,9 +82,9 @@ def document(
     incidents: Sequence[Incident] = (),
 ) -> bytes:
     """Return the feed of *page*: one entry for each of *changes* and for each update of *incidents*, newest first."""
-    look = page.look
-    address = settings.base_url + page_path(look.slug)
-    title = xml_text.clean(look.title or settings.public_status_title)
+    definition = page.definition
+    address = settings.base_url + page_path(definition.slug)
+    title = xml_text.clean(definition.title or settings.public_status_title)
     root = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": locale})
     _add(root, "id", uuid.uuid5(_NAMESPACE, address).urn)
     _add(root, "title", title)
@@ -99,7 +99,7 @@ def document(
     _add(_add(root, "author"), "name", title)
     _add(root, "generator", "PulseMon")
     _add(root, "link", rel="alternate", type="text/html", href=address)
-    _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(look.slug)}")
+    _add(root, "link", rel="self", type=MEDIA_TYPE, href=f"{settings.base_url}{feed_path(definition.slug)}")
     root.extend(entry for _, entry in entries[:COUNT])
     return xml_text.to_bytes(root)
 
@@ -122,7 +122,7 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
         _add(entry, "published", instant(change.at) or "")
         _add(entry, "category", term=change.status)
         _add(entry, "link", rel="alternate", type="text/html", href=address)
-        moment = wall_clock.moment_in(change.at, page.look.timezone)
+        moment = wall_clock.moment_in(change.at, page.definition.timezone)
         _add(entry, "summary", f"{words.status(change.status)} · {moment}")
         yield change.at, entry
 
@@ -130,7 +130,7 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
 def _said(page: PublicPage, incidents: Sequence[Incident], settings: Settings, locale: str) -> Iterator[_Entry]:
     words = Words(locale, page.at)
     for incident in incidents:
-        address = settings.base_url + incident_path(page.look.slug, incident.public_id)
+        address = settings.base_url + incident_path(page.definition.slug, incident.public_id)
         title = xml_text.clean(words.incident(incident))
         for update in incident.updates[:COUNT]:
             entry = ElementTree.Element("entry")
@@ -159,7 +159,7 @@ def _maintenance_entries(page: PublicPage, address: str, locale: str) -> Iterato
             _add(entry, "published", instant(at) or "")
             _add(entry, "category", term="MAINTENANCE")
             _add(entry, "link", rel="alternate", type="text/html", href=address)
-            _add(entry, "summary", wall_clock.span_in(window.starts_at, window.ends_at, page.look.timezone))
+            _add(entry, "summary", wall_clock.span_in(window.starts_at, window.ends_at, page.definition.timezone))
             yield at, entry
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, feed_path, history_path, page_path
-from pulsemon.errors import NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.incidents.rows import Incident
 from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.html import rendering
@@ -33,14 +33,13 @@ from pulsemon.web.public.status_page import answer
 router = Router(Audience.VISITORS)
 
 _NAME = "history"
-_NO_PAGE = "There is no such page."
 
 
 @router.reads("/status/history", Action.PUBLIC)
 def history(request: Request) -> Response:
     """Answer with the incidents of the page at `/status`; or with the page that has this name."""
     snapshot = board_of(request).snapshot()
-    if snapshot is not None and _NAME in snapshot.public.looks:
+    if snapshot is not None and _NAME in snapshot.public.definitions:
         return answer(request, _NAME)
     return history_of(request, MAIN)
 
@@ -72,7 +71,7 @@ def _number(request: Request) -> int:
     """Return the page of the history that is asked for. Raises NotFound: there is none of that number."""
     asked = request.query_params.get("page", "1")
     if not (asked.isascii() and asked.isdigit() and len(asked) < 5 and 1 <= int(asked) <= MAX_PART):
-        raise NotFound(_NO_PAGE)
+        raise NotFound(NO_PAGE)
     return int(asked)
 
 
@@ -84,19 +83,19 @@ def _answer(
         raise Unavailable("the database has not answered yet")
     page = snapshot.public.page(slug)
     if page is None:
-        raise NotFound(_NO_PAGE)
-    if not lock.is_open(request, page.look):
-        return lock.question(request, page.look)
-    locale = page.look.language or rendering.locale_of(request)
+        raise NotFound(NO_PAGE)
+    if not lock.is_open(request, page.definition):
+        return lock.question(request, page.definition)
+    locale = page.definition.language or rendering.locale_of(request)
     site = site_of(request)
     age_sec = max(0, int((site.now() - page.at).total_seconds()))
     rendered = made(
         snapshot,
         (slug, *what, locale, age_sec if age_sec > 2 else 0),
         lambda: _render(site, page, locale, age_sec, **read(page)),
-        policy=page_style.policy_of(page_style.style_of(page.look.accent)),
+        policy=page_style.policy_of(page_style.style_of(page.definition.accent)),
     )
-    response = send(request, rendered, media_type="text/html", is_private=page.look.password_hash is not None)
+    response = send(request, rendered, media_type="text/html", is_private=page.definition.password_hash is not None)
     rendering.set_language(request, response, locale)
     return response
 
@@ -105,7 +104,7 @@ def as_copy(
     site: Source, page: PublicPage, locale: str, *, incident: Incident | None = None, part: Part | None = None
 ) -> bytes:
     """Return a page of the history as it stands in a folder of files."""
-    own = replace(page, look=replace(page.look, language=locale))
+    own = replace(page, definition=replace(page.definition, language=locale))
     return _render(site, own, locale, 0, incident=incident, part=part)
 
 
@@ -118,23 +117,23 @@ def _render(
     incident: Incident | None = None,
     part: Part | None = None,
 ) -> bytes:
-    look = page.look
+    definition = page.definition
     html = rendering.render(
         "public/history.html",
         locale=locale,
         now=page.at,
-        title=look.title or site.settings.public_status_title,
-        style=page_style.style_of(look.accent),
-        look=look,
+        title=definition.title or site.settings.public_status_title,
+        style=page_style.style_of(definition.accent),
+        definition=definition,
         at=page.at,
         age_sec=age_sec,
         is_old=age_sec > 2,
-        feed=feed_path(look.slug),
-        path=page_path(look.slug),
-        history=history_path(look.slug),
+        feed=feed_path(definition.slug),
+        path=page_path(definition.slug),
+        history=history_path(definition.slug),
         numbers={},
         incident=incident,
         part=part,
-        months=[] if part is None else public_incidents.by_month(part.incidents, look.timezone),
+        months=[] if part is None else public_incidents.by_month(part.incidents, definition.timezone),
     )
     return html.encode()

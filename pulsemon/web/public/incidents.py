@@ -49,7 +49,7 @@ def by_month(incidents: Sequence[Incident], timezone: str) -> list[tuple[date, l
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One page of a history. `number` begins with 1; `has_more`: older ones follow."""
+    """One part of a history. `number` begins with 1; `has_more`: older ones follow."""
 
     number: int
     incidents: tuple[Incident, ...]
@@ -70,7 +70,7 @@ class IncidentKeeper:
         )
 
     def part_of(self, page: PublicPage, number: int) -> Part:
-        """Return one page of the history. Raises Unavailable."""
+        """Return one part of the history. Raises Unavailable."""
 
         def read() -> Part:
             offset = (number - 1) * HISTORY_COUNT
@@ -87,5 +87,5 @@ class IncidentKeeper:
         return self._kept(page, ("one", public_id), lambda: public_pages.read_incident(self._database, page, public_id))
 
     def _kept(self, page: PublicPage, what: Hashable, read: Callable[[], T]) -> T:
-        mark = (page.incident_mark, tuple((each.id, each.name) for each in page.monitors))
-        return self._keeper.get((page.look.slug, what), mark, read)
+        version = (page.incident_version, tuple((each.id, each.name) for each in page.monitors))
+        return self._keeper.get((page.definition.slug, what), version, read)

@@ -57,9 +57,10 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
     if snapshot is None:
         raise Unavailable("The database does not answer.")
     files = {f"static/{name}": (rendering.STATIC / name).read_bytes() for name in _ASSETS}
-    for slug, look in snapshot.public.looks.items():  # /status first: a page that is called history keeps its files
+    # /status first: a page that is called history keeps its files.
+    for slug, definition in snapshot.public.definitions.items():
         page = snapshot.public.page(slug)
-        if page is not None and look.password_hash is None:
+        if page is not None and definition.password_hash is None:
             files |= _of_page(source, board, snapshot, page)
     for each in snapshot.public.open_monitors():
         if _FILE_NAME.fullmatch(each.slug):
@@ -69,9 +70,9 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
 
 def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage) -> dict[str, bytes]:
     """Return path -> content of the files of one page."""
-    settings, look = source.settings, page.look
-    locale = look.language or settings.default_locale.value
-    folder = page_path(look.slug).removeprefix("/")
+    settings, definition = source.settings, page.definition
+    locale = definition.language or settings.default_locale.value
+    folder = page_path(definition.slug).removeprefix("/")
     archive, changes = board.incidents.archive_of(page), board.changes.changes_of(page)
     files = {
         f"{folder}/index.html": as_copy(source, snapshot, page, locale),
@@ -80,9 +81,9 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
     }
     files |= _history(source, page, archive, locale)
     files |= _badge(f"{folder}/badge", badges.of_page(snapshot, page, settings, _AS_IT_IS))
-    if look.logo_digest is not None:
-        files[f"status/{look.slug}/logo"] = status_pages.logo(source.database, look.slug)[1]
-    documents = "api/v2" if look.slug == MAIN else f"{folder}/api/v2"
+    if definition.logo_digest is not None:
+        files[f"status/{definition.slug}/logo"] = status_pages.logo(source.database, definition.slug)[1]
+    documents = "api/v2" if definition.slug == MAIN else f"{folder}/api/v2"
     return files | {
         f"{documents}/{name}.json": statuspage.document(name, page, settings, archive=archive)
         for name in statuspage.DOCUMENTS
@@ -91,7 +92,7 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
 
 def _history(source: _Source, page: PublicPage, archive: Sequence[Incident], locale: str) -> dict[str, bytes]:
     """All on one page, because files cannot be asked for the next one; and each at its own address."""
-    folder = history_path(page.look.slug).removeprefix("/")
+    folder = history_path(page.definition.slug).removeprefix("/")
     whole = public_incidents.Part(1, tuple(archive), has_more=False)
     files = {f"{folder}/index.html": status_history.as_copy(source, page, locale, part=whole)}
     for each in archive:

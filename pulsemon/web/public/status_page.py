@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, page_path
-from pulsemon.errors import NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.status_pages import manage as status_pages
-from pulsemon.status_pages.public import MAIN_LOOK, Look
+from pulsemon.status_pages.public import MAIN_DEFINITION, PageDefinition
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import SmallForm
 from pulsemon.web.http.page_passwords import Busy
@@ -57,42 +57,42 @@ async def unlock_other(request: Request, slug: str, form: SmallForm) -> Response
 @router.reads("/status/{slug}/logo", Action.PUBLIC)
 def logo(request: Request, slug: str) -> Response:
     """Give a page's picture to whoever may see the page."""
-    look = _look(request, slug)
-    if look is None or look.logo_digest is None or not lock.is_open(request, look):
+    definition = _definition(request, slug)
+    if definition is None or definition.logo_digest is None or not lock.is_open(request, definition):
         raise NotFound("This page has no logo.")
     media_type, content = status_pages.logo(site_of(request).database, slug)
     # Its address bears a hash of it; one that needs a password is for nobody's shared cache.
-    kept = "private, max-age=3600" if look.password_hash else "public, max-age=86400"
+    kept = "private, max-age=3600" if definition.password_hash else "public, max-age=86400"
     headers = {"cache-control": kept, "cross-origin-resource-policy": "cross-origin"}
     return Response(content, media_type=media_type, headers=headers)
 
 
 async def _unlock(request: Request, slug: str, form: dict[str, str]) -> Response:
-    look = await run_in_threadpool(_look, request, slug)
-    if look is None:
-        raise NotFound("There is no such page.")
-    path = _path(request, look)
-    if look.password_hash is None:
+    definition = await run_in_threadpool(_definition, request, slug)
+    if definition is None:
+        raise NotFound(NO_PAGE)
+    path = _path(request, definition)
+    if definition.password_hash is None:
         return RedirectResponse(path, status_code=303)
     try:
-        verdict = await lock.judge(request, look, form.get("password", ""))
+        verdict = await lock.judge(request, definition, form.get("password", ""))
     except Busy:
-        return await run_in_threadpool(lock.come_back, request, look)
-    return await run_in_threadpool(lock.lead_in, request, look, verdict, path=path)
+        return await run_in_threadpool(lock.come_back, request, definition)
+    return await run_in_threadpool(lock.lead_in, request, definition, verdict, path=path)
 
 
-def _look(request: Request, slug: str) -> Look | None:
+def _definition(request: Request, slug: str) -> PageDefinition | None:
     snapshot = board_of(request).snapshot()
     if snapshot is None:
         raise Unavailable("the database has not answered yet")
-    return snapshot.public.looks.get(slug)
+    return snapshot.public.definitions.get(slug)
 
 
-def _path(request: Request, look: Look) -> str:
+def _path(request: Request, definition: PageDefinition) -> str:
     """Return where the page stands for this reader: `/` under its own host name."""
-    if look.host is not None and look.host == host_of(request):
+    if definition.host is not None and definition.host == host_of(request):
         return "/"
-    return page_path(look.slug)
+    return page_path(definition.slug)
 
 
 def slug_of_host(request: Request) -> str | None:
@@ -105,13 +105,13 @@ def answer(request: Request, slug: str) -> Response:
     """Answer with a page, or with the question for its password. Raises NotFound."""
     board = board_of(request)
     snapshot = request.scope[SNAPSHOT_KEY] = board.snapshot()
-    look = MAIN_LOOK if snapshot is None else snapshot.public.looks.get(slug)
-    if look is None:
-        raise NotFound("There is no such page.")
-    if not lock.is_open(request, look):
-        return lock.question(request, look)
-    locale = look.language or rendering.locale_of(request)
+    definition = MAIN_DEFINITION if snapshot is None else snapshot.public.definitions.get(slug)
+    if definition is None:
+        raise NotFound(NO_PAGE)
+    if not lock.is_open(request, definition):
+        return lock.question(request, definition)
+    locale = definition.language or rendering.locale_of(request)
     rendered = board.rendered(snapshot, locale, slug)
-    response = send(request, rendered, media_type="text/html", is_private=look.password_hash is not None)
+    response = send(request, rendered, media_type="text/html", is_private=definition.password_hash is not None)
     rendering.set_language(request, response, locale)
     return response

@@ -62,7 +62,7 @@ class _Told:
 
     @property
     def locale(self) -> str:
-        return self.page.look.language or self.settings.default_locale.value
+        return self.page.definition.language or self.settings.default_locale.value
 
 
 def _incidents(told: _Told) -> dict[str, Any]:
@@ -157,10 +157,10 @@ def _page(page: PublicPage, settings: Settings) -> dict[str, Any]:
     changed = [each.since or each.created_at for each in page.monitors]
     changed += [each.told_at for each in page.incidents]
     return {
-        "id": _id("page", page.look.slug),
-        "name": page.look.title or settings.public_status_title,
-        "url": settings.base_url + page_path(page.look.slug),
-        "time_zone": page.look.timezone,
+        "id": _id("page", page.definition.slug),
+        "name": page.definition.title or settings.public_status_title,
+        "url": settings.base_url + page_path(page.definition.slug),
+        "time_zone": page.definition.timezone,
         "updated_at": instant(max(changed, default=_NEVER)),
     }
 
@@ -168,7 +168,7 @@ def _page(page: PublicPage, settings: Settings) -> dict[str, Any]:
 def components(page: PublicPage) -> list[dict[str, Any]]:
     """Return the page's monitors in its order, each group before its own."""
     told: list[dict[str, Any]] = []
-    page_id = _id("page", page.look.slug)
+    page_id = _id("page", page.definition.slug)
     for group, monitors in page.groups:
         group_id = None if group is None else _id("group", group)
         if group is not None:
@@ -222,8 +222,8 @@ def _incident(incident: Incident, told: _Told, known: Mapping[int, dict[str, Any
         "monitoring_at": instant(first_watched[0]) if first_watched else None,
         "resolved_at": instant(incident.resolved_at),
         "started_at": instant(incident.started_at),
-        "shortlink": told.settings.base_url + incident_path(page.look.slug, incident.public_id),
-        "page_id": _id("page", page.look.slug),
+        "shortlink": told.settings.base_url + incident_path(page.definition.slug, incident.public_id),
+        "page_id": _id("page", page.definition.slug),
         "incident_updates": [_update(each, incident, concerned, words) for each in incident.updates],
         "components": concerned,
     }
@@ -261,7 +261,7 @@ def _window(window: PublicWindow, page: PublicPage, concerned: Sequence[dict[str
     }
     return {
         "id": window.id,
-        "page_id": _id("page", page.look.slug),
+        "page_id": _id("page", page.definition.slug),
         "name": window.title,
         "status": status,
         "impact": "maintenance",

@@ -16,9 +16,9 @@ from pulsemon import log
 from pulsemon.accounts.roles import Action
 from pulsemon.channels import mailbox
 from pulsemon.core.addresses import MAIN, page_path, subscribe_path
-from pulsemon.errors import FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.errors import NO_PAGE, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.status_pages.public import MAIN_LOOK, Look
+from pulsemon.status_pages.public import MAIN_DEFINITION, PageDefinition
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.views import Subscription
 from pulsemon.web.html import rendering
@@ -31,8 +31,6 @@ from pulsemon.web.public.board import board_of
 
 router = Router(Audience.VISITORS)
 _log = log.get(__name__)
-
-_NOWHERE = "There is no such page."
 
 
 @router.reads("/status/subscribe", Action.PUBLIC)
@@ -60,31 +58,31 @@ def subscribe_to(request: Request, slug: str, typed: SmallForm) -> Response:
 
 
 def _form_or_question(request: Request, slug: str) -> Response:
-    look = _look(request, slug)
-    if not lock.is_open(request, look):
-        return lock.question(request, look)
-    return _form_page(request, look)
+    definition = _definition(request, slug)
+    if not lock.is_open(request, definition):
+        return lock.question(request, definition)
+    return _form_page(request, definition)
 
 
 def _subscribe(request: Request, slug: str, typed: dict[str, str]) -> Response:
-    look = _look(request, slug)
-    if not lock.is_open(request, look):
-        return lock.question(request, look, status_code=401)
+    definition = _definition(request, slug)
+    if not lock.is_open(request, definition):
+        return lock.question(request, definition, status_code=401)
     given = typed.get("address", "")
     try:
         address = subscriber_fields.read_email(given)
     except Invalid as wrong:
-        return _form_page(request, look, status_code=422, given=given, problem=wrong.problems[0])
+        return _form_page(request, definition, status_code=422, given=given, problem=wrong.problems[0])
     site = site_of(request)
     host = request.client.host if request.client else ""
     wait_sec = site.subscriptions.take(host, now=site.now())
     if wait_sec:
-        response = _form_page(request, look, status_code=429, given=given, wait_sec=wait_sec)
+        response = _form_page(request, definition, status_code=429, given=given, wait_sec=wait_sec)
         response.headers["retry-after"] = str(wait_sec)
         return response
-    response = _form_page(request, look, asked=address)
+    response = _form_page(request, definition, asked=address)
     # After the answer, so that its time says nothing of the address either.
-    response.background = BackgroundTask(_ask, site, look.slug, address, _locale(request, look))
+    response.background = BackgroundTask(_ask, site, definition.slug, address, _locale(request, definition))
     return response
 
 
@@ -95,24 +93,24 @@ def _ask(site: Site, slug: str, address: str, locale: str) -> None:
         _log.warning("subscription.lost", reason=str(failed))
 
 
-def _look(request: Request, slug: str) -> Look:
+def _definition(request: Request, slug: str) -> PageDefinition:
     """Return the page that somebody wants to subscribe to. Raises NotFound: there is none, or no mail is sent."""
     snapshot = board_of(request).snapshot()
     if snapshot is None:
         raise Unavailable("the database has not answered yet")
-    look = snapshot.public.looks.get(slug)
-    if look is None or site_of(request).settings.mail_server is None:
-        raise NotFound(_NOWHERE)
-    return look
+    definition = snapshot.public.definitions.get(slug)
+    if definition is None or site_of(request).settings.mail_server is None:
+        raise NotFound(NO_PAGE)
+    return definition
 
 
-def _locale(request: Request, look: Look) -> str:
-    return look.language or rendering.locale_of(request)
+def _locale(request: Request, definition: PageDefinition) -> str:
+    return definition.language or rendering.locale_of(request)
 
 
 def _form_page(
     request: Request,
-    look: Look,
+    definition: PageDefinition,
     *,
     status_code: int = 200,
     given: str = "",
@@ -120,14 +118,14 @@ def _form_page(
     wait_sec: int = 0,
     asked: str = "",
 ) -> Response:
-    path = page_path(look.slug)
+    path = page_path(definition.slug)
     return _page(
         request,
-        look,
+        definition,
         "public/subscribe.html",
         status_code=status_code,
         page_path=path,
-        action=subscribe_path(look.slug),
+        action=subscribe_path(definition.slug),
         given=given,
         problem=problem,
         wait_sec=wait_sec,
@@ -177,7 +175,7 @@ def _link_page(request: Request, found: Subscription | None, what: str, *, statu
     slug = MAIN if found is None else found.page_slug
     return _page(
         request,
-        MAIN_LOOK,
+        MAIN_DEFINITION,
         "public/subscription.html",
         status_code=status_code,
         what=what,
@@ -187,17 +185,17 @@ def _link_page(request: Request, found: Subscription | None, what: str, *, statu
     )
 
 
-def _page(request: Request, look: Look, template: str, *, status_code: int, **values: Any) -> Response:
+def _page(request: Request, definition: PageDefinition, template: str, *, status_code: int, **values: Any) -> Response:
     """Answer with a page that looks like the public page it belongs to, and that nobody keeps."""
     site = site_of(request)
-    locale = _locale(request, look)
-    style = page_style.style_of(look.accent)
+    locale = _locale(request, definition)
+    style = page_style.style_of(definition.accent)
     html = rendering.render(
         template,
         locale=locale,
         now=site.now(),
         style=style,
-        title=look.title or site.settings.public_status_title,
+        title=definition.title or site.settings.public_status_title,
         **values,
     )
     headers = {"content-security-policy": page_style.policy_of(style), "cache-control": "no-store"}

@@ -106,8 +106,8 @@ class Connections:
     def admit(self, connection: Connection, address: str | None) -> bool:
         """Count a new connection; return whether it may stay."""
         who = self._counted_as(address)
-        held = self._by_address.get(who, {}) if who is not None else {}
-        if who is not None and len(held) >= MAX_CONNECTIONS_PER_ADDRESS and not self._make_room_of(held, who):
+        theirs = self._by_address.get(who, {}) if who is not None else {}
+        if who is not None and len(theirs) >= MAX_CONNECTIONS_PER_ADDRESS and not self._make_room_of(theirs, who):
             self.refused_counts["address"] += 1
             return False
         if len(self._open) >= self._room and not self._make_room():
@@ -115,9 +115,9 @@ class Connections:
             return False
         self._open.add(connection)
         if who is not None:
-            held = self._by_address.setdefault(who, {})
-            held[connection] = self._loop.time()
-            self._crowd_of(who).move(who, len(held) - 1, len(held))
+            theirs = self._by_address.setdefault(who, {})
+            theirs[connection] = self._loop.time()
+            self._crowd_of(who).move(who, len(theirs) - 1, len(theirs))
         if not self._is_looking:
             self._is_looking = True
             self._loop.call_later(_ROUND_SEC, self._look_at_all)
@@ -135,9 +135,9 @@ class Connections:
         for connection in list(self._open):
             connection.end_if_unfinished()
 
-    def _make_room_of(self, held: Iterable[Connection], who: str) -> bool:
+    def _make_room_of(self, theirs: Iterable[Connection], who: str) -> bool:
         """End the oldest connection that only waits, of those that one address holds; return whether there was any."""
-        idle = next((each for each in held if each.is_waiting), None)
+        idle = next((each for each in theirs if each.is_waiting), None)
         if idle is not None:
             self._end(idle, who)
         return idle is not None
@@ -155,9 +155,9 @@ class Connections:
         return False
 
     def _may_be_a_job(self, connection: Connection, who: str) -> bool:
-        held = self._by_address[who]
-        is_new = self._loop.time() - held[connection] <= _JOB_IS_THERE_SEC
-        return is_new and len(held) <= _A_FEW and not _was_answered(connection)
+        theirs = self._by_address[who]
+        is_new = self._loop.time() - theirs[connection] <= _JOB_IS_THERE_SEC
+        return is_new and len(theirs) <= _A_FEW and not _was_answered(connection)
 
     def _turn_away(self) -> None:
         self.refused_counts["process"] += 1
@@ -169,12 +169,12 @@ class Connections:
         connection.transport.close()
 
     def _release(self, connection: Connection, who: str) -> None:
-        held = self._by_address.get(who, {})
-        if connection not in held:
+        theirs = self._by_address.get(who, {})
+        if connection not in theirs:
             return
-        del held[connection]
-        self._crowd_of(who).move(who, len(held) + 1, len(held))
-        if not held:
+        del theirs[connection]
+        self._crowd_of(who).move(who, len(theirs) + 1, len(theirs))
+        if not theirs:
             del self._by_address[who]
         if connection.has_pinged:
             self._remember(who)

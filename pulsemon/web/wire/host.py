@@ -71,5 +71,5 @@ def _without_authority(target: bytes, hosts: list[bytes]) -> bytes:
 def _is_same(one: bytes, other: bytes, default_port: int) -> bool:
     """Return whether both name the same host and port; what is no host to DNS is compared by the letter."""
     hosts = [read_host(each.decode("ascii")) for each in (one, other)]
-    places = [(host.name, host.port or default_port) for host in hosts if host is not None]
-    return places[0] == places[1] if len(places) == len(hosts) else one.lower() == other.lower()
+    named = [(host.name, host.port or default_port) for host in hosts if host is not None]
+    return named[0] == named[1] if len(named) == len(hosts) else one.lower() == other.lower()

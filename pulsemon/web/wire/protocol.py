@@ -67,8 +67,8 @@ class _Refusal(Exception):
 
 def _cut(url: bytes) -> bytes:
     """Return a target whose path ends a byte behind the bound: enough to be refused, and uvicorn decodes no more."""
-    path, mark, query = url.partition(b"?")
-    return path[: MAX_PATH_BYTES + 1] + mark + query
+    path, separator, query = url.partition(b"?")
+    return path[: MAX_PATH_BYTES + 1] + separator + query
 
 
 class _Nowhere(list[tuple[bytes, bytes]]):

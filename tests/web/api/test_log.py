@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from pulsemon.heartbeats import chain as ping_chain
+from pulsemon.heartbeats import ping_chain
 from pulsemon.web.api import log as api_log
 from pulsemon.web.api.log import PingAnswer, RunAnswer
 

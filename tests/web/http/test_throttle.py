@@ -317,7 +317,7 @@ class TestKnownAddresses:
                 known.care(database, now=now)
         known.care(database, now=now)
 
-        assert len(access.known_addresses(database, now=now)) == 4
+        assert len(access.read_known_addresses(database, now=now)) == 4
         assert [known.holds("page", "door", str(number), now=now) for number in range(10)] == [False] * 7 + [True] * 3
 
     def test_nobody_s_address_stands_in_the_database(self, database: Database) -> None:
@@ -345,7 +345,7 @@ class TestKnownAddresses:
 
         known.care(database, now=now)
 
-        assert len(access.known_addresses(database, now=now)) == 1
+        assert len(access.read_known_addresses(database, now=now)) == 1
         database.close()
 
 
@@ -425,4 +425,4 @@ class TestWindow:
         for number in range(1_000):
             self.wrong(throttle, f"10.0.{number // 250}.{number % 250}")
 
-        assert len(throttle._windows) == throttle._kept_count == 50
+        assert len(throttle._minutes) == throttle._kept_count == 50

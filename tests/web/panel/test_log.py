@@ -15,7 +15,7 @@ from pulsemon.core.rules import Outcome, Rules
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
 from pulsemon.deadlines import passes
-from pulsemon.heartbeats import chain as ping_chain
+from pulsemon.heartbeats import ping_chain
 from tests.arrange import a_ping, make, record, seconds
 from tests.web.panel.test_monitors import PAGE, create, log_in, panel, ping_path, text_of
 

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon import clock
-from pulsemon.core.keyset import Place
+from pulsemon.core.keyset import Cursor
 from pulsemon.db import Database
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.status_pages import manage as status_pages
@@ -137,11 +137,13 @@ def test_what_ends_or_begins_at_one_instant_is_on_one_page_each(database: Databa
 
 
 def coming(database: Database, limit: int, now: Any) -> list[tuple[Any, Any]]:
-    return through(lambda place: maintenance_views.list_coming(database, now=now, limit=limit, after=place), coming_key)
+    return through(
+        lambda cursor: maintenance_views.list_coming(database, now=now, limit=limit, after=cursor), coming_key
+    )
 
 
 def past(database: Database, limit: int, now: Any) -> list[tuple[Any, Any]]:
-    return through(lambda place: maintenance_views.list_past(database, now=now, limit=limit, before=place), past_key)
+    return through(lambda cursor: maintenance_views.list_past(database, now=now, limit=limit, before=cursor), past_key)
 
 
 def coming_key(view: Any) -> tuple[Any, Any]:
@@ -152,20 +154,20 @@ def past_key(window: Any) -> tuple[Any, Any]:
     return window.plan_id, window.ends_at
 
 
-def through(read: Callable[[Place | None], tuple[list[Any], Place | None]], key: Callable[[Any], Any]) -> list[Any]:
-    found, place = [], None
+def through(read: Callable[[Cursor | None], tuple[list[Any], Cursor | None]], key: Callable[[Any], Any]) -> list[Any]:
+    found, cursor = [], None
     while True:
-        page, following = read(place)
+        page, following = read(cursor)
         found += [key(each) for each in page]
         if following is None:
             return found
-        place = Place.from_text(following.to_text())
-        assert place == following
+        cursor = Cursor.from_text(following.to_text())
+        assert cursor == following
 
 
 @pytest.mark.parametrize("text", ["", "1", "-1", "1-", "1--1", "x", "1-2147483648", "9" * 19 + "-1", "٣-1", "1-1\n"])
-def test_what_is_no_place_is_none(text: str) -> None:
-    assert Place.from_text(text) is None
+def test_what_is_no_cursor_is_none(text: str) -> None:
+    assert Cursor.from_text(text) is None
 
 
 def test_as_many_queries_for_many_plans_and_pages_as_for_few(database: Database) -> None:

@@ -147,7 +147,7 @@ def test_the_last_good_feed_is_told_while_the_database_is_away(
     board = a_board(database, Clock(NOW))
     entries = a_feed(board).entries
     page = page_of(board)
-    changed = public_pages.PublicPage(page.look, (), page.at)
+    changed = public_pages.PublicPage(page.definition, (), page.at)
     monkeypatch.setattr(public_pages, "read_changes", away)
 
     assert [each.id for each in a_feed(board).entries] == [each.id for each in entries]

@@ -1,4 +1,4 @@
-"""What was read is kept as long as its mark is the same, and never taken for something else."""
+"""What was read is kept as long as its version is the same, and never taken for something else."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_a_reading_that_fails_leaves_the_last_one_to_who_asks_for_it() -> None:
     assert kept.get("a", 1, unreadable) == "first"
 
 
-def test_it_never_holds_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "_MAX_HELD", 3)
+def test_it_never_keeps_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "_MAX_KEPT", 3)
     kept = Keeper()
 
     for number in range(10):

@@ -19,7 +19,7 @@ from pulsemon import clock
 from pulsemon.db import Database
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.locale import LOCALES
-from pulsemon.messages.outbox import LANE_WIDTH
+from pulsemon.messages.outbox import MAX_PER_RECEIVER
 from pulsemon.monitors import manage as monitors
 from pulsemon.status_pages import manage as status_pages
 from pulsemon.subscribers import announcements
@@ -657,7 +657,7 @@ def test_a_thousand_mails_hold_up_no_ping_and_all_arrive(make_server: Callable[.
 
     print(f"{answered_before_the_last} pings while {count} mails went out, the slowest {slowest * 1000:.0f} ms")
     assert sorted(each.to for each in sink.mails) == sorted(f"m{number}@example.org" for number in range(count))
-    assert sink.most_open <= LANE_WIDTH
+    assert sink.most_open <= MAX_PER_RECEIVER
     assert answered_before_the_last > count / 10
 
 
@@ -680,10 +680,10 @@ def test_a_mail_server_that_hangs_holds_up_no_webhook(make_server: Callable[...,
     with_subscribers(sqlite_url, 20)
     with MailSink({"banner": [HANG]}) as sink, Sink() as hook:
         server = make_server(sqlite_url, **environment(sink))
-        wait_until(lambda: sink.open_count == LANE_WIDTH)
+        wait_until(lambda: sink.open_count == MAX_PER_RECEIVER)
         monitor = server.create(slug="web", webhook_url=hook.url)
         httpx2.post(f"{server.url}/h/{monitor['slug']}/{monitor['token']}/fail")
 
         assert hook.wait_for(1)[0].json()["status"] == "DOWN"
         assert sink.mails == []
-        assert sink.most_open == LANE_WIDTH
+        assert sink.most_open == MAX_PER_RECEIVER

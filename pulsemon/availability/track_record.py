@@ -12,14 +12,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Row, Select, or_, select
 from sqlalchemy.orm import aliased
 
-from pulsemon.availability import days as availability
 from pulsemon.availability.corrections import Corrected, read_corrections
-from pulsemon.availability.days import DayTable
+from pulsemon.availability.days import DayTable, read_days, read_history_facts, read_last_days
 from pulsemon.core import keyset
 from pulsemon.core.days import Day, days_of, last_days, month_days
 from pulsemon.core.notes import Detail, read_cause
 from pulsemon.core.status import BlindWindow, Cause, Status
-from pulsemon.core.uptime import Availability, Span, availability_by_window, merged, total
+from pulsemon.core.uptime import Availability, Span, availability_by_period, merged, total
 from pulsemon.db import Database
 from pulsemon.db.tables.monitors import History
 from pulsemon.errors import NotFound
@@ -96,7 +95,7 @@ class Report:
 def read_record(database: Database, monitor_id: int, *, timezone: str, now: datetime) -> Record:
     """Return how a monitor did up to *now*, its days those of *timezone*."""
     with database.read() as connection:
-        table = availability.read_last_days(connection, [monitor_id], timezone=timezone, count=max(PERIODS), now=now)
+        table = read_last_days(connection, [monitor_id], timezone=timezone, count=max(PERIODS), now=now)
         parts = table.parts.get(monitor_id, [])
         day = _last_24_hours(connection, monitor_id, timezone=timezone, now=now)
         corrected = read_corrections(connection, monitor_id)
@@ -114,7 +113,7 @@ def read_strips(
 ) -> DayTable:
     """Return the last *count* days of several monitors, in as many queries as those of one take."""
     with database.read() as connection:
-        return availability.read_last_days(connection, monitor_ids, timezone=timezone, count=count, now=now)
+        return read_last_days(connection, monitor_ids, timezone=timezone, count=count, now=now)
 
 
 def read_period(database: Database, monitor_id: int, *, count: int, timezone: str, now: datetime) -> Period:
@@ -123,15 +122,15 @@ def read_period(database: Database, monitor_id: int, *, count: int, timezone: st
         if count == 1:
             return _last_24_hours(connection, monitor_id, timezone=timezone, now=now)
         days = last_days(count, timezone, now=now)
-        table = availability.read_days(connection, [monitor_id], days, timezone=timezone, now=now)
+        table = read_days(connection, [monitor_id], days, timezone=timezone, now=now)
     return Period(table.days, table.parts.get(monitor_id, []))
 
 
 def _last_24_hours(connection: Connection, monitor_id: int, *, timezone: str, now: datetime) -> Period:
     start = now - timedelta(days=1)
     days = days_of(start, now, timezone)
-    facts = availability.read_history_facts(connection, monitor_id, start=start, now=now)
-    return Period(days, availability_by_window(facts, [Span(day.start, day.end) for day in days]))
+    facts = read_history_facts(connection, monitor_id, start=start, now=now)
+    return Period(days, availability_by_period(facts, [Span(day.start, day.end) for day in days]))
 
 
 def read_report(database: Database, monitor_id: int, *, year: int, month: int, timezone: str, now: datetime) -> Report:
@@ -140,7 +139,7 @@ def read_report(database: Database, monitor_id: int, *, year: int, month: int, t
     days = days_of(whole[0].start, min(whole[-1].end, now), timezone)
     start, end = whole[0].start, whole[-1].end
     with database.read() as connection:
-        table = availability.read_days(connection, [monitor_id], days, timezone=timezone, now=now)
+        table = read_days(connection, [monitor_id], days, timezone=timezone, now=now)
         corrected = read_corrections(connection, monitor_id, start=start, end=end)
         query = _outage_query(monitor_id, start=start, end=end).limit(MAX_OUTAGES)
         outages = _outages(connection, query, corrected, now)
@@ -150,7 +149,7 @@ def read_report(database: Database, monitor_id: int, *, year: int, month: int, t
 def read_outages(
     database: Database, monitor_id: int, *, limit: int, before: int | None = None, now: datetime
 ) -> tuple[list[Outage], int | None]:
-    """Return a monitor's outages, newest first, and the number that the next page begins below where more follow."""
+    """Return a monitor's outages, newest first, and the number that the next part begins below where more follow."""
     query = _outage_query(monitor_id).limit(keyset.one_more(limit))
     if before is not None:
         query = query.where(History.seq < before)

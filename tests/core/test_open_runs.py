@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from pulsemon.core import runs as open_runs
+from pulsemon.core import open_runs
 from pulsemon.core.excuses import Unwatched, excuse
-from pulsemon.core.runs import MAX_OPEN, Run, Runs, begin, ended_by, mark_overdue
+from pulsemon.core.open_runs import MAX_OPEN, Run, Runs, begin, ended_by, mark_overdue
 from pulsemon.core.status import (
     BlindWindow,
     Cause,

@@ -23,8 +23,8 @@ from pulsemon.db.tables.monitors import Monitor
 EXCERPT_BYTES = 1_000
 # What an excerpt shows before the words that were searched for.
 _BEFORE_MATCH = 200
-# Pings that one search looks at, so that a page takes no longer than 50 ms; as many as are kept of a monitor unless
-# PING_RETENTION_COUNT says otherwise.
+# Pings that one search looks at, so that a part of the log takes no longer than 50 ms; as many as are kept of a
+# monitor unless PING_RETENTION_COUNT says otherwise.
 MAX_LOOKS = 1_000
 # The same bound for large bodies: a search ends with the one that reaches it.
 MAX_BODY_BYTES = 2_000_000
@@ -152,10 +152,10 @@ def read_chain(
 
 def _affordable(steps: Sequence[Row[*tuple[Any, ...]]], bytes_left: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return the first of *steps*, at least one, up to that with whose body *bytes_left* are used up."""
-    for place, step in enumerate(steps, 1):
+    for count, step in enumerate(steps, 1):
         bytes_left -= step.body_length or 0
         if bytes_left <= 0:
-            return steps[:place]
+            return steps[:count]
     return steps
 
 
@@ -179,10 +179,10 @@ def _begin(monitor_id: int, first_id: int) -> tuple[ColumnElement[bool], ColumnE
 
 def _chain(monitor_id: int, first_id: int, limit: int, *columns: Any, before: datetime | None = None) -> CTE:
     """Walk at most *limit* steps along `prev_id`; with *before* no further than the first ping older than that."""
-    step = select(*columns, literal(1).label("place")).where(*_begin(monitor_id, first_id))
+    step = select(*columns, literal(1).label("depth")).where(*_begin(monitor_id, first_id))
     chain = step.cte("chain", recursive=True)
-    further = select(*columns, chain.c.place + 1).where(
-        Ping.id == chain.c.prev_id, Ping.monitor_id == monitor_id, chain.c.place < limit
+    further = select(*columns, chain.c.depth + 1).where(
+        Ping.id == chain.c.prev_id, Ping.monitor_id == monitor_id, chain.c.depth < limit
     )
     if before is not None:
         further = further.where(chain.c.received_at >= before)
@@ -199,14 +199,14 @@ def _walk(
     columns = (Ping.id, Ping.prev_id, Ping.received_at, Ping.signal, Ping.duration_ms, _LENGTH)
     before = None if since is None else since - _DISORDER
     chain = _chain(monitor_id, first_id, limit, *columns, before=before)
-    return connection.execute(select(chain).order_by(chain.c.place)).all()
+    return connection.execute(select(chain).order_by(chain.c.depth)).all()
 
 
 def _skip(connection: Connection, monitor_id: int, first_id: int, until: datetime) -> Stop:
     """Return the newest ping before *until*, or where the way there was left; `next_id` 0: there is none."""
     chain = _chain(monitor_id, first_id, _MAX_SKIPPED, Ping.id, Ping.prev_id, Ping.received_at, before=until)
     last = connection.execute(
-        select(chain.c.id, chain.c.prev_id, chain.c.received_at).order_by(chain.c.place.desc()).limit(1)
+        select(chain.c.id, chain.c.prev_id, chain.c.received_at).order_by(chain.c.depth.desc()).limit(1)
     ).first()
     if last is None:
         return Stop(0, until)
@@ -251,14 +251,14 @@ def _found(
     text = wanted.text.casefold()
     found: dict[int, int] = {}  # id -> after how many characters of the body it stands; -1: it stands elsewhere
     for ping_id, body, charset, *others in connection.execute(_TEXTS, {"ids": [step.id for step in steps]}):
-        place = _place_in(body, charset, text)
-        if place >= 0 or any(text in each.casefold() for each in others if each):
-            found[ping_id] = place
+        offset = _offset_in(body, charset, text)
+        if offset >= 0 or any(text in each.casefold() for each in others if each):
+            found[ping_id] = offset
     events = _load(connection, [step for step in steps if step.id in found][:length])
     return [_around(connection, event, found[event.id]) for event in events]
 
 
-def _place_in(body: bytes | None, charset: str | None, text: str) -> int:
+def _offset_in(body: bytes | None, charset: str | None, text: str) -> int:
     """Return after how many characters of *body* the text (casefolded) stands; -1 if it does not."""
     if not body:
         return -1
@@ -267,12 +267,12 @@ def _place_in(body: bytes | None, charset: str | None, text: str) -> int:
     return text_of(bytes(body), charset).casefold().find(text)
 
 
-def _around(connection: Connection, event: PingEvent, place: int) -> PingEvent:
+def _around(connection: Connection, event: PingEvent, offset: int) -> PingEvent:
     """Return *event* with what surrounds the text, where that lies beyond the beginning of its body."""
-    if event.body_length <= EXCERPT_BYTES or place <= len(event.excerpt) - _BEFORE_MATCH:
+    if event.body_length <= EXCERPT_BYTES or offset <= len(event.excerpt) - _BEFORE_MATCH:
         return event
     body = connection.scalar(select(Ping.body).where(Ping.id == event.id))
-    excerpt = _decoded(body, event.charset)[place - _BEFORE_MATCH :][:EXCERPT_BYTES]
+    excerpt = _decoded(body, event.charset)[offset - _BEFORE_MATCH :][:EXCERPT_BYTES]
     return replace(event, excerpt=excerpt.replace("\0", "\ufffd"), is_cut=True)
 
 
