@@ -463,7 +463,7 @@ class TestUnknownKinds:
         assert (deliveries(database), database.wrote_at) == ([before], wrote_at)
 
     def test_what_is_known_waits_for_none_of_its_receiver_nor_of_its_monitor(self, database: Database) -> None:
-        for number in range(LANE_WIDTH + 1):
+        for number in range(MAX_PER_RECEIVER + 1):
             as_a_newer_server_writes(database, make_down(database, f"new-{number}", webhook_url=HOOK))
         monitor = make_down(database, webhook_url=HOOK)
         as_a_newer_server_writes(database, monitor)
