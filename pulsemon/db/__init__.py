@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -27,6 +27,8 @@ from pulsemon.db.write_slot import WriteSlot
 from pulsemon.errors import Contended, StartRefused, Unavailable
 
 if TYPE_CHECKING:
+    from sqlalchemy.pool import ConnectionPoolEntry
+
     from pulsemon.db.postgres import Writer
     from pulsemon.db.sessions import Measured
 
@@ -253,10 +255,11 @@ class Database:
         return to_text(instant)
 
     def close(self) -> None:
-        """Close all connections and give the lock back."""
+        """Close all connections and give the lock back. One that a thread still uses ends when the thread is done."""
         if self._files is not None:
             self._files.close()
         for engine in (self._reader, self._writer, *self._writers.values()):
+            event.listen(engine.pool, "checkin", _end)
             engine.dispose()
         if self._lock is not None:
             self._lock.release()
@@ -280,6 +283,11 @@ class Database:
             if _code(failed) in (_READ_ONLY, _NOT_ALLOWED) or _is_damaged(failed.orig):
                 raise Unavailable(_summary(failed.orig)) from failed
             raise
+
+
+def _end(_driver_connection: Any, record: ConnectionPoolEntry) -> None:
+    """Close a connection that comes back to a pool that nobody uses any more."""
+    record.invalidate()
 
 
 def _nothing(_connection: Connection) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -258,6 +259,37 @@ def a_damaged_database(path: Path) -> None:
     a_foreign_database(path)
     content = path.read_bytes()
     path.write_bytes(content[:100] + b"\xff" * 3_000 + content[3_100:])
+
+
+class TestClosing:
+    """A thread may be reading when the program stops: nothing waits for it, and nothing of it stays."""
+
+    def test_a_connection_in_use_serves_on_and_ends_when_it_is_given_back(self, database: Database) -> None:
+        with database.read() as connection:
+            driver = connection.connection.driver_connection
+            database.close()
+            assert connection.scalar(select(1)) == 1
+            assert not is_closed(driver)
+
+        assert is_closed(driver)
+
+    def test_one_that_is_opened_later_ends_too(self, database: Database) -> None:
+        database.close()
+        with database.read() as connection:
+            driver = connection.connection.driver_connection
+
+        assert is_closed(driver)
+
+
+def is_closed(driver: Any) -> bool:
+    """Return whether a connection of either driver is closed."""
+    if isinstance(driver, psycopg.Connection):
+        return driver.closed
+    try:
+        driver.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return True
+    return False
 
 
 class TestRefused:
