@@ -110,9 +110,10 @@ def develop(command: str, rest: list[str]) -> int:
         named = [each for each in rest if Path(each.partition("::")[0]).exists()]
         tests = [] if named else LONG_TESTS
         return hand_over(["-m", "pytest", *tests, *rest], environment() | {"PULSEMON_SOAK": "1"})
-    # Side by side on all cores, unless told otherwise.
-    cores = [] if any(each.startswith(("-n", "-p")) for each in rest) else ["-n", "auto", "--dist", "worksteal"]
-    return hand_over(["-m", "pytest", *cores, *rest], environment())
+    # Side by side, two for each core, unless told otherwise: one of two waits, for a server's start or a deadline.
+    is_told = any(each.startswith(("-n", "-p")) for each in rest)
+    workers = [] if is_told else ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal"]
+    return hand_over(["-m", "pytest", *workers, *rest], environment())
 
 
 def environment() -> dict[str, str]:
