@@ -25,10 +25,10 @@ from datetime import timedelta
 from pulsemon.messages import outbox
 from pulsemon.core import places
 
-def first_come(due, in_flight, standing_of, *, places, width):
+def first_come(due, in_flight, standing_of, *, places, per_receiver):
     wanted, free = {{}}, places - sum(in_flight.values())
     for receiver, count in due:
-        taken = min(count, width - in_flight.get(receiver, 0), free)
+        taken = min(count, per_receiver - in_flight.get(receiver, 0), free)
         if taken > 0:
             wanted[receiver] = taken
             free -= taken

@@ -145,7 +145,7 @@ from pulsemon.db import deliveries
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.messages import outbox
 
-def whatever_is_due(connection, receiver, room, now):
+def whatever_is_due(connection, receiver, room, now, kinds):
     due = (Delivery.receiver == receiver, Delivery.state == "pending", Delivery.next_attempt_at <= now)
     return connection.scalars(select(Delivery.id).where(*due).order_by(Delivery.id.desc()).limit(room)).all()
 
