@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -454,14 +454,21 @@ def _execute(url: str, statement: str) -> None:
     engine.dispose()
 
 
+@contextmanager
+def of_version(database: Database, revision: str) -> Iterator[Connection]:
+    """Bring a new database to *revision* and give the transaction, to write what a PulseMon of then had written."""
+    with database.write() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        yield connection
+
+
 def test_a_run_that_was_open_goes_on_with_its_limit(first: FirstPulseMon) -> None:
     """Before runs were kept by their rid there was one at a time, in a column of its own."""
     database = Database.open(first.url)
     instant = "2026-03-02 10:00:00.000000" + ("" if database.is_sqlite else "+00:00")
-    with database.write() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+    with of_version(database, "0001") as connection:
         connection.exec_driver_sql(
             "INSERT INTO monitors (slug, name, token, interval_seconds, grace_seconds, status, last_ping, due_at, "
             "run_started_at, created_at, updated_at) VALUES "
@@ -476,23 +483,26 @@ def test_a_run_that_was_open_goes_on_with_its_limit(first: FirstPulseMon) -> Non
     database.close()
 
 
+# The beginnings of statements that every version takes.
+MONITOR = (
+    "INSERT INTO monitors (slug, name, token, interval_seconds, grace_seconds, status, created_at, updated_at) VALUES"
+)
+MESSAGE_COLUMNS = "message_id, monitor_id, payload, receiver, state, created_at, next_attempt_at, retry_since"
+MESSAGE = f"INSERT INTO deliveries ({MESSAGE_COLUMNS}) VALUES"
+ATTEMPT = "INSERT INTO attempts (delivery_id, number, started_at, duration_ms, outcome) VALUES"
+
+
 def test_messages_and_their_attempts_outlive_the_table_that_held_them(first: FirstPulseMon) -> None:
     """SQLite makes both tables anew: what is owed stays owed, what was tried stays known, no number comes twice."""
     database = Database.open(first.url)
     instant = "2026-03-02 10:00:00.000000" + ("" if database.is_sqlite else "+00:00")
-    monitor = "(slug, name, token, interval_seconds, grace_seconds, status, created_at, updated_at)"
-    message = "(message_id, monitor_id, payload, receiver, state, created_at, next_attempt_at, retry_since)"
     values = f"1, '{{}}', 'example.org:443', 'pending', '{instant}', '{instant}', '{instant}')"
-    attempt = "(delivery_id, number, started_at, duration_ms, outcome)"
-    with database.write() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
+    with of_version(database, "0005") as connection:
         for statement in (
-            f"INSERT INTO monitors {monitor} VALUES ('job', 'Job', 't', 60, 60, 'UP', '{instant}', '{instant}')",
-            f"INSERT INTO deliveries {message} VALUES ('msg_1', {values}",
-            f"INSERT INTO deliveries {message} VALUES ('msg_2', {values}",
-            f"INSERT INTO attempts {attempt} VALUES (1, 1, '{instant}', 7, 'retry')",
+            f"{MONITOR} ('job', 'Job', 't', 60, 60, 'UP', '{instant}', '{instant}')",
+            f"{MESSAGE} ('msg_1', {values}",
+            f"{MESSAGE} ('msg_2', {values}",
+            f"{ATTEMPT} (1, 1, '{instant}', 7, 'retry')",
             "DELETE FROM deliveries WHERE message_id = 'msg_2'",
         ):
             connection.exec_driver_sql(statement)
@@ -504,7 +514,7 @@ def test_messages_and_their_attempts_outlive_the_table_that_held_them(first: Fir
             "SELECT d.message_id, d.monitor_id, d.state, a.duration_ms FROM deliveries d JOIN attempts a "
             "ON a.delivery_id = d.id"
         ).all()
-        now = f"INSERT INTO deliveries (kind, {message[1:]} VALUES ('webhook', 'msg_3', {values}"
+        now = f"INSERT INTO deliveries (kind, {MESSAGE_COLUMNS}) VALUES ('webhook', 'msg_3', {values}"
         connection.exec_driver_sql(now)
         ids = connection.exec_driver_sql("SELECT id FROM deliveries ORDER BY id").scalars().all()
         connection.exec_driver_sql("DELETE FROM deliveries WHERE id = 1")
@@ -521,19 +531,13 @@ def test_what_a_hand_left_owed_to_nobody_does_not_stop_the_start(sqlite_url: str
     """The shell of SQLite minds no foreign keys: a monitor that is deleted there leaves its messages behind."""
     database = Database.open(sqlite_url)
     instant = "2026-03-02 10:00:00.000000"
-    monitor = "(slug, name, token, interval_seconds, grace_seconds, status, created_at, updated_at)"
-    message = "(message_id, monitor_id, payload, receiver, state, created_at, next_attempt_at, retry_since)"
     values = f"'{{}}', 'example.org:443', 'pending', '{instant}', '{instant}', '{instant}')"
-    attempt = "(delivery_id, number, started_at, duration_ms, outcome)"
-    with database.write() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0008")
+    with of_version(database, "0008") as connection:
         for number in (1, 2, 3):
             row = f"('job-{number}', 'Job', 't', 60, 60, 'UP', '{instant}', '{instant}')"
-            connection.exec_driver_sql(f"INSERT INTO monitors {monitor} VALUES {row}")
-            connection.exec_driver_sql(f"INSERT INTO deliveries {message} VALUES ('msg_{number}', {number}, {values}")
-            connection.exec_driver_sql(f"INSERT INTO attempts {attempt} VALUES ({number}, 1, '{instant}', 7, 'retry')")
+            connection.exec_driver_sql(f"{MONITOR} {row}")
+            connection.exec_driver_sql(f"{MESSAGE} ('msg_{number}', {number}, {values}")
+            connection.exec_driver_sql(f"{ATTEMPT} ({number}, 1, '{instant}', 7, 'retry')")
     database.close()
     by_hand = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
     with by_hand:
@@ -561,10 +565,7 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
     message = "(message_id, subscriber_id, payload, receiver, state, created_at, next_attempt_at, retry_since)"
     ana = "1, 'email', 'ana@example.org', 'en', 'secret'"
     times = f"'{instant}', '{instant}'"
-    with database.write() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
+    with of_version(database, "0006") as connection:
         for statement in (
             f"INSERT INTO status_pages {page_columns} VALUES ('status', 'UTC', false, {times})",
             f"INSERT INTO status_pages {page_columns} VALUES ('shop', 'Asia/Tokyo', false, {times})",
@@ -590,10 +591,8 @@ def test_a_message_that_says_itself_what_it_tells_is_still_sent(first: FirstPuls
 @pytest.mark.parametrize("revision", [f"000{number}" for number in range(1, 9)])
 def test_a_database_of_any_version_becomes_one_of_today(first: FirstPulseMon, revision: str) -> None:
     database = Database.open(first.url)
-    with database.write() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    with of_version(database, revision):
+        pass
 
     database.migrate()
 
@@ -649,10 +648,7 @@ def fill_before_0009(database: Database) -> None:
     announced = announcements.payload_of(
         "incident", "opened", page={"slug": "status", "title": None, "timezone": ""}, at=at("10:00"), title="Slow"
     )
-    with database.write() as connection:
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0008")
+    with of_version(database, "0008") as connection:
         for statement in (
             f"INSERT INTO monitors {monitor} VALUES ({job}, {times})",
             f"INSERT INTO status_pages {page} VALUES (1, 'status', '', false, {times})",
@@ -664,10 +660,7 @@ def fill_before_0009(database: Database) -> None:
             values = each.values(instant)
             names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
             connection.execute(text(f"INSERT INTO deliveries ({names}) VALUES ({marks})"), values)
-            attempt = "(delivery_id, number, started_at, duration_ms, outcome)"
-            connection.exec_driver_sql(
-                f"INSERT INTO attempts {attempt} VALUES ({each.id}, 1, '{instant}', {each.id}, 'retry')"
-            )
+            connection.exec_driver_sql(f"{ATTEMPT} ({each.id}, 1, '{instant}', {each.id}, 'retry')")
         given = "UPDATE sqlite_sequence SET seq = 41 WHERE name = 'deliveries'"
         connection.exec_driver_sql(given if database.is_sqlite else "SELECT setval('deliveries_id_seq', 41)")
 
