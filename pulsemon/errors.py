@@ -10,6 +10,8 @@ from pulsemon.core.texts import N_
 # What `NotFound` says of what several features and rooms look for.
 NO_MONITOR = "There is no such monitor."
 NO_PAGE = "There is no such page."
+NO_MESSAGE = "This monitor has no such message."
+NO_OUTAGE = "This monitor has no such outage."
 NO_INCIDENT = "There is no such incident."
 
 # Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.

@@ -21,7 +21,7 @@ from pulsemon.core.status import BlindWindow, Cause, Status
 from pulsemon.core.uptime import Availability, Span, availability_by_period, merged, total
 from pulsemon.db import Database
 from pulsemon.db.tables.monitors import History
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_OUTAGE, NotFound
 
 # Days whose availability is told: the last 24 hours, and calendar days with today among them.
 PERIODS = (1, 7, 30, 90, 365)
@@ -164,7 +164,7 @@ def read_outage(database: Database, monitor_id: int, seq: int, *, now: datetime)
     with database.read() as connection:
         found = _outages(connection, query, read_corrections(connection, monitor_id), now)
     if not found:
-        raise NotFound("This monitor has no such outage.")
+        raise NotFound(NO_OUTAGE)
     return found[0]
 
 

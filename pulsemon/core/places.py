@@ -52,7 +52,7 @@ def share(
     for receiver, count in due:
         by_standing[standing_of(receiver)].append((receiver, count))
     free = places - sum(in_flight.values())
-    held = sum(count for receiver, count in in_flight.items() if standing_of(receiver) is Standing.HANGS)
+    hanging_count = sum(count for receiver, count in in_flight.items() if standing_of(receiver) is Standing.HANGS)
     wanted: dict[str, int] = {}
 
     def give(receivers: Iterator[tuple[str, int]] | Sequence[tuple[str, int]], room: int, most: int) -> int:
@@ -68,7 +68,7 @@ def share(
 
     free -= give(by_standing[Standing.ANSWERS], free, per_receiver)
     free -= give(_from_both_ends(by_standing[Standing.UNKNOWN]), (free + 1) // 2, per_receiver)
-    room = max(0, min(free, places // 2 - held))
+    room = max(0, min(free, places // 2 - hanging_count))
     for most in (1, per_receiver):  # one each before any has more
         room -= give(by_standing[Standing.HANGS], room, most)
     return wanted

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class OpenFiles:
         self._keeper = keeper
         self._known = [(name, _identity(name)) for name in (str(path) + suffix for suffix in ("", *_BESIDE))]
         self._is_told = False
+        self._looking = threading.Lock()
         self._size = path.stat().st_size
         # Of the log, on which SQLite holds no lock that closing this would drop.
         self._log = os.open(f"{path}-wal", os.O_RDONLY) if hasattr(os, "pread") else None
@@ -48,8 +50,9 @@ class OpenFiles:
 
     def close(self) -> None:
         """Close the connection that keeps the files."""
-        if self._log is not None:
-            os.close(self._log)
+        with self._looking:  # a thread may be writing still, and its number be another file's as soon as it is closed
+            if self._log is not None:
+                os.close(self._log)
             self._log, self._looked_into = None, ()
         self._keeper.close()
 
@@ -79,10 +82,10 @@ class OpenFiles:
 
     def _is_overwritten(self, size: int) -> bool:
         """Return whether somebody wrote into what is open, as far as its size and beginnings tell."""
-        looked_into = ((each, wanted) for each, wanted in self._looked_into if each is not None)
-        return not all(_begins(each, wanted) for each, wanted in looked_into) or (
-            size < self._size and (size == 0 or not self._is_whole())
-        )
+        with self._looking:
+            looked_into = ((each, wanted) for each, wanted in self._looked_into if each is not None)
+            begin_well = all(_begins(each, wanted) for each, wanted in looked_into)
+        return not begin_well or (size < self._size and (size == 0 or not self._is_whole()))
 
     def _is_whole(self) -> bool:
         """Ask SQLite, which may take seconds. A database that became shorter may have been tidied up (VACUUM)."""

@@ -56,8 +56,8 @@ def _plans(connection: Connection) -> Iterator[Lost]:
 
 
 def _pages(connection: Connection) -> Iterator[Lost]:
-    """Its days are those of UTC meanwhile."""
-    query = select(StatusPage.slug, StatusPage.timezone).order_by(StatusPage.id)
+    """Its days are those of UTC meanwhile. Without a zone of its own it goes by the installation's."""
+    query = select(StatusPage.slug, StatusPage.timezone).where(StatusPage.timezone != "").order_by(StatusPage.id)
     yield from (Lost("page", slug, zone) for slug, zone in connection.execute(query) if zone not in zone_names())
 
 

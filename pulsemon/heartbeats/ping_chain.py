@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import CTE, ColumnElement, Connection, Row, bindparam, func, literal, select
@@ -34,6 +34,7 @@ _STEPS = 250
 _MAX_SKIPPED = 5_000
 # Pings of two nodes may stand in the chain in another order than their times, by no more than the clocks differ.
 _DISORDER = timedelta(minutes=1)
+_BEGINNING = datetime.min.replace(tzinfo=UTC) + _DISORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def _walk(
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return what can be judged without reading a ping's body, newest first."""
     columns = (Ping.id, Ping.prev_id, Ping.received_at, Ping.signal, Ping.duration_ms, _LENGTH)
-    before = None if since is None else since - _DISORDER
+    before = None if since is None else max(since, _BEGINNING) - _DISORDER
     chain = _chain(monitor_id, first_id, limit, *columns, before=before)
     return connection.execute(select(chain).order_by(chain.c.depth)).all()
 

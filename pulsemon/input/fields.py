@@ -108,16 +108,18 @@ class FieldRow:
     @property
     def asked(self) -> Any:
         """Return the type of what a request may hold, documented, for Pydantic."""
-        held: Any = self.rule.type
-        documented = Annotated[held, Field(description=self.about)]
+        of_type: Any = self.rule.type
+        documented = Annotated[of_type, Field(description=self.about)]
         return documented | None if self.default is None else documented
 
     @property
     def answered(self) -> Any:
         """Return the type of what an answer holds, documented, for Pydantic."""
-        held: Any = self.type_in_answer or (self.kind.json_type | None if self.default is None else self.kind.json_type)
+        of_type: Any = self.type_in_answer or (
+            self.kind.json_type | None if self.default is None else self.kind.json_type
+        )
         said = self.about if self.about_in_answer is None else self.about_in_answer
-        return Annotated[held, Field(description=said or None)]
+        return Annotated[of_type, Field(description=said or None)]
 
     def read(self, text: str) -> Any:
         """Return what JSON would hold in place of a form's text, trimmed; REQUIRED where it must not be empty."""

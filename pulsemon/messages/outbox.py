@@ -25,7 +25,7 @@ from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow, Webhook
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.upsert import upsert
-from pulsemon.errors import Conflict, NotFound
+from pulsemon.errors import NO_MESSAGE, Conflict, NotFound
 
 # Longer than a sender's 15 seconds in all, so that a slow attempt is never sent twice at once; short enough that what
 # a killed process was sending goes out again within a minute.
@@ -271,7 +271,7 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
             .with_for_update(of=Delivery)
         ).first()
         if found is None:
-            raise NotFound("This monitor has no such message.")
+            raise NotFound(NO_MESSAGE)
         if found.state == DeliveryState.PENDING:
             raise Conflict("message-pending")
         if found.state == DeliveryState.HELD:

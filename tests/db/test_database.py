@@ -25,14 +25,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, insert, select
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from pulsemon.db import Database
+from pulsemon.db import Database, open_files
 from pulsemon.db.tables.base import Base, Meta
 from pulsemon.db.tables.deadlines import Node
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.write_slot import WriteSlot
 from pulsemon.errors import InUse, NotFound, StartRefused, Unavailable
 from tests.arrange import make, rows
-from tests.conftest import ROOT, at, database_of, wait_until
+from tests.conftest import LONG_ENOUGH_SEC, ROOT, at, database_of, wait_until
 
 
 def read_value(database: Database, key: str = "k") -> str | None:
@@ -279,6 +279,27 @@ class TestClosing:
             driver = connection.connection.driver_connection
 
         assert is_closed(driver)
+
+    def test_a_write_under_way_looks_into_files_that_are_open(
+        self, sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it looks into is closed after its look: the number of a closed file may be another's by then."""
+        looks = []
+        begins = open_files._begins
+
+        def while_another_closes(descriptor: int, wanted: tuple[bytes, ...]) -> bool:
+            if not looks:
+                closing_one = threading.Thread(target=sqlite_database.close)
+                looks.append(closing_one)
+                closing_one.start()
+                closing_one.join(0.3)  # it would be over; now it waits
+            return begins(descriptor, wanted)
+
+        monkeypatch.setattr(open_files, "_begins", while_another_closes)
+        write_value(sqlite_database, "written")
+        looks[0].join(LONG_ENOUGH_SEC)
+
+        assert not looks[0].is_alive()
 
 
 def is_closed(driver: Any) -> bool:

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from pulsemon import log
 from pulsemon.core.maintenance import Plan, Repeats
-from pulsemon.db import Database
+from pulsemon.db import Database, page_rows
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceWindow
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.deadlines import lost_zones, passes
@@ -117,3 +117,12 @@ def test_the_owner_is_told_by_ready_and_at_the_monitor_in_both_languages(
     assert not any(LOST in reason for reason in client.app._loops.readiness.why_silent()), "nobody is woken for that"
     assert f"This system knows no time zone {LOST} any more." in pages[0]
     assert f"Este sistema não conhece mais o fuso horário {LOST}." in pages[1]
+
+
+def test_a_page_without_a_zone_of_its_own_has_lost_none(database: Database) -> None:
+    """As the first subscriber of `/status` makes it, and an owner who names none."""
+    with database.write() as connection:
+        page_rows.add(connection, {"slug": "status"}, now=NOW)
+        page_rows.add(connection, {"slug": "moved", "timezone": LOST}, now=NOW)
+
+    assert lost_zones.find(database) == (Lost("page", "moved", LOST),)

@@ -33,7 +33,7 @@ from pulsemon.operations import metrics
 from pulsemon.status_pages import public as public_pages
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS
-from pulsemon.web.http.principals import TOO_MANY_TOKENS, basic_password, header_token, judge_token
+from pulsemon.web.http.principals import TOO_MANY_TOKENS, basic_password, bearer_token, header_token, judge_token
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 
@@ -166,10 +166,7 @@ def _may_see_all(site: Site, request: Request) -> bool:
 
 
 def _credential(authorization: str) -> str:
-    scheme, _, value = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    return (basic_password(authorization) or "").strip()
+    return bearer_token(authorization) or (basic_password(authorization) or "").strip()
 
 
 class _Collected:

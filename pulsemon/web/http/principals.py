@@ -77,8 +77,18 @@ def _signer(site: Site) -> Signer:
 
 def header_token(headers: Headers) -> str:
     """Return what the header X-Admin-Token holds, '' without one."""
-    # Headers arrive as latin-1; a token outside ASCII was sent as UTF-8.
-    return headers.get("x-admin-token", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    return _as_sent(headers.get("x-admin-token", ""))
+
+
+def bearer_token(authorization: str) -> str | None:
+    """Return the token of `Authorization: Bearer`, None where there is none. Source: RFC 6750, 2.1."""
+    scheme, _, token = authorization.partition(" ")
+    return _as_sent(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def _as_sent(text: str) -> str:
+    """Headers arrive as latin-1; a token outside ASCII was sent as UTF-8."""
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def basic_password(authorization: str) -> str | None:

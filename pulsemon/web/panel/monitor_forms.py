@@ -12,7 +12,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core.keyset import LARGEST_LONG_ID
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
-from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound, Unavailable
+from pulsemon.errors import NO_MESSAGE, NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.input import monitor_forms
 from pulsemon.messages import outbox
@@ -146,7 +146,7 @@ def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
     """Send a settled message once more, with the same id."""
     site, view = _named(request, monitor_id)
     if delivery_id > LARGEST_LONG_ID:
-        raise NotFound("This monitor has no such message.")
+        raise NotFound(NO_MESSAGE)
     outbox.send_again(site.database, view.id, delivery_id, now=site.now())
     site.wake()
     return _to(view.id, "again")

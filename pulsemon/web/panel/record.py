@@ -20,7 +20,7 @@ from pulsemon.availability.track_record import Outage, Report
 from pulsemon.core.days import date_at
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.uptime import Availability
-from pulsemon.errors import FieldProblem, Invalid, NotFound
+from pulsemon.errors import NO_OUTAGE, FieldProblem, Invalid, NotFound
 from pulsemon.input import corrections as correction_fields
 from pulsemon.monitors.views import View
 from pulsemon.web.html import bars, rendering
@@ -212,7 +212,7 @@ def exclude(request: Request, monitor_id: int, seq: int, form: Form) -> Response
 
 def _find_outage(site: Site, view: View, seq: int) -> Outage:
     if seq > LARGEST_ID:
-        raise NotFound("This monitor has no such outage.")
+        raise NotFound(NO_OUTAGE)
     return track_record.read_outage(site.database, view.id, seq, now=site.now())
 
 

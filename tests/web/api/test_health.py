@@ -48,13 +48,12 @@ def read(client: TestClient, **headers: str) -> Any:
     return samples(answer.text)
 
 
-def shown_by(way: str) -> dict[str, str]:
+def shown_by(way: str, token: str = ADMIN_TOKEN) -> dict[str, bytes]:
     """Return the admin token as a header of that kind."""
-    basic = base64.b64encode(f"prometheus:{ADMIN_TOKEN}".encode()).decode()
     return {
-        "header": {"X-Admin-Token": ADMIN_TOKEN},
-        "bearer": {"Authorization": f"Bearer {ADMIN_TOKEN}"},
-        "basic": {"Authorization": f"Basic {basic}"},
+        "header": {"X-Admin-Token": token.encode()},
+        "bearer": {"Authorization": b"Bearer " + token.encode()},
+        "basic": {"Authorization": b"Basic " + base64.b64encode(f"prometheus:{token}".encode())},
     }[way]
 
 
@@ -424,3 +423,15 @@ def test_while_the_database_is_away_the_process_tells_what_it_knows(
     assert (health.status_code, json.loads(health.text)) == (200, {"status": "ok"})
     assert (api.status_code, api.headers["retry-after"]) == (503, "5")
     wait_until(lambda: httpx2.get(f"{server.url}/api/monitors", headers=server.headers).status_code == 200)
+
+
+@pytest.mark.parametrize("way", ["header", "bearer", "basic"])
+def test_a_token_outside_ascii_is_taken_each_way(
+    make_client: Callable[..., TestClient], sqlite_url: str, way: str
+) -> None:
+    token = "señor-dos-corações-0123456789abcdef"
+    client = make_client(sqlite_url, admin_token=token)
+
+    answer = client.get("/metrics", headers=shown_by(way, token))
+
+    assert (answer.status_code, "pulsemon_warnings" in answer.text) == (200, True)

@@ -83,6 +83,7 @@ def test_filters_find_and_a_next_page_keeps_them(api: TestClient, job: str) -> N
     assert numbers(api.get(f"{PINGS}?text=NÃO&signal=log")) == [6, 5, 4, 3, 2, 1]
     assert numbers(api.get(f"{PINGS}?text=AGENT-1")) == [6, 4, 2]
     assert numbers(api.get(f"{PINGS}?until=2020-01-01")) == []
+    assert numbers(api.get(f"{PINGS}?since=0001-01-01T00:00Z&limit=1")) == [7]  # nothing is before that to allow for
     assert numbers(api.get(f"{PINGS}?since=2020-01-01T00:00Z&until=2200-01-01T00:00:00%2B02:00&limit=1")) == [7]
     first = api.get(f"{PINGS}?text=agent-1&limit=2")
     assert numbers(first) == [6, 4]
@@ -92,7 +93,7 @@ def test_filters_find_and_a_next_page_keeps_them(api: TestClient, job: str) -> N
     assert next_page(api.get(following)) is None
 
 
-def test_a_search_that_has_looked_at_enough_goes_on_at_the_next_page(
+def test_a_search_that_has_looked_at_enough_goes_on_at_the_next_part(
     api: TestClient, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ping_chain, "MAX_LOOKS", 3)

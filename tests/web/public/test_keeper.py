@@ -13,7 +13,7 @@ def unreadable() -> str:
     raise Unavailable("the database is away")
 
 
-def test_a_reading_is_kept_for_its_key_until_its_mark_is_another_one() -> None:
+def test_a_reading_is_kept_for_its_key_until_its_version_is_another_one() -> None:
     kept = Keeper()
 
     assert kept.get("a", 1, lambda: "first") == "first"
