@@ -23,7 +23,7 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from tests.arrange import a_ping, make, record, rows
 from tests.conftest import at
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 
 SAO_PAULO, LORD_HOWE = "America/Sao_Paulo", "Australia/Lord_Howe"
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -328,7 +328,7 @@ def test_the_number_of_queries_is_that_of_one_monitor_for_many(database: Databas
         for each in range(number):
             an_unsteady_monitor(database, f"job-{number}-{each}", start=at("10:00") - 15 * DAY, days=6)
         roll(database, at("12:00"))
-        with counted_queries() as seen:
+        with recorded_statements() as seen:
             as_kept(database, at("12:00"))
         counts.append(len([each for each in seen if each.startswith("SELECT")]))
 

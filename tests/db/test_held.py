@@ -25,7 +25,7 @@ from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, a_ping, again, deliveries, make_up, record, set_by_hand
 from tests.conftest import at
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 
 HOUR = timedelta(hours=1)
 
@@ -301,7 +301,7 @@ def test_an_old_message_that_waits_is_not_hurried_by_one_that_is_held(database: 
 def test_pings_ask_for_no_maintenance_unless_something_is_told(database: Database) -> None:
     monitor = a_monitor(database)
     a_window(database, "job")
-    with counted_queries() as statements:
+    with recorded_statements() as statements:
         ping(database, monitor, "10:02")
 
     assert not any("maintenance" in each or "held" in each for each in statements)
@@ -329,7 +329,7 @@ def test_a_monitor_set_back_by_hand_is_judged_by_what_it_is(database: Database) 
 
 
 def test_without_any_maintenance_a_look_is_two_queries(database: Database) -> None:
-    with counted_queries() as statements:
+    with recorded_statements() as statements:
         assert tick(database, "10:00") == maintenance_ticks.Ticked(0, 0, None)
 
     assert len([each for each in statements if each.startswith("SELECT")]) == 2

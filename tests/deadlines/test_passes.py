@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, event, insert, update
+from sqlalchemy import insert, update
 
 from pulsemon.core.status import BlindWindow, Signal
 from pulsemon.db import Database
@@ -34,6 +34,7 @@ from tests.arrange import (
     unseen_spans,
 )
 from tests.conftest import at
+from tests.statements import recorded_statements
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -283,20 +284,12 @@ class TestBlindWindows:
         for number in range(12):
             make_up(database, f"m{number}")
         self.excuse(database, BlindWindow(at("10:01"), at("10:02")))
-        reads = []
 
-        def note(*arguments: object) -> None:
-            reads.extend(each for each in arguments if isinstance(each, str) and "FROM blind_windows" in each)
+        with recorded_statements() as statements, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(passes, "CHUNK", 4)
+            self.excuse(database)
 
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(passes, "CHUNK", 4)
-                self.excuse(database)
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
-
-        assert len(reads) == 1
+        assert len([each for each in statements if "FROM blind_windows" in each]) == 1
 
     def test_nobody_is_told_and_nothing_is_history(self, database: Database) -> None:
         monitor = make_up(database, webhook_url=HOOK)

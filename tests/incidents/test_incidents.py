@@ -29,7 +29,7 @@ from pulsemon.monitors.views import View
 from pulsemon.status_pages import manage as status_pages
 from tests.arrange import a_ping, again, make, make_down, make_up, record, rows, said, seconds
 from tests.conftest import at
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 
 NOW = at("10:00")
 
@@ -458,7 +458,7 @@ def test_several_nodes_open_one_incident_for_an_outage(database: Database) -> No
 def test_where_there_is_nothing_to_do_nothing_is_written(database: Database) -> None:
     make_down(database, "web", last_ping=NOW)
     make(database, "new", now=NOW)
-    with counted_queries() as statements:
+    with recorded_statements() as statements:
         assert not automatic_incidents.keep_up(database, now=at("11:00"))
 
     assert len([each for each in statements if each.startswith("SELECT")]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -44,6 +45,7 @@ from tests.arrange import (
 )
 from tests.channels.sink import Conversation, Sink, status
 from tests.conftest import at
+from tests.statements import recorded_statements
 
 LATER = at("10:10")
 
@@ -497,6 +499,16 @@ class TestUnknownKinds:
         make_down(database, "known", webhook_url=HOOK)
         assert len(outbox.unknown(database)) == 2
         assert outbox.oldest_owed_to_webhooks_at(database) == START
+
+    @pytest.mark.parametrize("look", [lease, outbox.unknown])
+    def test_the_look_for_them_reads_the_index_alone(self, database: Database, look: Callable[..., Any]) -> None:
+        with recorded_statements() as statements:
+            look(database)
+
+        (asked,) = statements
+        with database.read() as connection:
+            plan = asked.plan(connection)
+        assert re.search("(COVERING INDEX|Index Only Scan using) ix_deliveries_pending", plan), plan
 
 
 def test_the_backlog_is_counted_from_the_oldest(database: Database) -> None:

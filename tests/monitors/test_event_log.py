@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete, event, update
+from sqlalchemy import delete, update
 
 from pulsemon.availability import track_record
 from pulsemon.core.status import Cause, Signal, Status
@@ -27,23 +24,7 @@ from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Event, Kind, LogCur
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, make_up, record, seconds
 from tests.conftest import at
-
-
-@contextmanager
-def counted_queries() -> Iterator[list[str]]:
-    """Collect the statements of this thread; the application's own threads run theirs meanwhile."""
-    me = threading.get_ident()
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if threading.get_ident() == me:
-            seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+from tests.statements import recorded_statements
 
 
 def whole_log(database: Database, monitor: View, *, size: int, kinds: tuple[Kind, ...] = tuple(Kind)) -> list[Event]:
@@ -267,7 +248,7 @@ def test_the_number_of_queries_does_not_depend_on_what_there_is(database: Databa
     quiet, busy = make(database, "quiet"), a_busy_monitor(database)
     counts = []
     for monitor in (quiet, busy):
-        with counted_queries() as seen:
+        with recorded_statements() as seen:
             event_log.read_log(database, monitor.id)
             record_of(database, monitor, at("12:00"))
             event_log.changed_at(database, [monitor.id])

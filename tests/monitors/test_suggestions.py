@@ -20,7 +20,7 @@ from pulsemon.monitors import suggestions
 from pulsemon.monitors.manage import View
 from tests.arrange import HOOK, START, a_ping, make, record, seconds, transitions
 from tests.core.test_suggestion import Scheduled, TenOClock
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 
 NOW = START + timedelta(hours=8)
 
@@ -192,7 +192,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_pings(database: 
 
     counts = []
     for monitor in (few, many):
-        with counted_queries() as seen:
+        with recorded_statements() as seen:
             suggestions.read_past(database, monitor.id, monitor.timing, now=NOW)
         counts.append(len(seen))
 

@@ -25,7 +25,7 @@ from pulsemon.web.http.site import Site
 from tests.arrange import a_ping, make, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, wait_until
 from tests.core.test_page_values import PNG
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 from tests.web.panel.test_monitors import PAGE, log_in, text_of
 from tests.web.public.test_status_page import Clock, a_board
 from tests.web.test_access_rules import routes_of
@@ -348,7 +348,7 @@ def test_the_number_of_queries_does_not_grow_with_pages_and_monitors(database: D
                 database, status_pages.NewPage(f"p-{number}-{each}", monitors=(f"m-{number}-{each}",)), now=NOW
             )
         board = a_board(database, Clock(NOW))
-        with counted_queries() as statements:
+        with recorded_statements() as statements:
             board.rendered(board.snapshot(), "en", f"p-{number}-0")
         counts.append(len([each for each in statements if each.startswith("SELECT")]))
 

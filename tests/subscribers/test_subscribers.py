@@ -29,7 +29,7 @@ from pulsemon.subscribers.manage import NewSubscriber
 from pulsemon.subscribers.views import SubscriberView
 from tests.arrange import HOOK, START, attempts, deliveries, make, make_down, next_attempt_at, rows, said, seconds
 from tests.conftest import at
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 
 LATER = at("10:10")
 HOUR = timedelta(hours=1)
@@ -107,7 +107,7 @@ class TestWhoIsTold:
         for number in (1, 30):
             for each in range(number):
                 by_mail(database, f"u{number}-{each}@example.org")
-            with counted_queries() as statements:
+            with recorded_statements() as statements:
                 told(database)
             counts.append(len(statements))
 

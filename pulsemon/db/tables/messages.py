@@ -33,11 +33,14 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        # messages.outbox.lease_due: what is due, by receiver.
+        # messages.outbox.lease_due: what is due, by receiver; outbox.unknown: of which kinds. Neither reads a row.
+        # SQLite would, for its state, if the index did not name that (50,000 due, on a busy machine: 208 ms for 29).
         Index(
             "ix_deliveries_pending",
             "receiver",
             "next_attempt_at",
+            "kind",
+            "state",
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),

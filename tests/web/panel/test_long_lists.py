@@ -24,7 +24,7 @@ from tests.arrange import START
 from tests.conftest import ADMIN_TOKEN, at
 from tests.db.test_held import tick
 from tests.maintenance.test_manage import DAILY, NOW, create, once
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 from tests.web.api.test_monitors import CURSORS, LIMITS, follow, refusals
 from tests.web.panel.test_monitors import log_in
 
@@ -177,7 +177,7 @@ def test_as_many_queries_for_many_plans_and_pages_as_for_few(database: Database)
         status_pages.create(database, status_pages.NewPage(f"p{number}"), now=START)
         subscribers.add_webhook(database, "status", f"http://h{number}/", secret=None, locale="en", now=START)
         if number in (1, 11):
-            with counted_queries() as statements:
+            with recorded_statements() as statements:
                 maintenance_views.list_all(database, now=NOW)
                 maintenance_views.list_coming(database, now=NOW, limit=50)
                 maintenance_views.list_running(database, now=NOW)

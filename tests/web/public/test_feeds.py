@@ -26,7 +26,7 @@ from pulsemon.web.public.badges import Wish, of_page
 from pulsemon.web.public.board import Board
 from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.conftest import at, settings_for, wait_until
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 from tests.status_pages.test_public import a_monitor, a_page, edit, seen
 from tests.web.panel.test_monitors import database_away
 from tests.web.public.test_status_page import Clock, a_board
@@ -133,7 +133,7 @@ def test_one_query_makes_a_feed_however_many_monitors_and_none_while_nothing_cha
         make_up(database, f"m-{number}", last_ping=NOW)
     board = a_board(database, Clock(NOW))
     page = page_of(board)
-    with counted_queries() as statements:
+    with recorded_statements() as statements:
         board.changes.changes_of(page)
         board.changes.changes_of(page)
 

@@ -36,7 +36,7 @@ from tests.arrange import a_ping, make, make_down, make_up, record, seconds
 from tests.browser.test_hostile_text import PAYLOADS
 from tests.conftest import at, settings_for, wait_until
 from tests.incidents.test_incidents import an_update, new_incident
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 from tests.status_pages.test_public import ADMIN, a_monitor, a_page, edit, seen
 from tests.web.panel.test_monitors import database_away
 from tests.web.public.test_feeds import SETTINGS, page_of
@@ -198,7 +198,7 @@ def test_the_number_of_queries_does_not_grow_with_incidents(database: Database) 
             made = incidents.create(database, new_incident(monitors=["web"]), now=NOW)
             incidents.post(database, made.public_id, an_update("identified"), now=NOW)
         board = a_board(database, Clock(NOW))
-        with counted_queries() as statements:
+        with recorded_statements() as statements:
             page = page_of(board)
             board.incidents.archive_of(page)
             board.incidents.part_of(page, 1)

@@ -30,7 +30,7 @@ from tests.arrange import a_ping, make_up, record
 from tests.conftest import ADMIN_TOKEN, at, settings_for
 from tests.db.test_held import tick
 from tests.maintenance.test_manage import DAILY, create, edit, once
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 from tests.status_pages.test_public import a_monitor, a_page, seen
 from tests.web.public.test_feeds import SETTINGS, a_feed, page_of
 from tests.web.public.test_status_page import Clock, a_board
@@ -293,7 +293,7 @@ def test_the_queries_of_a_page_stay_as_many_with_many_windows(database: Database
             create(database, once(NOW), monitors=(f"m-{number}-{each}",))
             create(database, DAILY)
         board = board_at(database, "10:01")
-        with counted_queries() as statements:
+        with recorded_statements() as statements:
             board.rendered(board.snapshot(), "en")
         counts.append(len([each for each in statements if each.startswith("SELECT")]))
 

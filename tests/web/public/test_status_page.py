@@ -25,7 +25,7 @@ from pulsemon.web.public import badges, board
 from pulsemon.web.public.board import Board
 from tests.arrange import a_ping, make, make_up, record, set_by_hand
 from tests.conftest import ADMIN_TOKEN, at, settings_for, wait_until
-from tests.monitors.test_event_log import counted_queries
+from tests.statements import recorded_statements
 from tests.web.panel.test_monitors import database_away, text_of
 
 
@@ -216,7 +216,7 @@ def test_the_same_number_of_queries_with_2_and_with_200_monitors(database: Datab
             make_up(database, f"job-{number}")
         clock.now += timedelta(seconds=5)
         board = a_board(database, clock)
-        with counted_queries() as seen:
+        with recorded_statements() as seen:
             page = page_of(board)
         counts.append(len([each for each in seen if each.startswith("SELECT")]))
         assert page.count("data-slug=") == total

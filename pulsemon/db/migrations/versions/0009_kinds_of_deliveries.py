@@ -2,7 +2,8 @@
 
 What is owed to a channel may name the monitor that it tells of. `channel_id` has no foreign key, because there are no
 channels yet: whoever removes one removes what it is owed. A message that is kept as text says what it is about from
-now on (`core.deliveries.to_stored`); those that exist keep their bytes.
+now on (`core.deliveries.to_stored`); those that exist keep their bytes. The index of what is due names all that
+is asked of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _ONE_OWNER = (
     "WHEN address IS NOT NULL THEN monitor_id IS NULL "
     "ELSE monitor_id IS NOT NULL END"
 )
+_PENDING = ["receiver", "next_attempt_at", "kind", "state"]
 
 
 def upgrade() -> None:
@@ -46,6 +48,8 @@ def _widen() -> None:
     )
     op.alter_column("deliveries", "kind", server_default=None)
     op.create_check_constraint("ck_deliveries_owner", "deliveries", _ONE_OWNER)
+    op.drop_index("ix_deliveries_pending", "deliveries")
+    op.create_index("ix_deliveries_pending", "deliveries", _PENDING, postgresql_where=sa.text("state = 'pending'"))
 
 
 def _copy() -> None:
@@ -148,7 +152,7 @@ def _index() -> None:
     op.create_index("ix_attempts_delivery_id", "attempts", ["delivery_id"])
     op.create_index("ix_deliveries_monitor_id_id", "deliveries", ["monitor_id", "id"])
     for name, columns, where in (
-        ("pending", ["receiver", "next_attempt_at"], "state = 'pending'"),
+        ("pending", _PENDING, "state = 'pending'"),
         ("held", ["monitor_id"], "state = 'held'"),
         ("subscriber_id_id", ["subscriber_id", "id"], "subscriber_id IS NOT NULL"),
         ("notice_id", ["notice_id"], "notice_id IS NOT NULL"),
