@@ -1,5 +1,8 @@
 """The entry point that `uvicorn app.main:app` names."""
 
-from pulsemon.server import make
+from pulsemon.operations import garbage
+
+with garbage.no_collection():
+    from pulsemon.server import make
 
 app = make()

@@ -19,7 +19,10 @@ def main() -> None:
         sys.exit(client.main(sys.argv[1:]))
     # The imports take a second, in which Ctrl-C shall end the process and not print where in them it was.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from pulsemon import cli
+    from pulsemon.operations import garbage
+
+    with garbage.no_collection():
+        from pulsemon import cli
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cli.main()

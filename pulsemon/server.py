@@ -150,7 +150,6 @@ class PulseMon:
         if self._loops is not None:
             await self._loops.stop()
         await self._close()
-        garbage.unsettle()
         _log.info("stopped")
 
     async def _close(self) -> None:

@@ -178,7 +178,6 @@ def _one_application_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "_values", set(redaction._values))
     monkeypatch.setattr(redaction, "_known", redaction._known)
     monkeypatch.setattr(garbage, "settle", lambda: None)
-    monkeypatch.setattr(garbage, "unsettle", lambda: None)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def _slug(text: str) -> str:
     return text
 
 
-_UNSEEN = "".join(each for each in map(chr, range(0x10000)) if each.isspace() or re.match(f"[{INVISIBLE}]", each))
+_UNSEEN = "".join(re.findall(rf"[\s{INVISIBLE}]", "".join(map(chr, range(0x10000)))))
 
 
 def _pasted(text: object) -> object:
