@@ -59,8 +59,8 @@ for _signal in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP) if sys.platform !=
     if signal.getsignal(_signal) is signal.SIG_IGN:
         signal.signal(_signal, signal.SIG_DFL)
 
-# On a busy machine a thread of a test stands still within a transaction for longer than a node's may (test_sessions has
-# that limit again, and servers have it).
+# On a busy machine a thread of a test stands still within a transaction for longer than a node's may. Servers have that
+# limit.
 IDLE_SETTING = "idle_in_transaction_session_timeout"
 IDLE_LIMIT = sessions._SETTINGS[IDLE_SETTING]
 sessions._SETTINGS[IDLE_SETTING] = "60000"
