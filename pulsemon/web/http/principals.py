@@ -83,7 +83,8 @@ def header_token(headers: Headers) -> str:
 def bearer_token(authorization: str) -> str | None:
     """Return the token of `Authorization: Bearer`, None where there is none. Source: RFC 6750, 2.1."""
     scheme, _, token = authorization.partition(" ")
-    return _as_sent(token.strip()) if scheme.lower() == "bearer" else None
+    # The blanks of HTTP alone: read as latin-1, the last byte of an "à" is one too.
+    return _as_sent(token.strip(" \t")) if scheme.lower() == "bearer" else None
 
 
 def _as_sent(text: str) -> str:
