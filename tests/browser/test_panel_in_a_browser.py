@@ -150,7 +150,7 @@ def test_a_failed_form_focuses_the_first_wrong_field(tab: Tab) -> None:
 def test_who_types_before_the_script_has_come_gets_its_proposals_too(tab: Tab) -> None:
     page = tab.log_in()
     held: list[Route] = []
-    page.route("**/app.js*", lambda route: held.append(route))
+    page.route("**/forms.js*", lambda route: held.append(route))
     page.goto(f"{tab.server.url}/monitors/new", wait_until="commit")
     page.fill("#f-name", "Nightly backup")
     wait_until(lambda: page.wait_for_timeout(10) or held)

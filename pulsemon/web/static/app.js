@@ -1,4 +1,4 @@
-// What scripts add to the panel: live states, the reader's own time zone, copying, proposals in the form, keys.
+// What scripts add to every page of the panel: live states, the reader's own time zone, copying, keys.
 // Without them every page and form works as it stands.
 "use strict";
 
@@ -78,20 +78,6 @@ if (document.body.dataset.live && parts.length) {
   addEventListener("pagehide", () => stream?.close());
 }
 
-// The list follows the search field, and so does the address.
-const filters = $("#filters");
-if (filters) {
-  let typing = 0;
-  $("#q").addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => {
-      $("[name=page]", filters)?.remove();
-      const wanted = new URLSearchParams([...new FormData(filters)].filter(([, value]) => value));
-      history.replaceState(null, "", wanted.size ? `/?${wanted}` : "/");
-      refresh();
-    }, 150);
-  });
-}
 // What was done is said once: a reload is another matter.
 const here = new URL(location.href);
 if (here.searchParams.has("done")) {
@@ -120,83 +106,8 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 
-// The form proposes: a slug from the name, a grace of a fifth of the interval (a minute to an hour).
-const form = $("#monitor-form");
-if (form) {
-  const { name, slug, interval_seconds: interval, grace_seconds: grace } = {
-    name: $("#f-name"), slug: $("#f-slug"), interval_seconds: $("#f-interval_seconds"), grace_seconds: $("#f-grace_seconds"),
-  };
-  const touched = new Set();
-  for (const input of [slug, grace]) input.addEventListener("input", () => touched.add(input));
-  const isNew = "new" in form.dataset;
-  const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 100).replace(/-+$/, "");
-  if (isNew && slug.value && slug.value !== plain(name.value)) touched.add(slug);
-  const proposeSlug = () => {
-    if (isNew && !touched.has(slug)) slug.value = plain(name.value);
-  };
-  name.addEventListener("input", proposeSlug);
-  if (!slug.value) proposeSlug();  // somebody was quicker than this script
-  const presets = $$("[data-seconds]", form);
-  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-  const inWords = (seconds) => {
-    const parts = [];
-    let left = seconds;
-    for (const [unit, size] of units) {
-      const count = Math.floor(left / size);
-      left -= count * size;
-      if (count) parts.push(new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(count));
-    }
-    return parts.slice(0, 2).join(" ");
-  };
-  const read = () => {
-    for (const reading of $$("[data-reading]", form)) {
-      const seconds = Number(document.getElementById(reading.dataset.reading).value);
-      reading.textContent = Number.isInteger(seconds) && seconds >= 60 ? inWords(seconds) : "";
-    }
-  };
-  form.addEventListener("input", read);
-  const mark = () => presets.forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.seconds === interval.value.trim())));
-  const propose = () => {
-    mark();
-    const seconds = Number(interval.value);
-    if (isNew && !touched.has(grace) && seconds > 0) grace.value = Math.min(3600, Math.max(60, Math.round(seconds / 5)));
-    read();
-  };
-  interval.addEventListener("input", propose);
-  for (const preset of presets) {
-    preset.addEventListener("click", () => { interval.value = preset.dataset.seconds; propose(); });
-  }
-  mark();
-  read();
-}
 // A failed form that was not focused by the browser (inside closed details, say).
 $("[aria-invalid=true]")?.focus();
-
-// An order changes by dragging too; the buttons beside do the same.
-for (const list of $$("[data-arrange]")) {
-  let dragged = null;
-  for (const item of list.children) item.draggable = true;
-  list.addEventListener("dragstart", (event) => {
-    dragged = event.target.closest("li");
-    dragged.classList.add("is-dragged");
-  });
-  list.addEventListener("dragover", (event) => {
-    const over = event.target.closest("li");
-    if (!dragged || !over || over.parentElement !== list) return;
-    event.preventDefault();
-    const { top, height } = over.getBoundingClientRect();
-    list.insertBefore(dragged, event.clientY < top + height / 2 ? over : over.nextSibling);
-  });
-  list.addEventListener("drop", (event) => event.preventDefault());
-  list.addEventListener("dragend", async () => {
-    dragged.classList.remove("is-dragged");
-    const body = new URLSearchParams({ monitor: dragged.dataset.id, before: dragged.nextElementSibling?.dataset.id ?? "" });
-    dragged = null;
-    await fetch(list.dataset.arrange, { method: "POST", body }).catch(() => null);
-    location.reload();
-  });
-}
 
 // Keys, never while somebody types.
 document.addEventListener("keydown", (event) => {
