@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,8 @@ class Database:
         self._lock = lock
         self._files = files
         self._is_taken_away = False  # changed only by whoever holds the slot
+        self._kept: list[Connection] = []  # SQLite's write connection while nobody writes
+        self._is_closed = False
         self._begin: Callable[[Connection], None] = _nothing
         if slot is None:
             from pulsemon.db import sessions
@@ -160,7 +162,7 @@ class Database:
         if self._slot is not None:
             self._take_slot(self._slot)
         try:
-            with self._translate(), self._writers.get(writer, self._writer).connect() as connection:
+            with self._translate(), self._connected(writer) as connection:
                 self._limit_patience(connection)
                 if self._is_taken_away:
                     self._look_at_files(connection)
@@ -186,6 +188,33 @@ class Database:
         finally:
             if self._slot is not None:
                 self._slot.release()
+
+    @contextmanager
+    def _connected(self, writer: Writer) -> Iterator[Connection]:
+        """Connect to write. SQLite's only one is kept where all went well: the pool's part would cost a batch 30 us."""
+        connection = self._take_kept() or self._writers.get(writer, self._writer).connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self._slot is None:
+            connection.close()
+            return
+        if connection.in_transaction():  # the block went on after it had rolled back by itself
+            connection.rollback()
+        self._kept.append(connection)
+        if self._is_closed:  # asked last: whoever closes asks in the other order
+            self._end_kept()
+
+    def _take_kept(self) -> Connection | None:
+        with suppress(IndexError):  # not asked first: whoever closes may take it in between
+            return self._kept.pop()
+        return None
+
+    def _end_kept(self) -> None:
+        if kept := self._take_kept():
+            kept.close()
 
     def _take_slot(self, slot: WriteSlot) -> None:
         started_at = time.monotonic()
@@ -261,6 +290,8 @@ class Database:
         for engine in (self._reader, self._writer, *self._writers.values()):
             event.listen(engine.pool, "checkin", _end)
             engine.dispose()
+        self._is_closed = True
+        self._end_kept()
         if self._lock is not None:
             self._lock.release()
 

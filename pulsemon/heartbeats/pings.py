@@ -123,6 +123,8 @@ class _Track:
     unseen: list[BlindWindow] = field(default_factory=list)
 
 
+# Makes a named tuple of all its values, in a quarter of the time that calling its class takes.
+_new = tuple.__new__
 _Said = tuple[str, int | None, datetime]  # signal, exit status, received_at
 # (monitor id, rid) -> the newest that counted, those of this batch included
 _NewestByRun = dict[tuple[int, str], _Said]
@@ -152,31 +154,36 @@ def _record_known(
         track.ping_count += 1
         received_at = encode(ping.received_at)
         track.newest = (ping.received_at, received_at)
-        stored.append(
-            PingRow(
-                ping_id,
-                row.id,
-                track.ping_count,
-                track.last_ping_id,
-                received_at,
-                verdict.signal.value,
-                ping.exit_status,
-                verdict.outcome.value,
-                ping.method,
-                ping.rid,
-                ping.remote_addr,
-                ping.user_agent,
-                ping.body,
-                verdict.duration_ms,
-                verdict.flag,
-                ping.charset,
-            )
-        )
+        stored.append(_ping_row(ping_id, track, ping, verdict, received_at))
         track.last_ping_id = ping_id
     _store(connection, tracks.values(), stored, encode)
     _record_transitions(connection, tracks, pings[known[-1]].received_at, batch)
     batch.earliest_due_at = min(
         (track.state.due_at for track in tracks.values() if track.state.due_at is not None), default=None
+    )
+
+
+def _ping_row(ping_id: int, track: _Track, ping: Ping, verdict: _Verdict, received_at: Any) -> PingRow:
+    return _new(
+        PingRow,
+        (
+            ping_id,
+            track.row.id,
+            track.ping_count,
+            track.last_ping_id,
+            received_at,
+            _TEXTS[verdict.signal],
+            ping.exit_status,
+            _TEXTS[verdict.outcome],
+            ping.method,
+            ping.rid,
+            ping.remote_addr,
+            ping.user_agent,
+            ping.body,
+            verdict.duration_ms,
+            verdict.flag,
+            ping.charset,
+        ),
     )
 
 
@@ -187,8 +194,10 @@ def _store(
     refiled: list[MonitorUpdate] = []
     for track in tracks:
         check_at = _check_at(track)
-        update = _update(track, None if check_at is None else encode(check_at), encode)
-        (updates if check_at == track.check_at else refiled).append(update)
+        if check_at == track.check_at:
+            updates.append(_update(track, track.row.check_at, encode))
+        else:
+            refiled.append(_update(track, None if check_at is None else encode(check_at), encode))
     ping_rows.store(connection, updates, refiled, stored)
 
 
@@ -220,17 +229,22 @@ def _is_first_end(row: MonitorRow, ping: Ping) -> bool:
 _ENDS = (Signal.SUCCESS, Signal.FAIL)
 _STATUSES = {status.value: status for status in Status}
 _CAUSES = {cause.value: cause for cause in Cause}
+# What columns hold of them, found in a tenth of the time that it takes to ask an enumeration for it.
+_TEXTS: dict[str, str] = {each: each.value for each in (*Signal, *Outcome, *Status, *Cause)}
 
 
 def _track(row: MonitorRow, decode: Callable[[Any], datetime]) -> _Track:
-    state = State(
-        _STATUSES[row.status],
-        None if row.last_ping is None else decode(row.last_ping),
-        None if row.due_at is None else decode(row.due_at),
-        unpack_runs(row.open_runs),
-        None if row.blind_due_at is None else decode(row.blind_due_at),
-        None if row.down_cause is None else _CAUSES[row.down_cause],
-        row.contrary_count,
+    state = _new(
+        State,
+        (
+            _STATUSES[row.status],
+            None if row.last_ping is None else decode(row.last_ping),
+            None if row.due_at is None else decode(row.due_at),
+            unpack_runs(row.open_runs),
+            None if row.blind_due_at is None else decode(row.blind_due_at),
+            None if row.down_cause is None else _CAUSES[row.down_cause],
+            row.contrary_count,
+        ),
     )
     timing = states.timing(
         row.interval_seconds,
@@ -333,19 +347,22 @@ def _has_ended(ping: Ping, signal: Signal, newest: _Said | None) -> bool:
 
 def _update(track: _Track, check_at: Any, encode: Callable[[datetime], Any]) -> MonitorUpdate:
     state = track.state
-    return MonitorUpdate(
-        state.status.value,
-        _last_ping(track, encode),
-        None if state.due_at is None else encode(state.due_at),
-        _packed_runs(track),
-        None if state.blind_due_at is None else encode(state.blind_due_at),
-        None if state.down_cause is None else state.down_cause.value,
-        state.contrary_count,
-        track.seq,
-        track.last_ping_id or 0,
-        track.ping_count,
-        check_at,
-        track.row.id,
+    return _new(
+        MonitorUpdate,
+        (
+            _TEXTS[state.status],
+            _last_ping(track, encode),
+            None if state.due_at is None else encode(state.due_at),
+            _packed_runs(track),
+            None if state.blind_due_at is None else encode(state.blind_due_at),
+            None if state.down_cause is None else _TEXTS[state.down_cause],
+            state.contrary_count,
+            track.seq,
+            track.last_ping_id or 0,
+            track.ping_count,
+            check_at,
+            track.row.id,
+        ),
     )
 
 

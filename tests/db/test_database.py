@@ -302,6 +302,61 @@ class TestClosing:
         assert not looks[0].is_alive()
 
 
+class TestTheWriteConnection:
+    """On SQLite it stays from one write to the next, so it must bring nothing along."""
+
+    def test_the_next_writer_gets_the_same_one_in_whatever_thread(self, sqlite_database: Database) -> None:
+        seen = [write_connection(sqlite_database)]
+        other = threading.Thread(target=lambda: seen.append(write_connection(sqlite_database)))
+        other.start()
+        other.join(LONG_ENOUGH_SEC)
+
+        assert seen[0] is seen[1]
+        assert not is_closed(seen[0])
+
+    def test_a_write_that_failed_leaves_nothing_to_the_next(self, sqlite_database: Database) -> None:
+        def fail() -> None:
+            with sqlite_database.write() as connection:
+                connection.execute(insert(Meta), [{"key": "k", "value": "undone"}])
+                raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            fail()
+        write_value(sqlite_database, "written")
+
+        assert read_value(sqlite_database) == "written"
+
+    def test_what_a_block_does_after_its_own_rollback_is_nobody_elses(self, sqlite_database: Database) -> None:
+        with sqlite_database.write() as connection:
+            connection.rollback()
+            connection.execute(insert(Meta), [{"key": "k", "value": "never committed"}])
+        write_value(sqlite_database, "written", "other")
+
+        assert (read_value(sqlite_database), read_value(sqlite_database, "other")) == (None, "written")
+
+    def test_closing_ends_it(self, sqlite_database: Database) -> None:
+        driver = write_connection(sqlite_database)
+        sqlite_database.close()
+
+        assert is_closed(driver)
+
+    def test_closing_while_somebody_writes_ends_it_once_that_is_done(self, sqlite_database: Database) -> None:
+        with sqlite_database.write() as connection:
+            connection.execute(insert(Meta), [{"key": "k", "value": "written"}])
+            driver = connection.connection.driver_connection
+            sqlite_database.close()
+            assert not is_closed(driver)
+
+        assert is_closed(driver)
+        assert read_value(sqlite_database) == "written"
+
+
+def write_connection(database: Database) -> Any:
+    """Return the driver's connection that a write is made with."""
+    with database.write() as connection:
+        return connection.connection.driver_connection
+
+
 def is_closed(driver: Any) -> bool:
     """Return whether a connection of either driver is closed."""
     if isinstance(driver, psycopg.Connection):

@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from pulsemon import log
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.db.tables.monitors import Monitor
 from pulsemon.errors import Unavailable
 from pulsemon.heartbeats import group_commit, pings
 from pulsemon.heartbeats.group_commit import MAX_BATCH, PATIENCE_SEC, GroupCommit
@@ -244,6 +246,25 @@ async def test_unknown_pings_are_answered_so_and_counted_apart(database: Databas
         known, unknown = lane.submit(a_ping(monitor, START)), lane.submit(a_ping(monitor, START, token="no"))
         assert (await soon(known), await soon(unknown)) == (Answer.STORED, Answer.UNKNOWN)
         assert (lane.counts.stored, lane.counts.unknown) == (1, 1)
+
+
+async def test_while_somebody_else_writes_the_loop_goes_on_and_the_ping_waits(database: Database) -> None:
+    """Whoever waits for the slot or a row in the loop's thread holds every request up, and this one for good."""
+    monitor = make(database)
+    is_reached = threading.Event()
+
+    def store(found: Sequence[Ping]) -> Batch:
+        is_reached.set()
+        return pings.record_pings(database, found)
+
+    async with running(store) as lane:
+        with database.write() as connection:
+            connection.execute(select(Monitor.id).where(Monitor.id == monitor.id).with_for_update())
+            future = lane.submit(a_ping(monitor, START))
+            await until(is_reached.is_set)
+            await asyncio.sleep(0)
+            assert not future.done()
+        assert await soon(future) is Answer.STORED
 
 
 async def test_whoever_cannot_be_told_costs_nobody_else_an_answer() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 
 from pulsemon.core.rules import Outcome
 from pulsemon.core.status import BlindWindow, Signal
-from pulsemon.db import Database
+from pulsemon.db import Database, ping_rows
+from pulsemon.db.ping_rows import MonitorUpdate
 from pulsemon.db.tables.heartbeats import Ping
-from pulsemon.db.tables.monitors import History
+from pulsemon.db.tables.monitors import History, Monitor
 from pulsemon.deadlines import passes
+from pulsemon.heartbeats import pings
 from pulsemon.heartbeats.pings import Answer, record_pings
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
@@ -153,6 +156,37 @@ def _write_version(database: Database) -> Any:
         return connection.exec_driver_sql("SELECT pg_snapshot_xmax(pg_current_snapshot())").scalar()
 
 
+def _many(database: Database, name: str, size: int) -> list[View]:
+    """Make *size* monitors of *name*; three of four have pinged before, so that their look need not be filed anew."""
+    monitors = [make(database, f"{name}-{number}") for number in range(size)]
+    record(database, *(a_ping(monitor, START) for number, monitor in enumerate(monitors) if number % 4))
+    return monitors
+
+
+def _its_ping(monitor: View, number: int) -> pings.Ping:
+    """Return a ping that is like no other's."""
+    signal = [Signal.SUCCESS, Signal.FAIL, Signal.START, Signal.LOG][number // 4 % 4]
+    return a_ping(
+        monitor, START + timedelta(seconds=10 + number), signal, exit_status=number, user_agent=f"job {number}"
+    )
+
+
+def _what_is_stored(database: Database, monitors: Sequence[View]) -> list[tuple[Any, ...]]:
+    """Return the row of each monitor and those of its pings, without what names the monitor."""
+    apart = {"id", "slug", "name", "token", "last_ping_id", "monitor_id", "prev_id"}
+    found = []
+    for monitor in monitors:
+        lines = [*rows(database, Monitor, Monitor.id == monitor.id), *stored(database, monitor)]
+        found.append(tuple(tuple(v for k, v in line._mapping.items() if k not in apart) for line in lines))
+    return found
+
+
+def _plan(database: Database, statement: str, width: int) -> str:
+    with database.read() as connection:
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (None,) * width)
+        return "\n".join(str(row.detail) for row in found)
+
+
 class TestBatch:
     def test_several_pings_of_one_monitor_are_applied_in_their_order(self, database: Database) -> None:
         monitor = make(database)
@@ -186,6 +220,37 @@ class TestBatch:
             with database.read() as connection:
                 newest = connection.exec_driver_sql(f"SELECT last_ping_id FROM monitors WHERE id = {monitor.id}")
                 assert newest.scalar() == found[-1].id
+
+    @pytest.mark.parametrize("size", [1, 3, 21, 90])
+    def test_many_monitors_in_one_batch_are_stored_as_if_each_had_come_alone(
+        self, database: Database, size: int
+    ) -> None:
+        """On SQLite a statement takes 64 rows, 16, 4 or one: none is left out, and none gets what is another's."""
+        together, alone = (_many(database, name, size) for name in ("together", "alone"))
+
+        answers = record(database, *map(_its_ping, together, range(size)))
+        for number, monitor in enumerate(alone):
+            record(database, _its_ping(monitor, number))
+
+        assert answers == [Answer.STORED] * size
+        seen, wanted = _what_is_stored(database, together), _what_is_stored(database, alone)
+        assert seen == wanted
+        assert len(set(seen)) == size  # else one could stand in the place of another, and nobody would see it
+
+    def test_on_sqlite_the_monitors_of_a_batch_are_found_by_their_ids(self, migrated_sqlite_url: str) -> None:
+        """Also where SQLite knows how few monitors there are (ANALYZE): it decides anew for each table it makes."""
+        with closing(Database.open(migrated_sqlite_url)) as database:
+            _many(database, "job", 20)
+            with database.write() as connection:
+                connection.exec_driver_sql("ANALYZE")
+            plans = [
+                _plan(database, statement, len(MonitorUpdate._fields) * size)
+                for statements in (ping_rows._UPDATE_SQLITE, ping_rows._UPDATE_AND_FILE_SQLITE)
+                for size, statement in statements.items()
+            ]
+
+        assert len(plans) == 8
+        assert [plan for plan in plans if "SEARCH monitors USING INTEGER PRIMARY KEY" not in plan] == []
 
     def test_everything_that_came_with_a_ping_is_kept(self, database: Database) -> None:
         monitor = make(database)
