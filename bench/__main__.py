@@ -9,6 +9,7 @@ import argparse
 import re
 from collections.abc import Callable
 
+from bench.bulk import measure_many, measure_metrics, measure_sweep
 from bench.detection import measure_burst, measure_detection
 from bench.intake import measure_flush, measure_kinds, measure_pings, measure_postgres, measure_signals
 from bench.measure import LOAD_SEC, Bench
@@ -26,6 +27,9 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "idle": measure_idle,
     "status": measure_status_page,
     "page": measure_public_page,
+    "many": measure_many,
+    "metrics": measure_metrics,
+    "sweep": measure_sweep,
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from pulsemon import clock
-from pulsemon.db import Database
+from pulsemon.db import Database, search_texts
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.types import to_text
 
@@ -81,6 +81,8 @@ def seed(
     if rows:
         with database.write() as connection:
             connection.execute(insert(Monitor), rows)
+            while search_texts.renew_missing(connection):
+                pass
     database.close()
 
 

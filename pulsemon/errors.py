@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pulsemon.core.texts import N_
 
@@ -17,6 +17,10 @@ NO_INCIDENT = "There is no such incident."
 # Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.
 REFUSALS: Mapping[str, str] = {
     "monitor-slug-taken": N_("A monitor with this slug exists already."),
+    "monitor-slugs-taken": N_(
+        "These slugs exist already, or stand twice in what was sent: %(slugs)s. Nothing was changed."
+    ),
+    "edited-meanwhile": N_("Somebody else edited this at the same time. Look again, and try once more."),
     "goes-by-schedule": N_(
         "This monitor goes by its schedule. Send schedule null with the interval to go by that again."
     ),
@@ -26,6 +30,7 @@ REFUSALS: Mapping[str, str] = {
     "too-many-tags": N_(
         "A monitor may have at most %(max)d tags, and one of these would have more. Nothing was changed."
     ),
+    "too-many-at-once": N_("These are more than %(max)d. Narrow the list down, and go on in parts."),
     "unusable-tags": N_(
         "Write the tags to add: at most %(max)d, of 1 to %(max_length)d characters each, with commas between them."
     ),
@@ -89,6 +94,10 @@ class Invalid(PulseMonError):
     def __init__(self, problems: tuple[FieldProblem, ...]) -> None:
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
         self.problems = problems
+
+    def at(self, index: int) -> list[FieldProblem]:
+        """Return the problems as those of one element of a list: `slug` is `3.slug`."""
+        return [replace(problem, field=f"{index}.{problem.field}") for problem in self.problems]
 
 
 class Forbidden(PulseMonError):

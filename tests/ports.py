@@ -15,7 +15,8 @@ import tempfile
 from itertools import cycle
 from pathlib import Path
 
-_LOWEST = 10_000
+# Above 10,080, which browsers take for another service's and do not open.
+_LOWEST = 10_500
 # Of these one process gives out one after the other, so that a port rests for a long time before it comes again.
 _BLOCK = 500
 _locks: list[int] = []  # held until this process ends

@@ -82,7 +82,7 @@ def pages(server: Server) -> tuple[str, str]:
         listed = browser.post("/login", data={"token": ADMIN_TOKEN}).text
         found = re.search(r'href="(/monitors/\d+)"', listed)
         assert found
-        english, portuguese = (browser.get(f"{found[1]}?lang={locale}").text for locale in ("en", "pt-BR"))
+        english, portuguese = (browser.get(f"{found[1]}/log?lang={locale}").text for locale in ("en", "pt-BR"))
     return text_of(english), text_of(portuguese)
 
 
@@ -281,9 +281,9 @@ class TestHalfPastTwoInNewYorkOverBothChangeDays:
 
         down = transitions(database, monitor)[-1]
         assert (down.cause, down.occurred_at) == (Cause.SILENCE, missed + seconds(600))
-        assert down.note == "No ping at the time that the schedule expects, nor within the grace of 600 s."
+        assert down.note == "No ping at the time that the schedule expects, nor within the grace of 10 min."
         assert describe(Cause(down.cause), Detail.from_json(down.detail), translate=translator("pt-BR").gettext) == (
-            "Nenhum sinal na hora que o agendamento espera, nem dentro da tolerância de 600 s."
+            "Nenhum sinal na hora que o agendamento espera, nem dentro da tolerância de 10 min."
         )
         self.run(database, monitor, new_york(after))
         assert again(database, monitor).status is Status.UP

@@ -12,11 +12,11 @@ from typing import Any
 
 from pulsemon.channels.lines import one_line
 from pulsemon.channels.message import Announcement
-from pulsemon.core import incidents, schedule
+from pulsemon.core import incidents
 from pulsemon.core.addresses import incident_path, page_path
 from pulsemon.core.incidents import IncidentStatus
 from pulsemon.core.texts import N_
-from pulsemon.locale import translator
+from pulsemon.locale import times, translator
 
 MAX_NAMED = 10
 _TITLE_LENGTH = 150
@@ -61,10 +61,7 @@ class Publisher:
     def moment(self, told: Announcement, instant: datetime, locale: str) -> str:
         """Return day and time as the clocks of the page's zone show them, with the zone's name."""
         timezone = told.timezone or self.timezone
-        local = schedule.on_the_wall(instant, timezone)
-        day = local.strftime("%d/%m/%Y" if locale == "pt-BR" else "%Y-%m-%d")
-        zone = timezone.replace("_", " ") if timezone in schedule.zone_names() else "UTC"
-        return f"{day} {local:%H:%M} ({zone})"
+        return f"{times.instant(instant, timezone, locale)} ({times.zone(timezone, locale)})"
 
     def page_url(self, told: Announcement) -> str | None:
         """Return where the page stands."""

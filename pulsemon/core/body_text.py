@@ -79,6 +79,8 @@ _ESCAPED = "".join(map(chr, range(0xDC80, 0xDD00)))
 _AS_1252 = {ord(each): bytes([ord(each) - 0xDC00]).decode("cp1252", "replace") for each in _ESCAPED}
 _AS_UNKNOWN = dict.fromkeys(map(ord, _ESCAPED), "\ufffd")
 _IS_ESCAPED = re.compile("[\udc80-\udcff]")
+# A carriage return alone too: with it progress bars overwrite what they said.
+_LINE_END = re.compile("\r\n|\r|\n")
 # A character that was cut lacks or leaves at most so many bytes.
 _CUT = 4
 
@@ -110,6 +112,23 @@ def text_of(body: bytes, charset: str | None = None) -> str:
     if mark is not None:
         return body.decode(mark, "replace")
     return body.decode(charset, "replace") if charset in _CHARSETS else _undeclared(body)
+
+
+def text_of_tail(first: bytes, tail: bytes, charset: str | None = None) -> str:
+    """Return what the end of a body says, whose *first* bytes tell the charset where a byte order mark does."""
+    return text_of(next((mark for mark, _ in _MARKS if first.startswith(mark)), b"") + tail, charset)
+
+
+def last_lines(text: str, *, lines: int, characters: int, is_cut: bool = False) -> tuple[str, bool]:
+    """Return the last *lines* of *text*, at most so many *characters*, and whether something stands before them.
+
+    *is_cut*: something does already, so that the first line is none.
+    """
+    said = _LINE_END.split(text.replace("\0", "\ufffd").rstrip())
+    if is_cut and len(said) > 1:
+        said = said[1:]
+    shown = "\n".join(said[-lines:])
+    return shown[-characters:], is_cut or len(said) > lines or len(shown) > characters
 
 
 class Words:

@@ -80,6 +80,17 @@ def _name(text: str) -> str | None:
     return name
 
 
+def is_loopback(name: str) -> bool:
+    """Return whether *name*, of a `Host`, means the machine that says it, and no other."""
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
 def is_same_origin(origin: str, ours: Host | None, *, is_secure: bool) -> bool:
     """Return whether the header Origin names the very host and port that a request came to.
 

@@ -1,4 +1,5 @@
-"""The sentence that says why a status changed: one template per cause, filled with numbers only.
+"""The sentence that says why a status changed: one template per cause, filled with numbers and
+lengths only.
 
 The English rendering is what history keeps as its note; the panel renders the same detail in the reader's language.
 """
@@ -9,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from pulsemon.core import durations
 from pulsemon.core.status import Cause
 from pulsemon.core.texts import N_
 
@@ -26,6 +28,7 @@ class Detail:
     was_blind: bool = False
     blind_count: int | None = None  # separate windows since the last ping, where there was more than one
     is_by_word: bool = False
+    is_test: bool = False
 
     def to_json(self) -> str:
         """Return what `from_json` reads; fields that do not apply are left out."""
@@ -43,15 +46,16 @@ NO_DETAIL = Detail()
 
 _TEMPLATES: dict[Cause, str] = {
     Cause.PING: N_("A ping arrived."),
-    Cause.SILENCE: N_("No ping within the interval of %(interval_seconds)d s and the grace of %(grace_seconds)d s."),
+    Cause.SILENCE: N_("No ping within the interval of %(interval)s and the grace of %(grace)s."),
     Cause.FAILURE: N_("The job reported a failure."),
-    Cause.RUN_LIMIT: N_("A run was started and did not end within %(run_limit_seconds)d s."),
+    Cause.RUN_LIMIT: N_("A run was started and did not end within %(run_limit)s."),
     Cause.EDIT: N_("The interval, the grace, the schedule or the run limit was changed."),
     Cause.SWEEP: N_("The full sweep corrected the status."),
     Cause.PAUSE: N_("Paused."),
     Cause.RESUME: N_("Resumed; waiting for the next ping."),
 }
-_SCHEDULED = N_("No ping at the time that the schedule expects, nor within the grace of %(grace_seconds)d s.")
+_SCHEDULED = N_("No ping at the time that the schedule expects, nor within the grace of %(grace)s.")
+_TEST = N_("A test ping from the panel arrived.")
 _IN_A_ROW = N_("It was number %(in_a_row)d in a row.")
 _EXIT_STATUS = N_("The job ended with exit status %(exit_status)d.")
 _BY_WORD = N_("The job's output holds a word that means failure.")
@@ -75,10 +79,21 @@ def describe(cause: Cause, detail: Detail, *, translate: Callable[[str], str] = 
         template = _EXIT_STATUS
     elif cause is Cause.SILENCE and detail.has_calendar:
         template = _SCHEDULED
-    numbers = {name: value or 0 for name, value in asdict(detail).items()}
+    elif cause is Cause.PING and detail.is_test:
+        template = _TEST
+    numbers: dict[str, object] = {name: value or 0 for name, value in asdict(detail).items()}
+    numbers |= {name: durations.write(seconds or 0) for name, seconds in _lengths_of(detail)}
     sentences = [template]
     if detail.in_a_row:
         sentences.append(_IN_A_ROW)
     if detail.was_blind:
         sentences.append(_WAS_BLIND_AGAIN if detail.blind_count else _WAS_BLIND)
     return " ".join(translate(sentence) % numbers for sentence in sentences)
+
+
+def _lengths_of(detail: Detail) -> tuple[tuple[str, int | None], ...]:
+    return (
+        ("interval", detail.interval_seconds),
+        ("grace", detail.grace_seconds),
+        ("run_limit", detail.run_limit_seconds),
+    )

@@ -64,6 +64,16 @@ def put_before(seats: Sequence[Seat], moved: int, other: int | None) -> list[int
     return _flat([(group, _put(members, moved, other)) for group, members in _by_group(seats)])
 
 
+def shift(seats: Sequence[Seat], moved: Sequence[int], *, by: int) -> list[int]:
+    """Return the order after several seats moved up (-1) or down (1) inside their groups, as one where they touch."""
+    return _flat([(group, _shifted(members, set(moved), by)) for group, members in _by_group(seats)])
+
+
+def put_at(seats: Sequence[Seat], moved: Sequence[int], place: int) -> list[int]:
+    """Return the order in which the first of *moved* has this place in its group, from 1, and the others follow it."""
+    return _flat([(group, _placed(members, set(moved), place)) for group, members in _by_group(seats)])
+
+
 def step_group(seats: Sequence[Seat], moved: str | None, *, by: int) -> list[int]:
     """Return the order after a whole group moved up (-1) or down (1)."""
     groups = _by_group(seats)
@@ -89,6 +99,21 @@ def _stepped(members: list[T], moved: T, by: int) -> list[T]:
     swapped = list(members)
     swapped[here], swapped[there] = swapped[there], swapped[here]
     return swapped
+
+
+def _shifted(members: list[int], moved: set[int], by: int) -> list[int]:
+    found = list(members) if by < 0 else list(reversed(members))
+    for place in range(1, len(found)):
+        if found[place] in moved and found[place - 1] not in moved:
+            found[place - 1], found[place] = found[place], found[place - 1]
+    return found if by < 0 else list(reversed(found))
+
+
+def _placed(members: list[int], moved: set[int], place: int) -> list[int]:
+    block = [each for each in members if each in moved]
+    rest = [each for each in members if each not in moved]
+    index = max(0, place - 1)
+    return [*rest[:index], *block, *rest[index:]]
 
 
 def _put(members: list[int], moved: int, other: int | None) -> list[int]:

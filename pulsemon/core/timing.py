@@ -11,6 +11,14 @@ from pulsemon.core.schedule import Calendar
 SHORTEST_RUN = timedelta(seconds=1)
 # The clock of the machine that runs the job may go ahead of ours: a ping this much too early is not yesterday's.
 EARLY = timedelta(seconds=5)
+# Of the time between two pings; what is between a minute and an hour suits nearly every job (Better Stack proposes it).
+USUAL_GRACE, LEAST_USUAL_GRACE, MOST_USUAL_GRACE = 0.2, timedelta(minutes=1), timedelta(hours=1)
+
+
+def usual_grace(interval: timedelta) -> timedelta:
+    """Return the grace that is proposed for pings so far apart, in whole seconds: 3 min for 15 min, 1 h for a day."""
+    seconds = timedelta(seconds=round(interval.total_seconds() * USUAL_GRACE))
+    return min(max(seconds, LEAST_USUAL_GRACE), MOST_USUAL_GRACE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def cancel(connection: Connection, *whose: ColumnElement[bool], reason: str, now
 
 def redirect(connection: Connection, *whose: ColumnElement[bool], receiver: str, now: datetime) -> None:
     """Send what is owed to another receiver, at once and as if it had not been tried; what is held stays held."""
-    fresh = {"next_attempt_at": now, "retry_since": now, "attempt_count": 0, "lease_token": None}
+    fresh = {"next_attempt_at": now, "retry_since": now, "attempt_count": 0, "lease_token": None, "reason": None}
     theirs = update(Delivery).where(*whose)
     connection.execute(theirs.where(Delivery.state == DeliveryState.PENDING).values(receiver=receiver, **fresh))
     connection.execute(theirs.where(Delivery.state == DeliveryState.HELD).values(receiver=receiver))

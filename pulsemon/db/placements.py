@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from pulsemon.core.placement import Placement, Seat
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
-from pulsemon.db.upsert import upsert
+from pulsemon.db.upsert import upsert_all
 
 _NAMES = tuple(each.name for each in fields(Placement))
 # Each has the column of its name, save one whose name is a word of SQL.
@@ -34,11 +34,14 @@ def placement(row: Any) -> Placement:
     return Placement(*_values(row))
 
 
-def save(connection: Connection, monitor_id: int, changes: Mapping[str, Any]) -> None:
-    """Write what changes of a monitor's placement: field of `Placement` -> its new value."""
-    columns = {_COLUMN_NAMES[name]: value for name, value in changes.items()}
-    if columns:
-        upsert(connection, PlacementRow, "monitor_id", {"monitor_id": monitor_id, **columns})
+def save_all(connection: Connection, changes_of: Mapping[int, Mapping[str, Any]]) -> None:
+    """Write what changes of placements: monitor id -> field of `Placement` -> its new value; the same fields of all."""
+    rows = [
+        {"monitor_id": monitor_id} | {_COLUMN_NAMES[name]: value for name, value in changes.items()}
+        for monitor_id, changes in changes_of.items()
+        if changes
+    ]
+    upsert_all(connection, PlacementRow, rows)
 
 
 def seats(connection: Connection) -> list[Seat]:
@@ -53,6 +56,6 @@ def save_order(connection: Connection, ids: Sequence[int]) -> None:
     """Number the monitors from 1 in this order; only those that moved are written."""
     query = select(Monitor.id, POSITION).outerjoin(PlacementRow, OF_MONITOR)
     before = {row.id: row[1] for row in connection.execute(query)}
-    for number, monitor_id in enumerate(ids, 1):
-        if before.get(monitor_id) not in (None, number):
-            save(connection, monitor_id, {"position": number})
+    numbers = {monitor_id: number for number, monitor_id in enumerate(ids, 1)}
+    moved = {each: {"position": number} for each, number in numbers.items() if before.get(each) not in (None, number)}
+    save_all(connection, moved)

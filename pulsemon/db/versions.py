@@ -21,5 +21,9 @@ def renew_version(connection: Connection) -> None:
 def read_version(connection: Connection) -> tuple[int, str]:
     """Return a value that is another one after every transition and every edit, on whatever node."""
     newest = connection.scalar(select(func.max(History.id))) or 0
-    edits = connection.scalar(select(Meta.value).where(Meta.key == _KEY)) or ""
-    return newest, edits
+    return newest, read_edits(connection)
+
+
+def read_edits(connection: Connection) -> str:
+    """Return a value that is another one after every edit, on whatever node; empty before the first one."""
+    return connection.scalar(select(Meta.value).where(Meta.key == _KEY)) or ""

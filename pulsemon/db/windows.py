@@ -74,6 +74,15 @@ def maintenance_spans(
     return found.by_monitor
 
 
+def concerned() -> Select[*tuple[Any, ...]]:
+    """Return the query for the ids of monitors that some window concerns which is running or may come."""
+    return (
+        select(WindowMonitor.monitor_id)
+        .join(MaintenanceWindow, WindowMonitor.window_id == MaintenanceWindow.id)
+        .where(IS_REAL, MaintenanceWindow.closed_at.is_(None))
+    )
+
+
 def current(connection: Connection, monitor_ids: Collection[int] | None = None) -> Windows:
     """Return of each plan the window that is running, or else the next one, of some monitors (None: of all)."""
     other = aliased(MaintenanceWindow)
@@ -85,3 +94,12 @@ def current(connection: Connection, monitor_ids: Collection[int] | None = None) 
     )
     query = _select(monitor_ids).where(MaintenanceWindow.closed_at.is_(None), MaintenanceWindow.starts_at == first)
     return _gather(connection.execute(query))
+
+
+def running(connection: Connection, now: datetime) -> tuple[bool, frozenset[int]]:
+    """Return whether all monitors are under maintenance at *now*, and else which ones are."""
+    query = _select(None).where(
+        MaintenanceWindow.closed_at.is_(None), MaintenanceWindow.starts_at <= now, MaintenanceWindow.ends_at > now
+    )
+    ids = frozenset(row[0] for row in connection.execute(query))
+    return None in ids, frozenset(each for each in ids if each is not None)

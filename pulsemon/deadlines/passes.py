@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from pulsemon.core.excuses import Unwatched, awaited_since, excuse, extension
 from pulsemon.core.notes import Detail
@@ -20,12 +20,16 @@ from pulsemon.db.states import Watched
 from pulsemon.db.tables.deadlines import BlindWindowRow, Node
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.transitions import Decision, apply_decisions
+from pulsemon.deadlines import candidates
 
 # Small enough that pings interleave: measured 5 ms for the longest chunk of 500.
 CHUNK = 500
+# What the database looks through in one query to find them: a few milliseconds of its own time.
+SPAN = 2_000
 Decide = Callable[[Watched, datetime], tuple[State, Transition | None]]
 BetweenChunks = Callable[[], datetime | None]
 Prepare = Callable[[Sequence[Watched]], None]
+Which = Callable[[datetime], ColumnElement[bool]]
 
 # A node that is gone is forgotten; its last heartbeat has served its purpose long before.
 _NODE_IS_GONE = timedelta(days=1)
@@ -68,15 +72,16 @@ def expire_due(database: Database, *, now: datetime, recorded_at: datetime) -> C
 
 
 def sweep_all(database: Database, *, now: datetime, between_chunks: BetweenChunks | None = None) -> Changed:
-    """Re-check every monitor against the rules and heal what does not agree; writes only where something does.
+    """Re-check every monitor against the rules and heal what does not agree; writes only where something does not.
 
+    The database leaves out those that surely agree: with a hundred thousand of them nearly all.
     *between_chunks* is called between two chunks: it returns the instant to go on with, or None to break off.
     """
 
     def decide(each: Watched, at: datetime) -> tuple[State, Transition | None]:
         return sweep(each.state, each.timing, now=at, down_recorded_at=each.down_recorded_at)
 
-    return _for_all(database, decide, now, between_chunks)
+    return _for_all(database, decide, now, between_chunks, which=candidates.may_disagree)
 
 
 def excuse_blindness(
@@ -97,7 +102,8 @@ def excuse_blindness(
     def decide(monitor: Watched, _: datetime) -> tuple[State, Transition | None]:
         return excuse(monitor.state, monitor.timing, known.unwatched), None
 
-    _for_all(database, decide, now, between_chunks, prepare=known.look_back)
+    may_be_excused = candidates.may_be_excused(known.last_end())
+    _for_all(database, decide, now, between_chunks, which=lambda _: may_be_excused, prepare=known.look_back)
     with database.write("loops") as connection:
         for window, cause in windows:
             _note_window(connection, window, cause)
@@ -140,6 +146,12 @@ class _KnownWindows:
             self._since = since
             self.unwatched = Unwatched([*blind_windows_since(self._database, since), *self._found])
 
+    def last_end(self) -> datetime:
+        """Return when the last of all windows ended, the stored ones included."""
+        with self._database.read() as connection:
+            stored = connection.scalar(select(func.max(BlindWindowRow.ended_at)))
+        return self._until if stored is None else max(self._until, stored)
+
     def _may_concern(self, monitor: Watched) -> bool:
         state = monitor.state
         if state.due_at is None:
@@ -155,7 +167,11 @@ def _stored_windows(connection: Connection, *, since: datetime) -> list[BlindWin
 
 def bound_deadlines(database: Database, *, now: datetime, between_chunks: BetweenChunks | None = None) -> None:
     """After the clock was set back: no deadline further away than a full period."""
-    _for_all(database, lambda each, at: (bound_after_step(each.state, each.timing, now=at), None), now, between_chunks)
+
+    def decide(each: Watched, at: datetime) -> tuple[State, Transition | None]:
+        return bound_after_step(each.state, each.timing, now=at), None
+
+    _for_all(database, decide, now, between_chunks, which=lambda _: candidates.has_a_limit())
 
 
 def beat(database: Database, node: str, *, now: datetime) -> None:
@@ -207,21 +223,21 @@ def _for_all(
     decide: Decide,
     now: datetime,
     between_chunks: BetweenChunks | None,
+    *,
+    which: Which,
     prepare: Prepare = lambda monitors: None,
 ) -> Changed:
     """Apply *decide* to every monitor, a chunk at a time: read without a lock, then lock only what would change.
 
-    *prepare* is told of each chunk before.
+    Only those are read for which *which* (at a given instant) holds. *prepare* is told of each chunk before.
     """
     transitions = messages = 0
     last_id = 0
     while True:
-        with database.read() as connection:
-            query = states.select_watched().where(Monitor.id > last_id).order_by(Monitor.id).limit(CHUNK)
-            monitors = [states.watched(row) for row in connection.execute(query)]
-        if not monitors:
+        monitors, reached = _next_chunk(database, last_id, which(now))
+        if reached is None:
             return Changed(transitions, messages)
-        last_id = monitors[-1].id
+        last_id = reached
         prepare(monitors)
         stale = [each.id for each in monitors if decide(each, now)[0] is not each.state or not each.is_found_in_time]
         if stale:
@@ -233,6 +249,18 @@ def _for_all(
         if at is None:
             return Changed(transitions, messages, is_more=True)
         now = at
+
+
+def _next_chunk(database: Database, last_id: int, condition: ColumnElement[bool]) -> tuple[list[Watched], int | None]:
+    """Return those of the next monitors that meet *condition*, and the id that was reached; None: there are no more."""
+    span = select(Monitor.id).where(Monitor.id > last_id).order_by(Monitor.id).limit(SPAN).subquery()
+    with database.read() as connection:
+        reached = connection.scalar(select(func.max(span.c.id)))
+        if reached is None:
+            return [], None
+        query = states.select_watched().where(Monitor.id > last_id, Monitor.id <= reached, condition)
+        monitors = [states.watched(row) for row in connection.execute(query.order_by(Monitor.id).limit(CHUNK))]
+    return monitors, monitors[-1].id if len(monitors) == CHUNK else reached
 
 
 def _decide_locked(database: Database, ids: Sequence[int], decide: Decide, now: datetime) -> Changed:

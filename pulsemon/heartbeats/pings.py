@@ -53,6 +53,7 @@ class Ping:
     body: bytes | None = None
     charset: str | None = None  # what the body has to be read in, where it does not say so itself: of core.body_text
     unasked: Outcome | None = None  # a prefetch or a preview: kept, and counts for nothing
+    is_test: bool = False  # by hand from the panel
 
 
 class Answer(Enum):
@@ -181,7 +182,7 @@ def _ping_row(ping_id: int, track: _Track, ping: Ping, verdict: _Verdict, receiv
             ping.user_agent,
             ping.body,
             verdict.duration_ms,
-            verdict.flag,
+            Flag.TEST.value if ping.is_test else verdict.flag,
             ping.charset,
         ),
     )
@@ -307,7 +308,7 @@ def _detail(before: State, signal: Signal, ping: Ping) -> Detail:
     in_a_row = before.contrary_count + 1 if before.contrary_count else None
     # Whatever the exit status was, it is not why a word made this a failure.
     is_by_word = signal is Signal.FAIL and ping.signal is not Signal.FAIL
-    return Detail(exit_status=ping.exit_status, in_a_row=in_a_row, is_by_word=is_by_word)
+    return Detail(exit_status=ping.exit_status, in_a_row=in_a_row, is_by_word=is_by_word, is_test=ping.is_test)
 
 
 def _duration_ms(before: State, signal: Signal, ping: Ping, run_before: _Said | None) -> int | None:

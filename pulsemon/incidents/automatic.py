@@ -26,7 +26,7 @@ from pulsemon.core.uptime import Span
 from pulsemon.db import Database, placements
 from pulsemon.db.tables.incidents import Incident as IncidentRow
 from pulsemon.db.tables.incidents import IncidentMonitor
-from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
+from pulsemon.db.tables.monitors import IS_NOT_UP, History, Monitor, PlacementRow
 from pulsemon.db.versions import renew_version
 from pulsemon.db.windows import maintenance_spans
 from pulsemon.incidents import rows as incident_rows
@@ -105,7 +105,12 @@ def _due(connection: Connection, now: datetime) -> list[_Outage]:
         )
         .join(PlacementRow, placements.OF_MONITOR)
         .join(History, (History.monitor_id == Monitor.id) & (History.seq == Monitor.state_seq))
-        .where(PlacementRow.incident_after_minutes.is_not(None), Monitor.status == Status.DOWN.value, ~is_told)
+        .where(
+            PlacementRow.incident_after_minutes.is_not(None),
+            Monitor.status == Status.DOWN.value,
+            IS_NOT_UP,  # for ix_monitors_not_up: asked every second and a half
+            ~is_told,
+        )
         .order_by(History.occurred_at, Monitor.id)
     )
     rows = [row for row in connection.execute(query) if incidents.is_due(row.occurred_at, row.after_minutes, now=now)]

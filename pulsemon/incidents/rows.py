@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
 from pulsemon.core.incidents import Impact, IncidentStatus
 from pulsemon.core.status import Status
@@ -96,22 +96,11 @@ def resolved_since(instant: datetime) -> ColumnElement[bool]:
     return IncidentRow.resolved_at > instant
 
 
-def concerns(monitor_ids: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that an incident is general, or concerns one of these monitors."""
+def concerns(monitor_ids: Sequence[int] | Select[*tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Return the condition that an incident is general, or concerns one of these monitors, or of those of a query."""
     return IncidentRow.is_general | IncidentRow.id.in_(
         select(IncidentMonitor.incident_id).where(IncidentMonitor.monitor_id.in_(monitor_ids))
     )
-
-
-def is_on_some_page() -> ColumnElement[bool]:
-    """Return the condition that an incident is general, or concerns a monitor that is not private."""
-    public = (
-        select(IncidentMonitor.incident_id)
-        .join(Monitor, Monitor.id == IncidentMonitor.monitor_id)
-        .outerjoin(PlacementRow, placements.OF_MONITOR)
-        .where(IncidentMonitor.incident_id == IncidentRow.id, placements.IS_PUBLIC)
-    )
-    return IncidentRow.is_general | public.exists()
 
 
 def has_public_id(public_id: str) -> ColumnElement[bool]:

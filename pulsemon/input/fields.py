@@ -6,13 +6,14 @@ Which fields there are is said by the tables of them (`input.monitors`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from pulsemon.input.rules import Limits, is_whole, text_of, whole_number
+from pulsemon.core import durations
+from pulsemon.input.rules import Limits, is_whole, length_in, text_of, whole_number
 
 # In place of a default: the field must be given, and cannot be emptied.
 REQUIRED: Any = object()
@@ -24,7 +25,7 @@ class Kind:
 
     `read` turns the text of a form, which is not empty, into what JSON would hold; what it cannot read stays text, for
     the rule to refuse. `write` is the way back. `keep` turns what JSON holds into what is kept, and `show` is the way
-    back; without them it is kept as JSON holds it.
+    back; without them it is kept as JSON holds it. `unit_seconds`: of a length of time, which forms write with units.
     """
 
     json_type: Any
@@ -32,6 +33,7 @@ class Kind:
     write: Callable[[Any], str] = str
     keep: Callable[[Any], Any] | None = None
     show: Callable[[Any], Any] | None = None
+    unit_seconds: int | None = None
 
 
 def _number(text: str) -> object:
@@ -48,10 +50,15 @@ def _parts(texts: list[str]) -> list[str]:
 
 TEXT = Kind(str, text_of)
 NUMBER = Kind(int, _number)
-# Seconds that are kept as a length of time.
-LENGTH = Kind(
-    int, _number, keep=lambda seconds: timedelta(seconds=seconds), show=lambda kept: int(kept.total_seconds())
+SECONDS = Kind(int, length_in, write=durations.write, unit_seconds=1)
+MINUTES = Kind(
+    int,
+    lambda text: length_in(text, unit_seconds=60),
+    write=lambda minutes: durations.write(minutes * 60),
+    unit_seconds=60,
 )
+# Seconds that are kept as a length of time.
+LENGTH = replace(SECONDS, keep=lambda seconds: timedelta(seconds=seconds), show=lambda kept: int(kept.total_seconds()))
 SWITCH = Kind(bool, _yes_or_no, write=lambda is_on: "yes" if is_on else "no")
 LINES = Kind(list[str], lambda text: _parts(text.splitlines()), write="\n".join, keep=tuple)
 WORDS = Kind(list[str], lambda text: _parts(text.split(",")), write=", ".join, keep=tuple)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from pulsemon.core.status import Signal
 from pulsemon.core.texts import N_
@@ -18,10 +18,13 @@ _INSTANT = N_("This must be a date and a time in UTC, written like 2026-03-02T14
 _ORDER = N_("This must be later than the beginning.")
 
 
-def read_filter(query: Mapping[str, str]) -> tuple[Filter, tuple[FieldProblem, ...]]:
-    """Return what an address's *query* asks for, and what is wrong in it; a wrong or empty field filters nothing."""
+def read_filter(query: Mapping[str, str], *, zone: tzinfo = UTC) -> tuple[Filter, tuple[FieldProblem, ...]]:
+    """Return what an address's *query* asks for, and what is wrong in it; a wrong or empty field filters nothing.
+
+    Times that name no zone are those of *zone*.
+    """
     signal, text = query.get("signal", "").strip(), query.get("text", "").strip()
-    since, until = _instant(query.get("since", "")), _instant(query.get("until", ""))
+    since, until = _instant(query.get("since", ""), zone), _instant(query.get("until", ""), zone)
     problems: list[FieldProblem] = []
     if signal and signal not in tuple(Signal):
         problems.append(FieldProblem("signal", "signal", _SIGNAL))
@@ -38,10 +41,10 @@ def read_filter(query: Mapping[str, str]) -> tuple[Filter, tuple[FieldProblem, .
     return Filter(signal, text, since, until), tuple(problems)
 
 
-def _instant(text: str) -> datetime | None:
-    """Read ISO 8601; what names no zone is UTC. None for anything else."""
+def _instant(text: str, zone: tzinfo) -> datetime | None:
+    """Read ISO 8601; what names no zone is of *zone*. None for anything else."""
     try:
         instant = datetime.fromisoformat(text.strip())
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        return (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

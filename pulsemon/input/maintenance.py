@@ -29,11 +29,10 @@ from pulsemon.input.rules import (
     Title,
     documented,
     id_in,
-    is_whole,
+    length_in,
     lines_up_to,
     printable,
     text_of,
-    whole_number,
     without_defaults,
 )
 from pulsemon.input.status_pages import MAX_TEXT_LENGTH
@@ -202,7 +201,21 @@ def from_form(lists: Lists, before: Lists) -> dict[str, Any]:
     if differs("scope", "monitor"):
         is_chosen = typed.get("scope") == ["chosen"]
         values["monitors"] = typed.get("monitor", []) if is_chosen else None
-    return RULES.check(MaintenancePatch if before else MaintenanceCreate, values)
+    with RULES.telling_lengths(_UNITS):
+        return RULES.check(MaintenancePatch if before else MaintenanceCreate, values)
+
+
+_UNITS = {"length_seconds": 1, "announce_hours": 3_600}
+# Of the form: what a number alone counts there, what is not sent where nothing is ticked, and what says when it is.
+_FORM_UNITS = {"length_minutes": 60, "announce_hours": 3_600}
+BOXES = frozenset({"monitor", "days", "tell_subscribers"})
+WHEN = frozenset({"repeats", "timezone", "starts_at", "ends_at", "days", "time", "schedule", "length_minutes", "until"})
+
+
+def essence(name: str, text: str) -> str:
+    """Return what a text of the form says, for comparing: "120" and "2 h" are one length."""
+    unit = _FORM_UNITS.get(name)
+    return text_of(text) if unit is None else str(length_in(text_of(text), unit_seconds=unit))
 
 
 _ALWAYS = ("title", "description", "repeats", "timezone", "announce_hours", "tell_subscribers")
@@ -226,10 +239,10 @@ def _read_field(values: dict[str, Any], name: str, texts: Sequence[str]) -> None
         case "days":
             values[name] = list(texts)
         case "length_minutes":
-            minutes = whole_number(text) if is_whole(text) else None
-            values["length_seconds"] = text if minutes is None else minutes * 60
+            minutes = length_in(text, unit_seconds=60)
+            values["length_seconds"] = minutes * 60 if isinstance(minutes, int) else minutes
         case "announce_hours":
-            values[name] = whole_number(text) if is_whole(text) else text
+            values[name] = length_in(text, unit_seconds=3_600)
         case "tell_subscribers":
             values[name] = text == "yes"
         case "description" | "until":

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -17,16 +18,39 @@ from pydantic import BaseModel
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.errors import FieldProblem, Invalid
+from pulsemon.input import meanwhile
 from pulsemon.input.fields import REQUIRED
+from pulsemon.input.meanwhile import Merged
 from pulsemon.input.monitor_rules import MAX_SLUG_LENGTH, SECRET_MASK
 from pulsemon.input.monitors import BY_NAME, FIELDS, RULES, TABLE, MonitorCreate, MonitorPatch, problem
-from pulsemon.monitors.manage import NewMonitor
+from pulsemon.input.rules import MAX_MONITORS, text_of
+from pulsemon.monitors.manage import NewMonitor, check
 from pulsemon.monitors.views import View
 
 
 def create_from_json(data: object) -> NewMonitor:
     """Read the decoded JSON of a request that creates a monitor. Raises Invalid."""
     return _new_monitor(_read_json(MonitorCreate, data))
+
+
+def create_many_from_json(data: Sequence[object], *, now: datetime) -> list[NewMonitor]:
+    """Read the decoded JSON of a request that creates several monitors; schedules have to fire after *now*.
+
+    Raises Invalid: with the problems of all of them, each at the index of its monitor, `3.slug`.
+    """
+    if not 1 <= len(data) <= MAX_MONITORS:
+        raise Invalid((problem("", "how-many", (("max", MAX_MONITORS),)),))
+    read: list[NewMonitor] = []
+    problems: list[FieldProblem] = []
+    for index, each in enumerate(data):
+        try:
+            read.append(create_from_json(each))
+            check(read[-1], now=now)
+        except Invalid as wrong:
+            problems += wrong.at(index)
+    if problems:
+        raise Invalid(tuple(problems))
+    return read
 
 
 def changes_from_json(data: object) -> dict[str, Any]:
@@ -44,15 +68,29 @@ def from_form(fields: Mapping[str, str]) -> NewMonitor:
     """
     given = _given(fields)
     values = {name: BY_NAME[name].read(text) for name, text in given.items() if text}
-    return _new_monitor(_validate(MonitorCreate, values))
+    missing = []
+    if fields.get(EXPECTED) == BY_SCHEDULE and "schedule" not in values:
+        missing.append(problem("schedule", "missing"))
+        values["interval_seconds"] = 1  # nobody asked for it, so it is not missed as well
+    with RULES.telling_lengths(_UNITS):
+        return _new_monitor(_validate(MonitorCreate, values, also=missing))
+
+
+# The form's own question, how often: what goes with the other answer is neither judged nor kept.
+EXPECTED, EVERY, BY_SCHEDULE = "expected", "every", "schedule"
+_UNITS = {each.name: each.kind.unit_seconds for each in TABLE if each.kind.unit_seconds is not None}
 
 
 def _given(fields: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields that a monitor has, trimmed. Of interval and schedule, whose fields stand side by side, the
-    schedule counts if it is filled.
+    """Return the fields that a monitor has, trimmed. Of interval and schedule that one counts which `EXPECTED` names;
+    where it is not asked, the schedule if it is filled.
     """
     given = {name: text.strip() for name, text in fields.items() if name in BY_NAME}
-    if given.get("schedule"):
+    expected = fields.get(EXPECTED)
+    if expected == EVERY:
+        given |= dict.fromkeys(given.keys() & {"schedule"}, "")
+        given.pop("timezone", None)
+    elif expected == BY_SCHEDULE or given.get("schedule"):
         given.pop("interval_seconds", None)
     return given
 
@@ -63,10 +101,21 @@ def changes_from_form(fields: Mapping[str, str]) -> dict[str, Any]:
     A field that the form does not have stays as it is. An emptied one is cleared where that is possible (no webhook,
     no secret, no run limit, no grace). Raises Invalid.
     """
-    values = {name: BY_NAME[name].read(text) for name, text in _given(fields).items()}
+    given = _given(fields)
+    values = {name: BY_NAME[name].read(text) for name, text in given.items()}
     missing = [problem(name, "missing") for name in FIELDS if values.get(name) is REQUIRED]
+    if fields.get(EXPECTED) == BY_SCHEDULE and given.get("schedule") == "":
+        missing.append(problem("schedule", "missing"))
     checked = {name: value for name, value in values.items() if value is not REQUIRED}
-    return _changes(_validate(MonitorPatch, checked, also=missing))
+    with RULES.telling_lengths(_UNITS):
+        return _changes(_validate(MonitorPatch, checked, also=missing))
+
+
+def essence(name: str, text: str) -> str:
+    """Return what a text of the form says, for comparing: "900" and "15 min" are one interval."""
+    trimmed = text_of(text)
+    row = BY_NAME.get(name)
+    return str(row.read(trimmed)) if trimmed and row is not None and row.kind.unit_seconds else trimmed
 
 
 def _new_monitor(values: dict[str, Any]) -> NewMonitor:
@@ -89,6 +138,48 @@ def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
         target = kept.setdefault(part, {}) if part else kept
         target[attribute] = BY_NAME[name].keep(value)
     return kept
+
+
+# One question with two answers: a new schedule and a new interval contradict each other.
+_WHEN = frozenset({EXPECTED, "interval_seconds", "schedule", "timezone"})
+
+
+def shown(view: View) -> dict[str, list[str]]:
+    """Return what the form of an edit shows: name of a field -> its text."""
+    texts = texts_of(view) | {EXPECTED: BY_SCHEDULE if view.schedule else EVERY}
+    return {name: [text] for name, text in texts.items()}
+
+
+def stamp(view: View) -> str:
+    """Return the stamp that the form of an edit carries (`input.meanwhile`)."""
+    return meanwhile.stamp(shown(view), essence=essence)
+
+
+def merge(form: Mapping[str, str], view: View) -> Merged:
+    """Return what the form of an edit means for a monitor as it is now."""
+    typed = {name: [text] for name, text in form.items()}
+    return meanwhile.merge(typed, shown(view), essence=essence, together=_WHEN)
+
+
+def require_no_clash(merged: Merged, view: View) -> None:
+    """Refuse what both changed; how often it is expected is told where that was typed. Raises Invalid."""
+    present = shown(view)
+    present[EXPECTED] = [present["schedule"][0] or present["interval_seconds"][0]]
+    at = "schedule" if merged.texts[EXPECTED] == [BY_SCHEDULE] else "interval_seconds"
+    merged.require_no_clash(present, places={EXPECTED: at})
+
+
+def changed(merged: Merged, view: View, form: Mapping[str, str]) -> dict[str, str]:
+    """Return of the merged fields those that are no longer as they are; how often, only where the form asked it."""
+    before, texts = shown(view), merged.firsts()
+    found = {name: text for name, text in texts.items() if essence(name, text) != essence(name, before[name][0])}
+    if EXPECTED in form:
+        is_other_answer = (texts[EXPECTED] == EVERY) == bool(view.schedule)
+        answered = {"schedule": texts["schedule"]} if is_other_answer else {}
+        return found | {EXPECTED: texts[EXPECTED]} | answered
+    if texts["schedule"].strip():
+        found.pop("interval_seconds", None)  # whoever sends both says that the schedule counts
+    return found
 
 
 _READ = attrgetter(*(each.kept_at for each in TABLE))

@@ -22,7 +22,7 @@ from pulsemon.input.rules import (
     not_blank,
     printable,
 )
-from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.rows import GENERATE
 
 MAX_SLUG_LENGTH = 100
 MAX_SECONDS = 315_360_000  # 3,650 days
@@ -36,6 +36,7 @@ SECRET_MASK = "whsec_********"  # noqa: S105 - it stands for a secret and is non
 # Each rule that only monitors have, and what to write instead. The panel renders the same templates in the reader's
 # language; `rules.MESSAGES` has the rest.
 MESSAGES: dict[str, str] = {
+    "how-many": N_("Send at least one monitor and at most %(max)d at once."),
     "slug": N_(
         "This must begin with a letter or a digit and go on with letters, digits, dots, hyphens or underscores; "
         "at most %(max)d characters, no accents."
@@ -74,7 +75,7 @@ def _url(text: str) -> str:
 
 
 def _secret(text: str) -> str:
-    if text not in (monitors.GENERATE, SECRET_MASK) and not webhook.is_secret(text):
+    if text not in (GENERATE, SECRET_MASK) and not webhook.is_secret(text):
         raise PydanticCustomError("secret", "")
     return text
 

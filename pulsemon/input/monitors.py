@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from pulsemon.core import incidents, placement
 from pulsemon.errors import FieldProblem
-from pulsemon.input.fields import LENGTH, REQUIRED, SWITCH, TEXT, FieldRow, Rule, up_to, whole
+from pulsemon.input.fields import LENGTH, MINUTES, REQUIRED, SECONDS, SWITCH, TEXT, FieldRow, Rule, up_to, whole
 from pulsemon.input.monitor_rules import (
     KEYWORDS,
     MAX_IN_A_ROW,
@@ -39,13 +39,13 @@ TABLE = (
     FieldRow("slug", SLUG, "Its part of the ping URL. Compared exactly; unique.", about_in_answer=""),
     FieldRow(
         "interval_seconds",
-        whole(1, MAX_SECONDS),
+        whole(1, MAX_SECONDS, SECONDS),
         "Seconds within which a ping is expected. At most 3,650 days.",
         about_in_answer="With a schedule: the time between two of its firings.",
     ),
     FieldRow(
         "grace_seconds",
-        whole(0, MAX_SECONDS),
+        whole(0, MAX_SECONDS, SECONDS),
         "Seconds it may be late before it is DOWN. At most 3,650 days.",
         about_in_answer="",
         default=0,
@@ -66,7 +66,7 @@ TABLE = (
     ),
     FieldRow(
         "max_run_seconds",
-        whole(1, MAX_SECONDS),
+        whole(1, MAX_SECONDS, SECONDS),
         "Seconds a started run may take. Null: the grace, else the interval.",
         about_in_answer="",
         default=None,
@@ -160,7 +160,7 @@ TABLE = (
     ),
     FieldRow(
         "incident_after_minutes",
-        whole(0, incidents.MAX_AFTER_MINUTES),
+        whole(0, incidents.MAX_AFTER_MINUTES, MINUTES),
         "Minutes that it is DOWN before an incident opens by itself. Null: never.",
         about_in_answer="Minutes DOWN before an incident opens by itself.",
         default=None,

@@ -6,7 +6,8 @@ Which fields there are is said by the modules beside this one. What only the dat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from pulsemon.core import schedule
+from pulsemon.core import durations, schedule
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid, NotFound
@@ -28,6 +29,8 @@ MESSAGES: dict[str, str] = {
     "not-text": N_("This must be text."),
     "not-whole": N_("This must be a whole number, written as a number."),
     "range": N_("This must lie between %(min)d and %(max)d."),
+    "duration": N_("Write a length of time, such as 15 min, 1 h 30 min or 2 days."),
+    "duration-range": N_("This must lie between %(least_seconds)s and %(most_seconds)s."),
     "blank": N_("This must not be blank."),
     "too-long": N_("This may hold at most %(max)d characters."),
     "characters": N_("This must not hold control characters or broken Unicode."),
@@ -35,6 +38,7 @@ MESSAGES: dict[str, str] = {
     "not-bool": N_("This must be true or false."),
     "not-list": N_("This must be a list of texts."),
     "monitors": N_("This must be a list of slugs of monitors, at most %(max)d."),
+    "too-many-chosen": N_("These are more than %(max)d monitors. Choose fewer of them, or everything."),
     "language": N_("This must be en or pt-BR."),
     "unknown-field": N_("There is no such field. The fields are %(fields)s."),
     "not-object": N_("This must be a JSON object."),
@@ -130,6 +134,14 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 Slugs = Annotated[list[str], AfterValidator(_few), documented(maxItems=MAX_MONITORS)]
 
 
+def limits_in_words(limits: Limits, in_words: Callable[[int], str] = durations.in_words) -> dict[str, object]:
+    """Return what fills a message: lengths of time, whose names end in `_seconds`, in words; the rest as it is."""
+    return {
+        name: in_words(value) if name.endswith("_seconds") and isinstance(value, int) else value
+        for name, value in limits
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class FieldRules:
     """What is said where a field breaks a rule.
@@ -146,7 +158,23 @@ class FieldRules:
         """Return what is wrong with the field *name*."""
         found = self.limits.get((name, code), ()) if limits is None else limits
         message = self.messages.get(code) or MESSAGES[code]
-        return FieldProblem(name, code, message % dict(found), found)
+        return FieldProblem(name, code, message % limits_in_words(found), found)
+
+    @contextmanager
+    def telling_lengths(self, units: Mapping[str, int]) -> Iterator[None]:
+        """Say of lengths of time what forms take: *units*, name of a field -> seconds of what a bare number counts."""
+        try:
+            yield
+        except Invalid as wrong:
+            raise Invalid(tuple(self._of_length(each, units.get(each.field)) for each in wrong.problems)) from None
+
+    def _of_length(self, found: FieldProblem, unit: int | None) -> FieldProblem:
+        if unit is None or found.code not in ("not-whole", "range"):
+            return found
+        if found.code == "not-whole":
+            return self.problem(found.field, "duration")
+        least, most = (int(str(value)) * unit for _, value in found.limits)
+        return self.problem(found.field, "duration-range", (("least_seconds", least), ("most_seconds", most)))
 
     def read(self, model: type[BaseModel], data: object) -> dict[str, Any]:
         """Return name -> checked value of what the decoded JSON sets. Raises Invalid, with one problem a field."""
@@ -206,6 +234,14 @@ def whole_number(digits: str) -> int:
     if len(digits) <= _MAX_DIGITS:
         return int(digits)
     return -_BEYOND_LIMITS if digits.startswith("-") else _BEYOND_LIMITS
+
+
+def length_in(text: str, *, unit_seconds: int = 1) -> object:
+    """Return how many units the text of a form's field names, whose bare numbers count units; else the text itself."""
+    if is_whole(text):
+        return whole_number(text)
+    seconds = durations.read(text)
+    return text if seconds is None or seconds % unit_seconds else seconds // unit_seconds
 
 
 def id_in(text: str, *, otherwise: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from pulsemon.core import durations
 from pulsemon.core.timing import Timing
 from pulsemon.input import monitor_forms
 
@@ -28,9 +29,9 @@ def read_timing(texts: Mapping[str, str], present: Timing) -> Timing:
 
 
 def texts_of(timing: Timing) -> dict[str, str]:
-    """Return a timing as texts by FIELDS, in whole seconds; no run limit is an empty one."""
+    """Return a timing as texts by FIELDS; no run limit is an empty one."""
     lengths = zip(FIELDS, (timing.interval, timing.grace, timing.max_run), strict=True)
-    return {name: "" if length is None else str(whole_seconds(length)) for name, length in lengths}
+    return {name: "" if length is None else durations.write(whole_seconds(length)) for name, length in lengths}
 
 
 def whole_seconds(length: timedelta) -> int:

@@ -1,4 +1,4 @@
-"""Make the catalogues: collect the strings of the source, merge them into the .po file, compile it.
+"""Make the catalogues: collect the strings of the source, merge them into the .po file, compile it; and names of zones.
 
     python -m pulsemon.locale.build            after changing a string; then translate what is new in the .po file
     python -m pulsemon.locale.build --check    exit status 1 when something is missing, unclear or out of date
@@ -9,11 +9,13 @@ Development only: Babel is not needed to run PulseMon.
 from __future__ import annotations
 
 import io
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog, Message
@@ -22,6 +24,7 @@ _PACKAGE = Path(__file__).parent.parent
 _FOLDER = Path(__file__).parent / "pt_BR" / "LC_MESSAGES"
 PO_FILE = _FOLDER / "pulsemon.po"
 MO_FILE = _FOLDER / "pulsemon.mo"
+ZONES_FILE = Path(__file__).parent / "zones.json"
 _METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
 # `_` and `_n` are the bound methods of the words of a page; N_ marks what is translated later.
 _KEYWORDS = {"gettext": None, "ngettext": (1, 2), "_": None, "_n": (1, 2), "N_": None}
@@ -40,6 +43,7 @@ def build() -> None:
     with PO_FILE.open("wb") as out:
         write_po(out, catalogue, width=_WIDTH, sort_output=True, omit_header=False, include_lineno=False)
     MO_FILE.write_bytes(_compiled(catalogue))
+    ZONES_FILE.write_text(_zones(), encoding="utf-8")
 
 
 def problems() -> Iterator[str]:
@@ -61,6 +65,8 @@ def problems() -> Iterator[str]:
             yield from (f"{_key(message)!r}: {error}" for error in message.check(kept))
     if not MO_FILE.is_file() or MO_FILE.read_bytes() != _compiled(kept):
         yield "the .mo file is not what the .po file says"
+    if not ZONES_FILE.is_file() or ZONES_FILE.read_text(encoding="utf-8") != _zones():
+        yield "zones.json does not hold the names that Babel has"
 
 
 def _extract() -> Catalog:
@@ -106,6 +112,31 @@ def _compiled(catalogue: Catalog) -> bytes:
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     return compiled.getvalue()
+
+
+def _zones() -> str:
+    """Return the names of time zones by language, as CLDR has them; a zone that it has no name for is left out."""
+    from babel import Locale
+    from babel.core import get_global
+
+    aliases, of_zone = get_global("zone_aliases"), get_global("meta_zones")
+    named = {zone: of_zone.get(zone) or of_zone.get(aliases.get(zone, "")) for zone in sorted({*of_zone, *aliases})}
+    # CLDR goes on calling a zone as it was first called, Asia/Calcutta; browsers and owners say Asia/Kolkata.
+    named |= {aliases[zone]: meta for zone, meta in named.items() if zone in aliases and not named.get(aliases[zone])}
+    found: dict[str, dict[str, str]] = {}
+    for tag in ("en", "pt_BR"):
+        names = {key: value.get("long", {}) for key, value in Locale.parse(tag).meta_zones.items()}
+        each = {zone: _zone_name(zone, names[meta]) for zone, meta in named.items() if meta in names}
+        found[tag.replace("_", "-")] = {zone: name for zone, name in sorted(each.items()) if name}
+    return json.dumps(found, ensure_ascii=False, indent=0) + "\n"
+
+
+def _zone_name(zone: str, names: Mapping[str, str]) -> str:
+    """Return what the zone is called all year: the name of its winter would be wrong in its summer."""
+    if "generic" in names:
+        return names["generic"]
+    winter, summer = (datetime(2026, month, 1, tzinfo=ZoneInfo(zone)).utcoffset() for month in (1, 7))
+    return names.get("standard", "") if winter == summer else ""
 
 
 def _messages(catalogue: Catalog) -> Iterator[Message]:

@@ -23,6 +23,7 @@ from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery
 from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.db.types import is_among
 from pulsemon.errors import NO_MONITOR, NotFound
 from pulsemon.heartbeats import ping_chain
 from pulsemon.heartbeats.ping_chain import EVERYTHING, Filter, Part, PingEvent, Stop
@@ -357,6 +358,17 @@ def changed_at(database: Database, monitor_ids: Sequence[int]) -> dict[int, date
         return {row[0]: row[1] for row in connection.execute(query, {"ids": list(monitor_ids)})}
 
 
+def last_durations(database: Database, monitor_ids: Sequence[int]) -> dict[int, float]:
+    """Return monitor id -> how many seconds its last run took, of those whose last ping ended one."""
+    query = (
+        select(Monitor.id, (Ping.duration_ms / 1_000.0).label("seconds"))
+        .join(Ping, (Ping.id == Monitor.last_ping_id) & (Ping.monitor_id == Monitor.id))
+        .where(Monitor.id.in_(bindparam("ids", expanding=True)), Ping.duration_ms.is_not(None))
+    )
+    with database.read() as connection:
+        return {row.id: row.seconds for row in connection.execute(query, {"ids": list(monitor_ids)})}
+
+
 @dataclass(frozen=True, slots=True)
 class Belongings:
     """What would be lost with a monitor."""
@@ -375,6 +387,18 @@ def belongings(database: Database, monitor_id: int) -> Belongings:
         row = connection.execute(query).first()
     if row is None:
         raise NotFound(NO_MONITOR)
+    return Belongings(*row)
+
+
+def belongings_of_many(database: Database, monitor_ids: Sequence[int]) -> Belongings:
+    """Return what deleting these monitors would delete with them."""
+    changes = select(func.count()).where(is_among(History.monitor_id, monitor_ids)).scalar_subquery()
+    unsent = select(func.count()).where(is_among(Delivery.monitor_id, monitor_ids), Delivery.state.in_(UNSETTLED))
+    pings = func.coalesce(func.sum(Monitor.ping_count), 0)
+    with database.read() as connection:
+        row = connection.execute(
+            select(pings, changes, unsent.scalar_subquery()).where(is_among(Monitor.id, monitor_ids))
+        ).one()
     return Belongings(*row)
 
 

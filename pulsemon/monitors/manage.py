@@ -1,48 +1,36 @@
 """Monitors: create, read, edit, pause, resume, rotate the token, delete.
 
 Input arrives validated (`input.monitor_forms`); what is checked here is what only the database knows. Each function is
-one transaction.
+one transaction, save those whose names end in `_many`, which say what they are. What a transaction does to the rows
+stands in `monitors.rows`.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pulsemon.channels import webhook
-from pulsemon.core import keyset, retries, schedule, status
+from pulsemon.core import keyset, retries, status
 from pulsemon.core.deliveries import WEBHOOK
-from pulsemon.core.placement import NOWHERE_SPECIAL
-from pulsemon.core.schedule import ScheduleError
-from pulsemon.core.shown import Shown
-from pulsemon.core.status import Status
-from pulsemon.db import Database, deliveries, placements, states, transitions, windows
+from pulsemon.core.status import State, Transition
+from pulsemon.core.timing import Timing
+from pulsemon.db import Database, deliveries, transitions, windows
 from pulsemon.db.deliveries import Owed
 from pulsemon.db.states import Watched
-from pulsemon.db.tables.heartbeats import DoomedPings
-from pulsemon.db.tables.messages import Delivery, Webhook
-from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.db.transitions import Decision, apply_decisions
-from pulsemon.db.types import is_exactly
-from pulsemon.db.upsert import upsert
+from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.types import is_among, is_exactly
 from pulsemon.db.versions import renew_version
-from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound
+from pulsemon.errors import NO_MONITOR, Conflict, NotFound
+from pulsemon.monitors import rows
 from pulsemon.monitors.definition import Definition
-from pulsemon.monitors.views import View, find, select_views, view
-
-# 192 bits, in characters that a URL carries as they are.
-_TOKEN_BYTES = 24
-GENERATE = "generate"
-# What is no column of `monitors`.
-_ELSEWHERE = frozenset({"webhook_secret", "placement"})
-_TIMING_FIELDS = frozenset(column.key for column in states.TIMING_COLUMNS)
+from pulsemon.monitors.views import View, find, find_all, select_views, view
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +79,28 @@ def list_all(
     return keyset.cut(views, limit, lambda each: each.id)
 
 
-def list_in_order(database: Database) -> list[View]:
-    """Return all monitors in the order that their owner gave them."""
-    views, _ = list_all(database)
-    return sorted(views, key=lambda each: (each.placement.position or 0, each.id))
+def list_of(database: Database, monitor_ids: Sequence[int]) -> list[View]:
+    """Return these monitors in this order; one that is gone is missing."""
+    with database.read() as connection:
+        maintenance = windows.current(connection, monitor_ids)
+        found = {
+            row.id: view(row, maintenance)
+            for row in connection.execute(select_views().where(is_among(Monitor.id, monitor_ids)))
+        }
+    return [found[each] for each in monitor_ids if each in found]
+
+
+def existing(database: Database, monitor_ids: Sequence[int]) -> list[int]:
+    """Return those of *monitor_ids* that there is a monitor of, in this order."""
+    with database.read() as connection:
+        there = set(connection.scalars(select(Monitor.id).where(is_among(Monitor.id, monitor_ids))))
+    return [each for each in monitor_ids if each in there]
+
+
+def is_any(database: Database) -> bool:
+    """Return whether there is a monitor."""
+    with database.read() as connection:
+        return connection.scalar(select(Monitor.id).limit(1)) is not None
 
 
 def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
@@ -104,30 +110,65 @@ def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
         Invalid: the schedule cannot be used.
         Conflict: the slug is taken.
     """
-    given = {each.name: getattr(new, each.name) for each in fields(new) if each.name not in _ELSEWHERE}
-    if new.schedule is not None:
-        given["interval_seconds"] = _nominal_seconds(new.schedule, new.timezone, now)
+    values = rows.first_values(new, now=now)
     with database.write() as connection:
-        values = given | {
-            "token": secrets.token_urlsafe(_TOKEN_BYTES),
-            "status": Status.UNKNOWN.value,
-            "created_at": now,
-            "updated_at": now,
-        }
         try:
-            monitor_id = connection.execute(insert(Monitor).values(values).returning(Monitor.id)).scalar_one()
+            (monitor_id,) = rows.add(connection, [new], [values])
         except IntegrityError:
             raise Conflict("monitor-slug-taken") from None
-        if new.webhook_secret is not None:
-            _save_secret(connection, monitor_id, new.webhook_secret)
-        if new.placement != NOWHERE_SPECIAL:
-            placements.save(connection, monitor_id, asdict(new.placement))
         renew_version(connection)
         return find(connection, by_id(monitor_id))
 
 
-def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, Any], *, now: datetime) -> View:
+def check(new: NewMonitor, *, now: datetime) -> None:
+    """Raise Invalid if its schedule cannot be used, as `create` would."""
+    if new.schedule is not None:
+        rows.nominal_seconds(new.schedule, new.timezone, now)
+
+
+def create_many(database: Database, news: Sequence[NewMonitor], *, now: datetime) -> list[View]:
+    """Make monitors, all of them or none, in one transaction; return them in the order of *news*.
+
+    One that somebody deletes in that very moment is not among them.
+
+    Raises:
+        Invalid: a schedule cannot be used; whoever wants to tell of all asks `check` before.
+        Conflict: slugs that are taken, or stand here twice; all of them are named.
+    """
+    values = [rows.first_values(new, now=now) for new in news]
+    _refuse_taken(database, news)
+    try:
+        with database.write() as connection:
+            ids = rows.add(connection, news, values)
+            renew_version(connection)
+    except IntegrityError:  # somebody took one since
+        _refuse_taken(database, news)
+        raise
+    # Afterwards, because pings wait for whoever writes: reading a thousand takes as long as making them.
+    with database.read() as connection:
+        return find_all(connection, Monitor.id.in_(ids))
+
+
+def _refuse_taken(database: Database, news: Sequence[NewMonitor]) -> None:
+    """Raise Conflict with all slugs of *news* that are taken or stand there twice, in their order."""
+    times = Counter(new.slug for new in news)
+    with database.read() as connection:
+        taken = rows.taken(connection, times) | {slug for slug, count in times.items() if count > 1}
+    if taken:
+        raise Conflict("monitor-slugs-taken", slugs=", ".join(slug for slug in times if slug in taken))
+
+
+def edit(
+    database: Database,
+    which: ColumnElement[bool],
+    changes: Mapping[str, Any],
+    *,
+    now: datetime,
+    as_of: datetime | None = None,
+) -> View:
     """Change a monitor; a new timing moves the deadline.
+
+    *as_of*: the `updated_at` of what the changes were decided by.
 
     *changes*: field of `NewMonitor` -> its new value; of `rules` and `placement` a mapping of the same kind. To name a
     field is to say something, even where its value stays: a webhook that was switched off is tried again. It is no
@@ -136,111 +177,125 @@ def edit(database: Database, which: ColumnElement[bool], changes: Mapping[str, A
     Raises:
         NotFound: there is no such monitor.
         Invalid: the schedule cannot be used.
-        Conflict: the new slug is taken; or an interval for a monitor that goes by its schedule.
+        Conflict: the new slug is taken; an interval for a monitor that goes by its schedule; or it was edited
+            since.
     """
     with database.write() as connection:
         before = _locked(connection, which)
         seen = find(connection, by_id(before.id))
-        columns = {name: value for name, value in changes.items() if name not in _ELSEWHERE}
-        columns |= _schedule_columns(seen, changes, now)
-        if "rules" in changes:
-            columns["rules"] = replace(seen.rules, **changes["rules"])
+        if as_of is not None and seen.updated_at != as_of:
+            raise Conflict("edited-meanwhile")
         try:
-            connection.execute(update(Monitor).where(by_id(before.id)).values(columns | {"updated_at": now}))
+            rows.change(connection, [before], [seen], changes, now=now)
         except IntegrityError:
             raise Conflict("monitor-slug-taken") from None
-        if changes.keys() & _TIMING_FIELDS:
-            _reschedule(connection, before.id, now)
-        placements.save(connection, before.id, changes.get("placement", {}))
-        if "webhook_secret" in changes:
-            _save_secret(connection, before.id, changes["webhook_secret"])
-        if changes.keys() & {"webhook_url", "webhook_secret"}:
-            _redirect_messages(connection, before, changes.get("webhook_url", before.webhook_url), now)
         renew_version(connection)
         return find(connection, by_id(before.id))
 
 
-def _schedule_columns(before: View, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return the further columns that an edit of the schedule changes: its interval, and since when it holds.
+def edit_many(database: Database, ids: Sequence[int], changes: Mapping[str, Any], *, now: datetime) -> int:
+    """Change the monitors of *ids* alike, as `edit` does, a part in each transaction; return how many there were.
 
-    What an earlier schedule would have expected, or the new one in the past, is nobody's fault.
+    Ids without a monitor are passed over. What can be refused is looked for before the first part.
+
+    Raises:
+        Invalid: the schedule cannot be used.
+        Conflict: a slug, which no two can have; or an interval, and one goes by its schedule. Nothing was changed.
     """
-    expression = changes.get("schedule", before.schedule)
-    timezone = changes.get("timezone", before.timezone)
-    if expression is not None and "interval_seconds" in changes:
-        raise Conflict("goes-by-schedule")
-    if (expression, timezone if expression else "") == (before.schedule, before.timezone if before.schedule else ""):
-        return {}
-    columns: dict[str, Any] = {"schedule_since": now}
-    if expression is not None:
-        columns["interval_seconds"] = _nominal_seconds(expression, timezone, now)
-    return columns
+    if "slug" in changes:
+        raise Conflict("monitor-slug-taken")
+    for part in _parts(ids):
+        with database.read() as connection:
+            for each in find_all(connection, Monitor.id.in_(part)):
+                rows.schedule_columns(each, changes, now)
+
+    def change(connection: Connection, part: Sequence[int]) -> int:
+        before = rows.lock(connection, Monitor.id.in_(part))
+        if before:
+            rows.change(connection, before, find_all(connection, Monitor.id.in_(part)), changes, now=now)
+            renew_version(connection)
+        return len(before)
+
+    return _in_parts(database, ids, change)
 
 
-def _nominal_seconds(expression: str, timezone: str, now: datetime) -> int:
-    """Return the seconds between two firings. Raises Invalid: it cannot be read, or never fires again."""
-    try:
-        calendar = schedule.read(expression, timezone, now=now)
-    except ScheduleError as wrong:
-        raise Invalid((FieldProblem(wrong.field, wrong.code, str(wrong), wrong.limits),)) from None
-    return max(1, round(calendar.nominal_interval.total_seconds()))
+# How many monitors one transaction changes where nobody was promised all or nothing: pings wait some milliseconds.
+PART = 50
+
+
+def _parts(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    unique = list(dict.fromkeys(ids))
+    yield from (unique[start : start + PART] for start in range(0, len(unique), PART))
+
+
+def _in_parts(database: Database, ids: Sequence[int], change: Callable[[Connection, Sequence[int]], int]) -> int:
+    """Call *change* with each part of *ids*, in a transaction of its own; return the sum of what it returns."""
+    count = 0
+    for part in _parts(ids):
+        with database.write() as connection:
+            count += change(connection, part)
+    return count
 
 
 def _locked(connection: Connection, which: ColumnElement[bool]) -> Watched:
-    row = connection.execute(states.select_watched().where(which).with_for_update()).first()
-    if row is None:
+    found = rows.lock(connection, which)
+    if not found:
         raise NotFound(NO_MONITOR)
-    return states.watched(row)
-
-
-def _reschedule(connection: Connection, monitor_id: int, now: datetime) -> None:
-    monitor = _locked(connection, by_id(monitor_id))
-    after, transition = status.reschedule(monitor.state, monitor.timing, now=now)
-    if after is not monitor.state:
-        apply_decisions(connection, [Decision(monitor, after, transition)], now=now)
-
-
-def _save_secret(connection: Connection, monitor_id: int, secret: str | None) -> None:
-    value = webhook.new_secret() if secret == GENERATE else secret
-    upsert(connection, Webhook, "monitor_id", {"monitor_id": monitor_id, "secret": value})
-
-
-def _redirect_messages(connection: Connection, before: Watched, url: str | None, now: datetime) -> None:
-    """Messages still owed follow an edited webhook at once; without one there is nobody to tell."""
-    connection.execute(update(Webhook).where(Webhook.monitor_id == before.id).values(switched_off_at=None))
-    own = Delivery.monitor_id == before.id
-    if url is None:
-        deliveries.cancel(connection, own, reason="no-webhook", now=now)
-    elif url != before.webhook_url:
-        deliveries.redirect(connection, own, receiver=retries.receiver(url), now=now)
+    return found[0]
 
 
 def pause(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
     """Stop judging a monitor; its pings are kept. Repeatable. Raises NotFound."""
-    return _decide(database, which, lambda state: status.pause(state, now=now), now)
+    return _decide_one(database, which, _paused, now)
+
+
+def pause_many(database: Database, ids: Sequence[int], *, now: datetime) -> int:
+    """Pause the monitors of *ids*, a part in each transaction; return of how many it changed something."""
+    return _in_parts(database, ids, lambda connection, part: _decide(connection, _any_of(part), _paused, now))
 
 
 def resume(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
     """Judge a monitor again; it waits for its next ping. Repeatable. Raises NotFound."""
-    return _decide(database, which, lambda state: status.resume(state, now=now), now)
+    return _decide_one(database, which, _resumed, now)
 
 
-def _decide(database: Database, which: ColumnElement[bool], decide: Any, now: datetime) -> View:
+def resume_many(database: Database, ids: Sequence[int], *, now: datetime) -> int:
+    """Resume the monitors of *ids*, a part in each transaction; return of how many it changed something."""
+    return _in_parts(database, ids, lambda connection, part: _decide(connection, _any_of(part), _resumed, now))
+
+
+def _paused(state: State, _: Timing, *, now: datetime) -> tuple[State, Transition | None]:
+    return status.pause(state, now=now)
+
+
+def _resumed(state: State, _: Timing, *, now: datetime) -> tuple[State, Transition | None]:
+    return status.resume(state, now=now)
+
+
+def _any_of(ids: Sequence[int]) -> ColumnElement[bool]:
+    return Monitor.id.in_(ids)
+
+
+def _decide_one(database: Database, which: ColumnElement[bool], judge: rows.Judge, now: datetime) -> View:
     with database.write() as connection:
         monitor = _locked(connection, which)
-        after, transition = decide(monitor.state)
-        if after is not monitor.state:
-            apply_decisions(connection, [Decision(monitor, after, transition)], now=now)
-            connection.execute(update(Monitor).where(by_id(monitor.id)).values(updated_at=now))
-            renew_version(connection)
+        _decide(connection, by_id(monitor.id), judge, now)
         return find(connection, by_id(monitor.id))
+
+
+def _decide(connection: Connection, which: ColumnElement[bool], judge: rows.Judge, now: datetime) -> int:
+    changed = rows.decide(connection, rows.lock(connection, which), judge, now=now)
+    if changed:
+        rows.touch(connection, changed, now=now)
+        renew_version(connection)
+    return len(changed)
 
 
 def rotate_token(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
     """Give a monitor a new token; the old ping URL is unknown from this moment. Raises NotFound."""
     with database.write() as connection:
         monitor = _locked(connection, which)
-        values = {"token": secrets.token_urlsafe(_TOKEN_BYTES), "updated_at": now}
+        values = {"token": rows.new_token(), "updated_at": now}
         connection.execute(update(Monitor).where(by_id(monitor.id)).values(values))
         renew_version(connection)
         return find(connection, by_id(monitor.id))
@@ -253,13 +308,21 @@ def remove(database: Database, which: ColumnElement[bool]) -> None:
     be too many of them for one transaction.
     """
     with database.write() as connection:
-        monitor = _locked(connection, which)
-        newest = connection.scalar(select(Monitor.last_ping_id).where(by_id(monitor.id)))
-        if newest is not None:
-            connection.execute(insert(DoomedPings), [{"last_ping_id": newest, "monitor_id": monitor.id}])
-        connection.execute(delete(History).where(History.monitor_id == monitor.id))
-        connection.execute(delete(Monitor).where(by_id(monitor.id)))
+        rows.remove(connection, [_locked(connection, which).id])
         renew_version(connection)
+
+
+def remove_many(database: Database, ids: Sequence[int]) -> int:
+    """Delete the monitors of *ids*, as `remove` does, a part in each transaction; return how many there were."""
+
+    def forget(connection: Connection, part: Sequence[int]) -> int:
+        found = [each.id for each in rows.lock(connection, Monitor.id.in_(part))]
+        if found:
+            rows.remove(connection, found)
+            renew_version(connection)
+        return len(found)
+
+    return _in_parts(database, ids, forget)
 
 
 def send_test_message(database: Database, which: ColumnElement[bool], *, now: datetime) -> None:
@@ -278,11 +341,3 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
         receiver = retries.receiver(monitor.webhook_url)
         owed = Owed(kind=WEBHOOK, monitor_id=monitor.id, payload=payload, receiver=receiver)
         deliveries.owe(connection, [owed], now=now)
-
-
-def counts(views: Sequence[View], *, now: datetime) -> dict[Shown, int]:
-    """Return how many monitors are shown in each state, all states included."""
-    found = dict.fromkeys(Shown, 0)
-    for each in views:
-        found[each.shown(now=now)] += 1
-    return found

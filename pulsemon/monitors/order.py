@@ -3,14 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, Select, SQLColumnExpression, func, select
 
 from pulsemon.core.placement import MAX_TAGS, Seat
-from pulsemon.db import Database, placements
+from pulsemon.db import Database, placements, search_texts
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict
+from pulsemon.monitors import lookup
+from pulsemon.monitors.lookup import Named
+
+# Monitors that one look at an order names.
+PART_SIZE = 200
+# No group has the empty name.
+_GROUP: ColumnElement[str] = func.coalesce(PlacementRow.group_name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A group in its place, "" for those without one: `count` monitors, of which some are here, from `start` on."""
+
+    name: str
+    count: int
+    start: int = 0
+    monitors: tuple[Named, ...] = ()
+
+    @property
+    def following(self) -> int | None:
+        """Where the next part begins, None where this is the last."""
+        end = self.start + len(self.monitors)
+        return end if self.monitors and end < self.count else None
+
+
+def sections(database: Database, *, opened: str | None, start: int) -> list[Section]:
+    """Return the groups of all monitors; see `read_sections`."""
+    with database.read() as connection:
+        return read_sections(connection, lookup.select_named(), placements.POSITION, opened=opened, start=start)
+
+
+def read_sections(
+    connection: Connection,
+    named: Select[*tuple[Any, ...]],
+    place: SQLColumnExpression[Any],
+    *,
+    opened: str | None,
+    start: int,
+) -> list[Section]:
+    """Return the groups of the monitors that *named* selects, in their order, which goes by *place*.
+
+    Of the group *opened*, or else of the first, the part from *start* on is there, and of the others whole groups, as
+    long as all together are no more than `PART_SIZE` monitors.
+    """
+    sizes = named.with_only_columns(_GROUP, func.count()).group_by(_GROUP)
+    counts = {row[0]: row[1] for row in connection.execute(sizes.order_by(func.min(place), func.min(Monitor.id)))}
+    first = opened if opened in counts else next(iter(counts), "")
+    start = max(0, min(start, counts.get(first, 1) - 1)) if first == opened else 0
+    in_order = named.order_by(place, Monitor.id).limit(PART_SIZE)
+    rows = list(connection.execute(in_order.where(_GROUP.in_([first])).offset(start)))
+    others = _whole_groups(counts, first, room=PART_SIZE - len(rows))
+    rows += connection.execute(in_order.where(_GROUP.in_(others)))
+    members: dict[str, list[Named]] = {}
+    for row in rows:
+        found = lookup.as_named(row)
+        members.setdefault(found.group or "", []).append(found)
+    return [
+        Section(name, count, start if name == first else 0, tuple(members.get(name, ())))
+        for name, count in counts.items()
+    ]
+
+
+def _whole_groups(counts: dict[str, int], first: str, *, room: int) -> list[str]:
+    found = []
+    for name, count in counts.items():
+        if name != first and count <= room:
+            found.append(name)
+            room -= count
+    return found
+
+
+def move_to_group(database: Database, ids: Sequence[int], group: str | None) -> None:
+    """Put every monitor of *ids* into a group, or into none. Ids without a monitor are passed over."""
+    with database.write() as connection:
+        query = select(Monitor.id).where(Monitor.id.in_(ids)).order_by(Monitor.id).with_for_update()
+        there = connection.scalars(query).all()
+        placements.save_all(connection, {each: {"group": group} for each in there})
+        search_texts.renew(connection, there)
+        renew_version(connection)
 
 
 def rearrange(database: Database, decide: Callable[[Sequence[Seat]], list[int]]) -> None:
@@ -34,9 +115,11 @@ def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> Non
             .order_by(Monitor.id)
             .with_for_update(of=Monitor)
         )
-        for monitor_id, before in connection.execute(query).all():
-            together = tuple(dict.fromkeys([*before, *tags]))
-            if len(together) > MAX_TAGS:
-                raise Conflict("too-many-tags", max=MAX_TAGS)
-            placements.save(connection, monitor_id, {"tags": together})
+        together = {
+            monitor_id: tuple(dict.fromkeys([*before, *tags])) for monitor_id, before in connection.execute(query)
+        }
+        if any(len(each) > MAX_TAGS for each in together.values()):
+            raise Conflict("too-many-tags", max=MAX_TAGS)
+        placements.save_all(connection, {each: {"tags": together[each]} for each in together})
+        search_texts.renew(connection, together)
         renew_version(connection)

@@ -125,3 +125,10 @@ def find(connection: Connection, which: ColumnElement[bool]) -> View:
     if row is None:
         raise NotFound(NO_MONITOR)
     return view(row, windows.current(connection, [row.id]))
+
+
+def find_all(connection: Connection, which: ColumnElement[bool]) -> list[View]:
+    """Return the monitors that *which* names, in the order of their creation."""
+    found = connection.execute(select_views().where(which).order_by(Monitor.id)).all()
+    maintenance = windows.current(connection, [row.id for row in found])
+    return [view(row, maintenance) for row in found]

@@ -1,4 +1,4 @@
-"""What time leaves behind, removed a few rows at a time so that nobody waits for it."""
+"""What time leaves behind, removed a few rows at a time so that nobody waits for it; and what hands forgot, made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, literal, select, update
 
 from pulsemon.core.status import Status
-from pulsemon.db import Database, deliveries
+from pulsemon.db import Database, deliveries, search_texts
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.heartbeats import DoomedPings, Ping
 from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
@@ -145,3 +145,12 @@ def remove_unconfirmed(database: Database, *, now: datetime) -> Progress:
         still = (Subscriber.id.in_(ids), Subscriber.confirmed_at.is_(None))
         connection.execute(delete(Subscriber).where(*still))
     return Progress(is_more=len(ids) == BATCH)
+
+
+def make_missing_search_texts(database: Database) -> Progress:
+    """Make what monitors are found by where a row was written by hand: a list would not show it."""
+    with database.read() as connection:
+        if not search_texts.are_missing(connection):
+            return Progress(is_more=False)
+    with database.write() as connection:
+        return Progress(is_more=search_texts.renew_missing(connection) == search_texts.CHUNK)

@@ -1,4 +1,4 @@
-"""The thread that keeps house once a minute: windows ahead, sums of days that are over, and what retention says.
+"""The thread that keeps house once a minute: windows ahead, sums of days that are over, what retention says.
 
 All of it in small steps with a pause between two, so that others get the write slot in between. What a step does stands
 in `maintenance.ticks`, `availability.roll_ups` and `operations.housekeeping`.
@@ -61,6 +61,7 @@ class Housekeeping:
             lambda: housekeeping.remove_doomed_pings(self._database).is_more,
             lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
             lambda: housekeeping.remove_unconfirmed(self._database, now=now).is_more,
+            lambda: housekeeping.make_missing_search_texts(self._database).is_more,
         ]
         ticks.top_up(self._database, now=now)
         self._roll_up(zones, now)

@@ -5,7 +5,7 @@ Who may see which is said where they are asked for (`web.api.health`); docs/oper
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +13,11 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from pulsemon import __version__
 from pulsemon.core.shown import Shown
+from pulsemon.db import Database
 from pulsemon.heartbeats.group_commit import Counts
 from pulsemon.messages.outbox import Backlog
-from pulsemon.monitors.views import View
+from pulsemon.monitors import census
+from pulsemon.operations.exposition import Encode, Samples, in_parts
 from pulsemon.redaction import redact
 
 # The numbers that Uptime Kuma gave them, so that dashboards made for it go on working.
@@ -29,6 +31,10 @@ _STATUS_NUMBER = {
     Shown.MAINTENANCE: 3,
 }
 _STATUS_HELP = "Status of a monitor: 1 up or late, 0 down, 2 waiting or not known, 3 paused or under maintenance"
+_INSTANTS = (
+    ("last_ping", "pulsemon_monitor_last_ping_timestamp_seconds", "When a monitor's last ping arrived"),
+    ("due_at", "pulsemon_monitor_due_timestamp_seconds", "When a monitor is down if nothing arrives"),
+)
 _MONITOR_LABELS = ("monitor_name", "monitor_slug", "monitor_type")
 
 
@@ -102,28 +108,28 @@ def of_backlog(backlog: Backlog, *, now: datetime) -> Iterator[Metric]:
     yield _gauge("pulsemon_oldest_delivery_age_seconds", "Age of the oldest message that is still owed", age_sec)
 
 
-def of_monitors(views: Sequence[View], *, now: datetime) -> Iterator[Metric]:
-    """Yield the metrics of each monitor, by its name and slug."""
+def of_monitors(database: Database, encode: Encode, *, now: datetime) -> Iterator[bytes]:
+    """Yield the text of what there is of each monitor, by its name and slug; memory does not grow with them.
+
+    Each family stands together, as the format wants it, so the monitors are read once for each.
+    """
     status = GaugeMetricFamily("monitor_status", _STATUS_HELP, labels=_MONITOR_LABELS)
+    numbers = (_numbered(part) for part in census.states(database, now=now))
+    yield from in_parts(encode, status, numbers, "push")
     labels = _MONITOR_LABELS[:2]
     pings = CounterMetricFamily("pulsemon_monitor_pings_total", "Pings of a monitor", labels=labels)
-    instants = {
-        "last_ping": GaugeMetricFamily(
-            "pulsemon_monitor_last_ping_timestamp_seconds", "When a monitor's last ping arrived", labels=labels
-        ),
-        "due_at": GaugeMetricFamily(
-            "pulsemon_monitor_due_timestamp_seconds", "When a monitor is down if nothing arrives", labels=labels
-        ),
-    }
-    for view in views:
-        names = (view.name, view.slug)
-        status.add_metric((*names, "push"), _STATUS_NUMBER[view.shown(now=now)])
-        pings.add_metric(names, view.ping_count)
-        for field, family in instants.items():
-            moment = getattr(view, field)
-            if moment is not None:
-                family.add_metric(names, moment.timestamp())
-    yield from (status, pings, *instants.values())
+    yield from in_parts(encode, pings, census.values(database, "ping_count"))
+    for column, name, text in _INSTANTS:
+        instants = (_timestamps(part) for part in census.values(database, column))
+        yield from in_parts(encode, GaugeMetricFamily(name, text, labels=labels), instants)
+
+
+def _numbered(part: Iterable[tuple[str, str, Shown]]) -> Samples:
+    return [(name, slug, _STATUS_NUMBER[state]) for name, slug, state in part]
+
+
+def _timestamps(part: Iterable[tuple[str, str, datetime]]) -> Samples:
+    return [(name, slug, moment.timestamp()) for name, slug, moment in part]
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

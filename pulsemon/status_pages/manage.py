@@ -23,7 +23,7 @@ from pulsemon.core.addresses import MAIN
 from pulsemon.core.edits import KEPT, Kept, given
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
-from pulsemon.db import Database, page_rows
+from pulsemon.db import Database, page_rows, placements
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
 from pulsemon.db.types import is_exactly
@@ -31,6 +31,8 @@ from pulsemon.db.upsert import upsert
 from pulsemon.db.versions import renew_version
 from pulsemon.errors import NO_PAGE, Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors import lookup
+from pulsemon.monitors import order as monitor_order
+from pulsemon.monitors.order import Section
 
 # Addresses below `/status`; a page that was called so before goes on.
 RESERVED = frozenset({"history", "subscribe"})
@@ -265,6 +267,41 @@ def _choose(connection: Connection, page_id: int, ids: Sequence[int]) -> None:
     rows = [{"page_id": page_id, "monitor_id": each, "place": place} for place, each in enumerate(ids, 1)]
     if rows:
         connection.execute(insert(PageMonitor), rows)
+
+
+def sections(database: Database, slug: str, *, opened: str | None, start: int) -> list[Section]:
+    """Return the groups of a page's chosen monitors; see `monitors.order.read_sections`. Raises NotFound."""
+    with database.read() as connection:
+        page_id = _find(connection, slug).id
+        named = lookup.select_named().join(PageMonitor, PageMonitor.monitor_id == Monitor.id)
+        of_page = named.where(PageMonitor.page_id == page_id)
+        return monitor_order.read_sections(connection, of_page, PageMonitor.place, opened=opened, start=start)
+
+
+def begin_choice(database: Database, slug: str, *, now: datetime) -> None:
+    """Have a page that showed all public monitors show them as a choice that can be changed. Raises NotFound."""
+    query = select(Monitor.id).outerjoin(PlacementRow, placements.OF_MONITOR).where(placements.IS_PUBLIC)
+    with database.write() as connection:
+        page = _find(connection, slug)
+        if not page.id:
+            page = _insert(connection, NewPage(MAIN), now)
+        ids = connection.scalars(query.order_by(placements.POSITION, Monitor.id)).all()
+        values = {"is_chosen": True, "updated_at": now}
+        connection.execute(update(StatusPage).where(StatusPage.id == page.id).values(values))
+        _choose(connection, page.id, ids)
+        renew_version(connection)
+
+
+def add_monitors(database: Database, slug: str, slugs: Sequence[str]) -> None:
+    """Put these monitors behind those that are chosen for a page; one that is there already stays where it is.
+
+    Raises:
+        NotFound: there is no such page, or it shows all public monitors.
+        Invalid: there is no such monitor.
+    """
+    with database.read() as connection:
+        ids = lookup.ids_of(connection, slugs)
+    rearrange(database, slug, lambda seats: list(dict.fromkeys([*(each.id for each in seats), *ids])))
 
 
 def rearrange(database: Database, slug: str, decide: Callable[[Sequence[Seat]], list[int]]) -> None:

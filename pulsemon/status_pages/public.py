@@ -1,20 +1,19 @@
-"""The public read model: what anybody may see, in a fixed number of queries however many monitors and pages there are.
+"""The public read model: what one page shows, in a fixed number of queries however many monitors and pages there are.
 
 A private monitor is left out where the rows are read; nothing behind this module knows that it exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from pulsemon.availability.days import DayTable, read_last_days
-from pulsemon.core import schedule
-from pulsemon.core.addresses import MAIN
 from pulsemon.core.incidents import is_shown
 from pulsemon.core.placement import grouped
 from pulsemon.core.schedule import Calendar
@@ -25,14 +24,18 @@ from pulsemon.db import Database, placements, states
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.monitors import History, Monitor, PlacementRow
 from pulsemon.db.tables.status_pages import PageMonitor, StatusPage
+from pulsemon.db.types import is_exactly
 from pulsemon.errors import NO_INCIDENT, NotFound
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.incidents.rows import Incident
 from pulsemon.maintenance.public import PublicWindow, read_windows
+from pulsemon.status_pages.directory import Directory, PageDefinition
 
 # How long a page still shows an incident that is over, and how many at most, open ones first.
 RECENT = timedelta(days=7)
 MAX_INCIDENTS = 50
+# Of how many monitors days are read in one query: a database takes so many values in one, and no more.
+DAYS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +68,6 @@ class Change:
     slug: str
     status: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PageDefinition:
-    """What an owner says of a page (see `status_pages.manage`).
-
-    `members`: ids of monitors in their order; None: all public ones.
-    """
-
-    slug: str = MAIN
-    id: int = 0
-    title: str | None = None
-    description: str | None = None
-    footer: str | None = None
-    accent: str | None = None
-    timezone: str = "UTC"
-    language: str | None = None
-    password_hash: str | None = None
-    host: str | None = None
-    logo_digest: str | None = None
-    members: tuple[int, ...] | None = None
-
-
-MAIN_DEFINITION = PageDefinition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,100 +105,120 @@ class PublicPage:
         return [each for each in self.incidents if not each.is_open]
 
 
-@dataclass(frozen=True, slots=True)
-class Public:
-    """Everything that any page shows, true at `at`: public monitors in the owner's order, pages by slug.
+def read_page(database: Database, definition: PageDefinition, *, now: datetime) -> PublicPage:
+    """Return a page at *now*: its own monitors, incidents and windows, and nothing of other pages.
 
-    `timezone` is that of what belongs to no page, and of pages that name none.
+    As many queries however many monitors there are. Raises Unavailable.
     """
-
-    monitors: tuple[PublicMonitor, ...]
-    definitions: Mapping[str, PageDefinition]
-    at: datetime
-    incidents: tuple[Incident, ...] = ()
-    incident_version: str = ""
-    windows: tuple[PublicWindow, ...] = ()
-    timezone: str = "UTC"
-
-    def ids_by_zone(self) -> dict[str, tuple[int, ...]]:
-        """Return time zone -> the ids of the monitors whose days are shown in it; in `timezone`, all of them."""
-        own: dict[str, set[int]] = {}
-        every = {each.id for each in self.monitors}
-        for each in self.definitions.values():
-            shown = every if each.members is None else every.intersection(each.members)
-            own.setdefault(each.timezone, set()).update(shown)
-        return {zone: tuple(sorted(ids)) for zone, ids in (own | {self.timezone: every}).items()}
-
-    def page(self, slug: str) -> PublicPage | None:
-        """Return one page, or None where there is none."""
-        definition = self.definitions.get(slug)
-        if definition is None:
-            return None
-        shown = self.monitors
-        if definition.members is not None:
-            by_id = {each.id: each for each in self.monitors}
-            shown = tuple(by_id[each] for each in definition.members if each in by_id)
+    with database.read() as connection:
+        windows = read_windows(connection, now=now)
+        monitors = _read_monitors(connection, _of_page(_select_lines(), definition), windows, now)
+        shown_ids = {each.id for each in monitors}
+        version = incident_rows.read_version(connection)
         return PublicPage(
             definition,
-            shown,
-            self.at,
-            as_shown(self.incidents, shown),
-            self.incident_version,
-            self._windows_of({each.id for each in shown}),
+            monitors,
+            now,
+            as_shown(_recent_incidents(connection, definition, now), monitors) if version else (),
+            version,
+            _narrowed(windows, shown_ids),
         )
 
-    def _windows_of(self, monitor_ids: set[int]) -> tuple[PublicWindow, ...]:
-        narrowed = (
-            replace(each, monitor_ids=tuple(one for one in each.monitor_ids if one in monitor_ids))
-            for each in self.windows
-        )
-        return tuple(each for each in narrowed if each.is_general or each.monitor_ids)
 
-    def open_monitors(self) -> tuple[PublicMonitor, ...]:
-        """Return the monitors that some page shows to everybody, without a password."""
-        unlocked = [each for each in self.definitions.values() if each.password_hash is None]
-        if any(each.members is None for each in unlocked):
-            return self.monitors
-        ids = {monitor_id for each in unlocked for monitor_id in each.members or ()}
-        return tuple(each for each in self.monitors if each.id in ids)
+def read_open(
+    database: Database, directory: Directory, *, now: datetime, slug: str | None = None, tag: str | None = None
+) -> tuple[PublicMonitor, ...]:
+    """Return the monitors that some page shows to everybody, without a password; those of a *slug* or a *tag* alone.
 
-    def slug_of_host(self, host: str) -> str | None:
-        """Return the page that has this host name (lower case, no port)."""
-        return next((each.slug for each in self.definitions.values() if each.host == host), None)
-
-
-def read_public(database: Database, *, now: datetime, timezone: str = "UTC") -> Public:
-    """Return what may be seen at *now*; *timezone* is that of pages that name none. Raises Unavailable."""
+    Raises Unavailable.
+    """
+    query = _select_lines().order_by(placements.POSITION, Monitor.id)
+    if not directory.shows_all:
+        query = query.where(_is_on_open_page())
+    if slug is not None:
+        query = query.where(is_exactly(Monitor.slug, slug))
+    if tag is not None:
+        query = query.where(PlacementRow.tags.is_not(None))
     with database.read() as connection:
-        rows = connection.execute(
-            states.select_watched()
-            .add_columns(History.occurred_at.label("since"), PlacementRow.group_name.label("group_name"))
-            .add_columns(PlacementRow.tags.label("tags"), Monitor.created_at.label("made_at"))
-            .outerjoin(History, (History.monitor_id == Monitor.id) & (History.seq == Monitor.state_seq))
-            .outerjoin(PlacementRow, placements.OF_MONITOR)
-            .where(placements.IS_PUBLIC)
-            .order_by(placements.POSITION, Monitor.id)
-        )
-        watched = [(states.watched(row), row) for row in rows]
-        windows = read_windows(connection, now=now)
-        running = [each for each in windows if each.is_running(now)]
-        lines = tuple(_line(monitor, row, _spans(monitor.id, running), now) for monitor, row in watched)
-        version = incident_rows.read_version(connection)
-        incidents = _recent_incidents(connection, now) if version else ()
-        return Public(lines, _definitions(connection, timezone), now, incidents, version, windows, timezone)
+        found = _read_monitors(connection, query, read_windows(connection, now=now), now)
+    return found if tag is None else tuple(each for each in found if tag in each.tags)
 
 
-def _spans(monitor_id: int, windows: Sequence[PublicWindow]) -> list[Span]:
-    return [Span(each.starts_at, each.ends_at) for each in windows if each.is_general or monitor_id in each.monitor_ids]
+def _select_lines() -> Select[*tuple[Any, ...]]:
+    """Return the query for what `_line` reads of public monitors."""
+    return (
+        states.select_watched()
+        .add_columns(History.occurred_at.label("since"), PlacementRow.group_name.label("group_name"))
+        .add_columns(PlacementRow.tags.label("tags"), Monitor.created_at.label("made_at"))
+        .outerjoin(History, (History.monitor_id == Monitor.id) & (History.seq == Monitor.state_seq))
+        .outerjoin(PlacementRow, placements.OF_MONITOR)
+        .where(placements.IS_PUBLIC)
+    )
 
 
-def _line(monitor: states.Watched, row: Any, maintenance: Sequence[Span], now: datetime) -> PublicMonitor:
+def _of_page(query: Select[*tuple[Any, ...]], definition: PageDefinition) -> Select[*tuple[Any, ...]]:
+    """Narrow a query of monitors to those of a page, in its order."""
+    if not definition.is_chosen:
+        return query.order_by(placements.POSITION, Monitor.id)
+    chosen = (PageMonitor.monitor_id == Monitor.id) & (PageMonitor.page_id == definition.id)
+    return query.join(PageMonitor, chosen).order_by(PageMonitor.place, PageMonitor.monitor_id)
+
+
+def _ids_of_page(definition: PageDefinition) -> Select[*tuple[Any, ...]]:
+    """Return the query for the ids of a page's monitors: a condition with it is a join, however many they are."""
+    query = select(Monitor.id).outerjoin(PlacementRow, placements.OF_MONITOR).where(placements.IS_PUBLIC)
+    if definition.is_chosen:
+        chosen = select(PageMonitor.monitor_id).where(PageMonitor.page_id == definition.id)
+        query = query.where(Monitor.id.in_(chosen))
+    return query
+
+
+def _is_on_open_page() -> ColumnElement[bool]:
+    return (
+        select(PageMonitor.page_id)
+        .join(StatusPage, StatusPage.id == PageMonitor.page_id)
+        .where(PageMonitor.monitor_id == Monitor.id)
+        .where(StatusPage.is_chosen, StatusPage.password_hash.is_(None))
+        .exists()
+    )
+
+
+def _read_monitors(
+    connection: Connection, query: Select[*tuple[Any, ...]], windows: Sequence[PublicWindow], now: datetime
+) -> tuple[PublicMonitor, ...]:
+    maintenance = _Maintenance([each for each in windows if each.is_running(now)])
+    return tuple(_line(states.watched(row), row, maintenance, now) for row in connection.execute(query))
+
+
+class _Maintenance:
+    """The windows that run, by monitor: a window may name thousands."""
+
+    def __init__(self, running: Sequence[PublicWindow]) -> None:
+        self._general = [Span(each.starts_at, each.ends_at) for each in running if each.is_general]
+        self._own: dict[int, list[Span]] = {}
+        for each in running:
+            for monitor_id in each.monitor_ids:
+                self._own.setdefault(monitor_id, []).append(Span(each.starts_at, each.ends_at))
+
+    def of(self, monitor_id: int) -> Sequence[Span]:
+        return [*self._general, *self._own[monitor_id]] if monitor_id in self._own else self._general
+
+
+def _narrowed(windows: Sequence[PublicWindow], shown_ids: Set[int]) -> tuple[PublicWindow, ...]:
+    """Return the windows that concern a page, each with those of its monitors that the page shows."""
+    narrowed = (
+        replace(each, monitor_ids=tuple(one for one in each.monitor_ids if one in shown_ids)) for each in windows
+    )
+    return tuple(each for each in narrowed if each.is_general or each.monitor_ids)
+
+
+def _line(monitor: states.Watched, row: Any, maintenance: _Maintenance, now: datetime) -> PublicMonitor:
     return PublicMonitor(
         id=monitor.id,
         name=monitor.name,
         slug=monitor.slug,
         status=monitor.state.status.value,
-        shown=shown(monitor.state, monitor.timing, now=now, maintenance=maintenance),
+        shown=shown(monitor.state, monitor.timing, now=now, maintenance=maintenance.of(monitor.id)),
         last_ping=monitor.state.last_ping,
         interval_seconds=int(monitor.timing.interval.total_seconds()),
         calendar=monitor.timing.calendar,
@@ -231,17 +230,15 @@ def _line(monitor: states.Watched, row: Any, maintenance: Sequence[Span], now: d
     )
 
 
-def _recent_incidents(connection: Connection, now: datetime) -> tuple[Incident, ...]:
+def _recent_incidents(connection: Connection, definition: PageDefinition, now: datetime) -> list[Incident]:
     is_recent = incident_rows.IS_OPEN | incident_rows.resolved_since(now - RECENT)
-    return tuple(
-        incident_rows.read_incidents(
-            connection,
-            is_recent,
-            incident_rows.is_on_some_page(),  # those of private monitors crowd nothing out
-            limit=MAX_INCIDENTS,
-            order=incident_rows.OPEN_FIRST,
-            is_public=True,
-        )
+    return incident_rows.read_incidents(
+        connection,
+        is_recent,
+        incident_rows.concerns(_ids_of_page(definition)),  # those of other monitors crowd nothing out
+        limit=MAX_INCIDENTS,
+        order=incident_rows.OPEN_FIRST,
+        is_public=True,
     )
 
 
@@ -256,54 +253,40 @@ def as_shown(incidents: Sequence[Incident], monitors: Sequence[PublicMonitor]) -
     return tuple(found)
 
 
-def _definitions(connection: Connection, timezone: str) -> dict[str, PageDefinition]:
-    """Return page slug -> its definition, of every page; the one at `/status` is always among them."""
-    members: dict[int, list[int]] = {}
-    chosen = select(PageMonitor.page_id, PageMonitor.monitor_id).order_by(PageMonitor.place, PageMonitor.monitor_id)
-    for page_id, monitor_id in connection.execute(chosen):
-        members.setdefault(page_id, []).append(monitor_id)
-    definitions = {MAIN: replace(MAIN_DEFINITION, timezone=timezone)}
-    zones = schedule.zone_names()
-    for row in connection.execute(select(StatusPage.__table__).order_by(StatusPage.id)):
-        definitions[row.slug] = PageDefinition(
-            slug=row.slug,
-            id=row.id,
-            title=row.title,
-            description=row.description,
-            footer=row.footer,
-            accent=row.accent,
-            timezone=row.timezone if row.timezone in zones else timezone,
-            language=row.language,
-            password_hash=row.password_hash,
-            host=row.host,
-            logo_digest=row.logo_digest,
-            members=tuple(members.get(row.id, ())) if row.is_chosen else None,
-        )
-    return definitions
-
-
 def read_days(database: Database, ids: Sequence[int], *, timezone: str, count: int, now: datetime) -> DayTable:
-    """Return the last *count* days of some monitors. Raises Unavailable."""
+    """Return the last *count* days of some monitors, some hundreds at once. Raises Unavailable."""
+    table = DayTable((), {})
     with database.read() as connection:
-        return read_last_days(connection, ids, timezone=timezone, count=count, now=now)
+        for first in range(0, len(ids) or 1, DAYS_AT_ONCE):
+            part = ids[first : first + DAYS_AT_ONCE]
+            found = read_last_days(connection, part, timezone=timezone, count=count, now=now)
+            table = DayTable(found.days, table.parts | found.parts)
+    return table
 
 
-def read_changes(database: Database, ids: Sequence[int], *, limit: int) -> tuple[Change, ...]:
-    """Return the newest *limit* times at which one of these monitors went DOWN or UP, newest first.
+def read_changes(database: Database, definition: PageDefinition, *, limit: int) -> tuple[Change, ...]:
+    """Return the newest *limit* times at which a monitor of a page went DOWN or UP, newest first.
 
-    Of each monitor only the newest transitions are looked at, which the index on (monitor_id, seq) finds. Raises
-    Unavailable.
+    Raises Unavailable.
     """
     query = (
         select(Monitor.id, History.slug, History.new_status, History.occurred_at)
         .join(Monitor, Monitor.id == History.monitor_id)
-        .where(Monitor.id.in_(ids), History.seq > Monitor.state_seq - 2 * limit)
+        .where(Monitor.id.in_(_ids_of_page(definition)))
         .where(History.new_status.in_((Status.DOWN.value, Status.UP.value)))
-        .order_by(History.occurred_at.desc(), History.id.desc())
-        .limit(limit)
     )
+    if definition.is_chosen:
+        # Of each monitor only the newest transitions, which the index on (monitor_id, seq) finds.
+        query = query.where(History.seq > Monitor.state_seq - 2 * limit)
+        newest = query.order_by(History.occurred_at.desc(), History.id.desc()).limit(limit)
+    else:
+        # Those that were stored last, by the key; what blind windows delay is stored a little out of order.
+        newest = query.add_columns(History.id).order_by(History.id.desc()).limit(4 * limit)
     with database.read() as connection:
-        return tuple(Change(*row) for row in connection.execute(query))
+        rows = connection.execute(newest).all()
+    if not definition.is_chosen:
+        rows = sorted(rows, key=attrgetter("occurred_at", "id"), reverse=True)[:limit]
+    return tuple(Change(*row[:4]) for row in rows)
 
 
 def last_blind_window(database: Database) -> tuple[datetime, datetime] | None:
@@ -316,21 +299,18 @@ def last_blind_window(database: Database) -> tuple[datetime, datetime] | None:
 
 def read_incidents(database: Database, page: PublicPage, *, limit: int, offset: int = 0) -> tuple[Incident, ...]:
     """Return incidents that a page shows, those that began last first, however old. Raises Unavailable."""
+    concerned = incident_rows.concerns(_ids_of_page(page.definition))
     with database.read() as connection:
-        found = incident_rows.read_incidents(connection, _of_page(page), limit=limit, offset=offset, is_public=True)
+        found = incident_rows.read_incidents(connection, concerned, limit=limit, offset=offset, is_public=True)
     return as_shown(found, page.monitors)
 
 
 def read_incident(database: Database, page: PublicPage, public_id: str) -> Incident:
     """Return one incident that a page shows. Raises NotFound, and Unavailable."""
+    named = (incident_rows.has_public_id(public_id), incident_rows.concerns(_ids_of_page(page.definition)))
     with database.read() as connection:
-        named = (incident_rows.has_public_id(public_id), _of_page(page))
         found = incident_rows.read_incidents(connection, *named, limit=1, is_public=True)
     shown = as_shown(found, page.monitors)
     if not shown:
         raise NotFound(NO_INCIDENT)
     return shown[0]
-
-
-def _of_page(page: PublicPage) -> Any:
-    return incident_rows.concerns([each.id for each in page.monitors])

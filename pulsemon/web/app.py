@@ -29,11 +29,13 @@ from pulsemon.web.api import subscribers as api_subscribers
 from pulsemon.web.heartbeats.ping import PingGate
 from pulsemon.web.html import rendering, static_files
 from pulsemon.web.http import trailing_slash
+from pulsemon.web.http.after_login import LoginNeeded
 from pulsemon.web.http.grounds import Grounds, grounds_of, require_declarations
 from pulsemon.web.http.routing import Route
 from pulsemon.web.http.security import Gate, route_path
 from pulsemon.web.http.site import Site
 from pulsemon.web.http.turns import Turns
+from pulsemon.web.panel import logins
 from pulsemon.web.panel import routes as panel
 from pulsemon.web.public import badges, feed, status_page, statuspage, subscribing
 from pulsemon.web.public import calendar as calendar_feed
@@ -96,6 +98,7 @@ def make_fastapi(site: Site) -> FastAPI:
     app.add_exception_handler(PulseMonError, _on_our_error)
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(LoginNeeded, _on_login_needed)
     app.add_exception_handler(Exception, _on_bug)
     docs_page.describe(app)
     _require_access_rules(app)
@@ -185,6 +188,11 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
         for problem in error.errors()
     ]
     return _error(request, 422, detail)
+
+
+async def _on_login_needed(request: Request, error: Exception) -> Response:
+    """The form of the login, with what was typed."""
+    return await logins.page_that_keeps_the_form(request)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -104,6 +104,7 @@ def test_nothing_that_anybody_typed_or_sent_runs_on_any_page(tab: Tab) -> None:
         page = tab.log_in()
         busy_id = len(PAYLOADS) + 1
         paths = ["/", "/status", "/monitors/new", f"/monitors/{busy_id}", f"/monitors/{busy_id}/delete"]
+        paths += [f"/monitors/{busy_id}/{section}" for section in ("runs", "log", "connect", "settings")]
         paths += [f"/monitors/{number}" for number in range(1, len(PAYLOADS) + 1, 4)]
         paths += [f"/?q={quote(payload)}" for payload in PAYLOADS[::4]]
         paths += [f"/{quote(payload, safe='')}" for payload in PAYLOADS[::6]]
@@ -114,7 +115,7 @@ def test_nothing_that_anybody_typed_or_sent_runs_on_any_page(tab: Tab) -> None:
             assert page.locator("iframe, object, embed, marquee, base, [onerror], [onload], [onfocus]").count() == 0, (
                 path
             )
-        tab.open(f"/monitors/{busy_id}")
+        tab.open(f"/monitors/{busy_id}/log")
         for each in page.locator("#record details summary").all():
             each.click()
         expect(page.locator("#record")).to_contain_text(PAYLOADS[0])
@@ -133,6 +134,7 @@ def test_a_form_that_failed_gives_back_what_was_typed_as_text(tab: Tab) -> None:
         tab.open("/monitors/new")
         page.fill("#f-name", payload)
         page.fill("#f-slug", payload)
+        page.locator(".more").evaluate_all("folds => folds.forEach(fold => { fold.open = true; })")
         page.fill("#f-webhook_url", payload)
         page.click("main button.primary")
         expect(page.locator("#e-slug")).to_be_visible()

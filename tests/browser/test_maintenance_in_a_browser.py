@@ -59,6 +59,7 @@ def test_its_pages_are_accessible_and_fit(
     tab.log_in()
     skip = f"/maintenance/{weekly['id']}/windows/{weekly['windows'][0]['id']}/skip"
     paths = ["/maintenance", "/maintenance/new", f"/maintenance/{running['id']}", f"/maintenance/{weekly['id']}"]
+    paths += [f"/maintenance/{weekly['id']}/settings"]
     paths += [f"/maintenance/{running['id']}/end", f"/maintenance/{weekly['id']}/delete", skip, "/monitors/1", "/"]
     for number, path in enumerate([*paths, "/status"]):
         page = tab.open(path)
@@ -75,15 +76,17 @@ def test_who_never_read_the_documents_sets_up_a_window(tab: Tab) -> None:
     page.click("nav >> text=Maintenance")
     page.click("text=Plan maintenance")
     expect(page.locator("#f-time")).to_be_hidden()
-    expect(page.locator(".boxes")).to_be_hidden()
+    expect(page.locator(".choosing")).to_be_hidden()
     page.fill("#f-title", "New disks")
     page.fill("#f-starts_at", wall(monitor, -1))
+    page.fill("#f-ends_at", "")
     page.click("text=Plan it")
     expect(page.locator("#e-ends_at")).to_be_visible()
     expect(page.locator("#f-title")).to_have_value("New disks")
     page.fill("#f-ends_at", wall(monitor, 3))
     page.click("text=Only these")
-    page.check(".boxes >> text=Web")
+    page.check(".found >> text=Web")
+    expect(page.locator(".chosen li")).to_have_count(1)
     page.click("text=Plan it")
 
     expect(page.locator(".done")).to_contain_text("The maintenance is planned.")
@@ -120,6 +123,7 @@ def test_fields_follow_the_choice_and_all_works_without_scripts(make_tab: Callab
     expect(page.locator(".done")).to_contain_text("will not take place")
     page.click("text=Updates")
     expect(page.locator(".rows li")).to_have_count(9)
+    page.click("#menu > summary")
     page.click("text=Remove…")
     page.click("text=Remove it")
 

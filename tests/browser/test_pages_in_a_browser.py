@@ -125,11 +125,13 @@ def test_dragging_changes_the_order_and_so_do_the_keys(tab: Tab) -> None:
     page = tab.open("/monitors/arrange")
     rows = page.locator(".seats li .slug")
 
-    with page.expect_navigation():  # the page is read anew once the order is stored
-        page.locator(".seats li").nth(2).drag_to(page.locator(".seats li").nth(0), target_position={"x": 20, "y": 4})
+    page.locator(".seats li").nth(2).drag_to(page.locator(".seats li").nth(0), target_position={"x": 20, "y": 4})
+    expect(page.locator(".done")).to_have_text("The order is saved.")
     expect(rows).to_have_text(["three", "one", "two"])
-    wait_until(lambda: tab.server.get("/api/monitors/three")["position"] == 1)
+    assert tab.server.get("/api/monitors/three")["position"] == 1
 
-    page.get_by_role("button", name="Move Three down").focus()
+    page.check("text=Three")
+    page.get_by_role("button", name="Move down").focus()
     page.keyboard.press("Enter")
     expect(rows).to_have_text(["one", "three", "two"])
+    expect(page.get_by_role("button", name="Move down")).to_be_focused()

@@ -79,7 +79,7 @@ def test_an_incident_in_english_and_in_portuguese() -> None:
     assert english.get_content().splitlines() == [
         "Incident: Slow checkout – Resolved",
         "",
-        "Time: 2026-03-02 10:05 (America/Sao Paulo)",
+        "Time: 2 Mar 2026, 10:05 (Brasilia Time)",
         "Affects: API, Web",
         "",
         "All is well **again**.",
@@ -90,7 +90,7 @@ def test_an_incident_in_english_and_in_portuguese() -> None:
         "You get this because you subscribed to Shop.",
         f"Unsubscribe: {link}",
     ]
-    assert "Horário: 02/03/2026 10:05 (America/Sao Paulo)" in portuguese.get_content()
+    assert "Horário: 02/03/2026 10:05 (horário de Brasília)" in portuguese.get_content()
     assert english["List-Unsubscribe"] == f"<{link}>"
     assert english["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert english["Auto-Submitted"] == "auto-generated"
@@ -103,7 +103,7 @@ def test_maintenance_says_from_when_to_when() -> None:
     text = text_of(write(plan, locale="pt-BR"))
 
     assert text.startswith("Manutenção: Slow checkout – Planejada\n")
-    assert "Início: 02/03/2026 10:05 (America/Sao Paulo)\nFim: 02/03/2026 12:05 (America/Sao Paulo)\n" in text
+    assert "Início: 02/03/2026 10:05 (horário de Brasília)\nFim: 02/03/2026 12:05 (horário de Brasília)\n" in text
 
 
 def test_an_automatic_incident_is_told_in_the_words_of_the_public_page() -> None:

@@ -31,8 +31,8 @@ def test_discord_and_slack_get_a_sentence_in_the_subscribers_language(url: str, 
     sentence = said.pop(key).replace("\\", "")
 
     assert sentence == (
-        "[Shop] Manutenção: Slow checkout – Planejada. De 02/03/2026 10:05 (America/Sao Paulo) a 02/03/2026 11:05 "
-        "(America/Sao Paulo). All is well **again**. https://status.example.org/status/shop"
+        "[Shop] Manutenção: Slow checkout – Planejada. De 02/03/2026 10:05 (horário de Brasília) a 02/03/2026 11:05 "
+        "(horário de Brasília). All is well **again**. https://status.example.org/status/shop"
     )
     assert said == body(plan)
 

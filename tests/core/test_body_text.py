@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsemon.core import body_text
-from pulsemon.core.body_text import Words, charset_of, text_of
+from pulsemon.core.body_text import Words, charset_of, last_lines, text_of, text_of_tail
 from pulsemon.core.rules import Outcome, Rules, read_signal
 from pulsemon.core.status import Signal
 
@@ -240,3 +240,28 @@ def test_whatever_windows_1252_writes_is_read_where_it_is_declared(text: str) ->
 @given(st.binary(max_size=200), st.binary(max_size=60))
 def test_no_bytes_and_no_content_type_are_an_error(body: bytes, content_type: bytes) -> None:
     text_of(body, charset_of(b"text/plain; charset=" + content_type, body)).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_cut", "shown"),
+    [
+        ("one\ntwo\nthree\n", False, ("two\nthree", True)),
+        ("two\r\nthree\r\n\r\n", False, ("two\nthree", False)),
+        ("10%\r20%\r100%", False, ("20%\n100%", True)),
+        ("lf of a line\nthree", True, ("three", True)),
+        ("only a half", True, ("only a half", True)),
+        ("x" * 30, False, ("x" * 20, True)),
+        ("a\0b", False, ("a\ufffdb", False)),
+        ("", False, ("", False)),
+    ],
+)
+def test_the_last_lines_of_a_text(text: str, is_cut: bool, shown: tuple[str, bool]) -> None:
+    assert last_lines(text, lines=2, characters=20, is_cut=is_cut) == shown
+
+
+def test_the_end_of_a_body_is_read_in_the_charset_that_its_beginning_names() -> None:
+    body = codecs.BOM_UTF16_BE + FAILED.encode("utf-16-be")
+
+    assert text_of_tail(body[:4], body[8:]) == FAILED[3:]
+    assert text_of_tail(b"Fal", "não".encode()) == "não"
+    assert text_of_tail(b"", "não".encode("cp850"), "cp850") == "não"

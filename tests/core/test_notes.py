@@ -42,7 +42,7 @@ def test_the_blind_half_of_a_note_is_portuguese_too() -> None:
 
 
 def test_silence_names_interval_and_grace() -> None:
-    assert describe(Cause.SILENCE, FULL) == "No ping within the interval of 240 s and the grace of 60 s."
+    assert describe(Cause.SILENCE, FULL) == "No ping within the interval of 4 min and the grace of 1 min."
 
 
 def test_a_failure_names_its_exit_status_if_there_was_one() -> None:

@@ -261,7 +261,7 @@ class TestSchedule:
         assert expire(database, "10:07") == 1
 
         assert transitions(database, monitor)[-1].note == (
-            "No ping at the time that the schedule expects, nor within the grace of 60 s."
+            "No ping at the time that the schedule expects, nor within the grace of 1 min."
         )
 
     def test_a_new_schedule_alerts_nobody_for_the_past(self, database: Database) -> None:

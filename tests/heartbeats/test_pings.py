@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pulsemon.core.rules import Outcome
-from pulsemon.core.status import BlindWindow, Signal
+from pulsemon.core.status import BlindWindow, Signal, Status
 from pulsemon.db import Database, ping_rows
 from pulsemon.db.ping_rows import MonitorUpdate
 from pulsemon.db.tables.heartbeats import Ping
@@ -131,7 +131,7 @@ def make_stranger() -> View:
         slug="stranger",
         interval_seconds=1,
         grace_seconds=0,
-        status=monitors.Status.UNKNOWN,
+        status=Status.UNKNOWN,
         last_ping=None,
         webhook_url=None,
         token="t",

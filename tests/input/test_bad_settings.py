@@ -84,14 +84,16 @@ def test_as_json(client: TestClient) -> None:
     assert client.get("/api/monitors", headers=ADMIN).json() == [made]
 
 
+LENGTHS = "This must lie between 1 s and 3,650 days."
 IN_THE_FORM = [
     ("schedule", "0 0 30 2 *", NEVER, "Este agendamento nunca mais dispara"),
     ("schedule", "1 2 3", "A cron expression has five fields", "Uma expressão cron tem cinco campos"),
     ("timezone", "Mars/Olympus", NO_ZONE, "Não existe esse fuso horário."),
     ("failures_to_down", "0", IN_A_ROW, "Isto deve ficar entre 1 e 100."),
     ("successes_to_up", "many", NOT_WHOLE, "Isto deve ser um número inteiro"),
-    ("max_run_seconds", "0", SECONDS, "Isto deve ficar entre 1 e 315360000."),
-    ("min_gap_seconds", "-5", SECONDS, "Isto deve ficar entre 1 e 315360000."),
+    ("max_run_seconds", "0", LENGTHS, "Isto deve ficar entre 1 s e 3.650 dias."),
+    ("min_gap_seconds", "-5", LENGTHS, "Isto deve ficar entre 1 s e 3.650 dias."),
+    ("grace_seconds", "soon", "Write a length of time, such as 15 min", "Escreva uma duração, como 15 min"),
     ("post_only", "maybe", NOT_BOOL, "Aqui cabe true ou false."),
     ("success_keywords", "x" * 201, WORDS, "Aqui cabem no máximo 20 textos de 1 a 200 caracteres"),
     ("failure_keywords", "a\tb", WORDS, "Aqui cabem no máximo 20 textos de 1 a 200 caracteres"),
@@ -157,5 +159,5 @@ def test_the_line_for_cron_goes_by_the_schedule(panel: TestClient) -> None:
         panel.post("/api/monitors", json=others | {"slug": slug, "schedule": schedule}, headers=ADMIN)
     addresses = re.findall(r'href="(/monitors/\d+)"', panel.get("/").text)
 
-    assert "0 0 * * * /usr/local/bin/backup.sh" in panel.get(addresses[0]).text
-    assert "0 3 * * * /usr/local/bin/backup.sh" in panel.get(addresses[1]).text
+    assert "0 0 * * * /usr/local/bin/backup.sh" in panel.get(f"{addresses[0]}/connect").text
+    assert "0 3 * * * /usr/local/bin/backup.sh" in panel.get(f"{addresses[1]}/connect").text

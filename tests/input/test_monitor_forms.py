@@ -289,9 +289,17 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         for problem in problems(monitor_forms.create_from_json, data):
             assert problem.message == templates[problem.code] % dict(problem.limits)
             seen.add(problem.code)
-    # Those of schedules: tests/core/test_schedule.py and tests/web/html/test_schedule_words.py; no monitor has the
-    # other three.
-    assert seen == templates.keys() - schedule.MESSAGES.keys() - {"long-text", "monitors", "language"}
+    # Those of schedules: tests/core/test_schedule.py and tests/web/html/test_schedule_words.py; those of lengths belong
+    # to forms; no monitor has the other three.
+    assert seen == templates.keys() - schedule.MESSAGES.keys() - {
+        "long-text",
+        "monitors",
+        "language",
+        "duration",
+        "duration-range",
+        "how-many",  # of the array as a whole: tests/web/api/test_monitors.py
+        "too-many-chosen",  # of a form that chooses monitors: tests/web/panel/test_chooser.py
+    }
 
 
 JSON = st.recursive(
@@ -341,14 +349,46 @@ def test_a_form_is_converted_and_then_obeys_the_same_rules() -> None:
     assert monitor_forms.from_form(form) == NewMonitor("Backup Noturno", "backup-noturno", 60, max_run_seconds=30)
 
 
-@pytest.mark.parametrize("text", ["1.5", "1.0", "1e3", "+60", "0x10", "60s", "٦٠", "1_000", "NaN", "--1", "sixty"])
-def test_a_form_takes_digits_only_for_numbers(text: str) -> None:
-    assert code(monitor_forms.from_form, GOOD | {"interval_seconds": text}, "interval_seconds") == "not-whole"
+@pytest.mark.parametrize("text", ["1.5", "1.0", "1e3", "+60", "0x10", "٦٠", "1_000", "NaN", "--1", "sixty", "00:15"])
+def test_a_form_takes_lengths_of_time_only_where_they_can_be_read_in_one_way(text: str) -> None:
+    assert code(monitor_forms.from_form, GOOD | {"interval_seconds": text}, "interval_seconds") == "duration"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("900", 900), ("15 min", 900), ("1h30", 5_400), ("2 dias", 172_800)])
+def test_a_form_takes_lengths_of_time_as_people_write_them(text: str, seconds: int) -> None:
+    form = GOOD | {"interval_seconds": text, "incident_after_minutes": "1 h"}
+
+    new = monitor_forms.from_form(form)
+
+    assert (new.interval_seconds, new.placement.incident_after_minutes) == (seconds, 60)
+    found = problems(monitor_forms.from_form, GOOD | {"interval_seconds": "60", "incident_after_minutes": "90 s"})
+    assert [(each.field, each.code) for each in found] == [("incident_after_minutes", "duration")]
+
+
+@pytest.mark.parametrize("text", ["15 min", "1h30", "2 dias"])
+def test_json_takes_seconds_and_no_texts(text: str) -> None:
+    assert code(monitor_forms.create_from_json, GOOD | {"interval_seconds": text}, "interval_seconds") == "not-whole"
+
+
+BOTH = {"name": "n", "slug": "s", "interval_seconds": "never", "schedule": "30 2 * * *", "timezone": "Asia/Tokyo"}
+
+
+def test_of_interval_and_schedule_the_form_counts_the_chosen_one_and_passes_over_the_other() -> None:
+    by_schedule = monitor_forms.from_form(BOTH | {"expected": "schedule"})
+    every = monitor_forms.from_form(BOTH | {"expected": "every", "interval_seconds": "1 h", "schedule": "no cron"})
+
+    assert (by_schedule.schedule, by_schedule.timezone) == ("30 2 * * *", "Asia/Tokyo")
+    assert (every.interval_seconds, every.schedule, every.timezone) == (3_600, None, "UTC")
+    assert code(monitor_forms.from_form, BOTH | {"expected": "schedule", "schedule": ""}, "schedule") == "missing"
+    assert code(monitor_forms.from_form, BOTH | {"expected": "every"}, "interval_seconds") == "duration"
+    emptied = monitor_forms.changes_from_form({"schedule": "x", "timezone": "x", "expected": "every"})
+    assert emptied == {"schedule": None}
+    assert code(monitor_forms.changes_from_form, {"schedule": "", "expected": "schedule"}, "schedule") == "missing"
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "315360001", "9" * 5000, "-" + "9" * 5000])
 def test_a_form_says_the_range_of_a_number_outside_it(text: str) -> None:
-    assert code(monitor_forms.from_form, GOOD | {"interval_seconds": text}, "interval_seconds") == "range"
+    assert code(monitor_forms.from_form, GOOD | {"interval_seconds": text}, "interval_seconds") == "duration-range"
 
 
 def test_an_empty_field_of_a_form_counts_as_absent() -> None:

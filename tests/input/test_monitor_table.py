@@ -86,7 +86,7 @@ def test_a_form_writes_what_it_reads(database: Database) -> None:
     assert texts["webhook_secret"] == monitor_rules.SECRET_MASK
     assert (texts["public"], texts["post_only"]) == ("no", "yes")
     assert (texts["tags"], texts["success_keywords"]) == ("nightly, db", "OK\nall good")
-    assert (texts["min_gap_seconds"], texts["incident_after_minutes"]) == ("5", "15")
+    assert (texts["min_gap_seconds"], texts["incident_after_minutes"]) == ("5 s", "15 min")
 
 
 def test_what_is_empty_is_an_empty_text_and_without_a_schedule_so_is_its_time_zone(database: Database) -> None:
@@ -96,7 +96,7 @@ def test_what_is_empty_is_an_empty_text_and_without_a_schedule_so_is_its_time_zo
     nullable = {each.name for each in monitor_fields.TABLE if each.default is None} - {"position"}
     keywords = {"success_keywords", "failure_keywords", "start_keywords"}
     assert empty == nullable | keywords | {"timezone", "tags"}
-    assert texts["grace_seconds"] == "60"
+    assert texts["grace_seconds"] == "1 min"
 
 
 def test_a_place_that_was_never_set_is_the_one_of_its_creation_and_public(database: Database) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pulsemon.channels.message import Delivered
-from pulsemon.core.shown import Shown
 from pulsemon.core.status import Signal, Status
 from pulsemon.db import Database
 from pulsemon.db.tables.deadlines import UnseenSpan
@@ -138,13 +137,6 @@ class TestRead:
             make(database, slug)
 
         assert monitors.list_all(database, limit=2)[1] is None
-
-    def test_counts_hold_every_state(self, database: Database) -> None:
-        views = [make(database, "waiting"), make_up(database, "up"), make_up(database, "late", last_ping=at("09:56"))]
-
-        counted = monitors.counts(views, now=at("10:01"))
-
-        assert counted == dict.fromkeys(Shown, 0) | {Shown.WAITING: 1, Shown.UP: 1, Shown.LATE: 1}
 
 
 class TestEdit:

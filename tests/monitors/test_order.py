@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from pulsemon.db import Database
+from pulsemon.monitors import order as monitor_order
+from tests.monitors.test_lookup import furnish
+from tests.statements import recorded_statements
 from tests.status_pages.test_public import ADMIN, a_monitor
 from tests.web.panel.test_monitors import PAGE, log_in, text_of
 
@@ -97,7 +101,7 @@ def test_the_list_finds_groups_and_tags_and_filters_by_tag(panel: TestClient) ->
 def test_the_form_shows_and_changes_a_place(panel: TestClient) -> None:
     a_monitor(panel, "job", group="Backups", tags=["a", "b"])
     number = id_of(panel, "job")
-    page = panel.get(f"/monitors/{number}").text
+    page = panel.get(f"/monitors/{number}/settings").text
     assert 'value="Backups"' in page
     assert 'value="a, b"' in page
 
@@ -130,9 +134,13 @@ def test_nothing_selected_or_too_many_tags_changes_nothing(panel: TestClient) ->
     a_monitor(panel, "a", tags=[str(number) for number in range(20)])
     assert "Nothing was selected" in text_of(panel.post("/monitors/selected", data={"do": "delete"}))
 
-    for tags, status in (("more", 409), ("", 409), ("x" * 41, 409)):
-        answer = panel.post("/monitors/selected", data={"do": "tag", "monitor": id_of(panel, "a"), "tags": tags})
-        assert answer.status_code == status
+    number = id_of(panel, "a")
+    for tags in ("more", "", "x" * 41):
+        answer = panel.post("/monitors/selected", data={"do": "tag", "monitor": number, "tags": tags})
+        assert answer.status_code == 422
+        assert 'id="e-bulk-tag"' in answer.text
+        assert f'name="monitor" checked value="{number}"' in answer.text  # what was selected still is
+        assert f'value="{tags}"' in answer.text
     assert len(read(panel, "a")["tags"]) == 20
 
 
@@ -158,3 +166,72 @@ def test_the_order_is_changed_by_buttons_and_by_what_dragging_sends(panel: TestC
     assert order(panel) == ["b", "a", "c", "d"]
     assert [read(panel, slug)["position"] for slug in "bacd"] == [1, 2, 3, 4]
     assert a_monitor(panel, "new")["position"] > 4
+
+
+def test_several_move_to_a_position_and_to_another_group_and_stay_ticked(panel: TestClient) -> None:
+    for slug, group in (("a", "One"), ("b", "One"), ("c", "One"), ("d", None)):
+        a_monitor(panel, slug, group=group)
+    ids = {slug: id_of(panel, slug) for slug in "abcd"}
+    stands = {"opened": "One", "from": "0", "monitor": [ids["b"], ids["c"]]}
+    answer = panel.post("/monitors/arrange", data=stands | {"do": "place", "place": "1"}, follow_redirects=False)
+    assert answer.headers["location"].endswith(f"#m{ids['b']}")
+    page = panel.get(answer.headers["location"])
+    assert order(panel) == ["b", "c", "a", "d"]
+    assert re.findall(r'value="(\d+)" checked', page.text) == [ids["b"], ids["c"]]
+    assert "The order is saved." in text_of(page)
+    panel.post("/monitors/arrange", data=stands | {"do": "down"})
+    assert order(panel) == ["a", "b", "c", "d"]
+
+    panel.post("/monitors/arrange", data=stands | {"do": "group", "to_group": " Two "})
+    assert [read(panel, slug)["group"] for slug in "abcd"] == ["One", "Two", "Two", None]
+    found = panel.get("/fragments/choose", params={"find": "group:two"}).text
+    assert re.findall(r'name="monitor" value="(\w+)"', found) == ["b", "c"]
+    panel.post("/monitors/arrange", data=stands | {"do": "group", "to_group": ""})
+    assert [read(panel, slug)["group"] for slug in "abcd"] == ["One", None, None, None]
+
+    nothing = panel.post("/monitors/arrange", data={"opened": "One", "do": "place", "place": "1"})
+    assert "Tick the monitors" in text_of(nothing)
+    wrong = panel.post("/monitors/arrange?group=One", data=stands | {"do": "group", "to_group": "x" * 61})
+    assert wrong.status_code == 422
+    assert 'aria-describedby="e-group"' in wrong.text
+    assert read(panel, "b")["group"] is None
+
+
+def test_a_long_order_comes_in_parts(database: Database) -> None:
+    furnish(database, 1_000)
+    with recorded_statements() as seen:
+        found = monitor_order.sections(database, opened=None, start=0)
+    shown = {each.name: (each.count, each.start, len(each.monitors), each.following) for each in found}
+    assert shown[""] == (667, 0, 200, 200)
+    assert sum(len(each.monitors) for each in found) == monitor_order.PART_SIZE
+    last = monitor_order.sections(database, opened="", start=600)[0]
+    assert (last.start, len(last.monitors), last.following) == (600, 67, None)
+    assert monitor_order.sections(database, opened="", start=9_999)[0].start == 666
+    third = {each.name: each for each in monitor_order.sections(database, opened="Group 2", start=0)}["Group 2"]
+    assert third.count == len(third.monitors)
+    assert len(seen) <= 3 + (not database.is_sqlite) * 2
+
+
+def test_the_monitors_of_a_page_are_added_moved_and_removed(panel: TestClient) -> None:
+    for slug in "abcd":
+        a_monitor(panel, slug, group="G" if slug in "cd" else None, public=slug != "b")
+    ids = {slug: id_of(panel, slug) for slug in "abcd"}
+    path = "/pages/status/monitors"
+
+    def chosen() -> list[str]:
+        return list(panel.get("/api/pages/status", headers=ADMIN).json()["monitors"])
+
+    panel.post(path, data={"show": "chosen"})
+    assert chosen() == ["a", "c", "d"]
+    panel.post(path, data={"do": "remove", "monitor": [ids["c"], ids["d"]]})
+    found = panel.post(path, data={"find": "b", "search": "yes"})
+    assert 'name="monitor" value="b"' in found.text
+    panel.post(path, data={"do": "add", "monitor": "b", "group": "G"})
+    assert chosen() == ["a", "b", "c", "d"]
+    panel.post(path, data={"do": "place", "place": "1", "monitor": ids["d"], "opened": "G", "from": "0"})
+    assert chosen() == ["a", "b", "d", "c"]
+    wrong = panel.post(path, data={"do": "add", "slugs": "nobody"})
+    assert (wrong.status_code, "There is no monitor with one of these slugs." in text_of(wrong)) == (422, True)
+    assert "nobody</textarea>" in wrong.text
+    panel.post(path, data={"show": "all"})
+    assert panel.get("/api/pages/status", headers=ADMIN).json()["monitors"] is None

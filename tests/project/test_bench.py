@@ -9,7 +9,10 @@ import pytest
 
 from tests.conftest import ROOT
 
-PARTS = ("pings", "kinds", "signals", "flush", "postgres", "detection", "burst", "idle", "status", "page")
+PARTS = (
+    "pings", "kinds", "signals", "flush", "postgres", "detection", "burst", "idle", "status", "page", "many", "metrics",
+    "sweep",
+)  # fmt: skip
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -261,7 +261,7 @@ def test_language_zone_and_colour_are_the_pages(one: TestClient) -> None:
     a_page(one, language="pt-BR", timezone="America/Sao_Paulo", accent="#ffff00")
 
     answer = one.get("/status/shop", headers={"accept-language": "en"})
-    markup = seen(one, "/status/shop", "UTC-3", headers={"accept-language": "en"})
+    markup = seen(one, "/status/shop", "(horário de Brasília)", headers={"accept-language": "en"})
 
     assert '<html lang="pt-BR">' in markup
     assert "Aguardando" in markup
@@ -385,7 +385,7 @@ def test_fifty_monitors_with_an_outage_every_week_fit_too(sqlite_url: str) -> No
 
     page = board.rendered(board.snapshot(), "pt-BR")
 
-    assert page.plain.decode().count('class="d"') >= 50 * 12
+    assert page.plain.decode().count("data-day=") >= 50 * 12
     assert len(page.zipped) <= 20_000
     database.close()
 
@@ -401,7 +401,7 @@ def test_the_days_of_a_page_are_those_of_its_own_zone(database: Database) -> Non
 
     def outage(slug: str) -> list[str]:
         page = board.rendered(snapshot, "en", slug).plain.decode()
-        return re.findall(r"<title>([^<]*): down for 30 min</title>", page)
+        return re.findall(r"<li data-day=.\d+.>([^<]*): down for 30 min</li>", page)
 
     assert {slug: outage(slug) for slug in ("status", "sp", "tokyo", "utc", "none")} == {
         "status": ["2 Mar"],
@@ -410,41 +410,56 @@ def test_the_days_of_a_page_are_those_of_its_own_zone(database: Database) -> Non
         "utc": ["2 Mar"],
         "none": ["2 Mar"],
     }
-    assert "10:00:00 UTC" in board.rendered(snapshot, "en", "utc").plain.decode()
-    assert "07:00:00 UTC-3" in board.rendered(snapshot, "en", "sp").plain.decode()
+    assert "10:00:00 (UTC)" in board.rendered(snapshot, "en", "utc").plain.decode()
+    assert "07:00:00 (Brasilia Time)" in board.rendered(snapshot, "en", "sp").plain.decode()
     for slug in ("status", "none"):  # who names no zone has the site's
-        assert "19:00:00 UTC+9" in board.rendered(snapshot, "en", slug).plain.decode()
+        assert "19:00:00 (Japan Time)" in board.rendered(snapshot, "en", slug).plain.decode()
 
 
-def test_days_are_read_anew_only_in_the_zones_of_what_changed(
+def test_days_are_read_of_the_page_that_is_asked_for_and_anew_of_what_changed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[str] = []
+    read: list[tuple[str, list[int]]] = []
     original = public_pages.read_days
 
-    def counted(*arguments: Any, timezone: str, **options: Any) -> DayTable:
-        read.append(timezone)
-        return original(*arguments, timezone=timezone, **options)
+    def counted(database: Database, ids: Sequence[int], *, timezone: str, **options: Any) -> DayTable:
+        read.append((timezone, list(ids)))
+        return original(database, ids, timezone=timezone, **options)
 
     monkeypatch.setattr(public_pages, "read_days", counted)
     now = Clock(NOW)
-    one, _ = make_up(database, "a"), make_up(database, "b")
-    status_pages.create(database, status_pages.NewPage("one", timezone="America/Sao_Paulo", monitors=("a",)), now=NOW)
-    status_pages.create(database, status_pages.NewPage("two", timezone="Asia/Tokyo", monitors=("b",)), now=NOW)
+    one, two, _ = make_up(database, "a"), make_up(database, "b"), make_up(database, "c")
+    chosen = {"timezone": "America/Sao_Paulo", "monitors": ("a", "b")}
+    status_pages.create(database, status_pages.NewPage("one", **chosen), now=NOW)
     board = a_board(database, now)
-    board.snapshot()
-    assert sorted(read) == ["America/Sao_Paulo", "Asia/Tokyo", "UTC"]
 
-    read.clear()
+    def look() -> list[tuple[str, list[int]]]:
+        read.clear()
+        board.rendered(board.snapshot(), "en", "one")
+        return list(read)
+
+    assert look() == [("America/Sao_Paulo", [one.id, two.id])]
     record(database, a_ping(one, NOW, Signal.FAIL))
-    now.now = NOW + timedelta(seconds=2)
-    board.snapshot()
-    assert sorted(read) == ["America/Sao_Paulo", "UTC"]
+    now.now += timedelta(seconds=2)
+    assert look() == [("America/Sao_Paulo", [one.id])]
+    now.now += timedelta(seconds=2)
+    assert look() == []
+    now.now += timedelta(seconds=60)
+    assert look() == [("America/Sao_Paulo", [one.id, two.id])]
 
-    read.clear()
-    now.now = NOW + timedelta(seconds=4)
-    board.snapshot()
-    assert read == []
+
+def test_days_that_were_read_before_midnight_are_not_shown_after_it(database: Database) -> None:
+    make_up(database, "a", last_ping=NOW - timedelta(days=3), interval_seconds=30 * 86_400)
+    now = Clock(NOW.replace(hour=23, minute=59, second=50))
+    board = a_board(database, now)
+
+    def dates() -> str:
+        page = board.rendered(board.snapshot(), "en").plain.decode()
+        return re.findall(r'data-dates="[^"]*[|]([^"|]+)"', page)[0]
+
+    assert dates() == "2 Mar"
+    now.now += timedelta(seconds=20)
+    assert dates() == "3 Mar"
 
 
 def test_a_zone_that_is_no_more_is_the_sites(database: Database) -> None:
@@ -452,7 +467,7 @@ def test_a_zone_that_is_no_more_is_the_sites(database: Database) -> None:
     status_pages.create(database, status_pages.NewPage("mars", timezone="Mars/Base"), now=NOW)
     board = a_board(database, Clock(NOW), availability_timezone="Asia/Tokyo")
 
-    assert "19:00:00 UTC+9" in board.rendered(board.snapshot(), "en", "mars").plain.decode()
+    assert "19:00:00 (Japan Time)" in board.rendered(board.snapshot(), "en", "mars").plain.decode()
     assert status_pages.time_zones(database) == set()
 
 

@@ -61,6 +61,14 @@ class Delivery(Base):
             sqlite_where=text("state = 'held'"),
             postgresql_where=text("state = 'held'"),
         ),
+        # messages.undelivered: what nobody tries to deliver any more, by monitor.
+        Index(
+            "ix_deliveries_given_up",
+            "monitor_id",
+            "id",
+            sqlite_where=text("state = 'given-up'"),
+            postgresql_where=text("state = 'given-up'"),
+        ),
         # housekeeping: whether anybody is still owed a notice.
         Index(
             "ix_deliveries_notice_id",

@@ -50,6 +50,13 @@ class Monitor(Base):
             sqlite_where=text("check_at IS NOT NULL"),
             postgresql_where=text("check_at IS NOT NULL"),
         ),
+        # monitors.listing: what is not UP, and how many. Partial, so that the ping of what is UP costs nothing.
+        Index(
+            "ix_monitors_not_up",
+            "status",
+            sqlite_where=text("status <> 'UP'"),
+            postgresql_where=text("status <> 'UP'"),
+        ),
         # An id is never given twice: pings of a deleted monitor may outlive it by minutes (see doomed_pings).
         {"sqlite_autoincrement": True},
     )
@@ -87,6 +94,10 @@ class Monitor(Base):
     rules: Mapped[Rules] = mapped_column(PackedRules, nullable=True)
 
 
+# As ix_monitors_not_up says it: of a parameter no database knows that it is not UP.
+IS_NOT_UP = text("monitors.status <> 'UP'")
+
+
 class PlacementRow(Base):
     """Where a monitor stands. One without a row stands where its creation put it, and is public."""
 
@@ -103,6 +114,24 @@ class PlacementRow(Base):
     is_public: Mapped[bool] = mapped_column(Boolean, server_default=true())
     # DOWN for so long, and an incident is made of it; NULL: never.
     incident_after_minutes: Mapped[int | None] = mapped_column(Integer)
+
+
+class SearchText(Base):
+    """What a monitor is found and put in order by, see `core.search`. Every monitor has one.
+
+    Not in `monitors`, whose rows every ping writes anew.
+    """
+
+    __tablename__ = "search_texts"
+    # monitors.listing: the order of the list, walked until a part of it is full.
+    __table_args__ = (Index("ix_search_texts_name_key", "name_key", "monitor_id"),)
+
+    monitor_id: Mapped[int] = mapped_column(
+        Integer, ForeignKey("monitors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    # In the order of its characters, on every server, so that it may be compared outside of the database too.
+    name_key: Mapped[str] = mapped_column(Text().with_variant(Text(collation="C"), "postgresql"))
+    words: Mapped[str] = mapped_column(Text)
 
 
 class History(Base):

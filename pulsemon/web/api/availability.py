@@ -128,7 +128,7 @@ EXAMPLE_OUTAGE = {
     "ended_at": "2026-11-24T10:29:24.480Z",
     "duration_seconds": 864.0,
     "cause": "silence",
-    "note": "No ping within the interval of 900 s and the grace of 60 s.",
+    "note": "No ping within the interval of 15 min and the grace of 1 min.",
     "excluded": False,
     "excluded_seconds": 0.0,
     "reasons": [],

@@ -7,18 +7,20 @@ in, is for whoever shows the admin token.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from fastapi.exceptions import RequestValidationError
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pulsemon import clock
 from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Action, Principal, allowed
@@ -27,10 +29,11 @@ from pulsemon.db import Database
 from pulsemon.errors import Unavailable
 from pulsemon.messages import outbox
 from pulsemon.messages.outbox import Backlog
-from pulsemon.monitors import manage as monitors
-from pulsemon.monitors.views import View
+from pulsemon.monitors import census
 from pulsemon.operations import metrics
+from pulsemon.operations.exposition import Encode, whole
 from pulsemon.status_pages import public as public_pages
+from pulsemon.status_pages.directory import read_directory
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS
 from pulsemon.web.http.principals import TOO_MANY_TOKENS, basic_password, bearer_token, header_token, judge_token
@@ -41,6 +44,19 @@ router = Router(Audience.PROGRAMS, is_described=True)
 metrics_router = Router(Audience.API, is_described=True)
 
 _TOKEN_OR_NONE: dict[str, Any] = {"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]}
+_Totals = tuple[dict[Shown, int], Backlog]
+_YES_OR_NO = "This must be yes or no."
+_MONITORS_OR_NOT: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "monitors",
+            "in": "query",
+            "required": False,
+            "description": "`no` leaves out what there is of each monitor.",
+            "schema": {"type": "string", "enum": ["yes", "no"], "default": "yes"},
+        }
+    ]
+}
 _METRICS_EXAMPLE = '# TYPE pulsemon_monitors gauge\npulsemon_monitors{state="up"} 3.0\n'
 _METRICS_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
@@ -104,21 +120,52 @@ def ready(request: Request) -> Response:
     operation_id="metrics",
     responses=_METRICS_ANSWER
     | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong.")
-    | openapi.TOO_MANY_TOKENS,
-    openapi_extra=_TOKEN_OR_NONE,
+    | openapi.TOO_MANY_TOKENS
+    | openapi.invalid("query", "monitors", msg=_YES_OR_NO, rule="yes-or-no"),
+    openapi_extra=_TOKEN_OR_NONE | _MONITORS_OR_NOT,
 )
 def scrape(request: Request) -> Response:
     """Give totals of what is public to anybody, and all totals and every monitor to whoever shows the admin token.
 
     The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
+    `?monitors=no` leaves out what there is of each monitor.
     """
     site = site_of(request)
-    collected = _Collected(_read_all(site) if _may_see_all(site, request) else _read_public(site))
+    wants_monitors = _wants_monitors(request)
     encode, content_type = _encoder(request.headers.get("accept", ""))
-    return Response(encode(collected), media_type=content_type, headers=HEADERS)
+    if not _may_see_all(site, request):
+        return Response(b"".join(whole(encode, _read_public(site))), media_type=content_type, headers=HEADERS)
+    totals = _read_totals(site)
+    text, end = whole(encode, _read_all(site, totals))
+    if totals is None or not wants_monitors:
+        return Response(text + end, media_type=content_type, headers=HEADERS)
+    is_head = request.method == "HEAD"  # which is sent no body: nobody is read for it
+    parts = iter(()) if is_head else metrics.of_monitors(site.database, encode, now=site.now())
+    return StreamingResponse(_at_leisure(text, parts, end), media_type=content_type, headers=HEADERS)
 
 
-def _encoder(accept: str) -> tuple[Callable[[_Collected], bytes], str]:
+# Between two parts, so that pings do not wait for one after the other.
+_REST_SEC = 0.001
+
+
+def _at_leisure(begin: bytes, parts: Iterator[bytes], end: bytes) -> Iterator[bytes]:
+    """Yield the parts one after the other; what asks for them is a thread that may sleep."""
+    yield begin
+    for part in parts:
+        yield part
+        time.sleep(_REST_SEC)
+    yield end
+
+
+def _wants_monitors(request: Request) -> bool:
+    """Raises RequestValidationError: it is neither yes nor no."""
+    said = request.query_params.get("monitors", "yes")
+    if said not in ("yes", "no"):
+        raise RequestValidationError([{"loc": ("query", "monitors"), "msg": _YES_OR_NO, "type": "yes-or-no"}])
+    return said == "yes"
+
+
+def _encoder(accept: str) -> tuple[Encode, str]:
     """Return how to write the metrics, and what to call that; the plain text where *accept* cannot be read."""
     try:
         return choose_encoder(accept)
@@ -169,30 +216,16 @@ def _credential(authorization: str) -> str:
     return bearer_token(authorization) or (basic_password(authorization) or "").strip()
 
 
-class _Collected:
-    """What prometheus_client calls a collector: the metrics of one request, no registry of the process."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = list(families)
-
-    def collect(self) -> Iterable[Metric]:
-        """Return the metrics."""
-        return self._families
-
-
-def _read_all(site: Site) -> Iterator[Metric]:
+def _read_all(site: Site, totals: _Totals | None) -> Iterator[Metric]:
     yield from _wellness(site)
     yield metrics.of_warnings(len(site.readiness.warnings()))
     yield from metrics.of_process(site.figures())
-    reading = _read_database(site)
-    yield metrics.of_database(is_up=reading is not None)
+    yield metrics.of_database(is_up=totals is not None)
     # With the database away, what the process knows by itself is still worth telling, just then.
-    if reading is not None:
-        views, backlog = reading
-        now = site.now()
-        yield metrics.of_states(monitors.counts(views, now=now))
-        yield from metrics.of_backlog(backlog, now=now)
-        yield from metrics.of_monitors(views, now=now)
+    if totals is not None:
+        counts, backlog = totals
+        yield metrics.of_states(counts)
+        yield from metrics.of_backlog(backlog, now=site.now())
 
 
 def _read_public(site: Site) -> Iterator[Metric]:
@@ -227,17 +260,17 @@ def _read_lately(site: Site) -> dict[Shown, int] | None:
 
 def _count_public(site: Site) -> dict[Shown, int] | None:
     try:
-        public = public_pages.read_public(site.database, now=site.now())
+        directory = read_directory(site.database, now=site.now())
+        shown = public_pages.read_open(site.database, directory, now=site.now())
     except Unavailable:
         return None
-    counts = Counter(each.shown for each in public.open_monitors())
+    counts = Counter(each.shown for each in shown)
     return {state: counts[state] for state in Shown}
 
 
-def _read_database(site: Site) -> tuple[list[View], Backlog] | None:
-    """Return all monitors and what is owed; None: the database did not answer."""
+def _read_totals(site: Site) -> _Totals | None:
+    """Return how many monitors are in which state, and what is owed; None: the database did not answer."""
     try:
-        views, _ = monitors.list_all(site.database)
-        return views, outbox.backlog(site.database)
+        return census.counts(site.database, now=site.now()), outbox.backlog(site.database)
     except Unavailable:
         return None

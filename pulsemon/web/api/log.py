@@ -46,7 +46,9 @@ class PingAnswer(BaseModel):
     outcome: str = Field(
         description="counted, repeat, prefetch, preview, method or unmatched; only counted moves anything."
     )
-    flag: str | None = Field(description="early: sooner after the last one than `min_gap_seconds`.")
+    flag: str | None = Field(
+        description="early: sooner after the last one than `min_gap_seconds`. test: sent by hand from the panel."
+    )
     method: str
     rid: str | None
     remote_addr: str | None

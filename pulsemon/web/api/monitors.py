@@ -20,12 +20,13 @@ from pulsemon.core.open_runs import Run
 from pulsemon.input import monitor_forms
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitors import MonitorCreate, MonitorPatch
+from pulsemon.input.rules import MAX_MONITORS
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.history import Entry, history
-from pulsemon.monitors.manage import GENERATE
+from pulsemon.monitors.rows import GENERATE
 from pulsemon.monitors.views import View
 from pulsemon.web.api import openapi
-from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
+from pulsemon.web.http.json_api import HEADERS, Body, BodyOrMany, Paging, array, instant
 from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
@@ -94,28 +95,45 @@ _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
     "/api/monitors",
     Action.EDIT,
     status_code=201,
-    response_model=openapi.MonitorAnswer,
+    response_model=openapi.MonitorAnswer | list[openapi.MonitorAnswer],
     tags=["Monitors"],
-    summary="Create a monitor",
+    summary="Create a monitor, or several",
     operation_id="create_monitor",
     responses=openapi.answer(
-        201, "Created. It waits for its first ping.", openapi.EXAMPLE_NEW_MONITOR, {"Location": "Where it is."}
+        201, "Created. It waits for its first ping.", openapi.EXAMPLE_NEW_MONITOR, {"Location": "Where it is, if one."}
     )
     | openapi.BODY_ERRORS
+    | openapi.ARRAY_ERRORS
     | openapi.UNAUTHORIZED
-    | openapi.CONFLICT
     | _BAD_BODY
     | openapi.UNAVAILABLE,
-    openapi_extra=openapi.body(MonitorCreate, openapi.EXAMPLE_CREATE),
+    openapi_extra=openapi.body_or_many(MonitorCreate, openapi.EXAMPLE_CREATE, most=MAX_MONITORS),
 )
-def create_monitor(request: Request, data: Body) -> Response:
-    """Make a monitor with a token of its own. `"webhook_secret": "generate"` makes a secret and shows it this once."""
+def create_monitor(request: Request, data: BodyOrMany) -> Response:
+    """Make a monitor with a token of its own. `"webhook_secret": "generate"` makes a secret and shows it this once.
+
+    An array makes all of its monitors or none, and is answered with an array in the same order. What is wrong is told
+    of each of them, at its index: `["body", "3", "slug"]`.
+    """
     site = site_of(request)
+    if isinstance(data, list):
+        return _create_many(request, data)
     new = monitor_forms.create_from_json(data)
     view = monitors.create(site.database, new, now=site.now())
     site.wake()
     location = {"location": f"/api/monitors/{quote(view.slug, safe='')}"}
     return _one(request, view, status_code=201, headers=location, reveals_secret=new.webhook_secret == GENERATE)
+
+
+def _create_many(request: Request, data: list[object]) -> Response:
+    site, now = site_of(request), site_of(request).now()
+    news = monitor_forms.create_many_from_json(data, now=now)
+    views = monitors.create_many(site.database, news, now=now)
+    site.wake()
+    origin = site.origin(request)
+    revealed = {new.slug for new in news if new.webhook_secret == GENERATE}
+    answers = (monitor_answer(view, origin=origin, now=now, reveals_secret=view.slug in revealed) for view in views)
+    return array(answers, {}, status_code=201)
 
 
 @router.reads(
@@ -137,7 +155,7 @@ def list_monitors(request: Request, asked: Paging) -> Response:
     origin = site.origin(request)
     views, following = monitors.list_all(site.database, limit=asked.limit, after=asked.position)
     headers = link(f"{origin}/api/monitors", asked, following)
-    return JSONResponse([monitor_answer(view, origin=origin, now=now) for view in views], headers=HEADERS | headers)
+    return array((monitor_answer(view, origin=origin, now=now) for view in views), headers)
 
 
 @router.reads(

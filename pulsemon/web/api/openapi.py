@@ -165,7 +165,7 @@ EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
 EXAMPLE_HISTORY = {
     "prev_status": "UP",
     "new_status": "DOWN",
-    "note": "No ping within the interval of 86400 s and the grace of 3600 s.",
+    "note": "No ping within the interval of 1 d and the grace of 1 h.",
     "created_at": "2026-03-03T04:00:12.492Z",
     "occurred_at": "2026-03-03T04:00:12.480Z",
     "cause": "silence",
@@ -256,6 +256,13 @@ UNAVAILABLE = error(
 BODY_ERRORS = error(400, "The body is not JSON, or not UTF-8.", "The body is not JSON.") | error(
     413, "The body is larger than 64 KiB.", "The body is larger than 64 KiB."
 )
+ARRAY_ERRORS = error(
+    413, "The body is larger than 64 KiB, or as an array than 1 MiB.", "The body is larger than 64 KiB."
+) | error(
+    409,
+    "The slug is taken. Of an array all slugs that are taken, or stand in it twice, are named.",
+    "A monitor with this slug exists already.",
+)
 
 
 def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
@@ -263,6 +270,15 @@ def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     _bodies.add(model)
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+def body_or_many(model: type[BaseModel], example: dict[str, Any], *, most: int) -> dict[str, Any]:
+    """Describe a request's body that is one thing, or an array of at most so many."""
+    described = body(model, example)
+    content = described["requestBody"]["content"]["application/json"]
+    one = content["schema"]
+    content["schema"] = {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]}
+    return described
 
 
 PAGING = [

@@ -1,15 +1,17 @@
 """The last days of a monitor as bars: what each one is, its text, and where it stands in the SVG. Pure.
 
-`parts/bars.html` draws them. States differ by shape and by word, not by colour alone. The markup of two monitors with
-the same days is the same, so that a page of many compresses to little.
+`parts/bars.html` draws them, and `static/bars.js` lets a finger and keys go from day to day. States differ by shape and
+by word, not by colour alone. All days of one look are one path, and only days with something to tell have a text: the
+markup of a monitor is small, and that of two with the same days is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 from pulsemon.core.days import Day
@@ -76,46 +78,117 @@ class Words(Protocol):
         ...
 
 
+# What is said of a day that has nothing to tell.
+_QUIET = {Look.UP: N_("no outage"), Look.PAUSED: N_("paused"), Look.NONE: N_("no data")}
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day: its look, its text ("21 Nov: down for 14 min"), and the path that draws it."""
+    """One day: its look, and the path that draws it."""
 
     look: Look
-    text: str
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """The bars of a monitor, oldest first, and how its last days were spent, by their number.
+class Legend:
+    """What the bars of a page have in common.
 
-    `summary` is for whoever does not see them: the first and the last day, and each day with an outage.
+    `looks`: (look, English name, path in a drawing of one bar). `quiet`: the words for days with nothing to tell.
     """
 
-    bars: Sequence[Bar]
+    looks: Sequence[tuple[Look, str, str]]
+    dates: Sequence[str]
+    quiet: Mapping[Look, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The days of a monitor, oldest first, what each looks like, and how the last ones were spent, by their number."""
+
+    days: Sequence[Day]
+    parts: Sequence[Availability]
+    looks: str
     spans: dict[int, Availability]
-    summary: str
+    words: Words
+
+    @property
+    def bars(self) -> list[Bar]:
+        """Return each day by itself."""
+        return [Bar(look, _path(index, look)) for index, look in enumerate(map(Look, self.looks))]
+
+    @property
+    def paths(self) -> Sequence[tuple[Look, str]]:
+        """Return (look, the path that draws all its days) of the looks that occur."""
+        return _paths(self.looks)
 
     @property
     def width(self) -> int:
         """Return the width of the drawing, in its units."""
-        return WIDTH * len(self.bars)
+        return WIDTH * len(self.looks)
 
     @property
-    def legend(self) -> list[tuple[Look, str, str]]:
-        """Return (look, its English name, path in a drawing of one bar) of the looks that occur."""
-        found = {bar.look for bar in self.bars}
-        return [(look, name, _path(0, look)) for look, name in _LEGEND.items() if look in found]
+    def told(self) -> list[tuple[int, str]]:
+        """Return (place, "21 Nov: down for 14 min") of the days that have something to tell, the last one first."""
+        places = [place for place, look in enumerate(self.looks) if Look(look) not in _QUIET]
+        return [(place, self._text(place)) for place in reversed(places)]
+
+    @property
+    def summary(self) -> str:
+        """Return for whoever does not see them how many days there are, and the last outages."""
+        return _summary(self)
+
+    @property
+    def legend(self) -> Legend:
+        """Return what its own looks mean."""
+        return legend_of(set(map(Look, self.looks)), self.days, self.words)
+
+    @property
+    def first_date(self) -> str:
+        """Return the date of the oldest day; there is one."""
+        return short_date(self.days[0].date, self.words)
+
+    @property
+    def last_date(self) -> str:
+        """Return the date of the newest day; there is one."""
+        return short_date(self.days[-1].date, self.words)
+
+    @property
+    def watched_count(self) -> int:
+        """Return how many days ago the first of them lies of which anything is known; 0: nothing is."""
+        first = next((place for place, part in enumerate(self.parts) if part.up or part.down), len(self.parts))
+        return len(self.parts) - first
+
+    @property
+    def watched_since(self) -> str:
+        """Return the date of that day; empty where all days are watched, or none is."""
+        count = self.watched_count
+        return short_date(self.days[-count].date, self.words) if 0 < count < len(self.days) else ""
+
+    @property
+    def watched(self) -> Availability:
+        """Return how the days since then were spent."""
+        return total(self.parts[len(self.parts) - self.watched_count :])
+
+    def _text(self, place: int) -> str:
+        return f"{short_date(self.days[place].date, self.words)}: {describe(self.parts[place], self.words)}"
 
 
 def make(days: Sequence[Day], parts: Sequence[Availability], words: Words, *, lengths: Sequence[int] = (7, 30)) -> Bars:
     """Return the bars of one monitor, whose *parts* belong to *days*, oldest first."""
-    bars = [
-        Bar(look, f"{short_date(day.date, words)}: {describe(part, words)}", _path(index, look))
-        for index, (day, part) in enumerate(zip(days, parts, strict=True))
-        for look in (look_of(part),)
-    ]
-    return Bars(bars, {length: total(parts[-length:]) for length in lengths}, _summary(bars, words))
+    if len(days) != len(parts):
+        raise ValueError(f"{len(parts)} parts for {len(days)} days")
+    looks = "".join(map(look_of, parts))
+    return Bars(days, parts, looks, {length: total(parts[-length:]) for length in lengths}, words)
+
+
+def legend_of(looks: Set[Look], days: Sequence[Day], words: Words) -> Legend:
+    """Return what *looks* mean, and the dates of *days*."""
+    return Legend(
+        [(look, name, _path(0, look)) for look, name in _LEGEND.items() if look in looks],
+        [short_date(day.date, words) for day in days],
+        {look: words.translate(text) for look, text in _QUIET.items()},
+    )
 
 
 def look_of(part: Availability) -> Look:
@@ -145,9 +218,7 @@ def describe(part: Availability, words: Words) -> str:
     ]
     if said:
         return ", ".join(said)
-    if part.up:
-        return words.translate(N_("no outage"))
-    return words.translate(N_("paused") if part.paused else N_("no data"))
+    return words.translate(_QUIET[Look.UP if part.up else Look.PAUSED if part.paused else Look.NONE])
 
 
 def short_date(day: date, words: Words) -> str:
@@ -160,16 +231,26 @@ def _path(index: int, look: Look) -> str:
     return f"M{index * WIDTH + WIDTH // 2} {top}V{bottom}"
 
 
-def _summary(bars: Sequence[Bar], words: Words) -> str:
+# Most monitors were up on all days, or since the same one.
+@lru_cache(maxsize=1_000)
+def _paths(looks: str) -> Sequence[tuple[Look, str]]:
+    found: dict[Look, list[str]] = {}
+    for index, look in enumerate(map(Look, looks)):
+        found.setdefault(look, []).append(_path(index, look))
+    return [(look, "".join(paths)) for look, paths in found.items()]
+
+
+def _summary(bars: Bars) -> str:
     """The last outages first, and not all: whoever has the days read out hears what they ask for."""
-    if not bars:
+    if not bars.looks:
         return ""
-    span = words.translate(N_("%(count)d days up to today")) % {"count": len(bars)}
-    told = [bar.text for bar in reversed(bars) if bar.look is Look.DOWN]
-    if not told:
-        has_data = any(bar.look is Look.UP for bar in bars)
-        told = [words.translate(N_("no outage") if has_data else N_("no data"))]
-    elif len(told) > MAX_TOLD:
-        rest = len(told) - MAX_TOLD + 1  # never "1 more": that one would have taken no more room
+    words = bars.words
+    span = words.translate(N_("%(count)d days up to today")) % {"count": len(bars.looks)}
+    down = [place for place, look in enumerate(bars.looks) if look == Look.DOWN][::-1]
+    if not down:
+        return f"{span}: {words.translate(_QUIET[Look.UP if Look.UP in bars.looks else Look.NONE])}."
+    told = [bars._text(place) for place in down[:MAX_TOLD]]
+    if len(down) > MAX_TOLD:
+        rest = len(down) - MAX_TOLD + 1  # never "1 more": that one would have taken no more room
         told[MAX_TOLD - 1 :] = [words.translate(N_("%(count)d more days with an outage")) % {"count": rest}]
     return f"{span}. {'; '.join(told)}."

@@ -5,9 +5,10 @@ Templates escape everything; a text of a user never becomes markup. Every string
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,19 +17,27 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from pulsemon.core import schedule
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
-from pulsemon.locale import LOCALES, negotiate, translator
+from pulsemon.locale import LOCALES, negotiate, times, translator
 from pulsemon.web.html import markdown, wall_clock
 from pulsemon.web.html.excerpts import excerpt
 from pulsemon.web.html.words import Words
+from pulsemon.web.http.codings import takes_gzip
 from pulsemon.web.http.site import site_of
 
 _FOLDER = Path(__file__).parent.parent
 TEMPLATES = _FOLDER / "templates"
 STATIC = _FOLDER / "static"
 LANGUAGE_COOKIE = "lang"
+# Below it a page fits into one packet anyhow.
+_WORTH_COMPRESSING = 1_200
+# 100 kB in 1 ms; the highest level takes three times as long for a twentieth less.
+_LEVEL = 5
+# The name of the reader's time zone; app.js sets it.
+ZONE_COOKIE = "tz"
 _COOKIE_SEC = 365 * 24 * 3600
 
 # Title and sentence of each error page.
@@ -59,31 +68,20 @@ def locale_of(request: Request) -> str:
     return negotiate(request.headers.get("accept-language", ""), default=default)
 
 
+def zone_of(request: Request) -> str:
+    """Return the reader's time zone as the browser told it; UTC where it has not, or told none of those there are."""
+    told = request.cookies.get(ZONE_COOKIE, "")
+    return told if told in schedule.zone_names() else "UTC"
+
+
 def iso(instant: datetime) -> str:
     """Return *instant* for a machine: ISO 8601, UTC, whole seconds."""
     return f"{instant.isoformat()[:19]}Z"
 
 
-def utc(instant: datetime) -> str:
-    """Return *instant* for a person without a zone of theirs."""
-    return f"{instant.isoformat(' ')[:19]} UTC"
-
-
-def clock_time(instant: datetime) -> str:
-    """Return the time of day, in UTC."""
-    return instant.strftime("%H:%M:%S UTC")
-
-
 def bytes_in_words(count: int) -> str:
     """Return a size: "512 B", "9.8 kB"."""
     return f"{count} B" if count < 1_000 else f"{count / 1_000:.1f} kB"
-
-
-def list_link(q: str, state: str, number: int = 1, *, tag: str = "", done: str = "") -> str:
-    """Return the address of the list with these filters, on this page of it, saying what was done."""
-    kept = {"q": q, "state": state, "tag": tag, "page": str(number) if number > 1 else "", "done": done}
-    query = urlencode({name: value for name, value in kept.items() if value})
-    return f"/?{query}" if query else "/"
 
 
 def asset(path: str) -> str:
@@ -111,28 +109,48 @@ def environment(locale: str) -> Environment:
     catalogue = translator(locale)
     # The extension adds these methods when it is loaded; the stubs do not know it.
     made.install_gettext_callables(catalogue.gettext, catalogue.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"asset": asset, "locale": locale, "Shown": Shown, "list_link": list_link}
-    made.filters |= {"markdown": markdown.to_html, "clock_in": wall_clock.clock_in, "moment_in": wall_clock.moment_in}
-    made.filters |= {"excerpt": excerpt, "span_in": wall_clock.span_in}
-    made.filters |= {"iso": iso, "utc": utc, "clock_time": clock_time, "size": bytes_in_words}
+    made.globals |= {"asset": asset, "locale": locale, "Shown": Shown}
+    made.filters |= {"markdown": markdown.to_html, "excerpt": excerpt, "iso": iso, "size": bytes_in_words}
+    made.filters["zone_name"] = partial(times.zone, locale=locale)
+    told = (wall_clock.clock_in, wall_clock.moment_in, wall_clock.named_moment_in, wall_clock.span_in)
+    made.filters |= {each.__name__: partial(each, locale=locale) for each in told}
     return made
 
 
-def render(template: str, *, locale: str, now: datetime, **values: Any) -> str:
-    """Return a template filled in for one language."""
-    return environment(locale).get_template(template).render(words=Words(locale, now), now=now, **values)
+def render(template: str, *, locale: str, now: datetime, reader_zone: str = "UTC", **values: Any) -> str:
+    """Return a template filled in for one language, with the reader's times in *reader_zone*."""
+    words = Words(locale, now, reader_zone)
+    return environment(locale).get_template(template).render(words=words, now=now, **values)
 
 
-def page(request: Request, template: str, *, status_code: int = 200, **values: Any) -> Response:
-    """Answer with a page in the reader's language; `?lang=` is remembered."""
-    locale = locale_of(request)
-    now = site_of(request).now().astimezone(UTC)
+def page(
+    request: Request, template: str, *, status_code: int = 200, holds_secret: bool = False, **values: Any
+) -> Response:
+    """Answer with a page in the reader's language; `?lang=` is remembered.
+
+    Compressed, unless it *holds_secret*, such as a ping URL: how well a page compresses tells of what stands in it
+    (docs/decisions/0021-what-is-compressed.md).
+    """
+    locale, site = locale_of(request), site_of(request)
+    now = site.now().astimezone(UTC)
     links = {each: language_link(request, each) for each in LOCALES}
-    html = render(template, locale=locale, now=now, language_links=links, **values)
+    # A function: pages that do not say it need not know.
+    values.setdefault("undelivered_count", lambda: site.undelivered().count)
+    html = render(template, locale=locale, now=now, reader_zone=zone_of(request), language_links=links, **values)
     response = HTMLResponse(html, status_code=status_code)
+    if not holds_secret:
+        _compress(request, response)
     set_language(request, response, locale)
     response.headers.setdefault("cache-control", "no-store")
     return response
+
+
+def _compress(request: Request, response: Response) -> None:
+    response.headers.add_vary_header("Accept-Encoding")
+    if len(response.body) >= _WORTH_COMPRESSING and takes_gzip(request.headers.get("accept-encoding", "")):
+        response.body = gzip.compress(response.body, _LEVEL, mtime=0)
+        response.headers["content-encoding"] = "gzip"
+        response.headers["content-length"] = str(len(response.body))
 
 
 def set_language(request: Request, response: Response, locale: str) -> None:
@@ -161,7 +179,7 @@ def error_page(request: Request, status_code: int, *, detail: str = "", refused:
     """
     title, sentence = _ERRORS.get(status_code, _ERRORS[500 if status_code >= 500 else 400])
     words = Words(locale_of(request), site_of(request).now())
-    values = {
+    values: dict[str, Any] = {
         "title": words.translate(title),
         "sentence": words.translate(sentence),
         "detail": detail if refused is None else words.refusal(refused),

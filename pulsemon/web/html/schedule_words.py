@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from pulsemon.core import schedule
+from pulsemon.core import durations, schedule
 from pulsemon.core.schedule import Calendar, Clock, ScheduleError
 from pulsemon.core.texts import N_
-from pulsemon.locale import translator
+from pulsemon.core.timing import usual_grace
+from pulsemon.locale import times, translator
 
 SHOWN_COUNT = 5
 
@@ -83,11 +84,15 @@ _CRON_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One firing to be shown: when, as a sentence, and what the clock did to it (mostly nothing)."""
+    """One firing to be shown: when, as a sentence, and what the clock did to it (mostly nothing).
+
+    `for_reader`: the same by the reader's clock, where that shows another time.
+    """
 
     at: datetime
     text: str
     note: str = ""
+    for_reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +102,15 @@ class Preview:
     sentence: str = ""
     firings: tuple[Firing, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
+    # What the form proposes as its grace; "" where nothing can be read.
+    grace: str = ""
 
 
-def preview(expression: str, timezone: str, *, locale: str, now: datetime) -> Preview:
-    """Return what to show for what was typed so far; an empty zone is UTC, an empty schedule shows nothing."""
+def preview(expression: str, timezone: str, *, locale: str, now: datetime, readers_zone: str = "") -> Preview:
+    """Return what to show for what was typed so far; an empty zone is UTC, an empty schedule shows nothing.
+
+    *readers_zone*: times are told in it too where they differ; anything that is no zone is passed over.
+    """
     if not expression.strip():
         return Preview()
     try:
@@ -108,8 +118,14 @@ def preview(expression: str, timezone: str, *, locale: str, now: datetime) -> Pr
     except ScheduleError as wrong:
         said = translator(locale).gettext(schedule.MESSAGES[wrong.code]) % dict(wrong.limits)
         return Preview(problems={wrong.field: said})
-    firings = tuple(firing(calendar, at, locale=locale, now=now) for at in calendar.upcoming(now, SHOWN_COUNT))
-    return Preview(sentence(calendar, locale=locale), firings)
+    readers = schedule.parse(calendar.expression, readers_zone) if readers_zone in schedule.zone_names() else calendar
+    firings = []
+    for at in calendar.upcoming(now, SHOWN_COUNT):
+        is_same_clock = calendar.local(at).utcoffset() == readers.local(at).utcoffset()
+        for_reader = "" if is_same_clock else _moment(readers, at, locale=locale, now=now)
+        firings.append(replace(firing(calendar, at, locale=locale, now=now), for_reader=for_reader))
+    grace = durations.write(int(usual_grace(calendar.nominal_interval).total_seconds()))
+    return Preview(sentence(calendar, locale=locale), tuple(firings), grace=grace)
 
 
 def firing(calendar: Calendar, at: datetime, *, locale: str, now: datetime) -> Firing:
@@ -142,14 +158,10 @@ def _moment(calendar: Calendar, at: datetime, *, locale: str, now: datetime) -> 
 
 
 def _zone(calendar: Calendar, local: datetime) -> str:
-    """Return the place and its offset at that time: "New York, UTC-5", "Kathmandu, UTC+5:45", "UTC"."""
+    """Return the zone and its offset at that time: "America/New_York, UTC-5", "Asia/Kathmandu, UTC+5:45", "UTC"."""
     if calendar.timezone in ("UTC", "Etc/UTC"):
         return "UTC"
-    minutes = int((local.utcoffset() or timedelta()).total_seconds() // 60)
-    hours, rest = divmod(abs(minutes), 60)
-    offset = f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
-    name = calendar.timezone.rpartition("/")[2].replace("_", " ")
-    return f"{name}, {offset}"
+    return f"{calendar.timezone}, {times.offset(local)}"
 
 
 def sentence(calendar: Calendar, *, locale: str) -> str:

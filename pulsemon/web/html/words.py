@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date, datetime
 
 from pulsemon.availability.track_record import Outage
-from pulsemon.core import incidents
+from pulsemon.core import durations, incidents
 from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.notes import describe
 from pulsemon.core.schedule import Calendar
@@ -15,9 +16,9 @@ from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import REFUSALS, Conflict, FieldProblem
 from pulsemon.incidents.rows import Incident, Update
-from pulsemon.input import monitor_rules
+from pulsemon.input import meanwhile, monitor_rules
 from pulsemon.input import rules as input_rules
-from pulsemon.locale import translator
+from pulsemon.locale import times, translator
 from pulsemon.monitors.event_log import ChangeEvent
 from pulsemon.web.html import schedule_words
 
@@ -49,7 +50,7 @@ OUTCOME_WORDS = {
     "method": N_("not a POST, not counted"),
     "unmatched": N_("none of the words of success, not counted"),
 }
-FLAG_WORDS = {"early": N_("early")}
+FLAG_WORDS = {"early": N_("early"), "test": N_("test ping")}
 DELIVERY_WORDS: dict[str, str] = {
     DeliveryState.PENDING: N_("on its way"),
     DeliveryState.HELD: N_("held back until the maintenance ends"),
@@ -89,16 +90,21 @@ _TABLES = {
     "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
 # Words with room for limits; what others say of a field is whole.
-_TEMPLATES = {**REFUSALS, **input_rules.MESSAGES, **monitor_rules.MESSAGES}
+_TEMPLATES = {**REFUSALS, **input_rules.MESSAGES, **monitor_rules.MESSAGES, **meanwhile.MESSAGES}
 
 
 class Words:
-    """Times, durations and states in one language, true at *now*."""
+    """Times, durations and states in one language, true at *now*, by the clock of *timezone*.
 
-    def __init__(self, locale: str, now: datetime) -> None:
+    `has_told_times`: an instant was asked for, so that the page has to name the zone.
+    """
+
+    def __init__(self, locale: str, now: datetime, timezone: str = "UTC") -> None:
         catalogue = translator(locale)
         self.locale = locale
         self.now = now
+        self.timezone = timezone
+        self.has_told_times = False
         self._ = catalogue.gettext
         self._n = catalogue.ngettext
         self._every: dict[tuple[int, Calendar | None], str] = {}
@@ -155,8 +161,7 @@ class Words:
 
     def _schedule(self, calendar: Calendar) -> str:
         sentence = schedule_words.sentence(calendar, locale=self.locale)
-        zone = calendar.timezone.replace("_", " ")
-        return f"{sentence} ({zone})"
+        return f"{sentence} ({calendar.timezone})"
 
     def _count(self, count: int, unit: str) -> str:
         if unit == "day":
@@ -191,26 +196,45 @@ class Words:
         """Return the time since *instant*, as a length."""
         return self._largest((self.now - instant).total_seconds())
 
+    def number(self, count: int) -> str:
+        """Return a whole number as it is written: "12,345", "12.345"."""
+        text = f"{count:,}"
+        return text.replace(",", ".") if self.locale == "pt-BR" else text
+
     def percent(self, ratio: float | None) -> str:
-        """Return a ratio to two places, rounded down: 99.999 % with an outage in it is not 100 %."""
+        """Return a ratio to two places, rounded down: 99.999% with an outage in it is not 100%."""
         if ratio is None:
             return "–"
         if 0 < ratio < 0.0001:
-            return f"<{'0,01' if self.locale == 'pt-BR' else '0.01'}\u202f%"
+            return f"<{times.percent('0.01', self.locale)}"
         text = f"{int(ratio * 10_000 + 1e-6) / 100:.2f}".removesuffix(".00")
-        return f"{text.replace('.', ',') if self.locale == 'pt-BR' else text}\u202f%"
+        return times.percent(text, self.locale)
 
     def whole_percent(self, ratio: float) -> str:
-        """Return a ratio in whole percent; "<1 %" where that is 0."""
-        return f"{round(ratio * 100) or '<1'}\u202f%"
+        """Return a ratio in whole percent; "<1%" where that is 0."""
+        return times.percent(str(round(ratio * 100) or "<1"), self.locale)
 
-    def day(self, instant: date) -> str:
+    def day(self, local: date) -> str:
         """Return a calendar day."""
-        return instant.strftime("%d/%m/%Y" if self.locale == "pt-BR" else "%Y-%m-%d")
+        return times.day(local, self.locale)
 
-    def moment(self, local: datetime) -> str:
-        """Return a day and a time of day, as the clock of its own zone shows them."""
-        return f"{self.day(local)} {local:%H:%M:%S}"
+    def instant(self, at: datetime, *, is_exact: bool = False) -> str:
+        """Return day and time by the reader's clock, to the second where *is_exact*; the page names the zone once."""
+        self.has_told_times = True
+        return times.instant(at, self.timezone, self.locale, is_exact=is_exact)
+
+    def span(self, start: datetime, end: datetime, *, is_exact: bool = False) -> str:
+        """Return from when to when by the reader's clock; the day once where it is the same."""
+        self.has_told_times = True
+        return times.span(start, end, self.timezone, self.locale, is_exact=is_exact)
+
+    def named(self, at: datetime) -> str:
+        """Return day and time to the second with the zone's name, for what stands alone."""
+        return f"{times.instant(at, self.timezone, self.locale, is_exact=True)} ({self.zone()})"
+
+    def zone(self) -> str:
+        """Return what the reader's time zone is called."""
+        return times.zone(self.timezone, self.locale)
 
     def change(self, event: ChangeEvent | Outage) -> str:
         """Return the sentence that says why a status changed; old rows have only their note."""
@@ -242,4 +266,12 @@ class Words:
     def problem(self, problem: FieldProblem) -> str:
         """Return what is wrong with a field and what to write instead."""
         template = _TEMPLATES.get(problem.code)
-        return self._(template) % dict(problem.limits) if template else self._(problem.message)
+        if not template:
+            return self._(problem.message)
+        return self._(template) % input_rules.limits_in_words(problem.limits, self.length)
+
+    def length(self, seconds: int) -> str:
+        """Return an exact length of time for a sentence: "1 h 30 min", "3,650 days"."""
+        text = durations.in_words(seconds, self._n)
+        thousands = re.sub(r"(?<=\d)(?=(\d{3})+\b)", ",", text)
+        return thousands.replace(",", ".") if self.locale == "pt-BR" else thousands

@@ -19,6 +19,8 @@ from pulsemon.web.http.turns import address_of
 # A text of 10,000 characters may be 90,000 bytes of a form; such forms say so, others have this.
 MAX_FORM_BYTES = 65_536
 MAX_FIELDS = 50
+# Of one field, counted as it is sent: a letter may be nine bytes.
+MAX_PART_BYTES = 128 * 1024
 
 
 async def receive_up_to(request: Request, max_bytes: int, *, too_large: str) -> bytes:
@@ -54,7 +56,8 @@ async def read_fields(
 
     async def parse() -> FormData:
         whole = Request(request.scope, receive)
-        return await whole.form(max_files=max_files, max_fields=max_fields, max_part_size=MAX_FORM_BYTES)
+        part_bytes = min(max_bytes, MAX_PART_BYTES)
+        return await whole.form(max_files=max_files, max_fields=max_fields, max_part_size=part_bytes)
 
     # The parser is written for an event loop, which its thread makes for it: a file over 1 MB goes to the disk there.
     return await site_of(request).reading.run(address_of(request.scope), lambda: asyncio.run(parse()))

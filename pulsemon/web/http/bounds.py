@@ -46,7 +46,7 @@ MAX_VALUE_BYTES = {
 # Whatever we give a browser is shorter, has no quotes, and bears one of these names.
 _MAX_COOKIE_BYTES = 4_096
 _OUR_COOKIES = (b"pulsemon_", b"__Host-pulsemon_", b"__Secure-pulsemon_")
-_LANGUAGE = b"lang"
+_CHOICES = (b"lang", b"tz")
 
 
 class Refusal(NamedTuple):
@@ -107,5 +107,5 @@ def with_our_cookies(scope: Scope) -> Scope:
 
 def _is_ours(pair: bytes) -> bool:
     name, _, value = pair.strip(b" \t").partition(b"=")
-    is_named = name.startswith(_OUR_COOKIES) or name == _LANGUAGE
+    is_named = name.startswith(_OUR_COOKIES) or name in _CHOICES
     return is_named and len(value) <= _MAX_COOKIE_BYTES and b'"' not in value and b"\\" not in value

@@ -19,8 +19,9 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from pulsemon.accounts.roles import OPEN, Action, allowed
-from pulsemon.web.http import convertors
-from pulsemon.web.http.principals import by_session, by_token
+from pulsemon.web.http import after_login, convertors
+from pulsemon.web.http.after_login import LoginNeeded
+from pulsemon.web.http.principals import by_session, by_token, session_ids_of
 
 # Here, because every module that declares a route takes its router from this one.
 convertors.register()
@@ -59,9 +60,20 @@ class Audience(StrEnum):
 class Route(APIRoute):
     """A route that says whom it is for and what it does, and lets in whom `allowed` lets in."""
 
-    def __init__(self, path: str, endpoint: Handler, *, audience: Audience, action: Action, **described: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoint: Handler,
+        *,
+        audience: Audience,
+        action: Action,
+        redraws: bool = False,
+        **described: Any,
+    ) -> None:
         self.audience = audience
         self.action = action
+        # Whether the handler draws its form, and does nothing else, where the address says `after_login.DRAW`.
+        self._redraws = redraws
         # Asked of many routes until one takes the request.
         self._is_owners = audience.is_owners
         # A slug or a tag may hold a slash; the panel names monitors by numbers, and no token holds one.
@@ -109,11 +121,17 @@ class Route(APIRoute):
 
     def _behind_a_session(self, handle: _Handle) -> _Handle:
         async def handle_with_session(request: Request) -> Response:
+            if after_login.DRAW in request.query_params and request.method == "POST" and not self._redraws:
+                return RedirectResponse("/", status_code=303)
             if allowed(await run_in_threadpool(by_session, request), self.action):
                 return await handle(request)
-            wants_page = "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers
-            if wants_page or request.method == "POST":
+            if request.method == "POST":
+                # Only whoever had a session has typed something; others' bodies are not even read.
+                if self._redraws and session_ids_of(request):
+                    raise LoginNeeded
                 return RedirectResponse("/", status_code=303)
+            if "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers:
+                return RedirectResponse(after_login.login_address(request), status_code=303)
             return JSONResponse({"detail": "Log in at / first."}, status_code=401)
 
         return handle_with_session

@@ -14,15 +14,22 @@ from starlette.requests import HTTPConnection
 from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
 from pulsemon.heartbeats.pings import Answer, Ping
+from pulsemon.messages.undelivered import Overview, read_undelivered
+from pulsemon.monitors import apart, facets
+from pulsemon.monitors.apart import Apart
+from pulsemon.monitors.facets import Facets
 from pulsemon.operations.metrics import Process
 from pulsemon.operations.readiness import Readiness
 from pulsemon.settings import Settings
+from pulsemon.web.http.drawings import Drawings
 from pulsemon.web.http.fair_share import FairShare
+from pulsemon.web.http.kept import Kept
 from pulsemon.web.http.known_addresses import KnownAddresses
 from pulsemon.web.http.live import Live
 from pulsemon.web.http.page_passwords import PagePasswords
 from pulsemon.web.http.throttle import Throttle
 from pulsemon.web.http.turns import Pool
+from pulsemon.web.http.undelivered import UndeliveredReading
 
 
 class PingLane(Protocol):
@@ -87,6 +94,13 @@ class Site:
     reading: Pool = field(default_factory=Pool)
     # Of visitors who subscribe.
     subscriptions: FairShare = field(default_factory=FairShare)
+    # Lists of monitors, as they were drawn for whoever looks.
+    drawings: Drawings = field(default_factory=Drawings)
+    # What lists ask of all monitors at once: which are shown otherwise than they are stored, and what tells them apart.
+    apart: Kept[Apart] = field(init=False)
+    facets: Kept[Facets] = field(init=False)
+    # What pages of the panel say of messages that do not arrive.
+    _undelivered: UndeliveredReading = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what counts tries; all of them know the same addresses."""
@@ -95,6 +109,22 @@ class Site:
         object.__setattr__(self, "logins", Throttle("login", known))
         object.__setattr__(self, "tokens", Throttle("header", known))
         object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
+        object.__setattr__(self, "apart", Kept(self._read_apart))
+        object.__setattr__(self, "facets", Kept(self._read_facets))
+        reading = UndeliveredReading(lambda: read_undelivered(self.database))
+        object.__setattr__(self, "_undelivered", reading)
+
+    def _read_apart(self) -> Apart:
+        with self.database.read() as connection:
+            return apart.read(connection, now=self.now())
+
+    def _read_facets(self) -> Facets:
+        with self.database.read() as connection:
+            return facets.read(connection)
+
+    def undelivered(self) -> Overview:
+        """Return what messages do not arrive; up to a second old, shared by all who ask."""
+        return self._undelivered.at(self.live.version, self.now())
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pulsemon.core.schedule import Calendar, Clock
 from pulsemon.core.texts import N_
 
 
@@ -20,32 +21,43 @@ class Line:
     hint: str
 
 
-def lines(url: str, *, interval_seconds: int, cron: str | None = None) -> tuple[Line, ...]:
-    """Return the ways to connect for a monitor that is expected every *interval_seconds*, or as *cron* says."""
-    schedule = cron or cron_schedule(interval_seconds)
-    return (
+def lines(url: str, *, interval_seconds: int, calendar: Calendar | None = None) -> tuple[Line, ...]:
+    """Return the ways to connect for a monitor that is expected every *interval_seconds*, or as *calendar* says.
+
+    What goes by the same kind of schedule comes first.
+    """
+    is_cron = calendar is not None and calendar.clock is not Clock.SYSTEMD
+    schedule = calendar.expression if calendar is not None and is_cron else cron_schedule(interval_seconds)
+    zone = calendar.timezone if calendar is not None and is_cron else None
+    found = (
         Line("curl", "curl", _curl(url), N_("At the end of a script that stops at the first error.")),
-        Line("cron", "cron", _cron(url, schedule), N_("Your job, and the ping only when it succeeded.")),
-        Line(
-            "run",
-            "pulsemon run",
-            _run(url),
-            N_(
-                "Tells the start, the end, the exit status and the last lines. Where PulseMon is not installed, copy "
-                "pulsemon/client.py there and write python3 client.py for pulsemon."
-            ),
-        ),
+        Line("cron", "cron", _cron(url, schedule, zone), _IN_ITS_ZONE if zone else _CRON),
+        Line("run", "pulsemon run", _run(url), _RUN),
         Line("systemd", "systemd", _systemd(url), N_("In the [Service] part of the unit that runs your job.")),
+        Line("github", "GitHub Actions", _GITHUB, _SECRET),
         Line(
-            "github",
-            "GitHub Actions",
-            _GITHUB,
-            N_("As the last step. Keep the ping URL as the repository secret PULSEMON_URL; a failed job is told too."),
+            "kubernetes",
+            "Kubernetes",
+            _kubernetes(url, schedule, zone),
+            N_("A CronJob whose command ends with the ping."),
         ),
-        Line("kubernetes", "Kubernetes", _kubernetes(url, schedule), N_("A CronJob whose command ends with the ping.")),
         Line("powershell", "PowerShell", _powershell(url), N_("The last line of a script of the Task Scheduler.")),
         Line("python", "Python", _python(url), N_("The standard library is enough.")),
     )
+    first = "curl" if calendar is None else "cron" if is_cron else "systemd"
+    return tuple(sorted(found, key=lambda line: line.key != first))
+
+
+_CRON = N_("Your job, and the ping only when it succeeded.")
+_IN_ITS_ZONE = N_(
+    "Your job, and the ping only when it succeeded. The cron of Debian and Ubuntu passes over CRON_TZ: there write the "
+    "hours of the machine's own time zone."
+)
+_RUN = N_(
+    "Tells the start, the end, the exit status and the last lines. Where PulseMon is not installed, copy "
+    "pulsemon/client.py there and write python3 client.py for pulsemon."
+)
+_SECRET = N_("As the last step. Keep the ping URL as the repository secret PULSEMON_URL; a failed job is told too.")
 
 
 def cron_schedule(interval_seconds: int) -> str:
@@ -69,10 +81,11 @@ def _curl(url: str) -> str:
     return f"curl -fsS -m 10 --retry 5 -o /dev/null '{url}'"
 
 
-def _cron(url: str, schedule: str) -> str:
+def _cron(url: str, schedule: str, zone: str | None) -> str:
     # An unescaped % ends the command of a crontab line.
     command = _curl(url).replace("%", r"\%")
-    return f"{schedule} /usr/local/bin/backup.sh && {command}"
+    in_zone = f"CRON_TZ={zone}\n" if zone else ""
+    return f"{in_zone}{schedule} /usr/local/bin/backup.sh && {command}"
 
 
 def _run(url: str) -> str:
@@ -94,14 +107,15 @@ _GITHUB = """\
   run: curl -fsS -m 10 --retry 5 -o /dev/null "$PULSEMON_URL$RESULT\""""
 
 
-def _kubernetes(url: str, schedule: str) -> str:
+def _kubernetes(url: str, schedule: str, zone: str | None) -> str:
+    in_zone = f'\n  timeZone: "{zone}"' if zone else ""
     return f"""\
 apiVersion: batch/v1
 kind: CronJob
 metadata:
   name: backup
 spec:
-  schedule: "{schedule}"
+  schedule: "{schedule}"{in_zone}
   jobTemplate:
     spec:
       template:

@@ -17,15 +17,15 @@ from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident
 from pulsemon.input import incidents as incident_fields
+from pulsemon.input import meanwhile
 from pulsemon.input.rules import Lists
-from pulsemon.monitors import manage as monitors
 from pulsemon.web.html import rendering, wall_clock
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
-from pulsemon.web.panel import monitor_lists, shared
+from pulsemon.web.panel import chooser, monitor_lists, shared
 
 router = Router(Audience.PANEL)
 
@@ -72,21 +72,23 @@ def new_incident(request: Request) -> Response:
         "impact": ["major" if started_at else "minor"],
         "scope": ["chosen"],
         "monitor": [about.slug] if about else [],
-        "started_at": [wall_clock.field_in(started_at, zone) if started_at else ""],
+        "started_at": [wall_clock.field_in(started_at.replace(second=0), zone) if started_at else ""],
         "tell_subscribers": ["yes"],
     }
     others = incidents.open_of(site.database, monitor_id) if about else []
     return _new_page(request, typed, others=others)
 
 
-@router.post("/incidents", Action.RESPOND)
+@router.post("/incidents", Action.RESPOND, redraws=True)
 def create_incident(request: Request, form: FormLists) -> Response:
     """Open an incident, or show how its text will look."""
     site, now = site_of(request), site_of(request).now()
-    if _is_preview(form):
-        return _new_page(request, form, is_preview=True)
+    if _is_preview(form) or chooser.is_search(form):
+        return _new_page(request, form, is_preview=_is_preview(form))
     try:
-        new = incident_fields.create_from_form(form, timezone=site.settings.availability_timezone, now=now)
+        shared.only_draw(request)
+        whole = chooser.resolved(site.database, form)
+        new = incident_fields.create_from_form(whole, timezone=site.settings.availability_timezone, now=now)
         made = incidents.create(site.database, new, now=now)
     except Invalid as wrong:
         return _new_page(request, form, wrong.problems)
@@ -132,22 +134,25 @@ def _scope_typed(incident: Incident) -> dict[str, Sequence[str]]:
 
 
 def _is_scope_kept(incident: Incident, form: Lists) -> bool:
+    """Return whether a form whose choice is resolved leaves what the incident concerns as it is."""
     before = _scope_typed(incident)
     return form.get("scope", before["scope"]) == before["scope"] and set(form.get("monitor", ())) == set(
         before["monitor"]
     )
 
 
-@router.post("/incidents/{public_id}", Action.RESPOND)
+@router.post("/incidents/{public_id}", Action.RESPOND, redraws=True)
 def post_update(request: Request, public_id: str, form: FormLists) -> Response:
     """Post an update, or show how its text will look."""
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
-    if _is_preview(form):
-        return _one_page(request, incident, form, is_preview=True)
+    if _is_preview(form) or chooser.is_search(form):
+        return _one_page(request, incident, form, is_preview=_is_preview(form))
     try:
-        new = incident_fields.update_from_form(form)
-        if _is_scope_kept(incident, form):  # its monitors may be gone, and there is still something to say
+        shared.only_draw(request)
+        whole = chooser.resolved(site.database, form)
+        new = incident_fields.update_from_form(whole)
+        if _is_scope_kept(incident, whole):  # its monitors may be gone, and there is still something to say
             new = replace(new, changes=replace(new.changes, is_general=KEPT, monitors=KEPT))
         incidents.post(site.database, public_id, new, now=site.now())
     except Invalid as wrong:
@@ -165,12 +170,12 @@ def _one_page(
     is_preview: bool = False,
 ) -> Response:
     values = _form_values(request, form, problems, is_preview=is_preview, incident=incident)
-    values |= _boxes(request, form) | {"is_scope_kept": _is_scope_kept(incident, form)}
+    is_choosing = any(form.get(name) for name in ("search", "group", "tag", "slugs"))
+    values |= _boxes(request, form) | {"is_scope_kept": not is_choosing and _is_scope_kept(incident, form)}
     return rendering.page(
         request,
         "panel/incident.html",
         status_code=422 if problems else 200,
-        done=shared.done_of(request, _DONE),
         **values,
     )
 
@@ -179,29 +184,37 @@ def _one_page(
 def edit_form(request: Request, public_id: str) -> Response:
     """Answer with the form of title, impact and monitors."""
     incident = incidents.get(site_of(request).database, public_id)
-    typed = {
-        "title": [incident.title or ""],
-        "impact": [incident.impact.value],
-    }
-    return _edit_page(request, incident, typed | _scope_typed(incident))
+    return _edit_page(request, incident, _edit_typed(incident))
 
 
-@router.post("/incidents/{public_id}/edit", Action.RESPOND)
+def _edit_typed(incident: Incident) -> dict[str, Sequence[str]]:
+    return {"title": [incident.title or ""], "impact": [incident.impact.value]} | _scope_typed(incident)
+
+
+@router.post("/incidents/{public_id}/edit", Action.RESPOND, redraws=True)
 def edit(request: Request, public_id: str, form: FormLists) -> Response:
     """Change title, impact and monitors."""
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
+    present = _edit_typed(incident)
+    merged = meanwhile.merge(form, present, boxes=("monitor",), together=("scope", "monitor"))
+    meant = dict(form) | merged.texts
     try:
-        incidents.edit(site.database, public_id, incident_fields.changes_from_form(form), now=site.now())
+        merged.require_no_clash(present, places={"scope": "monitors", "monitor": "monitors"})
+        chooser.only_search(form)
+        shared.only_draw(request)
+        whole = chooser.resolved(site.database, meant)
+        incidents.edit(site.database, public_id, incident_fields.changes_from_form(whole), now=site.now())
     except Invalid as wrong:
-        return _edit_page(request, incident, form, wrong.problems)
+        return _edit_page(request, incident, meant, wrong.problems)
     site.wake()
     return _to(public_id, "saved")
 
 
 def _edit_page(request: Request, incident: Incident, form: Lists, problems: Sequence[FieldProblem] = ()) -> Response:
     values = _form_values(request, form, problems, incident=incident) | _boxes(request, form)
-    return rendering.page(request, "panel/incident_edit.html", status_code=422 if problems else 200, **values)
+    values |= {"stamp": meanwhile.stamp(_edit_typed(incident))}
+    return rendering.page(request, "panel/incident_edit.html", status_code=shared.status_of(problems), **values)
 
 
 @router.get("/incidents/{public_id}/updates/{number:id}", Action.RESPOND)
@@ -212,18 +225,26 @@ def update_form(request: Request, public_id: str, number: int) -> Response:
     return _update_page(request, incident, number, lambda said: {"body": [words.said(said)]})
 
 
-@router.post("/incidents/{public_id}/updates/{number:id}", Action.RESPOND)
+@router.post("/incidents/{public_id}/updates/{number:id}", Action.RESPOND, redraws=True)
 def edit_update(request: Request, public_id: str, number: int, form: FormLists) -> Response:
     """Change the text of an update."""
     site = site_of(request)
     incident = incidents.get(site.database, public_id)
+    present = _text_kept(incident, number)
     try:
+        meanwhile.merge(form, present).require_no_clash(present)
+        shared.only_draw(request)
         body = incident_fields.text_from_form(form)
     except Invalid as wrong:
         return _update_page(request, incident, number, lambda _: form, wrong.problems)
     incidents.edit_update(site.database, public_id, number, body, now=site.now())
     site.wake()
     return _to(public_id, "saved")
+
+
+def _text_kept(incident: Incident, number: int) -> dict[str, list[str]]:
+    """Return the field of an update's text as it is kept: in no language, where the words are PulseMon's own."""
+    return {"body": [each.body or "" for each in incident.updates if each.number == number]}
 
 
 def _update_page(
@@ -237,7 +258,8 @@ def _update_page(
     if said is None:
         raise NotFound(incidents.NO_UPDATE)
     values = _form_values(request, fill(said), problems, incident=incident) | {"update": said}
-    return rendering.page(request, "panel/incident_update.html", status_code=422 if problems else 200, **values)
+    values |= {"stamp": meanwhile.stamp(_text_kept(incident, number))}
+    return rendering.page(request, "panel/incident_update.html", status_code=shared.status_of(problems), **values)
 
 
 @router.get("/incidents/{public_id}/delete", Action.RESPOND)
@@ -276,15 +298,15 @@ def _form_values(
         "incident": incident,
         "statuses": [(status.value, words.translate(each)) for status, each in STATUS_WORDS.items()],
         "impacts": [(impact.value, words.translate(each)) for impact, each in IMPACT_WORDS.items()],
+        "done": shared.done_of(request, _DONE),
         "preview": typed.get("body", "").strip() if is_preview else "",
         "timezone": site.settings.availability_timezone,
     }
 
 
 def _boxes(request: Request, form: Lists) -> dict[str, Any]:
-    """Return what the choice of monitors shows: `known`, all there are, and the slugs that are `chosen`."""
-    known = monitors.list_in_order(site_of(request).database)
-    return {"known": known, "chosen": frozenset(form.get("monitor", ()))}
+    """Return what the choice of monitors shows."""
+    return {"choice": chooser.choice_of(site_of(request), form)}
 
 
 def _to(public_id: str, done: str) -> Response:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from pulsemon.core.days import zone_of
+from pulsemon.core.schedule import zone_names
 from pulsemon.core.status import Signal
 from pulsemon.heartbeats.ping_chain import Filter, PingEvent
 from pulsemon.input import log_filter
@@ -22,13 +23,17 @@ from pulsemon.monitors.event_log import Kind, LogCursor
 from pulsemon.monitors.views import View
 from pulsemon.web.html import charts, rendering
 from pulsemon.web.html.charts import Chart
+from pulsemon.web.html.wall_clock import field_in
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.site import site_of
 
 # The chart shows so many runs, the list the newest of them.
 RUNS_DRAWN = 200
 RUNS_LISTED = 20
-_TYPED_INSTANT = "%Y-%m-%dT%H:%M"
+# What an overview shows of them.
+NEWEST_RUNS = 5
+# What an address names of a log: the kind of its events, where its part begins, and the filters.
+FIELDS = frozenset({"kind", "from", *log_filter.FIELDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,18 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
     What is wrong in the address is said and filters nothing.
     """
     query = request.query_params
-    wanted, problems = log_filter.read_filter(query)
+    zone = query.get("zone", "") if query.get("zone") in zone_names() else rendering.zone_of(request)
+    wanted, problems = log_filter.read_filter(query, zone=zone_of(zone))
     kind = Kind.PING if wanted.signal else query.get("kind", "")
     kinds = (Kind(kind),) if kind in tuple(Kind) else tuple(Kind)
     start = LogCursor.from_text(query.get("from", ""))
     locale = rendering.locale_of(request)
     words = Words(locale, site_of(request).now())
     address = LogAddress(
-        path=f"/monitors/{view.id}",
+        path=f"/monitors/{view.id}/log",
         kind=kinds[0].value if len(kinds) == 1 else "",
         start="" if start == event_log.NEWEST else start.to_text(),
-        typed=_typed(wanted),
+        typed=_typed(wanted, zone),
     )
     log = event_log.read_log(
         site_of(request).database,
@@ -82,28 +88,48 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
         translate=translator(locale).gettext,
     )
     said = {each.field: words.problem(each) for each in problems}
-    return {"log": log, "log_address": address, "log_problems": said, "signals": tuple(Signal)}
+    return {
+        "view": view,
+        "log": log,
+        "log_address": address,
+        "log_problems": said,
+        "log_zone": zone,
+        # Then what waits behind a message that failed does not arrive either.
+        "is_stuck": view.id in site_of(request).undelivered().by_monitor,
+        "signals": tuple(Signal),
+    }
 
 
-def _typed(wanted: Filter) -> dict[str, str]:
+def _typed(wanted: Filter, zone: str) -> dict[str, str]:
+    has_times = wanted.since is not None or wanted.until is not None
     texts = {
         "signal": wanted.signal,
         "text": wanted.text,
-        "since": _instant(wanted.since),
-        "until": _instant(wanted.until),
+        "since": "" if wanted.since is None else field_in(wanted.since, zone),
+        "until": "" if wanted.until is None else field_in(wanted.until, zone),
+        "zone": zone if has_times else "",
     }
     return {name: text for name, text in texts.items() if text}
 
 
-def _instant(instant: datetime | None) -> str:
-    return "" if instant is None else instant.strftime(_TYPED_INSTANT)
-
-
 def run_values(request: Request, view: View) -> dict[str, Any]:
     """Return what `parts/runs.html` shows: the newest runs that ended and their chart; open ones stand in the view."""
+    ended = _ended(request, view, RUNS_DRAWN)
+    return _runs(view, ended[:RUNS_LISTED]) | {"chart": _chart(ended, view)}
+
+
+def newest_runs(request: Request, view: View) -> dict[str, Any]:
+    """Return what an overview shows of the runs."""
+    return _runs(view, _ended(request, view, NEWEST_RUNS))
+
+
+def _ended(request: Request, view: View, count: int) -> list[PingEvent]:
     wanted = Filter(ends_run=True)
-    ended = event_log.read_pings(site_of(request).database, view.id, wanted=wanted, length=RUNS_DRAWN).events
-    return {"runs": ended[:RUNS_LISTED], "chart": _chart(ended, view)}
+    return event_log.read_pings(site_of(request).database, view.id, wanted=wanted, length=count).events
+
+
+def _runs(view: View, ended: list[PingEvent]) -> dict[str, Any]:
+    return {"view": view, "runs": ended, "run_limit": view.timing.run_limit.total_seconds()}
 
 
 def _chart(ended: list[PingEvent], view: View) -> Chart | None:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core import schedule
+from pulsemon.core import durations, schedule
 from pulsemon.core.keyset import Cursor
 from pulsemon.core.maintenance import Plan, Repeats, read_weekly
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.input import maintenance as maintenance_fields
+from pulsemon.input import meanwhile
 from pulsemon.input.maintenance import DAYS
+from pulsemon.input.meanwhile import Merged
 from pulsemon.input.rules import Lists
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import MaintenanceView, WindowView
-from pulsemon.monitors import manage as monitors
 from pulsemon.web.html import rendering, schedule_words, wall_clock
 from pulsemon.web.http.form_data import Form, FormLists
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
-from pulsemon.web.panel import shared
+from pulsemon.web.panel import chooser, shared
 
 router = Router(Audience.PANEL)
 
@@ -88,15 +89,23 @@ def _sentence(request: Request, plan: Plan) -> str:
 @router.get("/maintenance/new", Action.RESPOND)
 def new_page(request: Request) -> Response:
     """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
-    slug = request.query_params.get("monitor", "")
+    slug, site = request.query_params.get("monitor", ""), site_of(request)
+    timezone = site.settings.availability_timezone
+    # The next full hour, and an hour of it: most are planned for later, and a time that is there is easily changed.
+    begin = site.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    proposed = {
+        "timezone": [timezone],
+        "starts_at": [wall_clock.field_in(begin, timezone)],
+        "ends_at": [wall_clock.field_in(begin + timedelta(hours=1), timezone)],
+    }
     chosen = {"scope": ["chosen"], "monitor": [slug]} if slug else {"scope": ["all"]}
-    return _form_page(request, None, _NEW | {"timezone": [site_of(request).settings.availability_timezone]} | chosen)
+    return _form_page(request, None, _NEW | proposed | chosen)
 
 
 _NEW: dict[str, list[str]] = {
     "repeats": ["once"],
-    "length_minutes": ["60"],
-    "announce_hours": ["168"],
+    "length_minutes": ["1 h"],
+    "announce_hours": ["7 d"],
     "tell_subscribers": ["yes"],
 }
 
@@ -105,12 +114,16 @@ _NEW: dict[str, list[str]] = {
 _UNTICKED: dict[str, list[str]] = {"tell_subscribers": []}
 
 
-@router.post("/maintenance", Action.RESPOND)
+@router.post("/maintenance", Action.RESPOND, redraws=True)
 def create(request: Request, filled: FormLists) -> Response:
     """Plan maintenance."""
     site, now = site_of(request), site_of(request).now()
+    if chooser.is_search(filled):
+        return _form_page(request, None, _UNTICKED | filled)
     try:
-        definition = maintenance_fields.to_definition(maintenance_fields.from_form(filled, {}), None, now=now)
+        shared.only_draw(request)
+        given = maintenance_fields.from_form(chooser.resolved(site.database, filled), {})
+        definition = maintenance_fields.to_definition(given, None, now=now)
         view = maintenance.create(site.database, definition, now=now)
     except Invalid as wrong:
         return _form_page(request, None, _UNTICKED | filled, wrong.problems)
@@ -120,19 +133,31 @@ def create(request: Request, filled: FormLists) -> Response:
 
 @router.get("/maintenance/{maintenance_id}", Action.READ)
 def plan_page(request: Request, maintenance_id: str) -> Response:
-    """Answer with one plan: its windows and its form."""
+    """Answer with one plan: when there is maintenance."""
+    view = _view(request, maintenance_id)
+    return _form_page(request, view, fields_of(view), here="when")
+
+
+@router.get("/maintenance/{maintenance_id}/settings", Action.READ)
+def plan_settings(request: Request, maintenance_id: str) -> Response:
+    """Answer with its form."""
     view = _view(request, maintenance_id)
     return _form_page(request, view, fields_of(view))
 
 
-@router.post("/maintenance/{maintenance_id}", Action.RESPOND)
+@router.post("/maintenance/{maintenance_id}", Action.RESPOND, redraws=True)
 def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     """Change what was changed in the form."""
     site, now = site_of(request), site_of(request).now()
     view = _view(request, maintenance_id)
     shown = fields_of(view)
+    merged = _merged(filled, shown)
+    meant = dict(filled) | merged.texts
     try:
-        given = maintenance_fields.from_form(filled, shown)
+        merged.require_no_clash(shown, places={"scope": "monitors", "monitor": "monitors"})
+        chooser.only_search(filled)
+        shared.only_draw(request)
+        given = maintenance_fields.from_form(chooser.resolved(site.database, meant), shown)
         maintenance.edit(
             site.database,
             view.id,
@@ -140,11 +165,21 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
             now=now,
         )
     except Invalid as wrong:
-        return _form_page(request, view, _UNTICKED | filled, wrong.problems)
+        return _form_page(request, view, meant, wrong.problems)
     except Conflict as refused:
-        return _form_page(request, view, _UNTICKED | filled, (shared.refused("", refused),))
+        return _form_page(request, view, meant, (shared.refused("", refused),))
     site.wake()
     return _to(view.id, "saved")
+
+
+def _merged(filled: Lists, shown: Lists) -> Merged:
+    return meanwhile.merge(
+        filled,
+        shown,
+        essence=maintenance_fields.essence,
+        boxes=maintenance_fields.BOXES,
+        together=maintenance_fields.WHEN,
+    )
 
 
 @router.get("/maintenance/{maintenance_id}/end", Action.RESPOND)
@@ -178,7 +213,7 @@ def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -
         maintenance.set_end(site.database, view.id, maintenance_fields.window_number(str(window_id)), ends_at, now=now)
     except Invalid as wrong:
         problems = [replace(each, field="new_end") for each in wrong.problems]
-        return _form_page(request, view, fields_of(view), problems, new_end=form.get("new_end", ""))
+        return _form_page(request, view, fields_of(view), problems, new_end=form.get("new_end", ""), here="when")
     site.wake()
     return _to(view.id, "saved")
 
@@ -229,7 +264,6 @@ def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
     definition, plan = view.definition, view.definition.plan
     weekly = read_weekly(plan.schedule) if plan.repeats is Repeats.WEEKLY else None
     is_once = plan.repeats is Repeats.ONCE
-    minutes, seconds = divmod(int(plan.length.total_seconds()), 60)
     return {
         "title": [definition.title],
         "description": [definition.description or ""],
@@ -242,9 +276,9 @@ def fields_of(view: MaintenanceView) -> dict[str, list[str]]:
         "days": [DAYS[day - 1] for day in weekly[0]] if weekly else [],
         "time": [f"{weekly[1]:%H:%M}" if weekly else ""],
         "schedule": [(plan.schedule or "") if plan.repeats is Repeats.CRON else ""],
-        "length_minutes": [f"{minutes + seconds / 60:g}" if seconds else str(minutes)],
+        "length_minutes": [durations.write(int(plan.length.total_seconds()))],
         "until": ["" if plan.last_day is None else plan.last_day.isoformat()],
-        "announce_hours": [str(definition.announce_hours)],
+        "announce_hours": [durations.write(definition.announce_hours * 3_600)],
         "tell_subscribers": ["yes"] if definition.tells_subscribers else [],
     }
 
@@ -256,6 +290,7 @@ def _form_page(
     problems: Sequence[FieldProblem] = (),
     *,
     new_end: str = "",
+    here: str = "settings",
 ) -> Response:
     site, now = site_of(request), site_of(request).now()
     typed = {name: texts[0] if texts else "" for name, texts in lists.items()}
@@ -267,13 +302,14 @@ def _form_page(
     return rendering.page(
         request,
         "panel/maintenance_plan.html",
-        status_code=422 if problems else 200,
+        status_code=shared.status_of(problems),
+        stamp="" if view is None else meanwhile.stamp(fields_of(view), essence=maintenance_fields.essence),
         view=view,
         running=running,
         coming=[] if view is None else _coming(view, now),
         is_over=is_over,
-        known=monitors.list_in_order(site.database),
-        chosen=set(lists.get("monitor", ())),
+        here=here,
+        choice=chooser.choice_of(site, lists) if here == "settings" else None,
         days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
         chosen_days=set(lists.get("days", ())),
         done=shared.done_of(request, _DONE),

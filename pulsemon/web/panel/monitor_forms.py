@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.keyset import LARGEST_LONG_ID
-from pulsemon.core.status import Signal
+from pulsemon.core.status import Signal, Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import NO_MESSAGE, NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.heartbeats.pings import Answer, Ping
@@ -24,7 +24,7 @@ from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.panel import monitors as panel_monitors
-from pulsemon.web.panel import shared
+from pulsemon.web.panel import one_monitor, shared
 
 router = Router(Audience.PANEL)
 
@@ -38,35 +38,38 @@ def _problem(refused: Conflict) -> FieldProblem:
     return FieldProblem("interval_seconds", refused.code, str(refused), refused.limits)
 
 
-@router.post("/monitors", Action.EDIT)
+@router.post("/monitors", Action.EDIT, redraws=True)
 def create(request: Request, form: Form) -> Response:
     """Create a monitor and show how to connect it."""
     site = site_of(request)
     try:
+        shared.only_draw(request)
         made = monitors.create(site.database, monitor_forms.from_form(form), now=site.now())
     except Invalid as wrong:
         return panel_monitors.form_page(request, typed=form, problems=wrong.problems)
     except Conflict as refused:
         return panel_monitors.form_page(request, typed=form, problems=(_problem(refused),))
     site.wake()
-    return _to(made.id, "created")
+    return _to(made.id, "created", "/connect")
 
 
-@router.post("/monitors/{monitor_id:id}", Action.EDIT)
+@router.post("/monitors/{monitor_id:id}", Action.EDIT, redraws=True)
 def edit(request: Request, monitor_id: int, form: Form) -> Response:
     """Change what was changed in the form. What was left alone is not judged: an old slug may break today's rule."""
     site = site_of(request)
     view = shared.find(site, monitor_id)
-    before = monitor_forms.texts_of(view)
-    changed = {name: text for name, text in form.items() if text.strip() != before.get(name, "").strip()}
-    if form.get("schedule", before["schedule"]).strip():
-        changed.pop("interval_seconds", None)  # the form says that a schedule counts in its place
+    merged = monitor_forms.merge(form, view)
     try:
-        monitors.edit(site.database, monitors.by_id(view.id), monitor_forms.changes_from_form(changed), now=site.now())
+        monitor_forms.require_no_clash(merged, view)
+        shared.only_draw(request)
+        changes = monitor_forms.changes_from_form(monitor_forms.changed(merged, view, form))
+        monitors.edit(site.database, monitors.by_id(view.id), changes, now=site.now(), as_of=view.updated_at)
     except Invalid as wrong:
-        return panel_monitors.monitor_page(request, view, typed=before | form, problems=wrong.problems)
+        return one_monitor.settings_page(request, view, typed=merged.firsts(), problems=wrong.problems)
     except Conflict as refused:
-        return panel_monitors.monitor_page(request, view, typed=before | form, problems=(_problem(refused),))
+        if refused.code == "edited-meanwhile":  # between the two lines above: it is merged anew
+            return edit(request, monitor_id, form)
+        return one_monitor.settings_page(request, view, typed=merged.firsts(), problems=(_problem(refused),))
     site.wake()
     return _to(view.id, "saved")
 
@@ -93,7 +96,7 @@ def confirm_rotation(request: Request, monitor_id: int) -> Response:
 @router.post("/monitors/{monitor_id:id}/rotate-token", Action.EDIT)
 def rotate_token(request: Request, monitor_id: int) -> Response:
     """Replace the token; the old ping URL is unknown at once."""
-    return _change(request, monitor_id, monitors.rotate_token, done="rotated")
+    return _change(request, monitor_id, monitors.rotate_token, done="rotated", section="/connect")
 
 
 @router.get("/monitors/{monitor_id:id}/delete", Action.ADMINISTER)
@@ -113,10 +116,20 @@ def delete(request: Request, monitor_id: int) -> Response:
     return RedirectResponse("/?done=deleted", status_code=303)
 
 
+@router.get("/monitors/{monitor_id:id}/test-ping", Action.EDIT)
+def confirm_test_ping(request: Request, monitor_id: int) -> Response:
+    """Say what a test ping would pretend."""
+    _, view = _named(request, monitor_id)
+    return rendering.page(request, "panel/test_ping.html", view=view)
+
+
 @router.post("/monitors/{monitor_id:id}/test-ping", Action.EDIT)
-async def test_ping(request: Request, monitor_id: int) -> Response:
-    """Send a real ping through the lane that all pings take."""
+async def test_ping(request: Request, monitor_id: int, form: Form) -> Response:
+    """Send a real ping through the lane that all pings take; where it would hide that a job is missing, ask first."""
     site, view = await run_in_threadpool(_named, request, monitor_id)
+    is_missed = view.status is Status.DOWN or view.is_late(now=site.now())
+    if is_missed and form.get("sure") != "yes":
+        return RedirectResponse(f"/monitors/{view.id}/test-ping", status_code=303)
     ping = Ping(
         view.slug,
         view.token,
@@ -125,6 +138,7 @@ async def test_ping(request: Request, monitor_id: int) -> Response:
         method="POST",
         remote_addr=request.client.host if request.client else None,
         user_agent="PulseMon panel (test ping)",
+        is_test=True,
     )
     match await site.lane.submit(ping):
         case Answer.STORED | Answer.IGNORED:
@@ -138,7 +152,7 @@ async def test_ping(request: Request, monitor_id: int) -> Response:
 @router.post("/monitors/{monitor_id:id}/test-message", Action.EDIT)
 def test_message(request: Request, monitor_id: int) -> Response:
     """Queue a message that tells the present status."""
-    return _change(request, monitor_id, monitors.send_test_message, done="queued")
+    return _change(request, monitor_id, monitors.send_test_message, done="queued", section="/log")
 
 
 @router.post("/monitors/{monitor_id:id}/deliveries/{delivery_id:id}/again", Action.RESPOND)
@@ -149,14 +163,16 @@ def send_again(request: Request, monitor_id: int, delivery_id: int) -> Response:
         raise NotFound(NO_MESSAGE)
     outbox.send_again(site.database, view.id, delivery_id, now=site.now())
     site.wake()
-    return _to(view.id, "again")
+    return _to(view.id, "again", "/log")
 
 
-def _change(request: Request, monitor_id: int, change: Callable[..., object], *, done: str) -> Response:
+def _change(
+    request: Request, monitor_id: int, change: Callable[..., object], *, done: str, section: str = ""
+) -> Response:
     site, view = _named(request, monitor_id)
     change(site.database, monitors.by_id(view.id), now=site.now())
     site.wake()
-    return _to(view.id, done)
+    return _to(view.id, done, section)
 
 
 def _named(request: Request, monitor_id: int) -> tuple[Site, View]:
@@ -164,5 +180,5 @@ def _named(request: Request, monitor_id: int) -> tuple[Site, View]:
     return site, shared.find(site, monitor_id)
 
 
-def _to(monitor_id: int, done: str) -> Response:
-    return RedirectResponse(f"/monitors/{monitor_id}?done={done}", status_code=303)
+def _to(monitor_id: int, done: str, section: str = "") -> Response:
+    return RedirectResponse(f"/monitors/{monitor_id}{section}?done={done}", status_code=303)

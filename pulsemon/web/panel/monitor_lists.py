@@ -5,8 +5,9 @@ A monitor that was deleted meanwhile is passed over. Each form ends in a redirec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import Depends, HTTPException
 from starlette.requests import Request
@@ -16,54 +17,87 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core import placement
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.placement import Seat
-from pulsemon.errors import Conflict, Invalid, NotFound
+from pulsemon.errors import Conflict, Invalid
 from pulsemon.input import monitor_forms
+from pulsemon.input.rules import Lists, first_of
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order
 from pulsemon.web.html import rendering
-from pulsemon.web.http.form_data import Form, lists_up_to
+from pulsemon.web.html.words import Words
+from pulsemon.web.http.form_data import lists_up_to
 from pulsemon.web.http.routing import Audience, Router
-from pulsemon.web.http.site import site_of
-from pulsemon.web.panel import shared
+from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.panel import list_address, monitor_list, shared
+from pulsemon.web.panel.list_address import ListAddress
 
 router = Router(Audience.PANEL)
 
 # Of the page that arranges them; their list says what `shared.DONE` holds.
-_DONE = {"arranged": shared.ARRANGED}
+_DONE = {"arranged": shared.ARRANGED, "none-ticked": shared.NONE_TICKED}
+# Monitors that a page puts in order at once, and its other fields.
+ArrangeLists = Annotated[dict[str, list[str]], Depends(lists_up_to(monitor_order.PART_SIZE + 50))]
 
-
-# A page of the list holds a hundred.
+# As many as are changed at once: "all that fit" of a larger list is refused, with the number.
+MAX_AT_ONCE = 10_000
+# Of those that are to be deleted so many are named; the others are counted.
+MAX_NAMED = 50
+# A page of the list holds a hundred; who was asked whether to delete sends them all.
 SelectedLists = Annotated[dict[str, list[str]], Depends(lists_up_to(2 * shared.PAGE_SIZE))]
 
 
 @router.post("/monitors/selected", Action.ADMINISTER)
 def change_selected(request: Request, lists: SelectedLists) -> Response:
-    """Pause, resume, tag or delete the selected monitors; deleting asks first."""
+    """Pause, resume, tag or delete the selected monitors, or all that fit the filters; deleting asks first."""
+    asked = list_address.read(monitor_list.fields_of(lists))
+    try:
+        return _change_selected(request, lists, asked)
+    except Conflict as refused:
+        return _refused(request, lists, asked, refused)
+
+
+def _change_selected(request: Request, lists: Lists, asked: ListAddress) -> Response:
+    """Do it. Raises Conflict: nothing was done, for a reason that the list can say."""
     site = site_of(request)
-    ids = ids_of(lists.get("monitor", []))
+    ids = _chosen(site, lists, asked)
     wish = (lists.get("do") or [""])[0]
     if not ids:
-        return _to_list(lists, "none-selected")
+        return _to_list(asked, "none-selected")
     match wish:
         case "pause":
-            _each(ids, lambda one: monitors.pause(site.database, monitors.by_id(one), now=site.now()))
+            monitors.pause_many(site.database, ids, now=site.now())
             done = "paused-several"
         case "resume":
-            _each(ids, lambda one: monitors.resume(site.database, monitors.by_id(one), now=site.now()))
+            monitors.resume_many(site.database, ids, now=site.now())
             done = "resumed-several"
         case "tag":
             monitor_order.add_tags(site.database, ids, _tags(lists))
             done = "tagged"
         case "delete":
-            return _ask(request, ids)
+            return _ask(request, lists, asked, ids)
         case "delete-for-good":
-            _each(ids, lambda one: monitors.remove(site.database, monitors.by_id(one)))
+            if _is_all(lists) and (lists.get("count") or [""])[0] != str(len(ids)):
+                return _ask(request, lists, asked, ids)  # others fit by now than were counted
+            monitors.remove_many(site.database, ids)
             done = "deleted-several"
         case _:
             raise HTTPException(400, "There is no such action.")
     site.wake()
-    return _to_list(lists, done)
+    return _to_list(asked, done)
+
+
+def _is_all(lists: Lists) -> bool:
+    return (lists.get("all") or [""])[0] == "yes"
+
+
+def _chosen(site: Site, lists: Lists, asked: ListAddress) -> list[int]:
+    """Return the ids that a form names, or those of all monitors that fit. Raises Conflict: those are too many."""
+    if not _is_all(lists):
+        return ids_of(lists.get("monitor", []))
+    found = monitor_list.ids_that_fit(site, asked, limit=MAX_AT_ONCE + 1)
+    if len(found) > MAX_AT_ONCE:
+        raise Conflict("too-many-at-once", max=MAX_AT_ONCE)
+    return list(found)
 
 
 def ids_of(texts: Sequence[str]) -> list[int]:
@@ -72,15 +106,7 @@ def ids_of(texts: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(each for each in numbers if 0 < each <= LARGEST_ID))
 
 
-def _each(ids: Sequence[int], change: Callable[[int], object]) -> None:
-    for one in ids:
-        try:
-            change(one)
-        except NotFound:
-            continue
-
-
-def _tags(lists: dict[str, list[str]]) -> list[str]:
+def _tags(lists: Lists) -> list[str]:
     """Return the tags that were typed, by the rules of a monitor's own. Raises Conflict, which the page can say."""
     try:
         changes = monitor_forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
@@ -96,47 +122,131 @@ def _unusable() -> Conflict:
     return Conflict("unusable-tags", max=placement.MAX_TAGS, max_length=placement.MAX_TAG_LENGTH)
 
 
-def _ask(request: Request, ids: Sequence[int]) -> Response:
+def _refused(request: Request, lists: Lists, asked: ListAddress, refused: Conflict) -> Response:
+    """Give the list back as it was, with what is wrong at the field."""
+    words = Words(rendering.locale_of(request), site_of(request).now())
+    found = monitor_list.page(
+        request,
+        asked,
+        selected=ids_of(lists.get("monitor", [])),
+        is_all=_is_all(lists),
+        wrong_tags=words.refusal(refused),
+        typed_tags=(lists.get("tags") or [""])[0],
+    )
+    return found or _to_list(asked, "none-selected")
+
+
+def _ask(request: Request, lists: Lists, asked: ListAddress, ids: Sequence[int]) -> Response:
+    """Say what is lost with those that are still there, and ask."""
     site = site_of(request)
-    doomed = []
-    for one in ids:
-        try:
-            view = monitors.get(site.database, monitors.by_id(one))
-            doomed.append((view, event_log.belongings(site.database, one)))
-        except NotFound:
-            continue
-    return rendering.page(request, "panel/delete_selected.html", doomed=doomed)
+    ids = monitors.existing(site.database, ids)
+    return rendering.page(
+        request,
+        "panel/delete_selected.html",
+        doomed=monitors.list_of(site.database, ids[:MAX_NAMED]),
+        count=len(ids),
+        lost=event_log.belongings_of_many(site.database, ids),
+        ids=[] if _is_all(lists) else ids,
+        fields=asked.fields | ({"all": "yes", "count": str(len(ids))} if _is_all(lists) else {}),
+        back=asked.link(),
+    )
 
 
-def _to_list(lists: dict[str, list[str]], done: str) -> Response:
+def _to_list(asked: ListAddress, done: str) -> Response:
     """Lead back to the part of the list that the form stood in."""
-    q, state, tag = ((lists.get(name) or [""])[0][:200] for name in ("q", "state", "tag"))
-    return RedirectResponse(rendering.list_link(q, state, tag=tag, done=done), status_code=303)
+    return RedirectResponse(asked.link(done=done), status_code=303)
 
 
 @router.get("/monitors/arrange", Action.EDIT)
 def arrange_page(request: Request) -> Response:
-    """Answer with all monitors in their order, by group."""
-    views = monitors.list_in_order(site_of(request).database)
-    groups = placement.grouped(views, lambda view: view.placement.group)
-    return rendering.page(request, "panel/arrange.html", groups=groups, done=shared.done_of(request, _DONE))
+    """Answer with the monitors in their order, by group: two hundred at once, of the group that `?group=` names."""
+    return _arrange_page(request)
+
+
+def _arrange_page(request: Request, problem: str = "", typed: str = "") -> Response:
+    opened, start = opened_of(request)
+    found = monitor_order.sections(site_of(request).database, opened=opened, start=start)
+    return rendering.page(
+        request,
+        "panel/arrange.html",
+        status_code=422 if problem else 200,
+        sections=found,
+        opened=opened,
+        moved=moved_of(request),
+        problem=problem,
+        typed_group=typed,
+        done=shared.done_of(request, _DONE),
+    )
+
+
+def opened_of(request: Request) -> tuple[str | None, int]:
+    """Return the group that an address opens, None for those that come first, and where in it its part begins."""
+    start = request.query_params.get("from", "")
+    number = int(start) if start.isascii() and start.isdigit() and len(start) <= 9 else 0
+    return request.query_params.get("group"), number
+
+
+def moved_of(request: Request) -> frozenset[int]:
+    """Return the monitors that the last move moved, which stay ticked."""
+    return frozenset(ids_of(request.query_params.get("moved", "").split(",")))
 
 
 @router.post("/monitors/arrange", Action.EDIT)
-def arrange(request: Request, form: Form) -> Response:
-    """Move one monitor inside its group, or a whole group."""
+def arrange(request: Request, lists: ArrangeLists) -> Response:
+    """Move monitors inside their group or to another one, or a whole group."""
     site = site_of(request)
-    monitor_order.rearrange(site.database, lambda seats: moved(seats, form))
+    ids, wish = ids_of(lists.get("monitor", [])), first_of(lists, "do")
+    if wish and not ids:
+        return to_arranged("/monitors/arrange", lists, done="none-ticked")
+    if wish == "group":
+        typed = first_of(lists, "to_group")
+        try:
+            monitor_order.move_to_group(site.database, ids, _group(typed))
+        except Invalid as wrong:
+            words = Words(rendering.locale_of(request), site.now())
+            return _arrange_page(request, words.problem(wrong.problems[0]), typed)
+        lists = {**lists, "opened": [typed.strip()]}
+    else:
+        monitor_order.rearrange(site.database, lambda seats: moved(seats, lists))
     site.wake()
-    return RedirectResponse("/monitors/arrange?done=arranged", status_code=303)
+    return to_arranged("/monitors/arrange", lists, done="arranged")
 
 
-def moved(seats: Sequence[Seat], form: dict[str, str]) -> list[int]:
-    """Return the order that a form asks for: `monitor` with `step` or `before`, or `group` with `step`."""
-    by = {"-1": -1, "1": 1}.get(form.get("step", ""), 0)
+def _group(typed: str) -> str | None:
+    """Return the group that was typed, None for none, by the rules of a monitor's own. Raises Invalid."""
+    changes = monitor_forms.changes_from_form({"group": typed})
+    name: str | None = changes["placement"]["group"]
+    return name
+
+
+def to_arranged(path: str, lists: Lists, *, done: str) -> Response:
+    """Lead back to the part that the form stood in, at the first monitor that it moved."""
+    ids = ids_of(lists.get("monitor", []))
+    kept = {"done": done}
+    if "opened" in lists:
+        kept |= {"group": first_of(lists, "opened")[:200], "from": first_of(lists, "from")[:9]}
+    if lists.get("do"):
+        kept["moved"] = ",".join(map(str, ids))
+    anchor = f"#m{ids[0]}" if ids and lists.get("do") else ""
+    return RedirectResponse(f"{path}?{urlencode(kept)}{anchor}", status_code=303)
+
+
+def moved(seats: Sequence[Seat], form: Lists) -> list[int]:
+    """Return the order that a form asks for.
+
+    `do` (up, down, place with `place`) is of all that `monitor` names; `step` and `before` are of one, `group` with
+    `step` of a group.
+    """
+    ids, wish = ids_of(form.get("monitor", [])), first_of(form, "do")
+    match wish:
+        case "up" | "down":
+            return placement.shift(seats, ids, by=-1 if wish == "up" else 1)
+        case "place":
+            return placement.put_at(seats, ids, next(iter(ids_of([first_of(form, "place").strip()])), 1))
+    by = {"-1": -1, "1": 1}.get(first_of(form, "step"), 0)
     if "group" in form:
-        return placement.step_group(seats, form["group"] or None, by=by)
-    (one,) = ids_of([form.get("monitor", "")]) or [0]
+        return placement.step_group(seats, first_of(form, "group") or None, by=by)
+    one = ids[0] if ids else 0
     if "before" in form:
-        return placement.put_before(seats, one, next(iter(ids_of([form["before"]])), None))
+        return placement.put_before(seats, one, next(iter(ids_of(form["before"])), None))
     return placement.step(seats, one, by=by)

@@ -60,20 +60,22 @@ def report(request: Request, monitor_id: int) -> Response:
     view = shared.find(site, monitor_id)
     month, timezone, now = _month(request, site), site.settings.availability_timezone, site.now()
     found = _read(site, view, month, now)
-    words = Words(rendering.locale_of(request), now)
+    words = Words(rendering.locale_of(request), now, timezone)
     following = month.moved(1)
     return rendering.page(
         request,
         "panel/report.html",
         view=view,
         month=month,
+        name_of=lambda each: words.month(date(each.year, each.month, 1)),
         previous=month.moved(-1),
         following=None if date(following.year, following.month, 1) > date_at(now, timezone) else following,
         timezone=timezone,
         report=found,
         bars=bars.make(found.period.days, found.period.parts, words),
         short_date=lambda day: bars.short_date(day, words),
-        local=lambda at: words.moment(at.astimezone(ZoneInfo(timezone))),
+        local=lambda at: words.instant(at, is_exact=True),
+        zone=words.zone(),
     )
 
 

@@ -1,4 +1,4 @@
-"""The panel's addresses: login and logout for everybody, the rest behind a session.
+"""The panel's addresses: the front page, monitors and what their pages fetch; others stand in modules of their own.
 
 Everything works as plain pages and forms; scripts only keep what is on screen up to date.
 """
@@ -8,20 +8,18 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from pulsemon.accounts import access
 from pulsemon.accounts.roles import Action, allowed
 from pulsemon.monitors import event_log
-from pulsemon.web.html import rendering
-from pulsemon.web.http import session_cookies
-from pulsemon.web.http.form_data import Form
-from pulsemon.web.http.principals import by_session, session_ids_of, set_session_cookie
+from pulsemon.web.html import rendering, schedule_words
+from pulsemon.web.http import after_login
+from pulsemon.web.http.principals import by_session
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.security import is_panels_host
 from pulsemon.web.http.site import site_of
+from pulsemon.web.panel import chooser, logins, monitor_forms, monitor_list, monitor_lists, one_monitor, shared
 from pulsemon.web.panel import incidents as panel_incidents
 from pulsemon.web.panel import insights as panel_insights
 from pulsemon.web.panel import maintenance as panel_maintenance
-from pulsemon.web.panel import monitor_forms, monitor_lists, shared
 from pulsemon.web.panel import monitors as panel_monitors
 from pulsemon.web.panel import record as panel_record
 from pulsemon.web.panel import status_pages as panel_status_pages
@@ -45,61 +43,10 @@ def home(request: Request) -> Response:
         return status_page.answer(request, own)
     if not is_ours:
         return RedirectResponse("/status", status_code=303)
-    if allowed(by_session(request), Action.READ):
-        return panel_monitors.list_page(request)
-    return _login_page(request)
-
-
-@router.get("/login", Action.PUBLIC)
-def login_address(request: Request) -> Response:
-    """The form stands at `/`."""
-    return RedirectResponse("/", status_code=303)
-
-
-@router.post("/login", Action.PUBLIC)
-def login(request: Request, form: Form) -> Response:
-    """Open a session for whoever has the admin token."""
-    site = site_of(request)
-    admin_token = site.settings.admin_token.get_secret_value()
-    if not admin_token:
-        return _login_page(request, status_code=401)
-    host = request.client.host if request.client else ""
-    given = form.get("token", "").strip()
-    is_right, wait_sec = site.logins.judge(given, admin_token, host=host, now=site.now())
-    if wait_sec:
-        response = _login_page(request, status_code=429, wait_sec=wait_sec)
-        response.headers["retry-after"] = str(wait_sec)
-        return response
-    if not is_right:
-        return _login_page(request, status_code=401, is_wrong=True)
-    for old_session in session_ids_of(request):
-        access.close_session(site.database, old_session)
-    response = RedirectResponse("/", status_code=303)
-    session_id = access.open_session(site.database, admin_token, now=site.now())
-    set_session_cookie(request, response, session_id)
-    return response
-
-
-@router.get("/logout", Action.PUBLIC)
-def logout_address(request: Request) -> Response:
-    """Only the button logs out: a link in somebody's page must not."""
-    return RedirectResponse("/", status_code=303)
-
-
-@router.post("/logout", Action.PUBLIC)
-def logout(request: Request) -> Response:
-    """End the session, here and wherever its cookie was copied to."""
-    for session_id in session_ids_of(request):
-        access.close_session(site_of(request).database, session_id)
-    response = RedirectResponse("/", status_code=303)
-    session_cookies.take_away(request, response)
-    return response
-
-
-def _login_page(request: Request, *, status_code: int = 200, is_wrong: bool = False, wait_sec: int = 0) -> Response:
-    is_closed = not site_of(request).settings.admin_token
-    values = {"is_closed": is_closed, "is_wrong": is_wrong, "wait_sec": wait_sec}
-    return rendering.page(request, "panel/login.html", status_code=status_code, **values)
+    if not allowed(by_session(request), Action.READ):
+        return logins.page(request)
+    wanted = after_login.read_address(request.query_params.get("next", ""))
+    return RedirectResponse(wanted, status_code=303) if wanted else panel_monitors.list_page(request)
 
 
 @router.get("/monitors", Action.READ)
@@ -112,13 +59,6 @@ def list_address(request: Request) -> Response:
 def new(request: Request) -> Response:
     """Answer with the form for a new monitor."""
     return panel_monitors.form_page(request)
-
-
-@router.get("/monitors/{monitor_id:id}", Action.READ)
-def monitor(request: Request, monitor_id: int) -> Response:
-    """Answer with one monitor's page."""
-    view = shared.find(site_of(request), monitor_id)
-    return panel_monitors.monitor_page(request, view)
 
 
 @router.get("/monitors/{monitor_id:id}/pings/{ping_id:id}/body", Action.READ)
@@ -136,28 +76,20 @@ def ping_body(request: Request, monitor_id: int, ping_id: int) -> Response:
 
 @router.get("/fragments/list", Action.READ)
 def list_fragment(request: Request) -> Response:
-    """Answer with the part of the list that changes by itself."""
-    return rendering.page(request, "parts/list.html", **panel_monitors.list_values(request))
-
-
-@router.get("/fragments/monitors/{monitor_id:id}/head", Action.READ)
-def head_fragment(request: Request, monitor_id: int) -> Response:
-    """Answer with a monitor's state, as the top of its page shows it."""
-    view = shared.find(site_of(request), monitor_id)
-    return rendering.page(request, "parts/head.html", **panel_monitors.head_values(request, view))
-
-
-@router.get("/fragments/monitors/{monitor_id:id}/record", Action.READ)
-def record_fragment(request: Request, monitor_id: int) -> Response:
-    """Answer with a monitor's availability, outages and event log."""
-    view = shared.find(site_of(request), monitor_id)
-    return rendering.page(request, "parts/record.html", **panel_monitors.record_values(request, view))
+    """Answer with what changed in the list since the reader has it."""
+    return monitor_list.fragment(request)
 
 
 @router.get("/fragments/schedule", Action.READ)
 def schedule_fragment(request: Request) -> Response:
     """Answer with the next firings of `?schedule=` in `?timezone=`, or with what is wrong with them."""
     return rendering.page(request, "parts/schedule_preview.html", **panel_monitors.schedule_values(request))
+
+
+@router.get("/fragments/zones", Action.READ)
+def zones_fragment(request: Request) -> Response:
+    """Answer with the names of time zones that a field proposes."""
+    return rendering.page(request, "parts/zones.html", zones=schedule_words.zone_suggestions())
 
 
 @router.get("/events", Action.READ)
@@ -168,6 +100,9 @@ async def events(request: Request) -> Response:
 
 
 router.include(
+    chooser.router,
+    one_monitor.router,
+    logins.router,
     monitor_forms.router,
     panel_incidents.router,
     panel_insights.router,

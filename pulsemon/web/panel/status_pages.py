@@ -12,23 +12,23 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.placement import Seat
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid
+from pulsemon.input import meanwhile
 from pulsemon.input import status_pages as page_fields
-from pulsemon.monitors import manage as monitors
+from pulsemon.input.rules import Lists, first_of
 from pulsemon.status_pages import manage as status_pages
 from pulsemon.status_pages.manage import NewPage, PageChanges, PageView
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.web.html import rendering
 from pulsemon.web.http.bodies import read_fields
-from pulsemon.web.http.form_data import Form
+from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
-from pulsemon.web.panel import monitor_lists, shared
+from pulsemon.web.panel import chooser, monitor_lists, shared
 
 router = Router(Audience.PANEL)
 
@@ -37,6 +37,7 @@ _DONE = {
     "saved": shared.SAVED,
     "page-deleted": N_("The page is deleted. Its monitors stay."),
     "arranged": shared.ARRANGED,
+    "none-ticked": shared.NONE_TICKED,
 }
 # A picture that is too large is told at its field; what is larger than this is not even read.
 _MAX_UPLOAD_BYTES = 32 * 1024 * 1024
@@ -85,11 +86,12 @@ def new_page(request: Request) -> Response:
     return _form_page(request, None, {})
 
 
-@router.post("/pages", Action.EDIT)
+@router.post("/pages", Action.EDIT, redraws=True)
 def create_page(request: Request, filled: Filled) -> Response:
     """Create a page."""
     site = site_of(request)
     try:
+        shared.only_draw(request)
         new = page_fields.create_from_form(filled.typed)
         _check(request, new, filled.logo)
         view = status_pages.create(site.database, new, now=site.now())
@@ -108,21 +110,30 @@ def page_form(request: Request, slug: str) -> Response:
     return _form_page(request, view, fields_of(view))
 
 
-@router.post("/pages/{slug}", Action.EDIT)
+@router.post("/pages/{slug}", Action.EDIT, redraws=True)
 def edit_page(request: Request, slug: str, filled: Filled) -> Response:
     """Change a page as its form says."""
     site = site_of(request)
     view = status_pages.get(site.database, slug)
+    present = _shown(view)
+    merged = meanwhile.merge({name: [text] for name, text in filled.typed.items()}, present)
+    meant = filled.typed | {name: text for name, text in merged.firsts().items() if name in filled.typed}
     try:
-        changes = page_fields.changes_from_form(filled.typed)
+        merged.require_no_clash(present)
+        shared.only_draw(request)
+        changes = page_fields.changes_from_form(meant)
         _check(request, changes, filled.logo)
         view = status_pages.edit(site.database, slug, changes, now=site.now())
         if filled.logo is not None or filled.typed.get("no_logo") == "yes":
             status_pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
     except (Invalid, Conflict) as wrong:
-        return _form_page(request, view, fields_of(view) | filled.typed, _problems(wrong))
+        return _form_page(request, view, merged.firsts() | meant, _problems(wrong))
     site.wake()
     return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
+
+
+def _shown(view: PageView) -> dict[str, list[str]]:
+    return {name: [text] for name, text in fields_of(view).items()}
 
 
 def _check(request: Request, page: NewPage | PageChanges, logo: bytes | None) -> None:
@@ -159,7 +170,8 @@ def _form_page(
     return rendering.page(
         request,
         "panel/page.html",
-        status_code=422 if problems else 200,
+        status_code=shared.status_of(problems),
+        stamp="" if view is None else meanwhile.stamp(_shown(view)),
         view=view,
         path=None if view is None else page_path(view.slug),
         main=MAIN,
@@ -190,52 +202,64 @@ def delete_page(request: Request, slug: str) -> Response:
 
 @router.get("/pages/{slug}/monitors", Action.EDIT)
 def choose_monitors(request: Request, slug: str) -> Response:
-    """Answer with the monitors of a page: those chosen, in their order, and those that can be."""
-    site = site_of(request)
-    view = status_pages.get(site.database, slug)
-    known = monitors.list_in_order(site.database)
-    by_slug = {each.slug: each for each in known}
-    chosen = [by_slug[each] for each in view.monitors or () if each in by_slug]
-    groups = placement.grouped(chosen, lambda each: each.placement.group)
-    others = [each for each in known if each not in chosen]
+    """Answer with the monitors of a page, in their order, and the field that finds others."""
+    return _monitors_page(request, slug, {})
+
+
+def _monitors_page(request: Request, slug: str, form: Lists, problems: Sequence[FieldProblem] = ()) -> Response:
+    database = site_of(request).database
+    view = status_pages.get(database, slug)
+    opened, start = monitor_lists.opened_of(request)
+    adding = {name: texts for name, texts in form.items() if name in ("monitor", "group", "tag", "slugs", "find")}
     values: dict[str, Any] = {
         "view": view,
         "path": page_path(view.slug),
-        "groups": groups,
-        "others": others,
+        "sections": status_pages.sections(database, slug, opened=opened, start=start),
+        "opened": opened,
+        "moved": monitor_lists.moved_of(request),
+        "choice": chooser.choice_of(site_of(request), adding),
+        "main": MAIN,
         "done": shared.done_of(request, _DONE),
     }
-    return rendering.page(request, "panel/page_monitors.html", **values)
+    values |= shared.form_values(request, {}, problems)
+    return rendering.page(request, "panel/page_monitors.html", status_code=422 if problems else 200, **values)
 
 
 @router.post("/pages/{slug}/monitors", Action.EDIT)
-def change_monitors(request: Request, slug: str, form: Form) -> Response:
-    """Show all or a choice, add a monitor to the choice or take one away, or move one."""
+def change_monitors(request: Request, slug: str, form: FormLists) -> Response:
+    """Show all or a choice, add monitors to the choice or take some away, or move some."""
     site = site_of(request)
-    if form.get("show") in ("all", "chosen"):
-        chosen = None if form["show"] == "all" else _public_slugs(request)
-        status_pages.edit(site.database, slug, PageChanges(monitors=chosen), now=site.now())
-    else:
-        status_pages.rearrange(site.database, slug, _decision(form))
+    wish = first_of(form, "do")
+    if chooser.is_search(form):
+        return _monitors_page(request, slug, form)
+    if wish in ("up", "down", "place", "remove") and not form.get("monitor"):
+        return monitor_lists.to_arranged(f"/pages/{slug}/monitors", form, done="none-ticked")
+    match first_of(form, "show"):
+        case "all":
+            status_pages.edit(site.database, slug, PageChanges(monitors=None), now=site.now())
+        case "chosen":
+            status_pages.begin_choice(site.database, slug, now=site.now())
+        case _ if wish == "add":
+            try:
+                status_pages.add_monitors(site.database, slug, chooser.resolved(site.database, form)["monitor"])
+            except Invalid as wrong:
+                return _monitors_page(request, slug, form, wrong.problems)
+            form = {}
+        case _:
+            status_pages.rearrange(site.database, slug, _decision(form))
     site.wake()
-    return RedirectResponse(f"/pages/{slug}/monitors?done=arranged", status_code=303)
+    return monitor_lists.to_arranged(f"/pages/{slug}/monitors", form, done="arranged")
 
 
-def _public_slugs(request: Request) -> tuple[str, ...]:
-    """Return what a page that showed all has shown, as the choice to begin with."""
-    known = monitors.list_in_order(site_of(request).database)
-    return tuple(each.slug for each in known if each.placement.is_public)
-
-
-def _decision(form: dict[str, str]) -> Callable[[Sequence[Seat]], list[int]]:
-    (one,) = monitor_lists.ids_of([form.get("monitor", "")]) or [0]
+def _decision(form: Lists) -> Callable[[Sequence[Seat]], list[int]]:
+    named = monitor_lists.ids_of(form.get("monitor", []))
 
     def decide(seats: Sequence[Seat]) -> list[int]:
         ids = [each.id for each in seats]
         if form.get("add"):
-            return [*ids, one] if one not in ids else ids
-        if form.get("remove"):
-            return [each for each in ids if each != one]
+            return list(dict.fromkeys([*ids, *named]))
+        if form.get("remove") or first_of(form, "do") == "remove":
+            return [each for each in ids if each not in named]
         return monitor_lists.moved(seats, form)
 
     return decide

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
-from pulsemon.core.addresses import page_path
+from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid, NotFound
@@ -40,12 +40,13 @@ def list_subscribers(request: Request, slug: str) -> Response:
     return _list_page(request, slug)
 
 
-@router.post("/pages/{slug}/subscribers", Action.EDIT)
+@router.post("/pages/{slug}/subscribers", Action.EDIT, redraws=True)
 def add_subscriber(request: Request, slug: str, form: Form) -> Response:
     """Add a webhook or invite an address. A secret that was made is on this answer and on no other."""
     site = site_of(request)
     kind = "email" if form.get("kind") == "email" else "webhook"
     try:
+        shared.only_draw(request)
         made = subscribers.add(
             site.database,
             slug,
@@ -120,6 +121,7 @@ def _list_page(
         status_code=422 if problems else 200,
         view=view,
         path=page_path(view.slug),
+        main=MAIN,
         subscribers=found,
         after=after,
         following=following,

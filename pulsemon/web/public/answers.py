@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.core.addresses import MAIN
 from pulsemon.errors import Invalid, NotFound, Unavailable
-from pulsemon.status_pages.public import PageDefinition, PublicPage
+from pulsemon.status_pages.directory import PageDefinition
+from pulsemon.status_pages.public import PublicPage
 from pulsemon.web.http import page_passwords
 from pulsemon.web.http.page_passwords import Busy
 from pulsemon.web.http.principals import basic_password
@@ -35,7 +36,7 @@ _OF_PAGES = ("/status/", "/api/v2/")
 _GIVEN_KEY = "pulsemon.page_password"
 _ASK = {"www-authenticate": 'Basic realm="PulseMon", charset="UTF-8"'}
 
-Make = Callable[[Snapshot, PublicPage], bytes]
+Make = Callable[[PublicPage], bytes]
 
 
 class MachineRoute(Route):
@@ -90,14 +91,15 @@ def answer_of_page(
         Unavailable: the database never answered.
     """
     snapshot = snapshot_of(request)
-    page = snapshot.public.page(slug)
-    if page is None:
+    definition = snapshot.directory.definitions.get(slug)
+    if definition is None:
         raise NotFound(NOTHING_HERE)
-    refusal = _refusal(request, page.definition)
+    refusal = _refusal(request, definition)
     if refusal is not None:
         return refusal
-    found = made(snapshot, (slug, *what), lambda: make(snapshot, page), policy=policy)
-    return send(request, found, media_type=media_type, is_private=page.definition.password_hash is not None)
+    board = board_of(request)
+    found = made(snapshot, (slug, *what), lambda: make(board.page(snapshot, slug)), policy=policy)
+    return send(request, found, media_type=media_type, is_private=definition.password_hash is not None)
 
 
 def made(snapshot: Snapshot, key: tuple[object, ...], make: Callable[[], bytes], *, policy: str) -> Rendered:
@@ -120,7 +122,7 @@ async def _judged(request: Request) -> tuple[PageDefinition, Verdict] | None:
     if given is None or not route_path(request.scope).startswith(_OF_PAGES):
         return None
     snapshot = await run_in_threadpool(board_of(request).snapshot)
-    definition = None if snapshot is None else snapshot.public.definitions.get(request.path_params.get("slug", MAIN))
+    definition = None if snapshot is None else snapshot.directory.definitions.get(request.path_params.get("slug", MAIN))
     if definition is None or definition.password_hash is None or lock.is_open(request, definition):
         return None
     return definition, await lock.judge(request, definition, given)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,18 +20,19 @@ from pulsemon.core.addresses import MAIN
 from pulsemon.core.overall import Overall
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
-from pulsemon.core.uptime import total
+from pulsemon.core.uptime import Availability, total
 from pulsemon.errors import FieldProblem, Invalid, NotFound
 from pulsemon.locale import LOCALES
 from pulsemon.settings import Settings
-from pulsemon.status_pages.public import MAIN_DEFINITION, PublicMonitor, PublicPage
+from pulsemon.status_pages.directory import MAIN_DEFINITION
+from pulsemon.status_pages.public import PublicMonitor, PublicPage
 from pulsemon.web.html.words import STATE_WORDS, Words
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import badge_svg
 from pulsemon.web.public.answers import NOTHING_HERE, MachineRoute, answer_of_page, made, snapshot_of
-from pulsemon.web.public.board import Snapshot, overall_of
-from pulsemon.web.public.days import Days
+from pulsemon.web.public.board import Board, Snapshot, board_of
+from pulsemon.web.public.headlines import overall_of
 from pulsemon.web.public.rendered import send
 
 router = Router(Audience.PROGRAMS, route_class=MachineRoute)
@@ -136,12 +138,12 @@ def page_json(request: Request, slug: str) -> Response:
 
 
 def _of_page(request: Request, slug: str, form: str) -> Response:
-    wish, settings = _wish(request), site_of(request).settings
+    wish, settings, board = _wish(request), site_of(request).settings, board_of(request)
     return answer_of_page(
         request,
         slug,
         ("badge", form, wish),
-        lambda snapshot, page: of_page(snapshot, page, settings, wish).document(form),
+        lambda page: of_page(board, page, settings, wish).document(form),
         media_type=_MEDIA_TYPES[form],
         policy=badge_svg.POLICY,
     )
@@ -149,10 +151,11 @@ def _of_page(request: Request, slug: str, form: str) -> Response:
 
 def _of_some(request: Request, which: tuple[str, str], form: str) -> Response:
     wish, settings, snapshot = _wish(request), site_of(request).settings, snapshot_of(request)
+    board = board_of(request)
     rendered = made(
         snapshot,
         ("", "badge", which, form, wish),
-        lambda: _find(snapshot, which, settings, wish).document(form),
+        lambda: _find(board, snapshot, which, settings, wish).document(form),
         policy=badge_svg.POLICY,
     )
     return send(request, rendered, media_type=_MEDIA_TYPES[form], is_private=False)
@@ -166,39 +169,40 @@ def _wish(request: Request) -> Wish:
     return Wish(locale if locale in LOCALES else None, None if days is None else int(days))
 
 
-def _find(snapshot: Snapshot, which: tuple[str, str], settings: Settings, wish: Wish) -> Badge:
+def _find(board: Board, snapshot: Snapshot, which: tuple[str, str], settings: Settings, wish: Wish) -> Badge:
     kind, name = which
-    shown = snapshot.public.open_monitors()
     if kind == "monitor":
-        for each in shown:
-            if each.slug == name:
-                return of_monitor(snapshot, each, settings, wish)
+        for each in board.open_monitors(snapshot, slug=name):
+            return of_monitor(board, snapshot, each, settings, wish)
         raise NotFound(NOTHING_HERE)
-    tagged = tuple(each for each in shown if name in each.tags)
+    tagged = board.open_monitors(snapshot, tag=name)
     if not tagged:
         raise NotFound(NOTHING_HERE)
-    definition = replace(MAIN_DEFINITION, timezone=snapshot.public.timezone)
-    return _of_several(snapshot, PublicPage(definition, tagged, snapshot.public.at), name, settings, wish)
+    definition = replace(MAIN_DEFINITION, timezone=snapshot.directory.timezone)
+    return _of_several(board, PublicPage(definition, tagged, snapshot.directory.at), name, settings, wish)
 
 
-def of_monitor(snapshot: Snapshot, monitor: PublicMonitor, settings: Settings, wish: Wish) -> Badge:
+def of_monitor(board: Board, snapshot: Snapshot, monitor: PublicMonitor, settings: Settings, wish: Wish) -> Badge:
     """Return the badge of one monitor."""
-    words = _words(snapshot, settings, wish)
+    directory = snapshot.directory
+    words = _words(directory.at, settings, wish)
     if wish.days is not None:
-        return _of_days(snapshot.days[snapshot.public.timezone], [monitor], monitor.name, words, wish.days)
+        parts = _parts(board, [monitor], directory.timezone, directory.at)
+        return _of_days(parts, monitor.name, words, wish.days)
     return Badge(monitor.name, words.state(monitor.shown), _COLOURS[monitor.shown])
 
 
-def of_page(snapshot: Snapshot, page: PublicPage, settings: Settings, wish: Wish) -> Badge:
+def of_page(board: Board, page: PublicPage, settings: Settings, wish: Wish) -> Badge:
     """Return the badge of a page, under its title."""
     own = Wish(wish.locale or page.definition.language, wish.days)
-    return _of_several(snapshot, page, page.definition.title or settings.public_status_title, settings, own)
+    return _of_several(board, page, page.definition.title or settings.public_status_title, settings, own)
 
 
-def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Settings, wish: Wish) -> Badge:
-    words = _words(snapshot, settings, wish)
+def _of_several(board: Board, page: PublicPage, label: str, settings: Settings, wish: Wish) -> Badge:
+    words = _words(page.at, settings, wish)
     if wish.days is not None:
-        return _of_days(snapshot.days[page.definition.timezone], page.monitors, label, words, wish.days)
+        parts = _parts(board, page.monitors, page.definition.timezone, page.at)
+        return _of_days(parts, label, words, wish.days)
     overall = overall_of(page)
     if overall is Overall.SOME_DOWN:
         some = words.translate(_SOME_DOWN) % {"down": page.count(Shown.DOWN), "total": len(page.monitors)}
@@ -207,14 +211,19 @@ def _of_several(snapshot: Snapshot, page: PublicPage, label: str, settings: Sett
     return Badge(label, words.translate(message), colour)
 
 
-def _of_days(known: Days, monitors: Sequence[PublicMonitor], label: str, words: Words, days: int) -> Badge:
+def _parts(
+    board: Board, monitors: Sequence[PublicMonitor], timezone: str, at: datetime
+) -> Sequence[Sequence[Availability]]:
+    return [each.parts for each in board.days.days_of(monitors, timezone=timezone, at=at).values()]
+
+
+def _of_days(parts: Sequence[Sequence[Availability]], label: str, words: Words, days: int) -> Badge:
     """All monitors' time together: each counts for as long as it was watched."""
-    parts = known.table.parts
-    ratio = total(part for each in monitors for part in parts.get(each.id, ())[-days:]).ratio
+    ratio = total(part for each in parts for part in each[-days:]).ratio
     if ratio is None:
         return Badge(label, words.translate(_NO_DATA), "lightgrey")
     return Badge(label, words.percent(ratio), next(colour for least, colour in _SHARES if ratio >= least))
 
 
-def _words(snapshot: Snapshot, settings: Settings, wish: Wish) -> Words:
-    return Words(wish.locale or settings.default_locale.value, snapshot.public.at)
+def _words(at: datetime, settings: Settings, wish: Wish) -> Words:
+    return Words(wish.locale or settings.default_locale.value, at)

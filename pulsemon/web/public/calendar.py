@@ -41,7 +41,7 @@ def calendar(request: Request) -> Response:
 def calendar_of(request: Request, slug: str) -> Response:
     """Answer with the calendar of another page."""
     settings = site_of(request).settings
-    return answer_of_page(request, slug, ("ics",), lambda _, page: document(page, settings), media_type=MEDIA_TYPE)
+    return answer_of_page(request, slug, ("ics",), lambda page: document(page, settings), media_type=MEDIA_TYPE)
 
 
 def document(page: PublicPage, settings: Settings) -> bytes:
@@ -63,7 +63,8 @@ def _lines(page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _event(window: PublicWindow, page: PublicPage, settings: Settings) -> Iterator[tuple[str, str]]:
     translate = translator(page.definition.language or settings.default_locale.value).gettext
-    names = [each.name for each in page.monitors if each.id in window.monitor_ids]
+    concerned = frozenset(window.monitor_ids)
+    names = [each.name for each in page.monitors if each.id in concerned]
     affects = translate(_AFFECTS_EVERYTHING) if window.is_general else translate(_AFFECTS) % {"names": ", ".join(names)}
     said = [window.description, affects]
     ends_at = max(window.ends_at, window.starts_at + _SECOND)  # one that was ended at once is still an event

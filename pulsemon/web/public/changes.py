@@ -25,14 +25,16 @@ class ChangeKeeper:
         While the database is away, these are the last that were read. Raises Unavailable where none were.
         """
         version = tuple((each.id, each.seq) for each in page.monitors)
-        ids = [each.id for each in page.monitors]
         try:
             return self._keeper.get(
-                page.definition.slug, version, lambda: public_pages.read_changes(self._database, ids, limit=COUNT)
+                page.definition.slug,
+                version,
+                lambda: public_pages.read_changes(self._database, page.definition, limit=COUNT),
             )
         except Unavailable:
             last: tuple[Change, ...] | None = self._keeper.last(page.definition.slug)
             if last is None:
                 raise
             # A monitor may have left the page since.
+            ids = {each.id for each in page.monitors}
             return tuple(each for each in last if each.monitor_id in ids)

@@ -1,90 +1,120 @@
 """The last ninety days of the monitors of public pages, drawn once for all who look.
 
-They are read anew after a transition, and once a minute for what else changes them; a state on the page is never
-older for it.
+Those of a monitor are read anew after its transition, and once a minute for what else changes them; a state on the page
+is never older for it. Only those are read that somebody is to see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
 
 from markupsafe import Markup
 
-from pulsemon.availability.days import DayTable
+from pulsemon.core.days import Day, date_at
 from pulsemon.core.uptime import Availability
 from pulsemon.db import Database
+from pulsemon.errors import Unavailable
 from pulsemon.status_pages import public as public_pages
-from pulsemon.status_pages.public import Public
+from pulsemon.status_pages.public import PublicMonitor
 from pulsemon.web.html import bars, rendering
+from pulsemon.web.html.bars import Bars, Look
 from pulsemon.web.html.words import Words
 
 MAX_AGE = timedelta(minutes=1)
 COUNT = 90
 LENGTHS = (7, 30, 90)
-# A page of more monitors would weigh megabytes; it shows their availability without the bars.
-MAX_DRAWN = 100
+# While somebody else reads (or the database hangs) nobody waits longer than this for him.
+PATIENCE_SEC = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A monitor's days: the drawing, and (days, how they were spent)."""
+    """What is shown of a monitor's days, and the looks that occur in it."""
 
-    svg: Markup
-    spans: Sequence[tuple[int, Availability]]
-
-
-@dataclass(slots=True)
-class Days:
-    """The days of one reading; what was drawn of them is kept with it."""
-
-    table: DayTable
-    _drawn: dict[Any, Drawn] = field(default_factory=dict)
-
-    def draw(self, monitor_id: int, words: Words, *, with_bars: bool) -> Drawn | None:
-        """Return the drawing of one monitor; None where it was made after the reading."""
-        parts = self.table.parts.get(monitor_id)
-        if not parts:
-            return None
-        key = (words.locale, with_bars, tuple(parts))
-        found = self._drawn.get(key)
-        if found is None:
-            found = self._drawn[key] = self._make(parts, words, with_bars)
-        return found
-
-    def _make(self, parts: Sequence[Availability], words: Words, with_bars: bool) -> Drawn:
-        made = bars.make(self.table.days, parts, words, lengths=LENGTHS)
-        svg = rendering.environment(words.locale).get_template("parts/bars.html").module.draw(made)  # type: ignore[attr-defined]  # a macro
-        return Drawn(Markup(svg) if with_bars else Markup(""), [(each, made.spans[each]) for each in LENGTHS])  # noqa: S704 - a template made it
+    markup: Markup
+    looks: frozenset[Look]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """The days in one zone, when they were read, and of which monitors after which transition."""
+class Kept:
+    """The days of one monitor in one zone, when they were read and after which transition; drawings by language."""
 
-    version: Any
+    seq: int
     at: datetime
-    days: Days
+    last_date: date
+    days: Sequence[Day]
+    parts: Sequence[Availability]
+    drawn: dict[str, Drawn] = field(default_factory=dict)
 
 
 class DayKeeper:
-    """Reads the days when they may have changed. Used by one thread at a time."""
+    """Reads days when they may have changed. Any thread."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reading = threading.Lock()
+        self._kept: dict[tuple[str, int], Kept] = {}
 
-    def days_of(self, database: Database, public: Public) -> Mapping[str, Days]:
-        """Return time zone -> the days in it that go with *public*. Raises Unavailable."""
-        seqs = {each.id: each.seq for each in public.monitors}
-        current: dict[str, _Kept] = {}
-        for zone, ids in public.ids_by_zone().items():
-            version = [(each, seqs[each]) for each in ids]
-            kept = self._kept.get(zone)
-            if kept is None or kept.version != version or not timedelta(0) <= public.at - kept.at < MAX_AGE:
-                table = public_pages.read_days(database, ids, timezone=zone, count=COUNT, now=public.at)
-                kept = _Kept(version, public.at, Days(table))
-            current[zone] = kept
-        self._kept = current
-        return {zone: kept.days for zone, kept in current.items()}
+    def days_of(self, monitors: Sequence[PublicMonitor], *, timezone: str, at: datetime) -> dict[int, Kept]:
+        """Return monitor id -> its days in a zone, as they were at *at* or up to a minute before.
+
+        While the database is away, or slow, they are those that were read last, of whom any were read.
+        """
+        today = date_at(at - timedelta(microseconds=1), timezone)
+        if self._old(monitors, timezone, at, today) and self._reading.acquire(timeout=PATIENCE_SEC):
+            try:
+                self._read(self._old(monitors, timezone, at, today), timezone, at, today)
+            finally:
+                self._reading.release()
+        found = ((each.id, self._kept.get((timezone, each.id))) for each in monitors)
+        return {monitor_id: kept for monitor_id, kept in found if kept is not None}
+
+    def _old(
+        self, monitors: Sequence[PublicMonitor], timezone: str, at: datetime, today: date
+    ) -> Sequence[PublicMonitor]:
+        """Return the monitors whose days may be other ones by now."""
+
+        def is_old(monitor: PublicMonitor) -> bool:
+            kept = self._kept.get((timezone, monitor.id))
+            if kept is None or (kept.seq, kept.last_date) != (monitor.seq, today):
+                return True
+            return not timedelta(0) <= at - kept.at < MAX_AGE
+
+        return [each for each in monitors if is_old(each)]
+
+    def _read(self, monitors: Sequence[PublicMonitor], timezone: str, at: datetime, today: date) -> None:
+        ids = [each.id for each in monitors]
+        if not ids:
+            return
+        try:
+            table = public_pages.read_days(self._database, ids, timezone=timezone, count=COUNT, now=at)
+        except Unavailable:
+            return
+        # One that is on no page any more stays no longer than it would count.
+        kept = {key: each for key, each in self._kept.items() if abs(at - each.at) < 2 * MAX_AGE}
+        for each in monitors:
+            parts = table.parts.get(each.id)
+            if parts:
+                kept[timezone, each.id] = Kept(each.seq, at, today, table.days, parts)
+        self._kept = kept
+
+
+def drawn(kept: Kept, words: Words) -> Drawn:
+    """Return the bars of a monitor and its availability, made once for what was read and a language."""
+    found = kept.drawn.get(words.locale)
+    if found is None:
+        made = bars.make(kept.days, kept.parts, words, lengths=LENGTHS)
+        template = rendering.environment(words.locale).get_template("parts/public_days.html")
+        # What the words say of days does not depend on the time: it may be kept.
+        text = template.render(bars=made, words=words, facts=_facts(made))
+        markup = Markup(text)  # noqa: S704 - a template made it
+        found = kept.drawn[words.locale] = Drawn(markup, frozenset(map(Look, made.looks)))
+    return found
+
+
+def _facts(made: Bars) -> list[tuple[int, Availability]]:
+    """Return (days, how they were spent) of the lengths for which the monitor was watched."""
+    return [(each, made.spans[each]) for each in LENGTHS if each <= made.watched_count]

@@ -54,14 +54,14 @@ def feed(request: Request) -> Response:
 @router.reads("/status/{slug}/feed.atom", Action.PUBLIC)
 def feed_of(request: Request, slug: str) -> Response:
     """Answer with a page's feed in the page's language, or the reader's."""
-    definition = snapshot_of(request).public.definitions.get(slug)
+    definition = snapshot_of(request).directory.definitions.get(slug)
     locale = (definition.language if definition else None) or rendering.locale_of(request)
     settings, board = site_of(request).settings, board_of(request)
     response = answer_of_page(
         request,
         slug,
         ("feed", locale),
-        lambda _, page: document(
+        lambda page: document(
             page, board.changes.changes_of(page), settings, locale, incidents=board.incidents.archive_of(page)
         ),
         media_type=MEDIA_TYPE,
@@ -122,7 +122,7 @@ def _entries(page: PublicPage, changes: Sequence[Change], address: str, locale: 
         _add(entry, "published", instant(change.at) or "")
         _add(entry, "category", term=change.status)
         _add(entry, "link", rel="alternate", type="text/html", href=address)
-        moment = wall_clock.moment_in(change.at, page.definition.timezone)
+        moment = wall_clock.named_moment_in(change.at, page.definition.timezone, locale)
         _add(entry, "summary", f"{words.status(change.status)} · {moment}")
         yield change.at, entry
 
@@ -159,7 +159,8 @@ def _maintenance_entries(page: PublicPage, address: str, locale: str) -> Iterato
             _add(entry, "published", instant(at) or "")
             _add(entry, "category", term="MAINTENANCE")
             _add(entry, "link", rel="alternate", type="text/html", href=address)
-            _add(entry, "summary", wall_clock.span_in(window.starts_at, window.ends_at, page.definition.timezone))
+            span = wall_clock.span_in(window.starts_at, window.ends_at, page.definition.timezone, locale)
+            _add(entry, "summary", span)
             yield at, entry
 
 

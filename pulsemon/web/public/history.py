@@ -39,7 +39,7 @@ _NAME = "history"
 def history(request: Request) -> Response:
     """Answer with the incidents of the page at `/status`; or with the page that has this name."""
     snapshot = board_of(request).snapshot()
-    if snapshot is not None and _NAME in snapshot.public.definitions:
+    if snapshot is not None and _NAME in snapshot.directory.definitions:
         return answer(request, _NAME)
     return history_of(request, MAIN)
 
@@ -81,11 +81,12 @@ def _answer(
     snapshot = board_of(request).snapshot()
     if snapshot is None:
         raise Unavailable("the database has not answered yet")
-    page = snapshot.public.page(slug)
-    if page is None:
+    definition = snapshot.directory.definitions.get(slug)
+    if definition is None:
         raise NotFound(NO_PAGE)
-    if not lock.is_open(request, page.definition):
-        return lock.question(request, page.definition)
+    if not lock.is_open(request, definition):
+        return lock.question(request, definition)
+    page = board_of(request).page(snapshot, slug)
     locale = page.definition.language or rendering.locale_of(request)
     site = site_of(request)
     age_sec = max(0, int((site.now() - page.at).total_seconds()))

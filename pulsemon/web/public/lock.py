@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.core.addresses import page_path
-from pulsemon.status_pages.public import PageDefinition
+from pulsemon.status_pages.directory import PageDefinition
 from pulsemon.web.html import rendering
 from pulsemon.web.http.page_passwords import RETRY_AFTER_SEC
 from pulsemon.web.http.site import Site, site_of

@@ -24,6 +24,11 @@ class Rendered:
     etag: str
     policy: str
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes it holds."""
+        return len(self.plain) + len(self.zipped)
+
 
 def pack(plain: bytes, policy: str) -> Rendered:
     """Return *plain* ready to send, compressed and with its tag."""

@@ -25,11 +25,11 @@ from pulsemon.web.public import badges, feed, statuspage
 from pulsemon.web.public import calendar as calendar_feed
 from pulsemon.web.public import history as status_history
 from pulsemon.web.public import incidents as public_incidents
-from pulsemon.web.public.board import Board, Snapshot, as_copy
+from pulsemon.web.public.board import Board, Snapshot
 
 # Slugs of an old database may hold what means something in a path.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_ASSETS = ("favicon.svg", "status.js")
+_ASSETS = ("bars.js", "favicon.svg", "status.js")
 _AS_IT_IS = badges.Wish(locale=None, days=None)
 
 
@@ -58,13 +58,12 @@ def make_files(database: Database, settings: Settings, *, now: datetime) -> dict
         raise Unavailable("The database does not answer.")
     files = {f"static/{name}": (rendering.STATIC / name).read_bytes() for name in _ASSETS}
     # /status first: a page that is called history keeps its files.
-    for slug, definition in snapshot.public.definitions.items():
-        page = snapshot.public.page(slug)
-        if page is not None and definition.password_hash is None:
-            files |= _of_page(source, board, snapshot, page)
-    for each in snapshot.public.open_monitors():
+    for slug, definition in snapshot.directory.definitions.items():
+        if definition.password_hash is None:
+            files |= _of_page(source, board, snapshot, board.page(snapshot, slug))
+    for each in board.open_monitors(snapshot):
         if _FILE_NAME.fullmatch(each.slug):
-            files |= _badge(f"badge/{each.slug}", badges.of_monitor(snapshot, each, settings, _AS_IT_IS))
+            files |= _badge(f"badge/{each.slug}", badges.of_monitor(board, snapshot, each, settings, _AS_IT_IS))
     return files
 
 
@@ -75,12 +74,12 @@ def _of_page(source: _Source, board: Board, snapshot: Snapshot, page: PublicPage
     folder = page_path(definition.slug).removeprefix("/")
     archive, changes = board.incidents.archive_of(page), board.changes.changes_of(page)
     files = {
-        f"{folder}/index.html": as_copy(source, snapshot, page, locale),
+        f"{folder}/index.html": board.as_copy(snapshot, page, locale),
         f"{folder}/maintenance.ics": calendar_feed.document(page, settings),
         f"{folder}/feed.atom": feed.document(page, changes, settings, locale, incidents=archive),
     }
     files |= _history(source, page, archive, locale)
-    files |= _badge(f"{folder}/badge", badges.of_page(snapshot, page, settings, _AS_IT_IS))
+    files |= _badge(f"{folder}/badge", badges.of_page(board, page, settings, _AS_IT_IS))
     if definition.logo_digest is not None:
         files[f"status/{definition.slug}/logo"] = status_pages.logo(source.database, definition.slug)[1]
     documents = "api/v2" if definition.slug == MAIN else f"{folder}/api/v2"

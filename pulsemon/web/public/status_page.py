@@ -15,7 +15,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.core.addresses import MAIN, page_path
 from pulsemon.errors import NO_PAGE, NotFound, Unavailable
 from pulsemon.status_pages import manage as status_pages
-from pulsemon.status_pages.public import MAIN_DEFINITION, PageDefinition
+from pulsemon.status_pages.directory import MAIN_DEFINITION, PageDefinition
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import SmallForm
 from pulsemon.web.http.page_passwords import Busy
@@ -85,7 +85,7 @@ def _definition(request: Request, slug: str) -> PageDefinition | None:
     snapshot = board_of(request).snapshot()
     if snapshot is None:
         raise Unavailable("the database has not answered yet")
-    return snapshot.public.definitions.get(slug)
+    return snapshot.directory.definitions.get(slug)
 
 
 def _path(request: Request, definition: PageDefinition) -> str:
@@ -98,20 +98,29 @@ def _path(request: Request, definition: PageDefinition) -> str:
 def slug_of_host(request: Request) -> str | None:
     """Return the page that the request's host name belongs to, if any."""
     snapshot = board_of(request).snapshot()
-    return None if snapshot is None else snapshot.public.slug_of_host(host_of(request))
+    return None if snapshot is None else snapshot.directory.slug_of_host(host_of(request))
 
 
 def answer(request: Request, slug: str) -> Response:
-    """Answer with a page, or with the question for its password. Raises NotFound."""
+    """Answer with a page, or with the question for its password; `?group=` stands open, and `&only=group` is all of it.
+
+    Raises:
+        NotFound: there is no such page, or no such group.
+        Unavailable: the database never answered, and a group alone is asked for.
+    """
     board = board_of(request)
     snapshot = request.scope[SNAPSHOT_KEY] = board.snapshot()
-    definition = MAIN_DEFINITION if snapshot is None else snapshot.public.definitions.get(slug)
+    definition = MAIN_DEFINITION if snapshot is None else snapshot.directory.definitions.get(slug)
     if definition is None:
         raise NotFound(NO_PAGE)
     if not lock.is_open(request, definition):
         return lock.question(request, definition)
     locale = definition.language or rendering.locale_of(request)
-    rendered = board.rendered(snapshot, locale, slug)
+    group = request.query_params.get("group")
+    if snapshot is not None and group is not None and request.query_params.get("only") == "group":
+        rendered = board.group(snapshot, locale, slug, group)
+    else:
+        rendered = board.rendered(snapshot, locale, slug, group=group)
     response = send(request, rendered, media_type="text/html", is_private=definition.password_hash is not None)
     rendering.set_language(request, response, locale)
     return response

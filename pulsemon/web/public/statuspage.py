@@ -32,7 +32,8 @@ from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
 from pulsemon.web.public import incidents as public_incidents
 from pulsemon.web.public.answers import MachineRoute, answer_of_page
-from pulsemon.web.public.board import SENTENCES, Snapshot, board_of, headline_of, overall_of
+from pulsemon.web.public.board import board_of
+from pulsemon.web.public.headlines import SENTENCES, headline_of, overall_of
 
 router = Router(Audience.PROGRAMS, route_class=MachineRoute)
 
@@ -292,7 +293,7 @@ def _declare(name: str) -> None:
     def of_page(request: Request, slug: str) -> Response:
         settings, kept = site_of(request).settings, board_of(request).incidents
 
-        def make(_: Snapshot, page: PublicPage) -> bytes:
+        def make(page: PublicPage) -> bytes:
             return document(name, page, settings, archive=kept.archive_of(page) if name == "incidents" else ())
 
         return answer_of_page(request, slug, ("v2", name), make, media_type=MEDIA_TYPE)

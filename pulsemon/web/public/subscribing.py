@@ -18,7 +18,7 @@ from pulsemon.channels import mailbox
 from pulsemon.core.addresses import MAIN, page_path, subscribe_path
 from pulsemon.errors import NO_PAGE, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.input import subscribers as subscriber_fields
-from pulsemon.status_pages.public import MAIN_DEFINITION, PageDefinition
+from pulsemon.status_pages.directory import MAIN_DEFINITION, PageDefinition
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.views import Subscription
 from pulsemon.web.html import rendering
@@ -98,7 +98,7 @@ def _definition(request: Request, slug: str) -> PageDefinition:
     snapshot = board_of(request).snapshot()
     if snapshot is None:
         raise Unavailable("the database has not answered yet")
-    definition = snapshot.public.definitions.get(slug)
+    definition = snapshot.directory.definitions.get(slug)
     if definition is None or site_of(request).settings.mail_server is None:
         raise NotFound(NO_PAGE)
     return definition

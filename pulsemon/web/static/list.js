@@ -1,17 +1,139 @@
-// What scripts add to the list of monitors. Loaded after app.js, whose names it uses.
+// What scripts add to the list of monitors: it follows the filters, changes while one looks, and counts what is selected.
+// Loaded after app.js, whose names it uses.
 "use strict";
 
-// The list follows the search field, and so does the address.
+const list = $("[data-list]");
 const filters = $("#filters");
-if (filters) {
-  let typing = 0;
-  $("#q").addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(() => {
-      $("[name=page]", filters)?.remove();
-      const wanted = new URLSearchParams([...new FormData(filters)].filter(([, value]) => value));
-      history.replaceState(null, "", wanted.size ? `/?${wanted}` : "/");
-      refresh();
-    }, 150);
-  });
+const bulk = $("#selected");
+const rows = $("[data-rows]", list);
+const picks = () => [...$$(".pick", rows)];
+
+// Whoever opens a monitor finds the way back to the list as it was.
+function remember() {
+  sessionStorage.setItem("list", location.pathname + location.search);
 }
+
+// One request at a time, and the next one when the server says that it pays.
+let etag = list.dataset.etag;
+let asking = false;
+let again = false;
+let earliest = 0;
+let waiting = 0;
+async function ask() {
+  clearTimeout(waiting);
+  const wait = earliest - Date.now();
+  if (asking || wait > 0) {
+    if (asking) again = true; else waiting = setTimeout(ask, wait);
+    return;
+  }
+  asking = true;
+  const asked = location.search;
+  try {
+    const answer = await fetch(`/fragments/list${asked}`, { headers: { "if-none-match": etag }, cache: "no-store" });
+    if (answer.status === 401 || answer.status === 404) return location.reload();
+    earliest = Date.now() + Number(answer.headers.get("refresh-after") ?? 1000);
+    tell("answers", answer.status >= 500);
+    if (answer.ok && asked === location.search) show(await answer.json());
+  } catch {
+    earliest = Date.now() + 3000;
+    tell("answers", true);
+  } finally {
+    asking = false;
+  }
+  if (again) {
+    again = false;
+    ask();
+  }
+}
+list.addEventListener("refresh", ask);
+setInterval(() => { if (!document.hidden) ask(); }, 10_000);
+
+function show(told) {
+  etag = told.etag;
+  const known = new Map([...rows.children].map((row) => [row.id, row]));
+  const focused = document.activeElement?.closest("[data-rows] a, [data-rows] input");
+  const place = focused && [focused.closest("li").id, [...$$("a, input", focused.closest("li"))].indexOf(focused)];
+  const parse = document.createElement("template");
+  const inOrder = told.order.map((id) => {
+    const before = known.get(`m-${id}`);
+    if (!(id in told.rows)) return before;
+    parse.innerHTML = told.rows[id];
+    const row = parse.content.firstElementChild;
+    $(".pick", row).checked = before ? $(".pick", before).checked : false;
+    return row;
+  }).filter(Boolean);
+  if (inOrder.length !== told.order.length) {
+    etag = "";  // a row that the server took for known is not here
+    ask();
+  }
+  // Only what moved is moved: a row that somebody is about to click stays under the pointer where it can.
+  inOrder.forEach((row, index) => {
+    if (rows.children[index] !== row) rows.insertBefore(row, rows.children[index] ?? null);
+  });
+  while (rows.children.length > inOrder.length) rows.lastElementChild.remove();
+  if (told.head !== undefined) $("[data-head]", list).innerHTML = told.head;
+  if (told.foot !== undefined) $("[data-foot]", list).innerHTML = told.foot;
+  if (place && !document.activeElement.closest("[data-rows]")) {
+    $$("a, input", document.getElementById(place[0]) ?? document.createElement("p"))[place[1]]?.focus({ preventScroll: true });
+  }
+  localise(list);
+  count();
+}
+
+// The list follows the filters, and so does the address.
+let typing = 0;
+function follow() {
+  const wanted = new URLSearchParams([...new FormData(filters)].filter(([, value]) => value));
+  history.replaceState(null, "", wanted.size ? `/?${wanted}` : "/");
+  remember();
+  etag = "";
+  earliest = 0;
+  ask();
+}
+$("#q").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(follow, 150);
+});
+filters.addEventListener("change", (event) => {
+  if (event.target.matches("select")) {
+    event.target.classList.toggle("is-chosen", Boolean(event.target.value));
+    follow();
+  }
+});
+filters.addEventListener("submit", (event) => {
+  event.preventDefault();
+  clearTimeout(typing);
+  follow();
+});
+
+// What is selected: counted, all at once, from here to there.
+const whole = $("[name=all]", bulk);
+const counted = $(".chosen", bulk);
+let last = null;
+function count() {
+  const chosen = picks().filter((pick) => pick.checked).length;
+  const found = $("[data-fitting]", list)?.dataset.fitting ?? "";
+  $("[data-found]", bulk).textContent = found;
+  const number = whole.checked ? Number(found) : chosen;
+  counted.textContent = number === 1 ? counted.dataset.one : counted.dataset.many.replace("{count}", number);
+}
+list.addEventListener("click", (event) => {
+  const pick = event.target.closest(".pick");
+  if (!pick) return;
+  const all = picks();
+  if (event.shiftKey && last && all.includes(last)) {
+    const [from, to] = [all.indexOf(last), all.indexOf(pick)].sort((one, other) => one - other);
+    for (const each of all.slice(from, to + 1)) each.checked = pick.checked;
+  }
+  last = pick;
+  count();
+});
+bulk.addEventListener("change", count);
+$("[data-clear]", bulk).addEventListener("click", () => {
+  for (const pick of picks()) pick.checked = false;
+  whole.checked = false;
+  bulk.classList.remove("is-open");
+  count();
+});
+remember();
+count();

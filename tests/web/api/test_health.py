@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from pulsemon import __version__, clock
 from pulsemon.core.status import BlindWindow
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.messages import Delivery
+from pulsemon.monitors import census
 from pulsemon.operations import readiness
 from tests.conftest import ADMIN_TOKEN, Server, wait_until
 
@@ -223,6 +225,47 @@ def test_monitors_appear_with_kuma_s_numbers_and_their_instants(client: TestClie
     assert found["pulsemon_monitor_pings_total"][names] == 1
 
 
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text; version=1.0.0"])
+def test_many_monitors_come_in_parts_and_each_family_stands_together(
+    client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    monkeypatch.setattr(census, "PART", 3)
+    bodies = [{"name": NAME, "slug": f"m{number}", "interval_seconds": 60} for number in range(8)]
+    for each in client.post("/api/monitors", json=bodies, headers=admin).json()[::2]:
+        client.get(each["ping_url"])
+
+    with client.stream("GET", "/metrics", headers=admin | {"accept": accept}) as answer:
+        text = "".join(answer.iter_text())
+        assert "content-length" not in answer.headers
+    names = [line.partition("{")[0] for line in text.splitlines() if line.startswith(("monitor", "pulsemon_monitor_"))]
+
+    assert [(name, len(list(lines))) for name, lines in groupby(names)] == [
+        ("monitor_status", 8),
+        ("pulsemon_monitor_pings_total", 8),
+        ("pulsemon_monitor_last_ping_timestamp_seconds", 4),
+        ("pulsemon_monitor_due_timestamp_seconds", 4),
+    ]
+    assert text.count("# TYPE monitor_status gauge") == 1
+    assert text.endswith("\n# EOF\n") == ("openmetrics" in accept)
+    assert text.count("# EOF") == ("openmetrics" in accept)
+
+
+def test_monitors_are_left_out_where_they_are_not_wanted(client: TestClient, admin: dict[str, str]) -> None:
+    create(client, admin)
+
+    totals = samples(client.get("/metrics?monitors=no", headers=admin).text)
+
+    assert "monitor_status" not in totals
+    assert totals["pulsemon_monitors"][(("state", "waiting"),)] == 1
+    assert "pulsemon_deliveries_pending" in totals
+    assert "monitor_status" in samples(client.get("/metrics?monitors=yes", headers=admin).text)
+    assert client.head("/metrics", headers=admin).content == b""
+    for said in ("", "NO", "0", "canary-4711"):
+        answer = client.get(f"/metrics?monitors={said}", headers=admin)
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", "monitors"])
+        assert "canary" not in answer.text
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -370,7 +413,7 @@ def test_blind_for_more_than_a_minute_of_ten_is_said_in_the_panel_and_to_whoever
     wait_until(lambda: read(client, **admin)["pulsemon_blind_seconds"][()] >= 99)
     told = client.get("/ready", headers=admin).json()["warnings"]
     assert any(each.startswith("PulseMon was blind for 10") for each in told)
-    assert [word in page for word, page in zip(words.values(), pages(), strict=True)] == [True, True]
+    wait_until(lambda: [word in page for word, page in zip(words.values(), pages(), strict=True)] == [True, True])
     assert "blind" not in client.get("/ready").text
 
 

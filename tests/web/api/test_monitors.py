@@ -8,6 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -770,3 +771,93 @@ def test_ten_thousand_monitors_are_one_array(api: TestClient, database_url: str)
     found = api.get("/api/monitors").json()
 
     assert [each["slug"] for each in found] == [f"job-{number}" for number in range(10_000)]
+
+
+def several(count: int, **fields: Any) -> list[dict[str, Any]]:
+    return [GOOD | {"slug": f"job-{number}"} | fields for number in range(count)]
+
+
+def send_many(api: TestClient, bodies: list[Any]) -> Any:
+    return send(api, json.dumps(bodies).encode())
+
+
+def test_an_array_makes_all_of_its_monitors_in_their_order(api: TestClient) -> None:
+    create(api, slug="before")
+    bodies = several(3)
+    bodies[1] |= {"tags": ["a"], "group": "g", "failure_keywords": ["no space"], "webhook_secret": "generate"}
+    bodies[2] = {"name": "By night", "slug": "night", "schedule": "30 2 * * *", "timezone": "America/Sao_Paulo"}
+
+    answer = send_many(api, bodies[::-1])
+
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    made = answer.json()
+    assert [each["slug"] for each in made] == ["night", "job-1", "job-0"]
+    assert made[0]["interval_seconds"] == 86_400
+    assert made[1]["webhook_secret"].startswith("whsec_")
+    assert "*" not in made[1]["webhook_secret"]
+    assert len({each["token"] for each in made}) == 3
+    listed = api.get("/api/monitors").json()[1:]
+    assert listed == [made[0], made[1] | {"webhook_secret": "whsec_********"}, made[2]]
+    assert api.get(made[2]["ping_url"]).json() == {"ok": True}
+
+
+def test_of_an_array_everything_that_is_wrong_is_named_and_nothing_is_made(api: TestClient) -> None:
+    bodies: list[Any] = several(6)
+    bodies[0] |= {"name": ""}
+    bodies[1] |= {"slug": CANARY + "\0", "interval_seconds": "60"}
+    bodies[3] = CANARY
+    bodies[4] |= {"schedule": "61 * * * *"}
+    del bodies[4]["interval_seconds"]
+    bodies[5] |= {CANARY: 1, "slug": "job-2"}
+
+    answer = send_many(api, bodies)
+
+    assert refusals(answer) == [
+        ["body", "0", "name"],
+        ["body", "1", "slug"],
+        ["body", "1", "interval_seconds"],
+        ["body", "3"],
+        ["body", "4", "schedule"],
+        ["body", "5"],
+    ]
+    assert CANARY not in answer.text
+    assert api.get("/api/monitors").json() == []
+
+
+def test_of_an_array_slugs_that_are_taken_or_stand_twice_are_all_named_and_nothing_is_made(api: TestClient) -> None:
+    made = [create(api, slug="job-1"), create(api, slug="job-3")]
+
+    answer = send_many(api, [*several(5), GOOD | {"slug": "job-4"}])
+
+    assert answer.status_code == 409
+    assert "job-1, job-3, job-4." in answer.json()["detail"]
+    assert api.get("/api/monitors").json() == made
+
+
+def test_of_arrays_that_come_at_once_with_the_same_slugs_one_wins(api: TestClient) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send_many(api, several(50)), range(4)))
+
+    assert sorted(each.status_code for each in answers) == [201, 409, 409, 409]
+    assert len(api.get("/api/monitors").json()) == 50
+
+
+def test_an_array_holds_between_one_monitor_and_a_thousand(api: TestClient) -> None:
+    assert refusals(send_many(api, several(1_001))) == [["body"]]
+    assert refusals(send_many(api, [])) == [["body"]]
+    assert api.get("/api/monitors").json() == []
+    assert len(send_many(api, several(1_000)).json()) == 1_000
+
+
+def test_an_array_may_be_larger_than_one_monitor_up_to_a_mebibyte(api: TestClient) -> None:
+    content = json.dumps(several(2)).encode()
+
+    for size in (1_048_577, 2_000_000):
+        assert send(api, content + b" " * (size - len(content))).status_code == 413
+    assert api.post("/api/monitors", content=chunks(b"[" + b" " * 1_100_000 + content[1:])).status_code == 413
+    assert send(api, b'"' + b"x" * 70_000 + b'"').status_code == 413
+    assert api.get("/api/monitors").json() == []
+    assert send(api, b"\xef\xbb\xbf \n" + content + b" " * (1_048_571 - len(content))).status_code == 201
+    body = json.dumps([{}]).encode() + b" " * 70_000
+    assert send(api, body, "PATCH", "/api/monitors/job-1").status_code == 413

@@ -202,26 +202,35 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _settled(case: Case, body: Any) -> dict[str, Any]:
+    assert isinstance(body, dict)
+    case.body = body
+    for name in ("monitors", "timezone"):  # what they name would have to exist
+        case.body.pop(name, None)
+    case.body = {
+        name: IN_THEIR_LANGUAGES.get(name, value) if isinstance(value, str) else _whole(value)
+        for name, value in case.body.items()
+        if value != "whsec_********"
+    }
+    if case.path.startswith("/api/maintenance"):
+        as_a_plan(case)
+    if {"started_at", "ended_at"} <= case.body.keys():
+        case.body |= {name: SPAN[name] for name in ("started_at", "ended_at")}
+    if "/incidents" in case.path and not case.path.endswith("{number}"):
+        _without_what_no_schema_says_of_incidents(case.body)
+    return case.body
+
+
 def without_what_no_schema_says(case: Case) -> Case:
     """Take out what the rules refuse and JSON Schema cannot express.
 
     Whole numbers are written as such, a cursor is one that was given out, a mask stands for a secret that exists, and
     schedules and zones have languages of their own. A span ends after it begins, and in the past.
     """
-    if isinstance(case.body, dict):
-        for name in ("monitors", "timezone"):  # what they name would have to exist
-            case.body.pop(name, None)
-        case.body = {
-            name: IN_THEIR_LANGUAGES.get(name, value) if isinstance(value, str) else _whole(value)
-            for name, value in case.body.items()
-            if value != "whsec_********"
-        }
-        if case.path.startswith("/api/maintenance"):
-            as_a_plan(case)
-        if {"started_at", "ended_at"} <= case.body.keys():
-            case.body |= {name: SPAN[name] for name in ("started_at", "ended_at")}
-        if "/incidents" in case.path and not case.path.endswith("{number}"):
-            _without_what_no_schema_says_of_incidents(case.body)
+    if isinstance(case.body, list):
+        case.body = [_settled(case, each) for each in case.body]
+    elif isinstance(case.body, dict):
+        case.body = _settled(case, case.body)
     if case.query:
         case.query.pop("cursor", None)
         if "since" in case.query:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from pulsemon.core import schedule
 from pulsemon.monitors.manage import ping_path
 from pulsemon.web.panel import connect
 from tests.conftest import Server, require, wait_until
@@ -94,3 +95,20 @@ def test_percent_signs_are_escaped_where_they_mean_something_else() -> None:
 )
 def test_the_proposed_schedule_is_as_near_as_cron_can_say_and_never_rarer(seconds: int, expected: str) -> None:
     assert connect.cron_schedule(seconds) == expected
+
+
+def test_the_tool_of_the_monitors_own_schedule_comes_first_with_its_zone() -> None:
+    nightly = connect.lines(URL, interval_seconds=86_400, calendar=schedule.parse("0 2 * * *", "America/Sao_Paulo"))
+    by_timer = connect.lines(URL, interval_seconds=86_400, calendar=schedule.parse("Mon 02:00", "America/Sao_Paulo"))
+    plain = connect.lines(URL, interval_seconds=86_400)
+
+    assert [each[0].key for each in (nightly, by_timer, plain)] == ["cron", "systemd", "curl"]
+    assert {each.key for each in nightly} == {each.key for each in by_timer} == {each.key for each in plain}
+    of_nightly = {each.key: each.text for each in nightly}
+    zone, job = of_nightly["cron"].split("\n")
+    assert zone == "CRON_TZ=America/Sao_Paulo"
+    assert job.startswith("0 2 * * * /usr/local/bin/backup.sh && curl ")
+    assert '\n  schedule: "0 2 * * *"\n  timeZone: "America/Sao_Paulo"\n  jobTemplate:' in of_nightly["kubernetes"]
+    for line in (*by_timer, *plain):
+        assert "CRON_TZ" not in line.text
+        assert "timeZone" not in line.text

@@ -269,7 +269,7 @@ def test_an_update_that_is_wrong_changes_nothing_and_keeps_the_impact_open(panel
     made = an_incident(panel)
     answer = panel.post(f"/incidents/{made['id']}", data={"status": "resolved", "impact": "critical", "body": ""})
 
-    assert (answer.status_code, text_of(answer).count("This must not be blank.")) == (422, 1)
+    assert (answer.status_code, text_of(answer).count("This must not be blank.")) == (422, 2)
     assert '<details class="more" open>' in answer.text
     assert listed(panel).json() == [made]
     wrong = panel.post(f"/incidents/{made['id']}/updates/1", data={"body": "x" * 10_001})
@@ -312,9 +312,10 @@ def test_the_setting_stands_in_the_monitors_form(panel: TestClient) -> None:
     form = {"name": "Web", "slug": "web", "interval_seconds": "60", "incident_after_minutes": "15"}
     made = panel.post("/monitors", data=form)
     number = re.findall(r"/monitors/(\d+)", str(made.url))[0]
-    assert re.search(r'name="incident_after_minutes"[^>]*value="15"', made.text)
+    settings = panel.get(f"/monitors/{number}/settings").text
+    assert re.search(r'name="incident_after_minutes"[^>]*value="15 min"', settings)
     wrong = panel.post(f"/monitors/{number}", data=form | {"incident_after_minutes": "1441"})
-    assert (wrong.status_code, "This must lie between 0 and 1440." in text_of(wrong)) == (422, True)
+    assert (wrong.status_code, "This must lie between 0 and 1 day." in text_of(wrong)) == (422, True)
     panel.post(f"/monitors/{number}", data=form | {"incident_after_minutes": ""})
     after = panel.get("/api/monitors/web", headers=ADMIN).json()
     assert after["incident_after_minutes"] is None
@@ -334,7 +335,7 @@ def test_old_ones_are_a_page_further(panel: TestClient) -> None:
 def test_none_of_its_pages_is_there_without_a_session(one: TestClient) -> None:
     made = an_incident(one)
     one.follow_redirects = False
-    for path in ("", "/new", f"/{made['id']}", f"/{made['id']}/edit", f"/{made['id']}/delete"):
-        assert one.get(f"/incidents{path}", headers=PAGE).headers["location"] == "/"
+    for path in ("/new", f"/{made['id']}", f"/{made['id']}/edit", f"/{made['id']}/delete"):
+        assert one.get(f"/incidents{path}", headers=PAGE).headers["location"].startswith("/?next=%2Fincidents%2F")
     assert one.post(f"/incidents/{made['id']}/delete").status_code == 303
     assert listed(one).json() == [made]

@@ -24,12 +24,12 @@ def panel(make_client: Callable[..., TestClient], database_url: str) -> TestClie
 
 
 def test_the_monitors_page_leads_to_the_suggestion_with_and_without_scripts(panel: TestClient) -> None:
-    page = panel.get("/monitors/1").text
+    page = panel.get("/monitors/1/settings").text
 
     assert '<a href="/monitors/1/suggestion">Suggested settings</a>' in page
     assert 'hx-get="/fragments/monitors/1/suggestion"' in page
     new = create(panel, slug="new")
-    assert "suggestion" not in panel.get(f"/monitors/{new}").text
+    assert "suggestion" not in panel.get(f"/monitors/{new}/settings").text
 
 
 def test_the_suggestion_compares_what_there_is_with_what_fits(panel: TestClient) -> None:
@@ -52,8 +52,8 @@ def test_the_button_takes_the_suggestion_as_any_edit(panel: TestClient) -> None:
     page = panel.get("/monitors/1/suggestion").text
     form = re.search(r'<form method="post" action="(/monitors/1)">(.*?)</form>', page, re.DOTALL)
     assert form
-    fields = dict(re.findall(r'name="(\w+)" value="(\d*)"', form[2]))
-    assert fields == {"interval_seconds": "900", "grace_seconds": "60", "max_run_seconds": ""}
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[2]))
+    assert fields == {"interval_seconds": "15 min", "grace_seconds": "1 min", "max_run_seconds": ""}
 
     answer = panel.post(form[1], data=fields, follow_redirects=False)
 
@@ -71,7 +71,7 @@ def test_other_settings_are_tried_and_nothing_is_changed(panel: TestClient) -> N
     said = text_of(strict)
 
     assert re.search(r"These settings would have alerted 9[56] times in", said)
-    assert said.count("UTC – ") + said.count("still down") == 20
+    assert len(re.findall(r"\d\d:\d\d:\d\d – ", said)) + said.count("still down") == 20
     assert re.search(r"silence and 7[56] older ones", said)
     assert 'value="300"' in strict.text
     patient = text_of(panel.get("/fragments/monitors/1/suggestion?grace_seconds=3600"))
@@ -86,8 +86,8 @@ def test_a_wrong_field_is_told_at_the_field_as_it_was_typed(panel: TestClient) -
     assert (page.status_code, fragment.status_code) == (422, 200)
     for answer in (page, fragment):
         said = text_of(answer)
-        assert "This must lie between 0 and 315360000." in said
-        assert "This must be a whole number" in said
+        assert "This must lie between 0 and 3,650 days." in said
+        assert "Write a length of time, such as 15 min" in said
         assert 'value="&lt;b&gt;"' in answer.text
         assert "would have alerted" not in said
         assert 'aria-describedby="e-try-grace_seconds "' in answer.text

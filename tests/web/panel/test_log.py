@@ -53,7 +53,7 @@ def test_filters_stand_in_the_address_and_every_link_keeps_them(panel: TestClien
         panel.post(f"{path}/log", content=b"Wort %d" % number)
     panel.post(f"{path}/fail", content=b"Wort")
 
-    page = panel.get(f"/monitors/{monitor_id}?text=WORT&signal=log&since=2020-01-01T00:00").text
+    page = panel.get(f"/monitors/{monitor_id}/log?text=WORT&signal=log&since=2020-01-01T00:00").text
 
     assert log_of(page)[0] == "45"
     assert '<details class="more" id="log-filters" open>' in page
@@ -64,9 +64,9 @@ def test_filters_stand_in_the_address_and_every_link_keeps_them(panel: TestClien
     second = panel.get(html.unescape(older[1]).partition("#")[0]).text
     assert log_of(second) == ["5", "4", "3", "2", "1"]
     assert 'rel="next"' not in second
-    fragment = panel.get(f"/fragments/monitors/{monitor_id}/record?kind=ping&text=wort&signal=fail").text
+    fragment = panel.get(f"/fragments/monitors/{monitor_id}/log?kind=ping&text=wort&signal=fail").text
     assert log_of(fragment) == ["46"]
-    chips = re.findall(r'<a href="(/monitors/\d+\?[^"]*)#log"', page)
+    chips = re.findall(r'<a href="(/monitors/\d+/log\?[^"]*)#log"', page)
     assert any("kind=message" in each and "text=WORT" in each and "signal" not in each for each in chips)
 
 
@@ -87,7 +87,7 @@ def test_a_filter_that_makes_no_sense_is_said_at_its_field_and_filters_nothing(
     monitor_id = create(panel)
     panel.get(ping_path(panel, monitor_id))
 
-    answer = panel.get(f"/monitors/{monitor_id}?{query}")
+    answer = panel.get(f"/monitors/{monitor_id}/log?{query}")
 
     assert answer.status_code == 200
     assert said in text_of(answer)
@@ -101,7 +101,7 @@ def test_a_search_says_how_far_it_looked_and_where_to_go_on(panel: TestClient, m
         panel.post(f"{path}/log", content=b"needle" if not number else b"hay")
     monkeypatch.setattr(ping_chain, "MAX_LOOKS", 3)
 
-    first = panel.get(f"/monitors/{monitor_id}?text=needle")
+    first = panel.get(f"/monitors/{monitor_id}/log?text=needle")
 
     assert "Nothing found so far." in text_of(first)
     assert "Searched back to" in text_of(first)
@@ -155,7 +155,7 @@ def test_each_ping_says_what_came_of_it(arranged: Arrange, language: str, said: 
         ]
         record(database, *pings)
 
-    page = arranged(write, language=language).get("/monitors/1")
+    page = arranged(write, language=language).get("/monitors/1/log")
 
     for text in [*said, "done é <b>"]:
         assert text in text_of(page), text
@@ -166,7 +166,7 @@ def test_each_ping_says_what_came_of_it(arranged: Arrange, language: str, said: 
 def test_a_body_is_downloaded_and_never_shown_as_a_page(panel: TestClient) -> None:
     monitor_id = create(panel)
     panel.post(ping_path(panel, monitor_id), content=b"<script>alert(1)</script>")
-    link = re.search(r'href="(/monitors/\d+/pings/\d+/body)" download', panel.get(f"/monitors/{monitor_id}").text)
+    link = re.search(r'href="(/monitors/\d+/pings/\d+/body)" download', panel.get(f"/monitors/{monitor_id}/log").text)
     assert link
 
     answer = panel.get(link[1])
@@ -191,10 +191,10 @@ def test_runs_are_listed_and_drawn_with_their_limit(arranged: Arrange) -> None:
             record(database, a_ping(monitor, at + seconds(took), end, rid=f"{RID[:-1]}{number:02}", **fields))
         record(database, a_ping(monitor, now - seconds(20), Signal.START, rid=f"{RID[:-1]}99"))
 
-    page = arranged(write).get("/monitors/1")
+    page = arranged(write).get("/monitors/1/runs")
 
     text = text_of(page)
-    runs = page.text[page.text.index('id="runs"') : page.text.index('id="log"')]
+    runs = page.text[page.text.index('id="runs"') :]
     assert runs.count('<circle class="ended" cx="') == 29 + 1  # one stands in the legend
     assert len(re.findall(r'<use class="failed" href="#c-failed" x="[\d.]+%"', runs)) == 1
     assert "median 10 s" in text
@@ -204,8 +204,10 @@ def test_runs_are_listed_and_drawn_with_their_limit(arranged: Arrange) -> None:
     assert "10 s · failed · exit status 2" in text
     assert "2 min 30 s · ended well · longer than the limit" in text
     assert re.search(r"running for \d+ s · must end by ", text)
-    assert "15 earlier runs" in text
-    assert re.search(r'href="/monitors/1/pings/\d+/body" download>Output, 3 B<', runs)
+    assert len(re.findall(r'<li id="r-', runs)) == 20
+    assert re.search(
+        r">Output, 3 B</summary>\s*<pre [^>]*>out</pre>\s*<p><a href=\"/monitors/1/pings/\d+/body\" download>", runs
+    )
     assert "style=" not in runs
 
 
@@ -225,10 +227,10 @@ def test_an_overdue_run_is_told_from_one_that_may_go_on(arranged: Arrange) -> No
 
 def test_without_runs_the_page_says_how_to_get_some(panel: TestClient) -> None:
     monitor_id = create(panel)
-    assert "No run has been seen" not in text_of(panel.get(f"/monitors/{monitor_id}"))
     panel.get(ping_path(panel, monitor_id))
 
-    assert "No run has been seen yet." in text_of(panel.get(f"/monitors/{monitor_id}"))
+    assert "No run has been seen yet." in text_of(panel.get(f"/monitors/{monitor_id}/runs"))
+    assert "Runs" not in text_of(panel.get(f"/fragments/monitors/{monitor_id}/overview"))
 
 
 def test_the_head_and_the_list_tell_what_comes_next(arranged: Arrange) -> None:
@@ -251,12 +253,12 @@ def test_the_head_and_the_list_tell_what_comes_next(arranged: Arrange) -> None:
     assert "1 success in a row, up at 2" in listed
     assert re.search(r"a run began \S.* and must end in \d+ min", listed)
     head = text_of(panel.get("/monitors/1"))
-    assert "every day at 02:30 (America/Sao Paulo)" in head
+    assert "every day at 02:30 (America/Sao_Paulo)" in head
     many = text_of(panel.get("/monitors/2"))
     assert "Run since" in many
     assert "Must end by" in many
     status = text_of(panel.get("/status"))
-    assert "every day at 02:30 (America/Sao Paulo)" in status
+    assert "every day at 02:30 (America/Sao_Paulo)" in status
     assert "every 1 h" in status
 
 

@@ -71,7 +71,7 @@ def test_a_monitor_under_maintenance_is_not_down_in_word_shape_and_sentence(data
     assert "Down:" not in seen_now
     assert "Job job Under maintenance" in seen_now
     assert "Other other Late" in seen_now or "Other other Up" in seen_now
-    assert "In progress · 2026-03-02 10:00 – 11:00 UTC" in seen_now
+    assert "In progress · 2 Mar 2026, 10:00 – 11:00 (UTC)" in seen_now
     assert "Affects: Job" in seen_now
     assert "<strong>reading</strong>" in markup(database, "10:05")
     assert '<li class="maintenance"' in markup(database, "10:05")
@@ -93,7 +93,7 @@ def test_coming_maintenance_stands_on_the_page_from_its_announcement_to_its_end(
     create(database, once(at("15:00")), title="New disks", announce_hours=3)
 
     assert "New disks" not in text(database, "11:59")
-    assert "New disks Planned · 2026-03-02 15:00 – 16:00 UTC Affects everything" in text(database, "12:00")
+    assert "New disks Planned · 2 Mar 2026, 15:00 – 16:00 (UTC) Affects everything" in text(database, "12:00")
     assert "New disks In progress" in text(database, "15:00")
     assert "New disks" not in text(database, "16:00")
 
@@ -109,7 +109,7 @@ def test_a_page_tells_of_its_own_monitors_in_its_own_zone(database: Database) ->
     create(database, title="Of all")
 
     shop = text(database, "10:00", slug="shop")
-    assert "Of b and c Planned · 2026-03-02 08:00 – 09:00 UTC-3 Affects: B Of all" in shop
+    assert "Of b and c Planned · 2 Mar 2026, 08:00 – 09:00 (Brasilia Time) Affects: B Of all" in shop
     assert "Of c alone" not in shop
     assert [each["SUMMARY"] for each in events(database, "10:00", "shop")] == ["Of b and c", "Of all"]
     assert "Affects: B , C" in text(database, "10:00")
@@ -122,7 +122,7 @@ def test_a_daily_plan_fills_no_page(database: Database) -> None:
     seen_now = text(database, "10:00")
 
     assert seen_now.count("Nightly") == 1
-    assert "Then: 2026-03-03 12:00 – 13:00 UTC" in seen_now
+    assert "Then: 3 Mar 2026, 12:00 – 13:00 (UTC)" in seen_now
     assert "3 more in the calendar" in seen_now
 
 
@@ -224,8 +224,8 @@ def test_badges_say_that_there_is_maintenance(database: Database) -> None:
     assert snapshot
 
     for badge in (
-        badges.of_page(snapshot, page_of(board), SETTINGS, Wish("en", None)),
-        badges.of_monitor(snapshot, snapshot.public.monitors[0], SETTINGS, Wish("en", None)),
+        badges.of_page(board, page_of(board), SETTINGS, Wish("en", None)),
+        badges.of_monitor(board, snapshot, page_of(board).monitors[0], SETTINGS, Wish("en", None)),
     ):
         assert (badge.message, badge.colour) == ("Under maintenance", "blue")
 
@@ -344,7 +344,7 @@ def test_a_feed_tells_what_was_announced_and_what_has_begun(database: Database) 
     assert titles["10:40"] == ["Maintenance has begun: A & <b>", *titles["10:20"]]
     parsed = a_feed(board_at(database, "10:40"))
     assert len({each.id for each in parsed.entries}) == 4
-    assert parsed.entries[0].summary == "2026-03-02 10:30 – 11:30 UTC"
+    assert parsed.entries[0].summary == "2 Mar 2026, 10:30 – 11:30 (UTC)"
     assert parsed.feed.updated == "2026-03-02T10:30:00.000Z"
 
 

@@ -53,9 +53,9 @@ def test_pages_feeds_documents_and_badges_are_there(database: Database) -> None:
     assert {f"status/shop/{name}" for name in ("feed.atom", "badge.svg", "badge.json", "logo")} <= files.keys()
     assert files["status/shop/logo"] == PNG
     page = files["status/shop/index.html"].decode()
-    assert "Uma cópia, de 2026-03-02 10:00:00 UTC." in page
+    assert "Uma cópia, de 02/03/2026 10:00:00 (UTC)." in page
     assert "?lang=" not in page
-    assert "A copy, as of 2026-03-02 10:00:00 UTC." in files["status/index.html"].decode()
+    assert "A copy, as of 2 Mar 2026, 10:00:00 (UTC)." in files["status/index.html"].decode()
     assert json.loads(files["badge/fine.json"])["label"] == "Fine"
     assert all(not name.startswith("/") and ".." not in name for name in files)
 
@@ -86,7 +86,7 @@ def test_without_a_server_the_copy_is_one_of_the_last_moment_that_was_watched(da
 
     files = make_files(database, SETTINGS, now=NOW + timedelta(days=1))
 
-    assert "10:00:30 UTC" in files["status/index.html"].decode()
+    assert "10:00:30 (UTC)" in files["status/index.html"].decode()
 
 
 def test_it_works_with_and_without_a_server_and_changes_nothing(

@@ -21,7 +21,7 @@ from pulsemon.db import Database
 from pulsemon.deadlines import passes
 from pulsemon.web.http.live import Live
 from pulsemon.web.http.site import Site
-from pulsemon.web.public import badges, board
+from pulsemon.web.public import badges, headlines
 from pulsemon.web.public.board import Board
 from tests.arrange import a_ping, make, make_up, record, set_by_hand
 from tests.conftest import ADMIN_TOKEN, at, settings_for, wait_until
@@ -88,6 +88,23 @@ def test_the_owners_order_stands_and_what_is_down_is_named_on_top(client: TestCl
         ("broken", "DOWN"),
     ]
     assert '<a href="#m2" dir="auto">Backup Noturno</a>' in client.get("/status").text
+
+
+def test_what_is_down_is_named_with_since_when_the_longest_first(database: Database) -> None:
+    for slug, failed_at in (
+        ("short", at("12:24")),
+        ("long", at("11:00")),
+        ("yesterday", at("10:00") - timedelta(days=1)),
+    ):
+        monitor = make(database, slug, now=at("09:00") - timedelta(days=2))
+        record(database, a_ping(monitor, failed_at, Signal.FAIL))
+    board = a_board(database, Clock(at("14:30")), availability_timezone="America/Sao_Paulo")
+
+    said = re.sub("<[^>]+>", "", html.unescape(page_of(board, "pt-BR")).split('class="named">')[1].split("</p>")[0])
+
+    assert " ".join(said.split()) == (
+        "Fora do ar: Yesterday — desde 1 mar, 07:00 (1 dia), Long — desde 08:00 (3 h), Short — desde 09:24 (2 h)"
+    )
 
 
 def test_names_are_text_and_nothing_else(client: TestClient) -> None:
@@ -253,7 +270,7 @@ def test_what_nobody_saw_is_shown_as_unknown_with_the_reason(database: Database)
     page = html.unescape(page_of(board))
 
     assert '<li class="blind" data-slug="job" data-status="UP">' in page
-    assert "PulseMon was blind 10:04–10:09:00 UTC" in page
+    assert "PulseMon was blind 10:04–10:09:00 (UTC)" in page
     assert "The state of some systems is unknown." in page
 
 
@@ -285,9 +302,9 @@ def test_when_the_database_is_away_the_last_good_page_is_shown_with_its_age(post
     with database_away(postgres_url):
         clock.now += timedelta(seconds=35)
         page = html.unescape(page_of(board))
-        assert "Shown as of 14:02:11 UTC, 35 s ago." in page
+        assert "Shown as of 14:02:11 (UTC), 35 s ago." in page
         assert 'data-slug="job"' in page
-        assert "Mostrado como às 14:02:11 UTC, há 35 s." in html.unescape(page_of(board, "pt-BR"))
+        assert "Mostrado como às 14:02:11 (UTC), há 35 s." in html.unescape(page_of(board, "pt-BR"))
 
     clock.now += timedelta(seconds=5)
     assert "Shown as of" not in page_of(board)
@@ -330,6 +347,6 @@ def test_hostile_names_of_an_old_database_stay_inside_their_attributes(database:
 def test_every_overall_state_has_a_sentence_a_tone_and_a_badge() -> None:
     incidents = {Overall.MINOR_INCIDENT, Overall.MAJOR_INCIDENT, Overall.CRITICAL_INCIDENT}
 
-    assert board.SENTENCES.keys() == board.TONES.keys() == set(Overall)
+    assert headlines.SENTENCES.keys() == headlines.TONES.keys() == set(Overall)
     # How many are down is said in its place.
     assert badges.OF_SEVERAL.keys() == set(Overall) - incidents - {Overall.UNREAD, Overall.SOME_DOWN}

@@ -1,0 +1,148 @@
+"""Monitors that are shown otherwise than the database says: late, not known after a blind window, under maintenance.
+
+That somebody is late no row tells: time passes. So a list looks for them in one statement over all that is UP, which
+runs inside the database; who shows lists keeps what was found for a moment (`web.http.kept`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import NULLTYPE
+
+from pulsemon.core import shown
+from pulsemon.core.shown import Shown
+from pulsemon.core.status import State, Status
+from pulsemon.db import states, windows
+from pulsemon.db.tables.monitors import Monitor, SearchText
+from pulsemon.db.types import UtcDateTime, is_among
+
+# What a list is put in order by: the folded name, and the id where names are equal.
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """The keys of those monitors, in order. `is_general`: all but the paused ones are under maintenance.
+
+    `beneath`: how many of each state there are by the status that they are stored with.
+    """
+
+    keys: Mapping[Shown, Sequence[Key]] = field(default_factory=dict)
+    beneath: Mapping[Shown, Mapping[Status, int]] = field(default_factory=dict)
+    is_general: bool = False
+    _kinds: Mapping[int, Shown] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index them by id."""
+        kinds = {key[1]: kind for kind, keys in self.keys.items() for key in keys}
+        object.__setattr__(self, "_kinds", kinds)
+
+    def shown(self, monitor_id: int, status: str) -> Shown:
+        """Return how a monitor of this stored status is shown."""
+        if self.is_general and status != Status.PAUSED:
+            return Shown.MAINTENANCE
+        kind = self._kinds.get(monitor_id)
+        # What was UP when it was found late may have gone DOWN since.
+        if kind is None or (kind is not Shown.MAINTENANCE and status != Status.UP) or status == Status.PAUSED:
+            return STORED[Status(status)]
+        return kind
+
+
+STORED = {
+    Status.UP: Shown.UP,
+    Status.DOWN: Shown.DOWN,
+    Status.UNKNOWN: Shown.WAITING,
+    Status.PAUSED: Shown.PAUSED,
+}
+
+
+class _is_before(GenericFunction[Any]):  # noqa: N801 - the name of a function of SQL
+    """Whether an instant (1) and some seconds (2) lie before another instant (3)."""
+
+    type = NULLTYPE  # with Boolean, SQLite would be asked for `… = 1`, and would look into no index
+    inherit_cache = True
+    name = "pulsemon_is_before"
+
+
+@compiles(_is_before, "sqlite")
+def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    instant, seconds, other = (compiler.process(each, **options) for each in element.clauses)
+    return f"julianday({instant}) + ({seconds}) / 86400.0 < julianday({other})"
+
+
+@compiles(_is_before)
+def _on_postgres(element: Any, compiler: Any, **options: Any) -> str:
+    instant, seconds, other = (compiler.process(each, **options) for each in element.clauses)
+    return f"{instant} + ({seconds}) * interval '1 second' < {other}"
+
+
+# What is UP and may be late or not known. A deadline is the expected instant and the grace, unless an open run has to
+# end sooner or a blind window moved it: of those Python decides.
+_NOW = bindparam("now", type_=UtcDateTime())
+_IS_MOVED = or_(Monitor.open_runs.is_not(None), Monitor.blind_due_at.is_not(None))
+_CANDIDATES = (
+    select(
+        Monitor.id,
+        SearchText.name_key,
+        Monitor.last_ping,
+        Monitor.due_at,
+        Monitor.open_runs,
+        Monitor.blind_due_at,
+        Monitor.contrary_count,
+        _IS_MOVED.label("is_moved"),
+        *states.TIMING_COLUMNS,
+    )
+    .join(SearchText, SearchText.monitor_id == Monitor.id)
+    .where(
+        Monitor.status == Status.UP.value,
+        or_(
+            _is_before(Monitor.due_at, -Monitor.grace_seconds, _NOW),
+            and_(
+                Monitor.blind_due_at.is_not(None),
+                or_(
+                    Monitor.blind_due_at < _NOW,
+                    Monitor.schedule.is_not(None),
+                    _is_before(Monitor.last_ping, Monitor.interval_seconds, _NOW),
+                ),
+            ),
+        ),
+    )
+)
+
+
+def read(connection: Connection, *, now: datetime) -> Apart:
+    """Look for them."""
+    is_general, maintained = windows.running(connection, now)
+    if is_general:
+        return Apart(is_general=True)
+    keys: dict[Shown, list[Key]] = {Shown.LATE: [], Shown.BLIND: []}
+    for row in connection.execute(_CANDIDATES, {"now": now}):
+        kind = _shown(row, now) if row.is_moved else Shown.LATE
+        if kind in keys and row.id not in maintained:
+            keys[kind].append((row.name_key, row.id))
+    beneath = {kind: {Status.UP: len(found)} for kind, found in keys.items()}
+    if maintained:
+        rows = connection.execute(_MAINTAINED.where(is_among(SearchText.monitor_id, maintained))).all()
+        keys[Shown.MAINTENANCE] = [(row.name_key, row.monitor_id) for row in rows]
+        beneath[Shown.MAINTENANCE] = Counter(Status(row.status) for row in rows)
+    return Apart({kind: sorted(found) for kind, found in keys.items() if found}, beneath)
+
+
+_MAINTAINED = (
+    select(SearchText.name_key, SearchText.monitor_id, Monitor.status)
+    .join(Monitor, Monitor.id == SearchText.monitor_id)
+    .where(Monitor.status != Status.PAUSED.value)
+)
+
+
+def _shown(row: Any, now: datetime) -> Shown:
+    state = State(Status.UP, row.last_ping, row.due_at, row.open_runs, row.blind_due_at, None, row.contrary_count)
+    return shown.shown(state, states.timing_of(row), now=now)

@@ -1,0 +1,200 @@
+"""The list of monitors as the panel shows it: drawn once for all who look alike, then sent as changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pulsemon.availability import track_record
+from pulsemon.core.shown import WORST_FIRST, Shown
+from pulsemon.core.status import BlindWindow
+from pulsemon.db import Database
+from pulsemon.monitors import causes, event_log, listing
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.causes import DownCause
+from pulsemon.monitors.listing import Order, Part
+from pulsemon.monitors.views import View
+from pulsemon.status_pages import public as public_pages
+from pulsemon.web.html import bars, rendering
+from pulsemon.web.html.bars import Bars
+from pulsemon.web.html.words import Words
+from pulsemon.web.http.codings import takes_gzip
+from pulsemon.web.http.drawings import Answer, Drawing
+from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.panel import list_address
+from pulsemon.web.panel.list_address import ListAddress
+from pulsemon.web.panel.shared import PAGE_SIZE, done_of
+
+STRIP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A monitor of the list, and what is shown of it. `strip`: (look, path) of its last days, and their summary."""
+
+    view: View
+    shown: Shown
+    changed_at: Any = None
+    down: DownCause | None = None
+    took_sec: float | None = None
+    strip: Sequence[tuple[str, str]] = ()
+    strip_summary: str = ""
+
+
+def page(
+    request: Request,
+    asked: ListAddress,
+    *,
+    selected: Sequence[int] = (),
+    is_all: bool = False,
+    wrong_tags: str = "",
+    typed_tags: str = "",
+) -> Response | None:
+    """Answer with the list; None where there is no monitor yet. *selected*: ids that are ticked."""
+    site = site_of(request)
+    if not monitors.is_any(site.database):
+        return None
+    drawing = _drawn(request, asked, at_once=True).drawing
+    facets = site.facets.get()
+    return rendering.page(
+        request,
+        "panel/list.html",
+        status_code=422 if wrong_tags else 200,
+        asked=asked,
+        facets={"group": facets.groups, "environment": facets.environments, "tag": facets.tags},
+        head=Markup(drawing.head),  # noqa: S704 - made by a template
+        rows=Markup("".join(_ticked(html, each in selected) for each, html in drawing.rows.items())),  # noqa: S704
+        foot=Markup(drawing.foot),  # noqa: S704
+        etag=drawing.etag,
+        orders=[each.value for each in Order],
+        is_all=is_all,
+        wrong_tags=wrong_tags,
+        typed_tags=typed_tags,
+        done=done_of(request) if request.method in ("GET", "HEAD") else "",
+    )
+
+
+def _ticked(html: str, is_selected: bool) -> str:
+    return html.replace(' name="monitor"', ' name="monitor" checked', 1) if is_selected else html
+
+
+def fragment(request: Request) -> Response:
+    """Answer with what changed in the list since the drawing that the reader has, which If-None-Match names.
+
+    JSON: the ids in order, the rows that are new or otherwise by id, and `head` and `foot` where they are. The header
+    `refresh-after` says after how many milliseconds it pays to ask again.
+    """
+    etag = request.headers.get("if-none-match", "")
+    answer = _drawn(request, list_address.read(request.query_params), etag)
+    headers = {
+        "etag": answer.drawing.etag,
+        "cache-control": "no-store",
+        "refresh-after": str(int(answer.ask_again_sec * 1_000)),
+    }
+    if answer.drawing.etag == etag:
+        return Response(status_code=304, headers=headers)
+    plain, packed = answer.drawing.changes(answer.earlier)
+    headers["vary"] = "Accept-Encoding"
+    if takes_gzip(request.headers.get("accept-encoding", "")):
+        return Response(packed, media_type="application/json", headers=headers | {"content-encoding": "gzip"})
+    return Response(plain, media_type="application/json", headers=headers)
+
+
+def _drawn(request: Request, asked: ListAddress, etag: str = "", *, at_once: bool = False) -> Answer:
+    site, locale = site_of(request), rendering.locale_of(request)
+    version = site.live.version  # before anything is read: what changes meanwhile is drawn next time
+    zone = rendering.zone_of(request)
+    key = (locale, zone, asked)
+    draw = partial(_draw, site, locale, zone, asked)
+    return site.drawings.get(key, draw, version=version, etag=etag, at_once=at_once)
+
+
+def _draw(site: Site, locale: str, zone: str, asked: ListAddress) -> Drawing:
+    now = site.now()
+    apart = site.apart.get()
+    with site.database.read() as connection:
+        part = listing.read(connection, asked.ask, apart, limit=PAGE_SIZE, after=asked.after, before=asked.before)
+    words = Words(locale, now, zone)
+    lines = _lines(site, part, words)
+    values = {
+        "asked": asked,
+        "part": part,
+        "states": [(kind, part.counts[kind]) for kind in WORST_FIRST],
+        "blind": blind_window(site.database, [line.shown for line in lines]),
+        "often_blind_sec": site.readiness.often_blind_sec(),
+        "undelivered": site.undelivered(),
+        "down_count": part.down_count,
+    }
+    made = rendering.environment(locale)
+    row = made.get_template("parts/list_row.html")
+    context = {"words": words, "now": now, "asked": asked, "blind": values["blind"]}
+    return Drawing(
+        head=made.get_template("parts/list_head.html").render(**context | values),
+        rows={line.view.id: row.render(line=line, **context) for line in lines},
+        foot=made.get_template("parts/list_foot.html").render(**context | values),
+    )
+
+
+def _lines(site: Site, part: Part, words: Words) -> list[Line]:
+    """Read what is shown of the monitors of a part, in as many queries as for one."""
+    views = monitors.list_of(site.database, part.ids)
+    changed = event_log.changed_at(site.database, part.ids)
+    down = causes.read_causes(site.database, views)
+    took = event_log.last_durations(site.database, part.ids)
+    strips = _strips(site, part.ids, words)
+    return [
+        Line(
+            view,
+            view.shown(now=words.now),
+            changed.get(view.id),
+            down.get(view.id),
+            took.get(view.id),
+            *strips.get(view.id, ((), "")),
+        )
+        for view in views
+    ]
+
+
+def _strips(site: Site, monitor_ids: Sequence[int], words: Words) -> dict[int, tuple[list[tuple[str, str]], str]]:
+    """Return how the last days of each monitor went: one path for each look, which is a tenth of one for each day."""
+    timezone = site.settings.availability_timezone
+    table = track_record.read_strips(site.database, monitor_ids, count=STRIP_DAYS, timezone=timezone, now=words.now)
+    found = {}
+    for each, parts in table.parts.items():
+        if parts:
+            drawn = bars.make(table.days, parts, words, lengths=())
+            found[each] = (_by_look(drawn), drawn.summary)
+    return found
+
+
+def _by_look(drawn: Bars) -> list[tuple[str, str]]:
+    paths: dict[str, str] = {}
+    for bar in drawn.bars:
+        paths[bar.look] = paths.get(bar.look, "") + bar.path
+    return sorted(paths.items())
+
+
+def blind_window(database: Database, shown: Sequence[Shown]) -> BlindWindow | None:
+    """Return when PulseMon could not see, where a reader needs it to understand the grey."""
+    if Shown.BLIND not in shown:
+        return None
+    window = public_pages.last_blind_window(database)
+    return None if window is None else BlindWindow(*window)
+
+
+def ids_that_fit(site: Site, asked: ListAddress, *, limit: int) -> Sequence[int]:
+    """Return the ids of all monitors that fit, at most *limit*."""
+    apart = site.apart.get()
+    with site.database.read() as connection:
+        return listing.read(connection, asked.ask, apart, limit=limit).ids
+
+
+def fields_of(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the first of each field of a form that may name one several times."""
+    return {name: values[0] for name, values in lists.items() if values}

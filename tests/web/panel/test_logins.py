@@ -1,0 +1,222 @@
+"""A session that ends costs nothing: the login leads to where one was going, and a form comes back as it was typed."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from httpx2 import Response
+from hypothesis import example, given
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+
+from pulsemon.web.http import after_login
+from pulsemon.web.http.after_login import KeptForm
+from tests.conftest import ADMIN_TOKEN
+from tests.web.panel.test_monitors import GOOD, api, create, log_in, panel, text_of
+
+__all__ = ["panel"]
+
+INCIDENT = {"title": 'Shop – "slow"', "body": "Line <one>\nline & two é", "status": "investigating", "impact": "minor"}
+CHOSEN = {"scope": "chosen", "monitor": ["a", "b"]}
+
+
+def hidden(answer: Response) -> dict[str, str]:
+    """Return the hidden fields of a page's form."""
+    found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', answer.text)
+    return {html.unescape(name): html.unescape(text) for name, text in found}
+
+
+def end_session(panel: TestClient) -> None:
+    """End the session behind the browser's back, which goes on to send its cookie."""
+    other = TestClient(panel.app, base_url="http://testserver", cookies=dict(panel.cookies))
+    other.post("/logout")
+
+
+def log_in_again(panel: TestClient, page: Response) -> Response:
+    return panel.post("/login", data={"token": ADMIN_TOKEN} | hidden(page), follow_redirects=False)
+
+
+def test_a_deep_link_leads_through_the_login_to_its_page(client: TestClient) -> None:
+    client.headers.update({"accept": "text/html", "accept-language": "en"})
+
+    page = client.get("/monitors/7?text=slots&kind=ping")
+    assert urlsplit(str(page.url)).path == "/"
+    assert page.status_code == 200
+    assert "session has ended" not in text_of(page)
+    wrong = client.post("/login", data={"token": "wrong"} | hidden(page))
+    answer = log_in_again(client, wrong)
+
+    assert wrong.status_code == 401
+    assert (answer.status_code, answer.headers["location"]) == (303, "/monitors/7?text=slots&kind=ping")
+    again = client.get("/?next=/monitors/7", follow_redirects=False)  # reloaded, after a login in another window
+    assert (again.status_code, again.headers["location"]) == (303, "/monitors/7")
+
+
+def test_whose_session_has_ended_is_told_so_and_a_newcomer_is_not(panel: TestClient) -> None:
+    end_session(panel)
+
+    assert "Your session has ended." in text_of(panel.get("/incidents"))
+    panel.cookies.clear()
+    assert "Your session has ended." not in text_of(panel.get("/incidents"))
+
+
+ELSEWHERE = ["//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "javascript:alert(1)"]
+ELSEWHERE += ["/\t/evil.example", "/\n/evil.example", "evil.example", "", "/ /x", "/" + "x" * 2_000, "/\x00", "/logout"]
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_no_login_leads_elsewhere(client: TestClient, address: str) -> None:
+    kept = json.dumps([address, [["title", "x"]]])
+
+    answer = client.post("/login", data={"token": ADMIN_TOKEN, "next": address, "kept": kept}, follow_redirects=False)
+    page = client.get("/", params={"next": address}, headers={"accept": "text/html"})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "evil.example" not in re.sub(r'href="[^"]*lang=[^"]*"', "", page.text)
+
+
+@given(st.text(st.sampled_from("/\\:?#@. abc\t\n%5C2F") | st.characters(), max_size=12))
+def test_an_address_that_is_taken_begins_with_one_slash_and_stays_on_this_host(text: str) -> None:
+    taken = after_login.read_address(text)
+
+    assert taken in ("", text)
+    assert not taken or (taken[0] == "/" and taken[1:2] not in ("/", "\\") and urlsplit(taken).netloc == "")
+
+
+def test_a_form_that_came_too_late_is_drawn_again_after_the_login_and_never_sent(panel: TestClient) -> None:
+    end_session(panel)
+
+    page = panel.post("/incidents", data=INCIDENT | CHOSEN | {"token": "no-secret", "password": "nor-this"})
+    assert page.status_code == 401
+    assert "Your session has ended. What you typed comes back after you log in" in text_of(page)
+    assert "no-secret" not in page.text
+    assert "nor-this" not in page.text
+    between = log_in_again(panel, panel.post("/login", data=hidden(page) | {"token": "wrong"}))
+    assert (between.status_code, "set-cookie" in between.headers) == (200, True)
+    action = re.search(r'<form method="post" action="(/incidents\?draw=yes)"', between.text)
+    assert action
+    pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', between.text)
+    lists: dict[str, list[str]] = {}
+    for name, text in pairs:
+        lists.setdefault(html.unescape(name), []).append(html.unescape(text))
+    assert lists == {name: text if isinstance(text, list) else [text] for name, text in (INCIDENT | CHOSEN).items()}
+    form = panel.post(action[1], data=lists)
+
+    assert form.status_code == 200
+    assert "Nothing was saved yet: here is what you typed." in text_of(form)
+    assert html.escape(INCIDENT["body"], quote=False) in form.text
+    assert 'value="Shop – &#34;slow&#34;"' in form.text
+    assert panel.get("/api/incidents", headers={"X-Admin-Token": ADMIN_TOKEN}).json() == []
+
+
+def drawn(panel: TestClient, path: str, fields: dict[str, str]) -> Response:
+    """Send a form after the session's end, log in, and return the form that comes back."""
+    end_session(panel)
+    between = log_in_again(panel, panel.post(path, data=fields))
+    found = re.search(r'<form method="post" action="([^"]+\?draw=yes)"', between.text)
+    assert found, between.text
+    return panel.post(found[1], data=hidden(between))
+
+
+def everything(panel: TestClient) -> list[object]:
+    paths = ("monitors", "pages", "incidents", "maintenance", "pages/status/subscribers")
+    rows = [panel.get(f"/api/{each}", headers={"X-Admin-Token": ADMIN_TOKEN}).json() for each in paths]
+    return [{name: value for name, value in row.items() if name != "windows"} for part in rows for row in part]
+
+
+def test_every_form_comes_back_as_it_was_typed(panel: TestClient) -> None:
+    monitor = create(panel)
+    made = panel.post("/incidents", data=INCIDENT | {"scope": "all"}, follow_redirects=False).headers["location"]
+    incident = made.partition("?")[0]
+    plan = {
+        "title": "TYPED",
+        "repeats": "weekly",
+        "days": "mon",
+        "time": "02:00",
+        "length_minutes": "1 h",
+        "announce_hours": "7 d",
+    }
+    planned = panel.post("/maintenance", data=plan | {"scope": "all"}, follow_redirects=False).headers["location"]
+    before = everything(panel)
+
+    for path, field in (
+        ("/monitors", "name"),
+        (f"/monitors/{monitor}", "name"),
+        ("/incidents", "title"),
+        (incident, "body"),
+        (f"{incident}/edit", "title"),
+        (f"{incident}/updates/1", "body"),
+        ("/maintenance", "title"),
+        (planned.partition("?")[0], "title"),
+        ("/pages", "title"),
+        ("/pages/status", "title"),
+        ("/pages/status/subscribers", "address"),
+    ):
+        page = drawn(panel, path, {field: "TYPED again"})
+        assert page.status_code == 200, path
+        assert "TYPED again" in page.text, path
+        assert "here is what you typed" in text_of(page), path
+
+    assert everything(panel) == before
+
+
+def test_what_is_no_form_is_never_done_by_a_login(panel: TestClient) -> None:
+    monitor = create(panel)
+    assert panel.post(f"/monitors/{monitor}/pause?draw=yes", follow_redirects=False).headers["location"] == "/"
+    end_session(panel)
+
+    late = panel.post(f"/monitors/{monitor}/pause", follow_redirects=False)
+    assert (late.status_code, late.headers["location"]) == (303, "/")
+
+    log_in(panel)
+    assert api(panel)["status"] == "UNKNOWN"
+
+
+def test_what_is_too_long_to_be_kept_is_told(panel: TestClient) -> None:
+    end_session(panel)
+
+    for text in ("x" * 140_000, "\n" * 44_000):
+        page = panel.post("/incidents", data=INCIDENT | {"body": text})
+        assert page.status_code == 401
+        assert "too long to be kept" in text_of(page)
+        assert "kept" not in hidden(page)
+
+
+def test_a_form_of_ten_thousand_characters_of_any_script_is_kept(panel: TestClient) -> None:
+    end_session(panel)
+
+    page = panel.post("/incidents", data=INCIDENT | {"body": "実" * 10_000})
+
+    assert page.status_code == 401, page.text[-2000:]
+    assert "実" * 10_000 in log_in_again(panel, page).text
+
+
+def test_whoever_never_had_a_session_is_led_to_the_login_unread(client: TestClient) -> None:
+    client.headers.update({"accept": "text/html"})
+    for cookie in ("", "pulsemon_session=forged.signature", f"pulsemon_session={'a' * 43}.{'b' * 43}"):
+        answer = client.post("/monitors", data=GOOD, headers={"cookie": cookie}, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+kept_forms = st.builds(
+    KeptForm,
+    st.sampled_from(["/incidents", "/monitors/7"]),
+    st.lists(st.tuples(st.text(max_size=5), st.text(max_size=20))).map(tuple),
+)
+
+
+@given(kept_forms)
+def test_a_kept_form_survives_the_login_page(kept: KeptForm) -> None:
+    assert KeptForm.from_text(kept.to_text()) == kept
+
+
+@example('["/incidents", [["title", "\\ud800"]]]')
+@given(st.text(max_size=30) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_no_text_in_place_of_a_kept_form_raises(text: str) -> None:
+    found = KeptForm.from_text(text)
+
+    assert found is None or found.to_text().encode()

@@ -1,0 +1,168 @@
+"""The list of monitors: its filters, parts, and what is sent of it while one looks."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from starlette.testclient import TestClient
+
+from pulsemon.web.panel import monitor_list
+from tests.status_pages.test_public import ADMIN, a_monitor
+from tests.web.panel.test_monitors import PAGE, log_in, text_of
+
+
+@pytest.fixture
+def panel(client: TestClient) -> TestClient:
+    client.headers.update(PAGE | {"accept-language": "en"})
+    assert log_in(client).status_code == 303
+    return client
+
+
+def slugs(page: str) -> list[str]:
+    return re.findall(r'<span class="slug">([^<]+)</span>', page)
+
+
+def link(page: str, rel: str) -> str:
+    found = re.search(rf'rel="{rel}" href="([^"]+)"', page)
+    assert found
+    return unescape(found[1])
+
+
+def fail(panel: TestClient, slug: str, output: str) -> None:
+    token = panel.get(f"/api/monitors/{slug}", headers=ADMIN).json()["token"]
+    assert panel.post(f"/h/{slug}/{token}/7", content=output.encode()).status_code == 200
+
+
+def test_a_long_list_comes_in_parts_there_and_back(panel: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_list, "PAGE_SIZE", 2)
+    for number in range(5):
+        a_monitor(panel, f"job-{number}", name=f"Job {number}")
+
+    first = panel.get("/").text
+    second = panel.get(link(first, "next")).text
+    third = panel.get(link(second, "next")).text
+
+    assert [slugs(each) for each in (first, second, third)] == [
+        ["job-0", "job-1"], ["job-2", "job-3"], ["job-4"],
+    ]  # fmt: skip
+    assert 'rel="next"' not in third
+    assert slugs(panel.get(link(third, "prev")).text) == ["job-2", "job-3"]
+    assert slugs(panel.get(link(second, "prev")).text) == ["job-0", "job-1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("state=broken", "monitors of all states are shown"),
+        ("sort=luck", "what is wrong stands first"),
+        ("page=99", "this is its beginning"),
+        ("after=nonsense", "this is its beginning"),
+        ("before=0-1-%00", "this is its beginning"),
+        ("sort=last&after=0-1-backup", "this is its beginning"),
+    ],
+)
+def test_what_makes_no_sense_in_an_address_is_left_out_with_a_word(panel: TestClient, query: str, word: str) -> None:
+    a_monitor(panel, "job")
+    answer = panel.get(f"/?{query}")
+    assert answer.status_code == 200
+    assert word in text_of(answer)
+    assert slugs(answer.text) == ["job"]
+
+
+def test_filters_go_together_and_are_kept_by_every_link(panel: TestClient) -> None:
+    a_monitor(panel, "a", group="Produção", environment="prod", tags=["db"])
+    a_monitor(panel, "b", group="Produção", environment="dev", tags=["db"])
+    a_monitor(panel, "c", group="Infra", tags=["web"])
+
+    page = panel.get("/?group=Produ%C3%A7%C3%A3o&tag=db&environment=prod&sort=name").text
+
+    assert slugs(page) == ["a"]
+    for href in re.findall(r'<a class="is-[^"]+" href="([^"]+)"', page):
+        assert "group=Produ" in href
+        assert "tag=db" in href
+        assert "sort=name" in href
+    assert slugs(panel.get("/?q=producao+dev").text) == ["b"]
+    assert slugs(panel.get("/?q=tag:web").text) == ["c"]
+    assert "No monitors match." in panel.get("/?q=nothing").text
+
+
+def test_a_row_says_why_and_what_the_job_said_last(panel: TestClient) -> None:
+    a_monitor(panel, "job")
+    fail(panel, "job", "dumping\n<b>disk full</b>\n")
+
+    text = text_of(panel.get("/"))
+
+    assert "failed: exit status 7" in text
+    assert "disk full" in text
+    assert "dumping" not in text
+    assert "<b>disk" not in panel.get("/").text
+
+
+def test_only_what_changed_is_sent(panel: TestClient) -> None:
+    for slug in ("a", "b", "c"):
+        a_monitor(panel, slug)
+    page = panel.get("/").text
+    etag = re.search(r'data-etag="([^"]+)"', page)
+    assert etag
+    had = unescape(etag[1])
+
+    same = panel.get("/fragments/list", headers={"if-none-match": had})
+    assert (same.status_code, same.content) == (304, b"")
+    assert int(same.headers["refresh-after"]) >= 1_000
+
+    fail(panel, "b", "x")
+    told = panel.get("/fragments/list", headers={"if-none-match": had})
+    while told.status_code == 304 or len(told.json()["rows"]) == 0:
+        told = panel.get("/fragments/list", headers={"if-none-match": had})
+    ids = {slug: number for number, slug in re.findall(r'id="m-(\d+)".*?<span class="slug">([^<]+)<', page, re.DOTALL)}
+    assert list(told.json()["rows"]) == [ids["b"]]
+    assert told.json()["order"][0] == int(ids["b"])
+    assert told.headers["content-encoding"] == "gzip"
+    assert len(panel.get("/fragments/list", headers={"if-none-match": '"unknown"'}).json()["rows"]) == 3
+
+
+def test_all_that_fit_are_changed_and_deleting_asks_again_where_others_fit_by_now(panel: TestClient) -> None:
+    for number in range(5):
+        a_monitor(panel, f"db-{number}", tags=["db"])
+    a_monitor(panel, "other")
+    wanted = {"all": "yes", "tag": "db"}
+
+    panel.post("/monitors/selected", data=wanted | {"do": "pause"})
+    states = {each["slug"]: each["status"] for each in panel.get("/api/monitors", headers=ADMIN).json()}
+    assert states == {"other": "UNKNOWN"} | {f"db-{number}": "PAUSED" for number in range(5)}
+
+    question = panel.post("/monitors/selected", data=wanted | {"do": "delete"})
+    assert "Delete 5 monitors?" in text_of(question)
+    assert 'name="count" value="5"' in question.text
+    a_monitor(panel, "db-9", tags=["db"])
+    again = panel.post("/monitors/selected", data=wanted | {"do": "delete-for-good", "count": "5"})
+    assert "Delete 6 monitors?" in text_of(again)
+    assert len(panel.get("/api/monitors", headers=ADMIN).json()) == 7
+    panel.post("/monitors/selected", data=wanted | {"do": "delete-for-good", "count": "6"})
+    assert [each["slug"] for each in panel.get("/api/monitors", headers=ADMIN).json()] == ["other"]
+
+
+def test_more_than_can_be_changed_at_once_is_refused_on_the_list(
+    panel: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pulsemon.web.panel import monitor_lists
+
+    monkeypatch.setattr(monitor_lists, "MAX_AT_ONCE", 2)
+    for number in range(3):
+        a_monitor(panel, f"job-{number}")
+    answer = panel.post("/monitors/selected", data={"all": "yes", "do": "pause"})
+    assert answer.status_code == 422
+    assert "more than 2" in text_of(answer)
+    assert {each["status"] for each in panel.get("/api/monitors", headers=ADMIN).json()} == {"UNKNOWN"}
+
+
+def test_the_list_goes_out_compressed(panel: TestClient) -> None:
+    a_monitor(panel, "job")
+    packed = panel.get("/", headers={"accept-encoding": "gzip"})
+    plain = panel.get("/", headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert {"Accept-Encoding"} <= {each.strip() for each in packed.headers["vary"].split(",")}
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
