@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from pulsemon.channels.message import Message, read_stored
 from pulsemon.core.deliveries import UNSETTLED, DeliveryState
@@ -23,8 +23,7 @@ from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery
 from pulsemon.db.tables.monitors import History, Monitor
-from pulsemon.db.types import is_among
-from pulsemon.errors import NO_MONITOR, NotFound
+from pulsemon.errors import NotFound
 from pulsemon.heartbeats import ping_chain
 from pulsemon.heartbeats.ping_chain import EVERYTHING, Filter, Part, PingEvent, Stop
 
@@ -367,39 +366,6 @@ def last_durations(database: Database, monitor_ids: Sequence[int]) -> dict[int, 
     )
     with database.read() as connection:
         return {row.id: row.seconds for row in connection.execute(query, {"ids": list(monitor_ids)})}
-
-
-@dataclass(frozen=True, slots=True)
-class Belongings:
-    """What would be lost with a monitor."""
-
-    ping_count: int
-    change_count: int
-    unsent_count: int
-
-
-def belongings(database: Database, monitor_id: int) -> Belongings:
-    """Return what deleting the monitor would delete with it."""
-    changes = select(func.count()).where(History.monitor_id == monitor_id).scalar_subquery()
-    unsent = select(func.count()).where(Delivery.monitor_id == monitor_id, Delivery.state.in_(UNSETTLED))
-    query = select(Monitor.ping_count, changes, unsent.scalar_subquery()).where(Monitor.id == monitor_id)
-    with database.read() as connection:
-        row = connection.execute(query).first()
-    if row is None:
-        raise NotFound(NO_MONITOR)
-    return Belongings(*row)
-
-
-def belongings_of_many(database: Database, monitor_ids: Sequence[int]) -> Belongings:
-    """Return what deleting these monitors would delete with them."""
-    changes = select(func.count()).where(is_among(History.monitor_id, monitor_ids)).scalar_subquery()
-    unsent = select(func.count()).where(is_among(Delivery.monitor_id, monitor_ids), Delivery.state.in_(UNSETTLED))
-    pings = func.coalesce(func.sum(Monitor.ping_count), 0)
-    with database.read() as connection:
-        row = connection.execute(
-            select(pings, changes, unsent.scalar_subquery()).where(is_among(Monitor.id, monitor_ids))
-        ).one()
-    return Belongings(*row)
 
 
 def ping_body(database: Database, monitor_id: int, ping_id: int) -> bytes:

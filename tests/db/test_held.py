@@ -20,8 +20,8 @@ from pulsemon.maintenance import ticks as maintenance_ticks
 from pulsemon.maintenance.definition import Definition
 from pulsemon.maintenance.views import MaintenanceView
 from pulsemon.messages import outbox
-from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.belongings import belongings
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, a_ping, again, deliveries, make_up, record, set_by_hand
 from tests.conftest import at
@@ -241,7 +241,7 @@ def test_a_deleted_monitor_takes_its_held_messages_along(database: Database) -> 
     monitor = a_monitor(database)
     a_window(database, "job")
     ping(database, monitor, "10:02", Signal.FAIL)
-    assert event_log.belongings(database, monitor.id).unsent_count == 1
+    assert belongings(database, [monitor.id]).unsent_count == 1
 
     monitors.remove(database, monitors.by_id(monitor.id))
 

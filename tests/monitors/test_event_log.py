@@ -20,6 +20,7 @@ from pulsemon.heartbeats import ping_chain
 from pulsemon.heartbeats.ping_chain import PingEvent
 from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.belongings import Belongings, belongings
 from pulsemon.monitors.event_log import NEWEST, ChangeEvent, Event, Kind, LogCursor, MessageEvent
 from pulsemon.monitors.views import View
 from tests.arrange import HOOK, START, a_ping, again, make, make_up, record, seconds
@@ -267,10 +268,11 @@ def test_changed_at_is_the_last_change_of_each(database: Database) -> None:
 def test_what_would_be_lost_is_counted(database: Database) -> None:
     monitor = a_busy_monitor(database)
 
-    assert event_log.belongings(database, monitor.id) == event_log.Belongings(10, 10, 9)
+    assert belongings(database, [monitor.id]) == Belongings(10, 10, 9)
+    other = make_up(database, "other")
+    assert belongings(database, [monitor.id, other.id]) == Belongings(11, 11, 9)
     monitors.remove(database, monitors.by_id(monitor.id))
-    with pytest.raises(NotFound):
-        event_log.belongings(database, monitor.id)
+    assert belongings(database, [monitor.id]) == belongings(database, []) == Belongings(0, 0, 0)
 
 
 def test_a_status_that_today_does_not_know_is_passed_over(database: Database) -> None:

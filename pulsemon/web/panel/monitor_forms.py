@@ -16,8 +16,8 @@ from pulsemon.errors import NO_MESSAGE, NO_MONITOR, Conflict, FieldProblem, Inva
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.input import monitor_forms
 from pulsemon.messages import outbox
-from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.belongings import belongings
 from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import Form
@@ -103,7 +103,7 @@ def rotate_token(request: Request, monitor_id: int) -> Response:
 def confirm_deletion(request: Request, monitor_id: int) -> Response:
     """Say what is lost."""
     site, view = _named(request, monitor_id)
-    lost = event_log.belongings(site.database, view.id)
+    lost = belongings(site.database, [view.id])
     return rendering.page(request, "panel/delete.html", view=view, lost=lost)
 
 

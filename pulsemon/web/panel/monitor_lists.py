@@ -20,9 +20,9 @@ from pulsemon.core.placement import Seat
 from pulsemon.errors import Conflict, Invalid
 from pulsemon.input import monitor_forms
 from pulsemon.input.rules import Lists, first_of
-from pulsemon.monitors import event_log
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order
+from pulsemon.monitors.belongings import belongings
 from pulsemon.web.html import rendering
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.form_data import lists_up_to
@@ -145,7 +145,7 @@ def _ask(request: Request, lists: Lists, asked: ListAddress, ids: Sequence[int])
         "panel/delete_selected.html",
         doomed=monitors.list_of(site.database, ids[:MAX_NAMED]),
         count=len(ids),
-        lost=event_log.belongings_of_many(site.database, ids),
+        lost=belongings(site.database, ids),
         ids=[] if _is_all(lists) else ids,
         fields=asked.fields | ({"all": "yes", "count": str(len(ids))} if _is_all(lists) else {}),
         back=asked.link(),
