@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, Dialect, String, false, literal
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import NULLTYPE, TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from pulsemon.db.functions import sql_function
 
 
 def to_text(instant: datetime) -> str:
@@ -76,24 +76,12 @@ def is_exactly(column: InstrumentedAttribute[Any], text: str) -> ColumnElement[b
     return column == text if is_storable(text) else false()
 
 
-class _among(GenericFunction[Any]):  # noqa: N801 - the name of a function of SQL
-    """Whether a number (1) is one of a JSON array (2), however many those are: one parameter, and one form of SQL."""
-
-    type = NULLTYPE  # with Boolean, SQLite would be asked for `… = 1`, and would look into no index
-    inherit_cache = True
-    name = "pulsemon_among"
-
-
-@compiles(_among, "sqlite")
-def _among_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    column, array = (compiler.process(each, **options) for each in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({array}))"  # noqa: S608 - what the compiler made
-
-
-@compiles(_among)
-def _among_on_postgres(element: Any, compiler: Any, **options: Any) -> str:
-    column, array = (compiler.process(each, **options) for each in element.clauses)
-    return f"{column} = ANY (SELECT json_array_elements_text({array}::json)::int)"
+# Whether a number is one of a JSON array, however many those are: one parameter, and one form of SQL.
+_among = sql_function(
+    "among",
+    sqlite="{0} IN (SELECT value FROM json_each({1}))",
+    postgresql="{0} = ANY (SELECT json_array_elements_text({1}::json)::int)",
+)
 
 
 def is_among(column: InstrumentedAttribute[Any], numbers: Iterable[int]) -> ColumnElement[bool]:

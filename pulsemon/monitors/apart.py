@@ -13,14 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import NULLTYPE
 
 from pulsemon.core import shown
 from pulsemon.core.shown import Shown
 from pulsemon.core.status import State, Status
 from pulsemon.db import states, windows
+from pulsemon.db.functions import sql_function
 from pulsemon.db.tables.monitors import Monitor, SearchText
 from pulsemon.db.types import UtcDateTime, is_among
 
@@ -64,26 +62,12 @@ STORED = {
 }
 
 
-class _is_before(GenericFunction[Any]):  # noqa: N801 - the name of a function of SQL
-    """Whether an instant (1) and some seconds (2) lie before another instant (3)."""
-
-    type = NULLTYPE  # with Boolean, SQLite would be asked for `… = 1`, and would look into no index
-    inherit_cache = True
-    name = "pulsemon_is_before"
-
-
-@compiles(_is_before, "sqlite")
-def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    instant, seconds, other = (compiler.process(each, **options) for each in element.clauses)
-    return f"julianday({instant}) + ({seconds}) / 86400.0 < julianday({other})"
-
-
-@compiles(_is_before)
-def _on_postgres(element: Any, compiler: Any, **options: Any) -> str:
-    instant, seconds, other = (compiler.process(each, **options) for each in element.clauses)
-    return f"{instant} + ({seconds}) * interval '1 second' < {other}"
-
-
+# Whether an instant and some seconds lie before another instant; to the millisecond.
+_is_before = sql_function(
+    "is_before",
+    sqlite="julianday({0}) + ({1}) / 86400.0 < julianday({2})",
+    postgresql="{0} + ({1}) * interval '1 second' < {2}",
+)
 # What is UP and may be late or not known. A deadline is the expected instant and the grace, unless an open run has to
 # end sooner or a blind window moved it: of those Python decides.
 _NOW = bindparam("now", type_=UtcDateTime())

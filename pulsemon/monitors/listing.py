@@ -20,7 +20,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Text,
     and_,
     false,
     func,
@@ -29,15 +28,14 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.functions import GenericFunction
 
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.search import Wanted
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import Status
 from pulsemon.db import search_texts
+from pulsemon.db.functions import sql_function
 from pulsemon.db.tables.monitors import IS_NOT_UP, Monitor, SearchText
 from pulsemon.db.types import from_text, is_among, is_storable, to_text
 from pulsemon.monitors.apart import STORED, Apart, Key
@@ -285,24 +283,8 @@ def _is_instant(text: str) -> bool:
         return False
 
 
-class _unindexed(GenericFunction[str]):  # noqa: N801 - the name of a function of SQL
-    """A column by whose index SQLite does not look: it knows no counts, and takes what is asked for to be rare."""
-
-    type = Text()
-    inherit_cache = True
-    name = "pulsemon_unindexed"
-
-
-@compiles(_unindexed, "sqlite")
-def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return f"+{compiler.process(element.clauses, **options)}"
-
-
-@compiles(_unindexed)
-def _on_postgres(element: Any, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(element.clauses, **options))
-
-
+# A column by whose index SQLite does not look: it knows no counts, and takes what is asked for to be rare.
+_unindexed = sql_function("unindexed", sqlite="+{0}", postgresql="{0}")
 _ROWS = select(SearchText.name_key, SearchText.monitor_id, Monitor.status, Monitor.last_ping, Monitor.due_at).join(
     Monitor, Monitor.id == SearchText.monitor_id
 )
