@@ -13,6 +13,7 @@ from bench.bulk import measure_many, measure_metrics, measure_sweep
 from bench.detection import measure_burst, measure_detection
 from bench.intake import measure_flush, measure_kinds, measure_pings, measure_postgres, measure_signals
 from bench.measure import LOAD_SEC, Bench
+from bench.panel import measure_panel, measure_panels
 from bench.rest import measure_idle, measure_public_page, measure_status_page
 from bench.servers import ROOT
 
@@ -30,6 +31,8 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "many": measure_many,
     "metrics": measure_metrics,
     "sweep": measure_sweep,
+    "panel": measure_panel,
+    "panels": measure_panels,
 }
 
 

@@ -41,7 +41,7 @@ class Pinger(threading.Thread):
         due_at = time.perf_counter()
         while not self.is_done:
             began = time.perf_counter()
-            connection.request("GET", ping_path(len(self.took_ms) % PINGED))
+            connection.request("GET", self.path(len(self.took_ms)))
             answer = connection.getresponse()
             answer.read()
             if answer.status != 200:
@@ -49,6 +49,9 @@ class Pinger(threading.Thread):
             self.took_ms.append((time.perf_counter() - began) * 1_000)
             due_at += EVERY_SEC
             time.sleep(max(0.0, due_at - time.perf_counter()))
+
+    def path(self, number: int) -> str:
+        return ping_path(number % PINGED)
 
     def finish(self) -> list[float]:
         self.is_done = True

@@ -131,6 +131,8 @@ def _draw(site: Site, locale: str, zone: str, asked: ListAddress) -> Drawing:
         "often_blind_sec": site.readiness.often_blind_sec(),
         "undelivered": site.undelivered(),
         "down_count": part.down_count,
+        "state_words": {kind: words.state(kind) for kind in WORST_FIRST},
+        "tag_links": {tag: asked.link(tag=tag) for line in lines for tag in line.view.placement.tags},
     }
     context = {"words": words, "now": now, "asked": asked}
     head, rows, foot = (_render(locale, part_of, context | values) for part_of in ("head", "rows", "foot"))
