@@ -111,13 +111,13 @@ class Postman:
                 if not connection.mail_count or not _is_over(failed):
                     raise
                 # Nothing of the mail is there yet: once more, over a connection that nobody is tired of.
-                connection.client.close()
+                connection.hang_up()
                 connection = await self._connections.make()
                 await self._address(connection.client, to)
             # From here on a mail whose connection breaks may have arrived: it is the outbox that sends it again.
             await connection.client.data(content)
         except BaseException:
-            connection.client.close()
+            connection.hang_up()
             raise
         return connection
 

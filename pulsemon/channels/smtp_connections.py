@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import aiosmtplib
 from aiosmtplib import SMTP
@@ -28,6 +29,10 @@ class Connection:
     client: SMTP
     mail_count: int = 0
     end: asyncio.TimerHandle | None = None  # set while it is idle
+
+    def hang_up(self) -> None:
+        """End the connection now, without a word."""
+        _hang_up(self.client)
 
 
 class Connections:
@@ -55,7 +60,7 @@ class Connections:
         try:
             await made.client.connect()
         except BaseException:
-            made.client.close()
+            made.hang_up()
             raise
         return made
 
@@ -96,16 +101,25 @@ async def _answers(client: SMTP) -> bool:
         pass
     finally:
         if not is_there:
-            client.close()
+            _hang_up(client)
     return is_there
 
 
 async def _say_goodbye(client: SMTP) -> None:
     """The mails are the server's by now, whatever becomes of the connection."""
+    transport = client.transport  # the client forgets it as soon as the server has answered
     try:
         async with asyncio.timeout(_COURTESY_SEC):
             await client.quit()
     except (aiosmtplib.SMTPException, OSError):
         pass
     finally:
-        client.close()
+        _hang_up(client, transport)
+
+
+def _hang_up(client: SMTP, transport: asyncio.BaseTransport | None = None) -> None:
+    """End the connection now: one with TLS waits for a farewell of the server, longer than its event loop may live."""
+    transport = client.transport or transport
+    client.close()
+    if transport is not None:
+        cast(asyncio.WriteTransport, transport).abort()  # uvloop's can do that, and is no subclass

@@ -210,6 +210,28 @@ async def test_a_mail_that_was_taken_is_delivered_whatever_becomes_of_the_goodby
     assert len(sink.mails) == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "answer", "kind"), [("QUIT", HANG, Delivered), ("RCPT", "550 5.1.1 no such user", Rejected)]
+)
+def test_nothing_of_a_connection_outlives_its_end(
+    verb: str,
+    answer: object,
+    kind: type[Outcome],
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+    anyio_backend: tuple[str, dict[str, Any]],
+) -> None:
+    """The server never says the farewell of TLS; an event loop cannot be closed over what still waits for one."""
+    factory: Any = asyncio.new_event_loop
+    if anyio_backend[1]["use_uvloop"]:
+        factory = pytest.importorskip("uvloop").new_event_loop
+    with MailSink({verb: [answer]}, tls=server_context(authority, "127.0.0.1"), implicit=True) as sink:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            outcome = runner.run(send(postman(sink.port, tls=trusting, security=Security.TLS)))
+
+    assert type(outcome) is kind
+
+
 async def test_nobody_at_home_is_tried_again() -> None:
     outcome = await send(postman(free_port()))
 

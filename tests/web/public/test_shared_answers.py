@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from httpx2 import Response
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
@@ -14,6 +15,7 @@ from pulsemon.db import Database
 from pulsemon.web.public.board import SNAPSHOT_KEY, Board
 from pulsemon.web.public.shared_answers import MAX_KEPT, SharedAnswers
 from tests.arrange import seconds
+from tests.conftest import wait_until
 from tests.web.panel.test_monitors import database_away
 from tests.web.public.test_status_page import Clock, a_board, create, fresh_page
 
@@ -259,13 +261,15 @@ def test_while_the_database_is_away_there_is_no_snapshot_to_share(postgres_url: 
 def test_what_is_given_again_bears_every_header_of_the_first(client: TestClient) -> None:
     words = {"accept-language": "en", "accept-encoding": "gzip"}
 
-    answers = [client.get("/status", headers=words) for _ in range(5)]
+    def of_one_snapshot() -> list[Response]:
+        answers = [client.get("/status", headers=words) for _ in range(3)]
+        return answers if len({each.content for each in answers}) == 1 else []
 
-    first = answers[0]
+    # A machine with much to do may not manage three within the second that a snapshot lasts.
+    first, *others = wait_until(of_one_snapshot)
     assert first.headers["x-content-type-options"] == "nosniff"
     assert first.headers["content-security-policy"].count("sha256-") == 1
-    assert all(each.headers.multi_items() == first.headers.multi_items() for each in answers[1:])
-    assert all(each.content == first.content for each in answers[1:])
+    assert [each.headers.multi_items() for each in others] == [first.headers.multi_items()] * 2
 
 
 def test_a_change_is_on_the_page_however_often_it_was_asked_for_before(client: TestClient) -> None:
