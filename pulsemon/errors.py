@@ -31,6 +31,10 @@ REFUSALS: Mapping[str, str] = {
         "A monitor may have at most %(max)d tags, and one of these would have more. Nothing was changed."
     ),
     "too-many-at-once": N_("These are more than %(max)d. Narrow the list down, and go on in parts."),
+    "others-fit": N_("By now %(count)d monitors fit. Nothing was changed: look at the list, and do it again."),
+    "unreadable-filter": N_(
+        "What this list was asked for makes no sense, so it is not clear which monitors fit. Nothing was changed."
+    ),
     "unusable-tags": N_(
         "Write the tags to add: at most %(max)d, of 1 to %(max_length)d characters each, with commas between them."
     ),

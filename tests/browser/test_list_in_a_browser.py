@@ -88,11 +88,37 @@ def test_several_are_selected_from_here_to_there_and_all_that_fit_at_once(tab: T
     expect(page.locator(".chips .is-paused b")).to_have_text("130")
 
 
+def test_what_is_selected_stays_so_while_another_search_is_shown(tab: Tab) -> None:
+    furnish(tab.server, 30)
+    page = tab.log_in()
+    page.locator("#q").fill("001")
+    expect(page.locator(".row")).to_have_count(1)
+    page.locator(".pick").check()
+    page.locator("#q").fill("002")
+    expect(page.locator(".row .slug")).to_contain_text("002")
+    expect(page.locator(".bulk .chosen")).to_have_text("1 selected (1 of them not shown)")
+    page.locator(".pick").check()
+    expect(page.locator(".bulk .chosen")).to_have_text("2 selected (1 of them not shown)")
+    page.locator("#q").fill("")
+    expect(page.locator(".row")).to_have_count(30)
+    expect(page.locator(".bulk .chosen")).to_have_text("2 selected")
+    expect(page.locator(".pick:checked")).to_have_count(2)
+    page.get_by_label("All that fit").check()
+    page.locator("#q").fill("003")
+    expect(page.locator(".row")).to_have_count(1)
+    expect(page.get_by_label("All that fit")).not_to_be_checked()
+    expect(page.locator(".bulk .chosen")).to_have_text("2 selected (2 of them not shown)")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("link", name="Show all").click()
+
+    expect(page.locator(".chips .is-paused b")).to_have_text("2")
+
+
 def test_a_wrong_tag_is_said_at_its_field_and_the_selection_stays(tab: Tab) -> None:
     furnish(tab.server, 3)
     page = tab.log_in()
     page.locator(".pick").nth(1).check()
-    page.get_by_role("button", name="Tag", exact=True).click()
+    page.get_by_role("button", name="Add tags", exact=True).click()
 
     expect(page.locator("#e-bulk-tag")).to_be_visible()
     expect(page.locator("#bulk-tag")).to_be_focused()

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Container, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,13 @@ class Drawings:
         self._lock = threading.Lock()
 
     def get(
-        self, key: Hashable, draw: Callable[[], Drawing], *, version: int, etag: str = "", at_once: bool = False
+        self,
+        key: Hashable,
+        draw: Callable[[], Drawing],
+        *,
+        version: int,
+        etags: Container[str] = (),
+        at_once: bool = False,
     ) -> Answer:
         """Return the drawing of *key*: as it is while nothing changed, that is at this *version*, else drawn anew.
 
@@ -105,7 +111,7 @@ class Drawings:
             finally:
                 kept.lock.release()
         drawings = tuple(kept.drawings)
-        earlier = next((each for each in drawings if each.etag == etag), None)
+        earlier = next((each for each in drawings if each.etag in etags), None)
         rest = kept.rest_sec
         if kept.version != version:  # there is something newer, which may be drawn in a moment
             rest = max(0.1, rest - (self._monotonic() - kept.drawn_at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -16,26 +16,46 @@ SHARE = 25
 STALE_SEC = 15.0
 
 
-class Kept(Generic[T]):
-    """The last reading. Any thread: one reads, and whoever comes meanwhile gets what there was, if there was any."""
+class _Reading(NamedTuple, Generic[T]):
+    value: T
+    version: object
+    until: float  # by the monotonic clock
 
-    def __init__(self, read: Callable[[], T], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+
+class Kept(Generic[T]):
+    """The last reading. Any thread: one reads, and whoever comes meanwhile gets what there was, if there was any.
+
+    *version*, which is asked each time, says whether what was read still holds: whoever made it another one by an
+    action of his own is never shown what was there before.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], T],
+        *,
+        version: Callable[[], object] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._read = read
+        self._version = version
         self._monotonic = monotonic
         self._reading = threading.Lock()
-        self._value: tuple[T, float] | None = None  # and until when it holds
+        self._kept: _Reading[T] | None = None
 
     def get(self) -> T:
         """Return what was read last, or read it anew where that is too old. Raises what reading raises."""
-        kept = self._value
-        if kept is not None and (self._monotonic() < kept[1] or self._reading.locked()):
-            return kept[0]
+        version, kept = self._version(), self._kept
+        if kept is not None and kept.version == version and (self._is_young(kept) or self._reading.locked()):
+            return kept.value
         with self._reading:
-            kept = self._value
-            began = self._monotonic()
-            if kept is None or began >= kept[1]:
+            kept = self._kept
+            if kept is None or kept.version != version or not self._is_young(kept):
+                began = self._monotonic()
                 value = self._read()
                 ended = self._monotonic()
-                kept = (value, ended + min(STALE_SEC, max(FRESH_SEC, SHARE * (ended - began))))
-                self._value = kept
-            return kept[0]
+                until = ended + min(STALE_SEC, max(FRESH_SEC, SHARE * (ended - began)))
+                self._kept = kept = _Reading(value, version, until)
+            return kept.value
+
+    def _is_young(self, kept: _Reading[T]) -> bool:
+        return self._monotonic() < kept.until

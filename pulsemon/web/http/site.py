@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
+from pulsemon.db.versions import read_edits
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.messages.undelivered import Overview, read_undelivered
 from pulsemon.monitors import apart, facets
@@ -110,13 +111,17 @@ class Site:
         object.__setattr__(self, "tokens", Throttle("header", known))
         object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
         object.__setattr__(self, "apart", Kept(self._read_apart))
-        object.__setattr__(self, "facets", Kept(self._read_facets))
+        object.__setattr__(self, "facets", Kept(self._read_facets, version=self._read_edits))
         reading = UndeliveredReading(lambda: read_undelivered(self.database))
         object.__setattr__(self, "_undelivered", reading)
 
     def _read_apart(self) -> Apart:
         with self.database.read() as connection:
             return apart.read(connection, now=self.now())
+
+    def _read_edits(self) -> str:
+        with self.database.read() as connection:
+            return read_edits(connection)
 
     def _read_facets(self) -> Facets:
         with self.database.read() as connection:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from pulsemon.core import search
-from pulsemon.core.placement import MAX_ENVIRONMENT_LENGTH, MAX_GROUP_LENGTH, MAX_TAG_LENGTH
 from pulsemon.core.search import Wanted
 from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
@@ -19,7 +18,11 @@ from pulsemon.monitors.listing import Ask, Cursor, Order
 
 _NO_STATE = N_("The address names a state that there is not: monitors of all states are shown.")
 _NO_ORDER = N_("The address names an order that there is not: what is wrong stands first.")
+_NO_TEXT = N_("The address holds characters that no text can hold: that part of it is left out.")
+_TOO_LONG = N_("The search is longer than 200 characters: what comes after them is left out.")
 _NO_PLACE = N_("The address names a place in the list that there is not: this is its beginning.")
+# No group, environment or tag is as long: what is cut fits none either.
+_MAX_FILTER = 200
 FIELDS = ("q", "state", "group", "environment", "tag", "sort")
 
 
@@ -72,10 +75,12 @@ class ListAddress:
 def read(given: Mapping[str, str]) -> ListAddress:
     """Read the fields of an address or of a form."""
     texts = {name: text.strip() for name, text in given.items() if is_storable(text)}
-    remarks: list[str] = []
+    remarks = [_NO_TEXT] if any(name in given and name not in texts for name in FIELDS) else []
     state, order = texts.get("state", ""), texts.get("sort", "")
     if state and state not in tuple(Shown):
         remarks.append(_NO_STATE)
+    if len(texts.get("q", "")) > search.MAX_TYPED:
+        remarks.append(_TOO_LONG)
     if order and order not in tuple(Order):
         remarks.append(_NO_ORDER)
     ordered = Order(order) if order in tuple(Order) else Order.WORST
@@ -88,9 +93,9 @@ def read(given: Mapping[str, str]) -> ListAddress:
     return ListAddress(
         q=texts.get("q", "")[: search.MAX_TYPED],
         state=Shown(state) if state in tuple(Shown) else None,
-        group=texts.get("group", "")[:MAX_GROUP_LENGTH],
-        environment=texts.get("environment", "")[:MAX_ENVIRONMENT_LENGTH],
-        tag=texts.get("tag", "")[:MAX_TAG_LENGTH],
+        group=texts.get("group", "")[:_MAX_FILTER],
+        environment=texts.get("environment", "")[:_MAX_FILTER],
+        tag=texts.get("tag", "")[:_MAX_FILTER],
         order=ordered,
         after=after,
         before=before,

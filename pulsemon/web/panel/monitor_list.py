@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pulsemon.availability import track_record
+from pulsemon.core.search import fold
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
 from pulsemon.monitors import causes, event_log, listing
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.causes import DownCause
+from pulsemon.monitors.facets import Facet
 from pulsemon.monitors.listing import Order, Part
 from pulsemon.monitors.views import View
 from pulsemon.status_pages import public as public_pages
@@ -25,6 +27,7 @@ from pulsemon.web.html import bars, rendering
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.codings import takes_gzip
 from pulsemon.web.http.drawings import Answer, Drawing
+from pulsemon.web.http.etags import read_etags
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.panel import list_address
 from pulsemon.web.panel.list_address import ListAddress
@@ -54,31 +57,45 @@ def page(
     *,
     selected: Sequence[int] = (),
     is_all: bool = False,
+    wrong: str = "",
     wrong_tags: str = "",
     typed_tags: str = "",
 ) -> Response | None:
-    """Answer with the list; None where there is no monitor yet. *selected*: ids that are ticked."""
+    """Answer with the list; None where there is no monitor yet.
+
+    *selected*: ids that are ticked. *wrong*, *wrong_tags*: why nothing was done; the latter stands at the field.
+    """
     site = site_of(request)
     if not monitors.is_any(site.database):
         return None
     drawing = _drawn(request, asked, at_once=True).drawing
-    facets = site.facets.get()
+    facets = site.facets.get().as_filters
+    chosen = {"group": asked.group, "environment": asked.environment, "tag": asked.tag}
     return rendering.page(
         request,
         "panel/list.html",
-        status_code=422 if wrong_tags else 200,
+        status_code=422 if wrong or wrong_tags else 200,
         asked=asked,
-        facets={"group": facets.groups, "environment": facets.environments, "tag": facets.tags},
+        facets=facets,
+        chosen={kind: _as_offered(text, facets.get(kind, ())) for kind, text in chosen.items()},
         head=Markup(drawing.head),  # noqa: S704 - made by a template
         rows=Markup("".join(_ticked(html, each in selected) for each, html in drawing.rows.items())),  # noqa: S704
         foot=Markup(drawing.foot),  # noqa: S704
         etag=drawing.etag,
+        unseen=[each for each in selected if each not in drawing.rows],
         orders=[each.value for each in Order],
         is_all=is_all,
+        wrong=wrong,
         wrong_tags=wrong_tags,
         typed_tags=typed_tags,
         done=done_of(request) if request.method in ("GET", "HEAD") else "",
     )
+
+
+def _as_offered(text: str, facets: Sequence[Facet]) -> str:
+    """Return the spelling of a filter that stands among *facets*; the text as it is where none is the same."""
+    wanted = fold(text)
+    return next((name for name, _ in facets if fold(name) == wanted), text) if text else ""
 
 
 def _ticked(html: str, is_selected: bool) -> str:
@@ -91,14 +108,14 @@ def fragment(request: Request) -> Response:
     JSON: the ids in order, the rows that are new or otherwise by id, and `head` and `foot` where they are. The header
     `refresh-after` says after how many milliseconds it pays to ask again.
     """
-    etag = request.headers.get("if-none-match", "")
-    answer = _drawn(request, list_address.read(request.query_params), etag)
+    known = read_etags(request.headers.get("if-none-match", ""))
+    answer = _drawn(request, list_address.read(request.query_params), known)
     headers = {
         "etag": answer.drawing.etag,
         "cache-control": "no-store",
         "refresh-after": str(int(answer.ask_again_sec * 1_000)),
     }
-    if answer.drawing.etag == etag:
+    if answer.drawing.etag in known:
         return Response(status_code=304, headers=headers)
     plain, packed = answer.drawing.changes(answer.earlier)
     headers["vary"] = "Accept-Encoding"
@@ -107,13 +124,13 @@ def fragment(request: Request) -> Response:
     return Response(plain, media_type="application/json", headers=headers)
 
 
-def _drawn(request: Request, asked: ListAddress, etag: str = "", *, at_once: bool = False) -> Answer:
+def _drawn(request: Request, asked: ListAddress, etags: Container[str] = (), *, at_once: bool = False) -> Answer:
     site, locale = site_of(request), rendering.locale_of(request)
     version = site.live.version  # before anything is read: what changes meanwhile is drawn next time
     zone = rendering.zone_of(request)
     key = (locale, zone, asked)
     draw = partial(_draw, site, locale, zone, asked)
-    return site.drawings.get(key, draw, version=version, etag=etag, at_once=at_once)
+    return site.drawings.get(key, draw, version=version, etags=etags, at_once=at_once)
 
 
 def _draw(site: Site, locale: str, zone: str, asked: ListAddress) -> Drawing:

@@ -25,7 +25,8 @@ from pulsemon.monitors import order as monitor_order
 from pulsemon.monitors.belongings import belongings
 from pulsemon.web.html import rendering
 from pulsemon.web.html.words import Words
-from pulsemon.web.http.form_data import lists_up_to
+from pulsemon.web.http.bodies import MAX_FIELDS
+from pulsemon.web.http.form_data import MAX_LISTS_BYTES, lists_up_to
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.panel import list_address, monitor_list, shared
@@ -42,8 +43,11 @@ ArrangeLists = Annotated[dict[str, list[str]], Depends(lists_up_to(monitor_order
 MAX_AT_ONCE = 10_000
 # Of those that are to be deleted so many are named; the others are counted.
 MAX_NAMED = 50
-# A page of the list holds a hundred; who was asked whether to delete sends them all.
-SelectedLists = Annotated[dict[str, list[str]], Depends(lists_up_to(2 * shared.PAGE_SIZE))]
+# A part of the list holds a hundred, and what was selected stays so while somebody searches for more.
+MAX_SELECTED = MAX_AT_ONCE
+SelectedLists = Annotated[
+    dict[str, list[str]], Depends(lists_up_to(MAX_SELECTED + MAX_FIELDS, max_bytes=MAX_LISTS_BYTES))
+]
 
 
 @router.post("/monitors/selected", Action.ADMINISTER)
@@ -60,9 +64,11 @@ def _change_selected(request: Request, lists: Lists, asked: ListAddress) -> Resp
     """Do it. Raises Conflict: nothing was done, for a reason that the list can say."""
     site = site_of(request)
     ids = _chosen(site, lists, asked)
-    wish = (lists.get("do") or [""])[0]
+    wish = first_of(lists, "do")
     if not ids:
-        return _to_list(asked, "none-selected")
+        return _to_list(asked, "none-selected" if _is_all(lists) or not lists.get("monitor") else "gone")
+    if _is_all(lists) and wish != "delete":
+        _agree(lists, ids)
     match wish:
         case "pause":
             monitors.pause_many(site.database, ids, now=site.now())
@@ -76,8 +82,6 @@ def _change_selected(request: Request, lists: Lists, asked: ListAddress) -> Resp
         case "delete":
             return _ask(request, lists, asked, ids)
         case "delete-for-good":
-            if _is_all(lists) and (lists.get("count") or [""])[0] != str(len(ids)):
-                return _ask(request, lists, asked, ids)  # others fit by now than were counted
             monitors.remove_many(site.database, ids)
             done = "deleted-several"
         case _:
@@ -87,13 +91,24 @@ def _change_selected(request: Request, lists: Lists, asked: ListAddress) -> Resp
 
 
 def _is_all(lists: Lists) -> bool:
-    return (lists.get("all") or [""])[0] == "yes"
+    return first_of(lists, "all") == "yes"
+
+
+def _agree(lists: Lists, ids: Sequence[int]) -> None:
+    """Raise Conflict where others fit by now than the page counted that the form stood in."""
+    if first_of(lists, "count") != str(len(ids)):
+        raise Conflict("others-fit", count=len(ids))
 
 
 def _chosen(site: Site, lists: Lists, asked: ListAddress) -> list[int]:
-    """Return the ids that a form names, or those of all monitors that fit. Raises Conflict: those are too many."""
+    """Return the ids of those of the monitors that a form names which are still there, or of all monitors that fit.
+
+    Raises Conflict: those are too many, or a filter says something that there is not.
+    """
     if not _is_all(lists):
-        return ids_of(lists.get("monitor", []))
+        return monitors.existing(site.database, ids_of(lists.get("monitor", [])))
+    if asked.remarks:
+        raise Conflict("unreadable-filter")
     found = monitor_list.ids_that_fit(site, asked, limit=MAX_AT_ONCE + 1)
     if len(found) > MAX_AT_ONCE:
         raise Conflict("too-many-at-once", max=MAX_AT_ONCE)
@@ -109,7 +124,7 @@ def ids_of(texts: Sequence[str]) -> list[int]:
 def _tags(lists: Lists) -> list[str]:
     """Return the tags that were typed, by the rules of a monitor's own. Raises Conflict, which the page can say."""
     try:
-        changes = monitor_forms.changes_from_form({"tags": (lists.get("tags") or [""])[0]})
+        changes = monitor_forms.changes_from_form({"tags": first_of(lists, "tags")})
     except Invalid:
         raise _unusable() from None
     tags = changes["placement"]["tags"]
@@ -123,15 +138,19 @@ def _unusable() -> Conflict:
 
 
 def _refused(request: Request, lists: Lists, asked: ListAddress, refused: Conflict) -> Response:
-    """Give the list back as it was, with what is wrong at the field."""
+    """Give the list back as it was, with what is wrong: at the field, if that is the tags'; or ask about others."""
+    if refused.code == "others-fit" and first_of(lists, "do") == "delete-for-good":
+        return _ask(request, lists, asked, _chosen(site_of(request), lists, asked))
     words = Words(rendering.locale_of(request), site_of(request).now())
+    wrong, is_at_tags = words.refusal(refused), refused.code in ("unusable-tags", "too-many-tags")
     found = monitor_list.page(
         request,
         asked,
         selected=ids_of(lists.get("monitor", [])),
         is_all=_is_all(lists),
-        wrong_tags=words.refusal(refused),
-        typed_tags=(lists.get("tags") or [""])[0],
+        wrong="" if is_at_tags else wrong,
+        wrong_tags=wrong if is_at_tags else "",
+        typed_tags=first_of(lists, "tags"),
     )
     return found or _to_list(asked, "none-selected")
 

@@ -43,6 +43,7 @@ DONE = {
     "tagged": N_("Tagged those that you selected."),
     "deleted-several": N_("Deleted those that you selected. Their slugs are free again."),
     "none-selected": N_("Nothing was selected, so nothing was changed."),
+    "gone": N_("None of those that you selected is there any more, so nothing was changed."),
 }
 
 

@@ -59,13 +59,14 @@ function show(told) {
     if (!(id in told.rows)) return before;
     parse.innerHTML = told.rows[id];
     const row = parse.content.firstElementChild;
-    $(".pick", row).checked = before ? $(".pick", before).checked : false;
+    $(".pick", row).checked = before ? $(".pick", before).checked : takeBack(id);
     return row;
   }).filter(Boolean);
   if (inOrder.length !== told.order.length) {
     etag = "";  // a row that the server took for known is not here
     ask();
   }
+  for (const row of known.values()) if (!told.order.includes(Number(row.id.slice(2)))) keepSelected($(".pick", row));
   // Only what moved is moved: a row that somebody is about to click stays under the pointer where it can.
   inOrder.forEach((row, index) => {
     if (rows.children[index] !== row) rows.insertBefore(row, rows.children[index] ?? null);
@@ -88,6 +89,8 @@ function follow() {
   remember();
   etag = "";
   earliest = 0;
+  whole.checked = false;  // others fit now than those that were meant
+  count();
   ask();
 }
 $("#q").addEventListener("input", () => {
@@ -110,12 +113,29 @@ filters.addEventListener("submit", (event) => {
 const whole = $("[name=all]", bulk);
 const counted = $(".chosen", bulk);
 let last = null;
+
+// What is selected stays so while its row is not shown: the form names it by a field of its own.
+const unseen = () => [...$$("[type=hidden][name=monitor]", bulk)];
+function keepSelected(pick) {
+  if (!pick.checked) return;
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name: "monitor", value: pick.value });
+  bulk.append(field);
+}
+function takeBack(id) {
+  const field = unseen().find((each) => each.value === String(id));
+  field?.remove();
+  return Boolean(field);
+}
+
 function count() {
-  const chosen = picks().filter((pick) => pick.checked).length;
+  const out = unseen().length;
+  const chosen = picks().filter((pick) => pick.checked).length + out;
   const found = $("[data-fitting]", list)?.dataset.fitting ?? "";
   $("[data-found]", bulk).textContent = found;
   const number = whole.checked ? Number(found) : chosen;
-  counted.textContent = number === 1 ? counted.dataset.one : counted.dataset.many.replace("{count}", number);
+  const words = number === 1 ? counted.dataset.one : counted.dataset.many.replace("{count}", number);
+  const apart = whole.checked || !out ? "" : ` (${counted.dataset.unseen.replace("{count}", out)})`;
+  counted.textContent = words + apart;
 }
 list.addEventListener("click", (event) => {
   const pick = event.target.closest(".pick");
@@ -131,6 +151,7 @@ list.addEventListener("click", (event) => {
 bulk.addEventListener("change", count);
 $("[data-clear]", bulk).addEventListener("click", () => {
   for (const pick of picks()) pick.checked = false;
+  for (const field of unseen()) field.remove();
   whole.checked = false;
   bulk.classList.remove("is-open");
   count();

@@ -37,7 +37,7 @@ class Board:
         return Drawing("head", dict(self.rows), "foot")
 
     def get(self, etag: str = "", key: str = "list") -> Answer:
-        return self.drawings.get(key, self.draw, version=self.version, etag=etag)
+        return self.drawings.get(key, self.draw, version=self.version, etags=[etag])
 
     def change(self, **rows: str) -> None:
         self.rows |= {int(name.removeprefix("r")): text for name, text in rows.items()}
@@ -162,6 +162,14 @@ def test_a_drawing_that_fails_is_tried_again(board: Board) -> None:
     with pytest.raises(RuntimeError):
         board.drawings.get("list", fail, version=0)
     assert board.get().drawing.rows
+
+
+def test_what_is_kept_is_read_anew_as_soon_as_its_version_is_another() -> None:
+    versions, reads = ["a"], []
+    kept = Kept(lambda: reads.append(1) or len(reads), version=lambda: versions[0], monotonic=Clock())
+    assert (kept.get(), kept.get()) == (1, 1)
+    versions[0] = "b"
+    assert (kept.get(), kept.get()) == (2, 2)
 
 
 def test_what_is_kept_holds_a_second_and_longer_where_it_costs_more() -> None:

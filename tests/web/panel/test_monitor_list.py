@@ -24,6 +24,12 @@ def slugs(page: str) -> list[str]:
     return re.findall(r'<span class="slug">([^<]+)</span>', page)
 
 
+def ids_of(page: str) -> dict[str, str]:
+    """Return slug -> id of the monitors that a page lists."""
+    found = re.findall(r'id="m-(\d+)".*?<span class="slug">([^<]+)<', page, re.DOTALL)
+    return {slug: number for number, slug in found}
+
+
 def link(page: str, rel: str) -> str:
     found = re.search(rf'rel="{rel}" href="([^"]+)"', page)
     assert found
@@ -116,7 +122,7 @@ def test_only_what_changed_is_sent(panel: TestClient) -> None:
     told = panel.get("/fragments/list", headers={"if-none-match": had})
     while told.status_code == 304 or len(told.json()["rows"]) == 0:
         told = panel.get("/fragments/list", headers={"if-none-match": had})
-    ids = {slug: number for number, slug in re.findall(r'id="m-(\d+)".*?<span class="slug">([^<]+)<', page, re.DOTALL)}
+    ids = ids_of(page)
     assert list(told.json()["rows"]) == [ids["b"]]
     assert told.json()["order"][0] == int(ids["b"])
     assert told.headers["content-encoding"] == "gzip"
@@ -129,7 +135,7 @@ def test_all_that_fit_are_changed_and_deleting_asks_again_where_others_fit_by_no
     a_monitor(panel, "other")
     wanted = {"all": "yes", "tag": "db"}
 
-    panel.post("/monitors/selected", data=wanted | {"do": "pause"})
+    panel.post("/monitors/selected", data=wanted | {"do": "pause", "count": "5"})
     states = {each["slug"]: each["status"] for each in panel.get("/api/monitors", headers=ADMIN).json()}
     assert states == {"other": "UNKNOWN"} | {f"db-{number}": "PAUSED" for number in range(5)}
 
@@ -144,6 +150,106 @@ def test_all_that_fit_are_changed_and_deleting_asks_again_where_others_fit_by_no
     assert [each["slug"] for each in panel.get("/api/monitors", headers=ADMIN).json()] == ["other"]
 
 
+@pytest.mark.parametrize("wish", ["pause", "resume", "tag"])
+@pytest.mark.parametrize("count", ["2", "", "nonsense"])
+def test_nothing_is_done_to_all_that_fit_where_others_fit_than_were_shown(
+    panel: TestClient, wish: str, count: str
+) -> None:
+    for slug in ("a", "b", "c"):
+        a_monitor(panel, slug)
+    before = panel.get("/api/monitors", headers=ADMIN).json()
+
+    answer = panel.post("/monitors/selected", data={"all": "yes", "do": wish, "tags": "new", "count": count})
+
+    assert answer.status_code == 422
+    assert "By now 3 monitors fit. Nothing was changed" in text_of(answer)
+    assert 'name="all" value="yes" checked' in answer.text
+    assert panel.get("/api/monitors", headers=ADMIN).json() == before
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"state": "DOWN"}, {"state": "nonsense"}, {"group": "a\x00"}, {"q": "a" * 201}, {"sort": "up"}]
+)
+@pytest.mark.parametrize("wish", ["pause", "tag", "delete", "delete-for-good"])
+def test_nothing_is_done_to_all_that_fit_a_filter_that_makes_no_sense(
+    panel: TestClient, nonsense: dict[str, str], wish: str
+) -> None:
+    a_monitor(panel, "a" * 80)
+    before = panel.get("/api/monitors", headers=ADMIN).json()
+
+    sent = {"all": "yes", "do": wish, "tags": "new", "count": "1"} | nonsense
+    answer = panel.post("/monitors/selected", data=sent)
+
+    assert answer.status_code == 422
+    assert "What this list was asked for makes no sense" in text_of(answer)
+    assert panel.get("/api/monitors", headers=ADMIN).json() == before
+
+
+def test_what_was_selected_and_is_not_shown_stays_selected_where_something_is_wrong(panel: TestClient) -> None:
+    for slug in ("one", "two"):
+        a_monitor(panel, slug)
+    ids = ids_of(panel.get("/").text)
+
+    answer = panel.post("/monitors/selected", data={"monitor": list(ids.values()), "do": "tag", "tags": "", "q": "one"})
+
+    assert answer.status_code == 422
+    assert re.findall(r'type="hidden" name="monitor" value="(\d+)"', answer.text) == [ids["two"]]
+    assert re.findall(r'name="monitor" checked value="(\d+)"', answer.text) == [ids["one"]]
+
+
+def test_what_is_gone_is_not_said_to_be_changed(panel: TestClient) -> None:
+    a_monitor(panel, "job")
+    answer = panel.post("/monitors/selected", data={"monitor": ["999"], "do": "pause"}, follow_redirects=True)
+    assert "None of those that you selected is there any more" in text_of(answer)
+
+
+def test_more_can_be_selected_than_a_part_of_the_list_holds(panel: TestClient) -> None:
+    a_monitor(panel, "job")
+    sent = {"monitor": [*ids_of(panel.get("/").text).values(), *map(str, range(2_000, 5_000))], "do": "pause"}
+    assert "Paused those" in text_of(panel.post("/monitors/selected", data=sent, follow_redirects=True))
+
+
+def test_a_filter_offers_once_what_it_does_not_tell_apart(panel: TestClient) -> None:
+    for slug, group, tag in (("a", "Infra", "Db"), ("b", "INFRA", "db"), ("c", "infrá", "db"), ("d", "INFRA", "web")):
+        a_monitor(panel, slug, group=group, tags=[tag], environment=group)
+
+    page = panel.get("/?group=infra")
+
+    assert sorted(slugs(page.text)) == ["a", "b", "c", "d"]
+    assert page.text.count('<option value="INFRA" selected>INFRA (4)</option>') == 1
+    assert page.text.count("(4)</option>") == 2
+    assert '<option value="db">db (3)</option>' in page.text
+    assert "Infra (" not in page.text
+
+
+def test_a_filter_that_is_too_long_for_any_group_finds_nothing(panel: TestClient) -> None:
+    a_monitor(panel, "job", group="g" * 60, tags=["t" * 40], environment="e" * 40)
+
+    for name, text in (("group", "g" * 60), ("tag", "t" * 40), ("environment", "e" * 40)):
+        assert slugs(panel.get(f"/?{name}={text}").text) == ["job"]
+        assert slugs(panel.get(f"/?{name}={text}{text[0]}").text) == []
+
+
+def test_the_filters_know_what_somebody_has_just_changed(panel: TestClient) -> None:
+    made = a_monitor(panel, "job", group="Old")
+    a_monitor(panel, "other")
+    assert "Old (1)" in panel.get("/").text
+
+    panel.patch(f"/api/monitors/{made['slug']}", json={"group": "New"}, headers=ADMIN)
+    page = panel.get("/").text
+    assert "New (1)" in page
+    assert "Old (1)" not in page
+    panel.delete(f"/api/monitors/{made['slug']}", headers=ADMIN)
+    assert "New (1)" not in panel.get("/").text
+
+
+def test_the_list_is_not_sent_again_to_whoever_names_its_tag_weakly_or_among_others(panel: TestClient) -> None:
+    a_monitor(panel, "job")
+    tag = panel.get("/fragments/list").headers["etag"]
+    for named in (tag, f"W/{tag}", f'"other", W/{tag}'):
+        assert panel.get("/fragments/list", headers={"if-none-match": named}).status_code == 304
+
+
 def test_more_than_can_be_changed_at_once_is_refused_on_the_list(
     panel: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +258,7 @@ def test_more_than_can_be_changed_at_once_is_refused_on_the_list(
     monkeypatch.setattr(monitor_lists, "MAX_AT_ONCE", 2)
     for number in range(3):
         a_monitor(panel, f"job-{number}")
-    answer = panel.post("/monitors/selected", data={"all": "yes", "do": "pause"})
+    answer = panel.post("/monitors/selected", data={"all": "yes", "do": "pause", "count": "3"})
     assert answer.status_code == 422
     assert "more than 2" in text_of(answer)
     assert {each["status"] for each in panel.get("/api/monitors", headers=ADMIN).json()} == {"UNKNOWN"}
