@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from pulsemon.db import Database
 from pulsemon.monitors import order as monitor_order
+from pulsemon.web.panel import monitor_lists
 from tests.monitors.test_lookup import furnish
 from tests.statements import recorded_statements
 from tests.status_pages.test_public import ADMIN, a_monitor
@@ -144,9 +145,9 @@ def test_nothing_selected_or_too_many_tags_changes_nothing(panel: TestClient) ->
     assert len(read(panel, "a")["tags"]) == 20
 
 
-def test_no_more_are_selected_at_once_than_two_pages_hold(panel: TestClient) -> None:
+def test_no_more_are_selected_at_once_than_are_changed_at_once(panel: TestClient) -> None:
     a_monitor(panel, "a")
-    chosen = [id_of(panel, "a"), *(str(number) for number in range(1_000, 1_200))]
+    chosen = [id_of(panel, "a"), *(str(number) for number in range(1_000, 1_100 + monitor_lists.MAX_AT_ONCE))]
 
     assert panel.post("/monitors/selected", data={"do": "pause", "monitor": chosen}).status_code == 400
     assert read(panel, "a")["status"] == "UNKNOWN"

@@ -26,6 +26,8 @@ SHARE = 25
 LONGEST_SEC = 10.0
 # Of gzip: beyond this level the processor gains nothing that the network would notice.
 LEVEL = 5
+# Numbers that only grow: what a drawing is made of has not changed while they are the same.
+Version = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Drawing:
 @dataclass(slots=True)
 class _Kept:
     drawings: list[Drawing] = field(default_factory=list)  # the newest last
-    version: int = -1
+    version: Version = (-1,)
     drawn_at: float = 0.0
     rest_sec: float = REST_SEC
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,11 +76,15 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The newest drawing; `earlier`: the one that the reader has, if it is known; when to ask again, in seconds."""
+    """The newest drawing; `earlier`: the one that the reader has, if it is known; when to ask again, in seconds.
+
+    `is_new`: it was drawn for this answer.
+    """
 
     drawing: Drawing
     earlier: Drawing | None
     ask_again_sec: float
+    is_new: bool
 
 
 class Drawings:
@@ -94,7 +100,7 @@ class Drawings:
         key: Hashable,
         draw: Callable[[], Drawing],
         *,
-        version: int,
+        version: Version,
         etags: Container[str] = (),
         at_once: bool = False,
     ) -> Answer:
@@ -103,11 +109,12 @@ class Drawings:
         More often than it may be drawn, what there is is given out, with the time to ask again; *at_once*: to nobody
         who opens a page, because he may have changed something himself.
         """
-        kept = self._find(key)
+        kept, is_new = self._find(key), False
         if not self._is_good(kept, version, at_once) and kept.lock.acquire(blocking=at_once or not kept.drawings):
             try:
                 if not self._is_good(kept, version, at_once):
                     self._draw(kept, draw, version)
+                    is_new = True
             finally:
                 kept.lock.release()
         drawings = tuple(kept.drawings)
@@ -115,7 +122,7 @@ class Drawings:
         rest = kept.rest_sec
         if kept.version != version:  # there is something newer, which may be drawn in a moment
             rest = max(0.1, rest - (self._monotonic() - kept.drawn_at))
-        return Answer(drawings[-1], earlier, rest)
+        return Answer(drawings[-1], earlier, rest, is_new)
 
     def _find(self, key: Hashable) -> _Kept:
         with self._lock:
@@ -125,14 +132,14 @@ class Drawings:
                 self._kept.popitem(last=False)
             return kept
 
-    def _is_good(self, kept: _Kept, version: int, at_once: bool) -> bool:
+    def _is_good(self, kept: _Kept, version: Version, at_once: bool) -> bool:
         if not kept.drawings or (at_once and kept.version < version):
             return False
         age = self._monotonic() - kept.drawn_at
         # What no change tells of, such as a blind window that another node noted, whoever opens the page sees.
         return age < (LONGEST_SEC if kept.version == version and not at_once else kept.rest_sec)
 
-    def _draw(self, kept: _Kept, draw: Callable[[], Drawing], version: int) -> None:
+    def _draw(self, kept: _Kept, draw: Callable[[], Drawing], version: Version) -> None:
         began = self._monotonic()
         drawing = draw()
         kept.drawn_at = self._monotonic()

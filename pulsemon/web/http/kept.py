@@ -9,24 +9,28 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-# What was read holds for a second at least, and for so many times as long as it took to read: with 100,000 monitors
-# nobody's page costs more than a small part of a core.
+# Renewed once a second at most, and so many times as seldom as long as it took to read: with 100,000 monitors nobody's
+# page costs more than a small part of a core.
 FRESH_SEC = 1.0
 SHARE = 25
+# So old it may be when it is asked for: whoever opens a page does not wait for what was read a moment ago.
 STALE_SEC = 15.0
 
 
 class _Reading(NamedTuple, Generic[T]):
     value: T
     version: object
-    until: float  # by the monotonic clock
+    turn: int
+    read_at: float  # by the monotonic clock, as all here
+    took_sec: float
 
 
 class Kept(Generic[T]):
     """The last reading. Any thread: one reads, and whoever comes meanwhile gets what there was, if there was any.
 
     *version*, which is asked each time, says whether what was read still holds: whoever made it another one by an
-    action of his own is never shown what was there before.
+    action of his own is never shown what was there before. Of what else changes, `renew` takes note: call it when an
+    answer is out that was made of this.
     """
 
     def __init__(
@@ -42,20 +46,43 @@ class Kept(Generic[T]):
         self._reading = threading.Lock()
         self._kept: _Reading[T] | None = None
 
+    @property
+    def turn(self) -> int:
+        """Return a number that grows whenever something else was read than before."""
+        return 0 if self._kept is None else self._kept.turn
+
     def get(self) -> T:
         """Return what was read last, or read it anew where that is too old. Raises what reading raises."""
         version, kept = self._version(), self._kept
-        if kept is not None and kept.version == version and (self._is_young(kept) or self._reading.locked()):
+        if kept is not None and kept.version == version and (self._is_usable(kept) or self._reading.locked()):
             return kept.value
         with self._reading:
             kept = self._kept
-            if kept is None or kept.version != version or not self._is_young(kept):
-                began = self._monotonic()
-                value = self._read()
-                ended = self._monotonic()
-                until = ended + min(STALE_SEC, max(FRESH_SEC, SHARE * (ended - began)))
-                self._kept = kept = _Reading(value, version, until)
+            if kept is None or kept.version != version or not self._is_usable(kept):
+                kept = self._read_anew(version)
             return kept.value
 
+    def renew(self) -> None:
+        """Read it anew, unless somebody does or that would be too often. Raises what reading raises."""
+        version, kept = self._version(), self._kept
+        if kept is not None and kept.version == version and self._is_young(kept):
+            return
+        if self._reading.acquire(blocking=False):
+            try:
+                self._read_anew(version)
+            finally:
+                self._reading.release()
+
+    def _is_usable(self, kept: _Reading[T]) -> bool:
+        return self._monotonic() - kept.read_at < STALE_SEC
+
     def _is_young(self, kept: _Reading[T]) -> bool:
-        return self._monotonic() < kept.until
+        return self._monotonic() - kept.read_at < min(STALE_SEC, max(FRESH_SEC, SHARE * kept.took_sec))
+
+    def _read_anew(self, version: object) -> _Reading[T]:
+        before, began = self._kept, self._monotonic()
+        value = self._read()
+        ended = self._monotonic()
+        turn = 0 if before is None else before.turn + (before.value != value)
+        self._kept = _Reading(value, version, turn, ended, ended - began)
+        return self._kept

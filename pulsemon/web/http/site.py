@@ -110,7 +110,7 @@ class Site:
         object.__setattr__(self, "logins", Throttle("login", known))
         object.__setattr__(self, "tokens", Throttle("header", known))
         object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
-        object.__setattr__(self, "apart", Kept(self._read_apart))
+        object.__setattr__(self, "apart", Kept(self._read_apart, version=self._read_edits))
         object.__setattr__(self, "facets", Kept(self._read_facets, version=self._read_edits))
         reading = UndeliveredReading(lambda: read_undelivered(self.database))
         object.__setattr__(self, "_undelivered", reading)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from markupsafe import Markup
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +18,7 @@ from pulsemon.core.search import fold
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import BlindWindow
 from pulsemon.db import Database
+from pulsemon.errors import Unavailable
 from pulsemon.monitors import causes, event_log, listing
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.causes import DownCause
@@ -68,10 +71,11 @@ def page(
     site = site_of(request)
     if not monitors.is_any(site.database):
         return None
-    drawing = _drawn(request, asked, at_once=True).drawing
+    answer = _drawn(request, asked, at_once=True)
+    drawing = answer.drawing
     facets = site.facets.get().as_filters
     chosen = {"group": asked.group, "environment": asked.environment, "tag": asked.tag}
-    return rendering.page(
+    response = rendering.page(
         request,
         "panel/list.html",
         status_code=422 if wrong or wrong_tags else 200,
@@ -90,6 +94,8 @@ def page(
         typed_tags=typed_tags,
         done=done_of(request) if request.method in ("GET", "HEAD") else "",
     )
+    response.background = _afterwards(request, answer)
+    return response
 
 
 def _as_offered(text: str, facets: Sequence[Facet]) -> str:
@@ -115,18 +121,31 @@ def fragment(request: Request) -> Response:
         "cache-control": "no-store",
         "refresh-after": str(int(answer.ask_again_sec * 1_000)),
     }
+    afterwards = _afterwards(request, answer)
     if answer.drawing.etag in known:
-        return Response(status_code=304, headers=headers)
+        return Response(status_code=304, headers=headers, background=afterwards)
     plain, packed = answer.drawing.changes(answer.earlier)
     headers["vary"] = "Accept-Encoding"
     if takes_gzip(request.headers.get("accept-encoding", "")):
-        return Response(packed, media_type="application/json", headers=headers | {"content-encoding": "gzip"})
-    return Response(plain, media_type="application/json", headers=headers)
+        headers["content-encoding"] = "gzip"
+    body = packed if "content-encoding" in headers else plain
+    return Response(body, media_type="application/json", headers=headers, background=afterwards)
+
+
+def _afterwards(request: Request, answer: Answer) -> BackgroundTask | None:
+    """Return what is done once the answer is out: who is late is looked for then, and nobody waited for it."""
+    return BackgroundTask(_look_again, site_of(request)) if answer.is_new else None
+
+
+def _look_again(site: Site) -> None:
+    with suppress(Unavailable):  # the next answer says so
+        site.apart.renew()
 
 
 def _drawn(request: Request, asked: ListAddress, etags: Container[str] = (), *, at_once: bool = False) -> Answer:
     site, locale = site_of(request), rendering.locale_of(request)
-    version = site.live.version  # before anything is read: what changes meanwhile is drawn next time
+    # Before anything is read: what changes meanwhile is drawn next time.
+    version = (site.live.version, site.apart.turn)
     zone = rendering.zone_of(request)
     key = (locale, zone, asked)
     draw = partial(_draw, site, locale, zone, asked)
@@ -203,6 +222,7 @@ def blind_window(database: Database, shown: Sequence[Shown]) -> BlindWindow | No
 
 def ids_that_fit(site: Site, asked: ListAddress, *, limit: int) -> Sequence[int]:
     """Return the ids of all monitors that fit, at most *limit*."""
+    site.apart.renew()
     apart = site.apart.get()
     with site.database.read() as connection:
         return listing.read(connection, asked.ask, apart, limit=limit).ids
