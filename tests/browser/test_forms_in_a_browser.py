@@ -185,3 +185,32 @@ def test_two_tabs_with_one_form_do_not_undo_each_other(make_tab: Callable[..., T
 
     made = httpx2.get(f"{server.url}/api/monitors", headers=server.headers).json()[0]
     assert (made["group"], made["environment"]) == ("Theirs", "prod")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
+def test_what_a_long_form_ends_with_is_in_sight_and_hides_no_field_that_has_the_focus(
+    tab: Tab, width: int, height: int
+) -> None:
+    tab.page.set_viewport_size({"width": width, "height": height})
+    tab.log_in()
+    page = tab.open("/monitors/new")
+    button = page.locator("#monitor-form > .buttons .primary").bounding_box()
+    assert button is not None
+    assert button["y"] + button["height"] <= height
+
+    page.evaluate("document.querySelectorAll('#monitor-form details').forEach(each => each.open = true)")
+    page.locator("#f-name").focus()
+    seen = []
+    while not seen or "Cancel" not in seen[-1]:
+        told = page.evaluate("""() => {
+            const focused = document.activeElement, name = focused.name || focused.textContent.trim();
+            const seen = focused.offsetWidth > 4 ? focused : focused.labels[0];  // a tab is seen as its label
+            const box = seen.getBoundingClientRect();
+            const at = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+            return [name, at !== null && (seen.contains(at) || at.contains(seen))];
+        }""")
+        assert told[1], told[0]
+        seen.append(told[0])
+        page.keyboard.press("Tab")
+    assert len(seen) > 25
+    assert tab.axe() == []
