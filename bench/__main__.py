@@ -13,6 +13,7 @@ from bench.bulk import measure_many, measure_metrics, measure_sweep
 from bench.detection import measure_burst, measure_detection
 from bench.intake import measure_flush, measure_kinds, measure_pings, measure_postgres, measure_signals
 from bench.measure import LOAD_SEC, Bench
+from bench.million import measure_million
 from bench.panel import measure_panel, measure_panels
 from bench.rest import measure_idle, measure_public_page, measure_status_page
 from bench.servers import ROOT
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "sweep": measure_sweep,
     "panel": measure_panel,
     "panels": measure_panels,
+    "million": measure_million,
 }
 
 
