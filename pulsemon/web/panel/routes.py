@@ -16,7 +16,7 @@ from pulsemon.web.http.principals import by_session
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.security import is_panels_host
 from pulsemon.web.http.site import site_of
-from pulsemon.web.panel import chooser, logins, monitor_forms, monitor_list, monitor_lists, one_monitor, shared
+from pulsemon.web.panel import arrange, chooser, logins, monitor_forms, monitor_list, monitor_lists, one_monitor, shared
 from pulsemon.web.panel import incidents as panel_incidents
 from pulsemon.web.panel import insights as panel_insights
 from pulsemon.web.panel import maintenance as panel_maintenance
@@ -107,6 +107,7 @@ router.include(
     panel_incidents.router,
     panel_insights.router,
     monitor_lists.router,
+    arrange.router,
     panel_status_pages.router,
     panel_subscribers.router,
     panel_maintenance.router,

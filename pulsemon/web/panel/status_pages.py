@@ -28,7 +28,7 @@ from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
-from pulsemon.web.panel import chooser, monitor_lists, shared
+from pulsemon.web.panel import arrange, chooser, monitor_lists, shared
 
 router = Router(Audience.PANEL)
 
@@ -209,14 +209,14 @@ def choose_monitors(request: Request, slug: str) -> Response:
 def _monitors_page(request: Request, slug: str, form: Lists, problems: Sequence[FieldProblem] = ()) -> Response:
     database = site_of(request).database
     view = status_pages.get(database, slug)
-    opened, start = monitor_lists.opened_of(request)
+    opened, start = arrange.opened_of(request)
     adding = {name: texts for name, texts in form.items() if name in ("monitor", "group", "tag", "slugs", "find")}
     values: dict[str, Any] = {
         "view": view,
         "path": page_path(view.slug),
         "sections": status_pages.sections(database, slug, opened=opened, start=start),
         "opened": opened,
-        "moved": monitor_lists.moved_of(request),
+        "moved": arrange.moved_of(request),
         "choice": chooser.choice_of(site_of(request), adding),
         "main": MAIN,
         "done": shared.done_of(request, _DONE),
@@ -233,7 +233,7 @@ def change_monitors(request: Request, slug: str, form: FormLists) -> Response:
     if chooser.is_search(form):
         return _monitors_page(request, slug, form)
     if wish in ("up", "down", "place", "remove") and not form.get("monitor"):
-        return monitor_lists.to_arranged(f"/pages/{slug}/monitors", form, done="none-ticked")
+        return arrange.to_arranged(f"/pages/{slug}/monitors", form, done="none-ticked")
     match first_of(form, "show"):
         case "all":
             status_pages.edit(site.database, slug, PageChanges(monitors=None), now=site.now())
@@ -248,7 +248,7 @@ def change_monitors(request: Request, slug: str, form: FormLists) -> Response:
         case _:
             status_pages.rearrange(site.database, slug, _decision(form))
     site.wake()
-    return monitor_lists.to_arranged(f"/pages/{slug}/monitors", form, done="arranged")
+    return arrange.to_arranged(f"/pages/{slug}/monitors", form, done="arranged")
 
 
 def _decision(form: Lists) -> Callable[[Sequence[Seat]], list[int]]:
@@ -260,6 +260,6 @@ def _decision(form: Lists) -> Callable[[Sequence[Seat]], list[int]]:
             return list(dict.fromkeys([*ids, *named]))
         if form.get("remove") or first_of(form, "do") == "remove":
             return [each for each in ids if each not in named]
-        return monitor_lists.moved(seats, form)
+        return arrange.moved(seats, form)
 
     return decide

@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from pulsemon.web.panel import (
+    arrange,
     incidents,
     maintenance,
     monitor_forms,
@@ -20,7 +21,7 @@ from pulsemon.web.panel import (
 )
 from tests.conftest import ROOT
 
-OF_MONITORS = shared.DONE | monitor_lists._DONE
+OF_MONITORS = shared.DONE | arrange._DONE
 _NAMED = re.compile(
     r'[?&]done=([a-z-]+)|\bdone ?= ?"([a-z-]+)"|_to(?:_list)?\([^"\n]*"([a-z-]+)"(?: if .* else "([a-z-]+)")?'
 )
@@ -36,7 +37,7 @@ def named_in(*modules: ModuleType) -> set[str]:
 @pytest.mark.parametrize(
     ("modules", "said"),
     [
-        ((monitor_forms, monitor_lists, record), OF_MONITORS),
+        ((monitor_forms, monitor_lists, arrange, record), OF_MONITORS),
         ((incidents,), incidents._DONE),
         ((maintenance,), maintenance._DONE),
         ((status_pages,), status_pages._DONE),
