@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
 MAX_GROUP_LENGTH = 60
@@ -43,25 +44,46 @@ class Seat:
     group: str | None
 
 
+class Outcome(StrEnum):
+    """What came of a wish to move: something else is shown, all is as it was, or none of those are there any more."""
+
+    MOVED = "arranged"
+    UNMOVED = "as-it-was"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is wished of an order: `concerns`, whom it is about; `decide`, the ids in the order that it makes."""
+
+    concerns: Callable[[Seat], bool]
+    decide: Callable[[Sequence[Seat]], list[int]]
+
+    def outcome(self, before: Sequence[Seat], after: Sequence[int]) -> Outcome:
+        """Return what came of it where *before* became *after*; what is shown counts, which is group by group."""
+        groups = {each.id: each.group for each in before}
+        if _flat(grouped(after, groups.get)) != _flat(_by_group(before)):
+            return Outcome.MOVED
+        return Outcome.UNMOVED if any(map(self.concerns, before)) else Outcome.GONE
+
+
+def of_monitors(ids: Sequence[int], decide: Callable[[Sequence[Seat]], list[int]]) -> Move:
+    """Return the move of the monitors *ids*."""
+    named = frozenset(ids)
+    return Move(lambda seat: seat.id in named, decide)
+
+
+def of_group(name: str | None, *, by: int) -> Move:
+    """Return the move of a whole group, up (-1) or down (1)."""
+    return Move(lambda seat: seat.group == name, lambda seats: step_group(seats, name, by=by))
+
+
 def grouped(items: Iterable[T], group_of: Callable[[T], str | None]) -> list[tuple[str | None, list[T]]]:
     """Return *items*, which come in their order, by group; a group stands where its first member does."""
     found: dict[str | None, list[T]] = {}
     for each in items:
         found.setdefault(group_of(each), []).append(each)
     return list(found.items())
-
-
-def step(seats: Sequence[Seat], moved: int, *, by: int) -> list[int]:
-    """Return the order after one seat moved up (-1) or down (1) inside its group; at the end of it nothing moves."""
-    return _flat([(group, _stepped(members, moved, by)) for group, members in _by_group(seats)])
-
-
-def put_before(seats: Sequence[Seat], moved: int, other: int | None) -> list[int]:
-    """Return the order with *moved* in front of *other*, or behind its whole group; in another group nothing moves."""
-    groups = {each.id: each.group for each in seats}
-    if moved not in groups or moved == other or (other is not None and groups.get(other, other) != groups[moved]):
-        return _flat(_by_group(seats))
-    return _flat([(group, _put(members, moved, other)) for group, members in _by_group(seats)])
 
 
 def shift(seats: Sequence[Seat], moved: Sequence[int], *, by: int) -> list[int]:
@@ -114,11 +136,3 @@ def _placed(members: list[int], moved: set[int], place: int) -> list[int]:
     rest = [each for each in members if each not in moved]
     index = max(0, place - 1)
     return [*rest[:index], *block, *rest[index:]]
-
-
-def _put(members: list[int], moved: int, other: int | None) -> list[int]:
-    if moved not in members:
-        return members
-    rest = [each for each in members if each != moved]
-    index = rest.index(other) if other in rest else len(rest)
-    return [*rest[:index], moved, *rest[index:]]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, SQLColumnExpression, func, select
 
-from pulsemon.core.placement import MAX_TAGS, Seat
+from pulsemon.core.placement import MAX_TAGS, Move, Outcome, Seat
 from pulsemon.db import Database, placements, search_texts
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.versions import renew_version
@@ -84,21 +84,36 @@ def _whole_groups(counts: dict[str, int], first: str, *, room: int) -> list[str]
     return found
 
 
-def move_to_group(database: Database, ids: Sequence[int], group: str | None) -> None:
+def move_to_group(database: Database, ids: Sequence[int], group: str | None) -> Outcome:
     """Put every monitor of *ids* into a group, or into none. Ids without a monitor are passed over."""
+    query = (
+        select(Monitor.id, PlacementRow.group_name)
+        .outerjoin(PlacementRow, placements.OF_MONITOR)
+        .where(Monitor.id.in_(ids))
+        .order_by(Monitor.id)
+        .with_for_update(of=Monitor)
+    )
     with database.write() as connection:
-        query = select(Monitor.id).where(Monitor.id.in_(ids)).order_by(Monitor.id).with_for_update()
-        there = connection.scalars(query).all()
-        placements.save_all(connection, {each: {"group": group} for each in there})
-        search_texts.renew(connection, there)
+        there = [Seat(*row) for row in connection.execute(query)]
+        others = [each.id for each in there if each.group != group]
+        if not others:
+            return Outcome.UNMOVED if there else Outcome.GONE
+        placements.save_all(connection, {each: {"group": group} for each in others})
+        search_texts.renew(connection, others)
         renew_version(connection)
+        return Outcome.MOVED
 
 
-def rearrange(database: Database, decide: Callable[[Sequence[Seat]], list[int]]) -> None:
-    """Store the order that *decide* makes of the present one; see `core.placement`."""
+def rearrange(database: Database, move: Move) -> Outcome:
+    """Store the order that *move* makes of the present one, where that is another one."""
     with database.write() as connection:
-        placements.save_order(connection, decide(placements.seats(connection)))
-        renew_version(connection)
+        seats = placements.seats(connection)
+        order = move.decide(seats)
+        outcome = move.outcome(seats, order)
+        if outcome is Outcome.MOVED:
+            placements.save_order(connection, order)
+            renew_version(connection)
+        return outcome
 
 
 def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> None:

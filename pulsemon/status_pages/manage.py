@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -18,10 +18,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute
 
-from pulsemon.core import images, keyset, passwords, schedule
+from pulsemon.core import images, keyset, passwords, placement, schedule
 from pulsemon.core.addresses import MAIN
 from pulsemon.core.edits import KEPT, Kept, given
-from pulsemon.core.placement import Seat
+from pulsemon.core.placement import Move, Outcome, Seat
 from pulsemon.core.texts import N_
 from pulsemon.db import Database, page_rows, placements
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
@@ -278,11 +278,16 @@ def sections(database: Database, slug: str, *, opened: str | None, start: int) -
         return monitor_order.read_sections(connection, of_page, PageMonitor.place, opened=opened, start=start)
 
 
-def begin_choice(database: Database, slug: str, *, now: datetime) -> None:
-    """Have a page that showed all public monitors show them as a choice that can be changed. Raises NotFound."""
+def begin_choice(database: Database, slug: str, *, now: datetime) -> Outcome:
+    """Have a page that shows all public monitors show them as a choice that can be changed; a choice stays as it is.
+
+    Raises NotFound.
+    """
     query = select(Monitor.id).outerjoin(PlacementRow, placements.OF_MONITOR).where(placements.IS_PUBLIC)
     with database.write() as connection:
         page = _find(connection, slug)
+        if page.monitors is not None:
+            return Outcome.UNMOVED
         if not page.id:
             page = _insert(connection, NewPage(MAIN), now)
         ids = connection.scalars(query.order_by(placements.POSITION, Monitor.id)).all()
@@ -290,22 +295,27 @@ def begin_choice(database: Database, slug: str, *, now: datetime) -> None:
         connection.execute(update(StatusPage).where(StatusPage.id == page.id).values(values))
         _choose(connection, page.id, ids)
         renew_version(connection)
+        return Outcome.MOVED
 
 
-def add_monitors(database: Database, slug: str, slugs: Sequence[str]) -> None:
+def add_monitors(database: Database, slug: str, slugs: Sequence[str]) -> Outcome:
     """Put these monitors behind those that are chosen for a page; one that is there already stays where it is.
 
     Raises:
-        NotFound: there is no such page, or it shows all public monitors.
+        NotFound: there is no such page.
         Invalid: there is no such monitor.
     """
     with database.read() as connection:
         ids = lookup.ids_of(connection, slugs)
-    rearrange(database, slug, lambda seats: list(dict.fromkeys([*(each.id for each in seats), *ids])))
+    adding = placement.of_monitors(ids, lambda seats: list(dict.fromkeys([*(each.id for each in seats), *ids])))
+    return rearrange(database, slug, adding)
 
 
-def rearrange(database: Database, slug: str, decide: Callable[[Sequence[Seat]], list[int]]) -> None:
-    """Store the order, or the choice, that *decide* makes of the page's chosen monitors. Raises NotFound."""
+def rearrange(database: Database, slug: str, move: Move) -> Outcome:
+    """Store the order, or the choice, that *move* makes of the page's chosen monitors, where that is another one.
+
+    Of a page that shows all public monitors nothing is there to be moved. Raises NotFound.
+    """
     query = (
         select(PageMonitor.monitor_id, PlacementRow.group_name)
         .outerjoin(PlacementRow, PlacementRow.monitor_id == PageMonitor.monitor_id)
@@ -314,11 +324,15 @@ def rearrange(database: Database, slug: str, decide: Callable[[Sequence[Seat]], 
     with database.write() as connection:
         page = _find(connection, slug)
         if page.monitors is None:
-            raise NotFound(NO_PAGE)
+            return Outcome.GONE
         seats = [Seat(*row) for row in connection.execute(query.where(PageMonitor.page_id == page.id))]
         known = set(connection.scalars(select(Monitor.id)))
-        _choose(connection, page.id, [each for each in decide(seats) if each in known])
-        renew_version(connection)
+        order = [each for each in move.decide(seats) if each in known]
+        outcome = move.outcome(seats, order)
+        if outcome is Outcome.MOVED:
+            _choose(connection, page.id, order)
+            renew_version(connection)
+        return outcome
 
 
 def remove(database: Database, slug: str) -> None:

@@ -99,6 +99,37 @@ def test_a_move_keeps_place_focus_and_what_is_ticked(tab: Tab) -> None:
     wait_until(lambda: tab.server.get("/api/monitors/job-30")["group"] == "Novo")
 
 
+@pytest.mark.parametrize("has_scripts", [True, False])
+@in_every_look
+def test_a_wrong_position_is_told_at_its_field_and_enter_moves(
+    make_tab: Callable[..., Tab], server: Server, has_scripts: bool, width: int, color_scheme: str, locale: str
+) -> None:
+    furnish(server)
+    tab = make_tab(server, width=width, color_scheme=color_scheme, locale=locale, java_script_enabled=has_scripts)
+    tab.log_in()
+    page = tab.open("/monitors/arrange")
+    page.locator("#group-2 > summary").click()
+    page.check("text=Job 30")
+    page.fill("#place-2", "soon")
+    page.click("#to-2")
+    wrong = page.locator("#group-2 #e-place")
+    expect(wrong).to_contain_text("a partir de 1" if locale == "pt-BR" else "a whole number, from 1")
+    expect(page.locator("#place-2")).to_have_value("soon")
+    expect(page.locator("#place-2")).to_be_focused()
+    expect(page.locator("#m30 input")).to_be_checked()
+    expect(page.locator(".done")).to_have_count(0)
+    assert fits(page)
+    picture(tab, f"position-{has_scripts}-{width}-{locale}")
+    if has_scripts:
+        assert tab.axe() == []
+
+    page.fill("#place-2", "1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#group-2").locator(".name").first).to_have_text("Job 30")
+    expect(wrong).to_have_count(0)
+    expect(page.locator(".done")).to_be_visible()
+
+
 @in_every_look
 def test_its_pages_are_accessible_and_fit(
     make_tab: Callable[..., Tab], server: Server, width: int, color_scheme: str, locale: str

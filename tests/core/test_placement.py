@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsemon.core.placement import Seat, grouped, put_at, put_before, shift, step, step_group
+from pulsemon.core.placement import Move, Outcome, Seat, grouped, of_group, of_monitors, put_at, shift, step_group
 
 SEATS = [Seat(1, "a"), Seat(2, None), Seat(3, "a"), Seat(4, None)]
 seats = st.lists(st.sampled_from(["a", "b", None]), max_size=8).map(
@@ -21,20 +22,9 @@ def test_a_group_stands_where_its_first_member_does() -> None:
     ]
 
 
-def test_a_step_changes_places_with_the_neighbour_of_the_group() -> None:
-    assert step(SEATS, 3, by=-1) == [3, 1, 2, 4]
-    assert step(SEATS, 3, by=1) == step(SEATS, 1, by=-1) == [1, 3, 2, 4]
-
-
 def test_a_whole_group_moves() -> None:
     assert step_group(SEATS, None, by=-1) == [2, 4, 1, 3]
     assert step_group(SEATS, "nobody", by=-1) == [1, 3, 2, 4]
-
-
-def test_something_dragged_stands_before_what_it_was_dropped_on_or_last() -> None:
-    assert put_before(SEATS, 4, 2) == [1, 3, 4, 2]
-    assert put_before(SEATS, 1, None) == [3, 1, 2, 4]
-    assert put_before(SEATS, 1, 2) == [1, 3, 2, 4]  # another group
 
 
 def test_several_move_together_inside_their_group() -> None:
@@ -57,11 +47,43 @@ def test_no_move_of_several_loses_doubles_or_mixes(order: list[Seat], moved: lis
         assert [(name, sorted(members)) for name, members in found] == before
 
 
-@given(seats, ids, st.one_of(st.none(), ids), st.sampled_from([-1, 0, 1]), st.sampled_from(["a", "b", None]))
-def test_no_move_loses_or_doubles_anybody(
-    found: list[Seat], moved: int, other: int | None, by: int, group: str | None
-) -> None:
-    everybody = sorted(each.id for each in found)
+@given(seats, st.sampled_from([-1, 1]), st.sampled_from(["a", "b", None]))
+def test_no_move_of_a_group_loses_or_doubles_anybody(found: list[Seat], by: int, group: str | None) -> None:
+    assert sorted(step_group(found, group, by=by)) == sorted(each.id for each in found)
 
-    for order in (step(found, moved, by=by), put_before(found, moved, other), step_group(found, group, by=by)):
-        assert sorted(order) == everybody
+
+def up(*moved: int) -> Move:
+    return of_monitors(moved, lambda seats: shift(seats, moved, by=-1))
+
+
+@pytest.mark.parametrize(
+    ("move", "outcome"),
+    [
+        (up(3), Outcome.MOVED),
+        (up(1, 4), Outcome.MOVED),  # the first has nowhere to go, the other has
+        (up(9, 3), Outcome.MOVED),  # one that is gone is passed over
+        (up(1), Outcome.UNMOVED),
+        (up(9, 1), Outcome.UNMOVED),
+        (up(9), Outcome.GONE),
+        (of_monitors([3], lambda seats: put_at(seats, [3], 2)), Outcome.UNMOVED),
+        (of_monitors([3], lambda seats: [each.id for each in seats if each.id != 3]), Outcome.MOVED),
+        (of_monitors([7], lambda seats: [*(each.id for each in seats), 7]), Outcome.MOVED),
+        (of_group(None, by=-1), Outcome.MOVED),
+        (of_group("a", by=-1), Outcome.UNMOVED),
+        (of_group("nobody", by=-1), Outcome.GONE),
+    ],
+)
+def test_what_came_of_a_move_is_what_is_shown_otherwise(move: Move, outcome: Outcome) -> None:
+    assert move.outcome(SEATS, move.decide(SEATS)) is outcome
+
+
+@given(seats, ids, st.sampled_from([-1, 1]))
+def test_nobody_is_told_to_have_moved_where_the_groups_show_the_same(found: list[Seat], moved: int, by: int) -> None:
+    move = of_monitors([moved], lambda seats: shift(seats, [moved], by=by))
+    after = move.decide(found)
+    groups = {each.id: each.group for each in found}
+
+    is_same = grouped(after, groups.get) == [
+        (name, [each.id for each in members]) for name, members in grouped(found, lambda each: each.group)
+    ]
+    assert (move.outcome(found, after) is not Outcome.MOVED) == is_same

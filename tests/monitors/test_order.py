@@ -159,9 +159,11 @@ def test_the_order_is_changed_by_buttons_and_by_what_dragging_sends(panel: TestC
     ids = {slug: id_of(panel, slug) for slug in "abcd"}
     assert order(panel) == ["a", "c", "b", "d"]
 
-    panel.post("/monitors/arrange", data={"monitor": ids["c"], "step": "-1"})
+    panel.post("/monitors/arrange", data={"monitor": ids["c"], "do": "up"})
     assert order(panel) == ["c", "a", "b", "d"]
-    panel.post("/monitors/arrange", data={"monitor": ids["c"], "before": ""})
+    panel.post(
+        "/monitors/arrange", data={"monitor": ids["c"], "do": "place", "place": "2", "opened": "One", "from": "0"}
+    )
     assert order(panel) == ["a", "c", "b", "d"]
     panel.post("/monitors/arrange", data={"group": "Two", "step": "-1"})
     assert order(panel) == ["b", "a", "c", "d"]
@@ -192,10 +194,161 @@ def test_several_move_to_a_position_and_to_another_group_and_stay_ticked(panel: 
 
     nothing = panel.post("/monitors/arrange", data={"opened": "One", "do": "place", "place": "1"})
     assert "Tick the monitors" in text_of(nothing)
-    wrong = panel.post("/monitors/arrange?group=One", data=stands | {"do": "group", "to_group": "x" * 61})
+    wrong = panel.post("/monitors/arrange", data=stands | {"do": "group", "to_group": "x" * 61})
     assert wrong.status_code == 422
-    assert 'aria-describedby="e-group"' in wrong.text
+    assert 'aria-describedby="e-to_group"' in wrong.text
+    assert f'value="{"x" * 61}"' in wrong.text
     assert read(panel, "b")["group"] is None
+
+
+PLACES: dict[str, str | None] = {
+    **dict.fromkeys(("", " ", "0", "-1", "1.5", "two", "²", "3x", "1,000"), None),
+    **dict.fromkeys((" 3 ", "３", "٣", "03", "999999999", "9" * 40), "bca"),
+    "2": "bac",
+    "1": "abc",
+}
+
+
+@pytest.mark.parametrize("path", ["/monitors/arrange", "/pages/status/monitors"])
+def test_a_position_is_a_whole_number_from_1(panel: TestClient, path: str) -> None:
+    for slug in "dabc":
+        a_monitor(panel, slug, group=None if slug == "d" else "One")
+    panel.post("/pages/status/monitors", data={"show": "chosen"})
+    slugs = {id_of(panel, slug): slug for slug in "abcd"}
+    stands = {"opened": "One", "from": "0", "monitor": id_of(panel, "a"), "do": "place"}
+    for typed, becomes in PLACES.items():
+        panel.post(path, data=stands | {"place": "1"})
+        answer = panel.post(path, data=stands | {"place": typed}, follow_redirects=False)
+
+        shown = re.findall(r'<li id="m(\d+)"', panel.get(path, params={"group": "One"}).text)
+        assert "".join(slugs[each] for each in shown if slugs[each] != "d") == (becomes or "abc"), typed
+        assert answer.status_code == (303 if becomes else 422), typed
+        if becomes is None:
+            assert "Write a position: a whole number, from 1" in text_of(answer)
+            assert f'name="place" value="{typed}"' in answer.text
+            assert 'autofocus aria-invalid="true" aria-describedby="e-place"' in answer.text
+            assert [slugs[each] for each in re.findall(r'value="(\d+)" checked', answer.text)] == ["a"]
+            opened = re.findall(r'<details class="card arranged" id="[^"]+" open>.*?</summary>', answer.text, re.DOTALL)
+            assert ["One" in each for each in opened] == [True]  # which is not the first
+
+
+NOTHING, PART = "Nothing was changed", {"opened": "", "from": "0"}
+IDLE: list[tuple[dict[str, Any], int, str]] = [
+    ({}, 400, "This request makes no sense"),
+    ({"do": "zap", "monitor": "a"}, 400, "This request makes no sense"),
+    ({"do": "zap"}, 400, "This request makes no sense"),
+    ({"monitor": "a"}, 400, "This request makes no sense"),
+    ({"group": "One", "step": "99"}, 400, "This request makes no sense"),
+    ({"group": "One", "step": "0"}, 400, "This request makes no sense"),
+    ({"group": "One"}, 400, "This request makes no sense"),
+    ({"monitor": "a", "step": "99"}, 400, "This request makes no sense"),
+    ({"do": "up", "place": "7"}, 422, "Tick the monitors"),
+    ({"do": "down", "monitor": "nonsense"}, 422, "Tick the monitors"),
+    ({"do": "place", "place": "1"}, 422, "Tick the monitors"),
+    ({"do": "up", "monitor": "a"}, 303, "it is like that already"),
+    ({"do": "down", "monitor": ["a", "b"]}, 303, "it is like that already"),
+    ({"do": "place", "place": "2", "monitor": "b"}, 303, "it is like that already"),
+    ({"do": "up", "monitor": "gone"}, 303, "is no longer there"),
+    ({"do": "up", "monitor": "99999999999999"}, 422, "Tick the monitors"),
+    ({"do": "place", "place": "1", "monitor": "gone"}, 303, "is no longer there"),
+]
+
+
+OF_ALL: list[tuple[dict[str, Any], int, str]] = [
+    ({"group": "Ghost", "step": "-1"}, 303, "is no longer there"),
+    ({"group": "", "step": "1"}, 303, "is no longer there"),
+    ({"group": "One", "step": "-1"}, 303, "it is like that already"),
+    ({"do": "group", "to_group": "One", "monitor": "a"}, 303, "it is like that already"),
+    ({"do": "group", "to_group": "New", "monitor": "gone"}, 303, "is no longer there"),
+    ({"do": "group", "to_group": "New"}, 422, "Tick the monitors"),
+    ({"do": "remove", "monitor": "a"}, 400, "This request makes no sense"),
+]
+OF_A_PAGE: list[tuple[dict[str, Any], int, str]] = [
+    ({"do": "remove", "monitor": "gone"}, 303, "is no longer there"),
+    ({"do": "remove"}, 422, "Tick the monitors"),
+    ({"do": "add"}, 422, "Choose at least one monitor to add."),
+    ({"do": "add", "group": "Ghost"}, 422, "Choose at least one monitor to add."),
+    ({"do": "add", "slugs": "a b"}, 303, "it is like that already"),
+    ({"show": "chosen"}, 303, "it is like that already"),
+    ({"show": "zap"}, 400, "This request makes no sense"),
+    ({"show": "all", "do": "add"}, 400, "This request makes no sense"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "cases"), [("/monitors/arrange", IDLE + OF_ALL), ("/pages/status/monitors", IDLE + OF_A_PAGE)]
+)
+def test_what_changes_nothing_is_not_said_to_be_saved(
+    panel: TestClient, path: str, cases: list[tuple[dict[str, Any], int, str]]
+) -> None:
+    for slug in ("a", "b"):
+        a_monitor(panel, slug, group="One")
+    panel.post("/pages/status/monitors", data={"show": "chosen"})
+    ids = {"a": id_of(panel, "a"), "b": id_of(panel, "b"), "gone": "987654"}
+
+    def stored() -> list[Any]:
+        return [panel.get(url, headers=ADMIN).json() for url in ("/api/monitors", "/api/pages/status")]
+
+    before = stored()
+    for sent, status, said in cases:
+        named = sent.get("monitor", [])
+        numbers = [ids.get(each, each) for each in ([named] if isinstance(named, str) else named)]
+        answer = panel.post(path, data=PART | sent | {"monitor": numbers}, follow_redirects=False)
+
+        page = text_of(answer if status != 303 else panel.get(answer.headers["location"]))
+        assert (answer.status_code, said in page) == (status, True), sent
+        assert "The order is saved." not in page, sent
+        assert stored() == before, sent
+
+
+def test_what_is_typed_stays_where_nothing_is_ticked(panel: TestClient) -> None:
+    a_monitor(panel, "a", group="One")
+
+    answer = panel.post("/monitors/arrange", data={"do": "group", "place": "7", "to_group": "New <b>", "opened": "One"})
+
+    assert answer.status_code == 422
+    assert 'value="7"' in answer.text
+    assert 'value="New &lt;b&gt;"' in answer.text
+    assert 'type="checkbox" name="monitor"' in answer.text
+    assert 'autofocus aria-invalid="true" aria-describedby="e-monitor"' in answer.text
+
+
+def test_enter_in_a_field_does_what_the_button_beside_it_does(panel: TestClient) -> None:
+    for slug in "abc":
+        a_monitor(panel, slug, group="One")
+    form = {"do": "typed", "monitor": id_of(panel, "a"), "opened": "One", "from": "0"}
+
+    panel.post("/monitors/arrange", data=form | {"place": " 2", "to_group": ""})
+    assert order(panel) == ["b", "a", "c"]
+    both = panel.post("/monitors/arrange", data=form | {"place": "1", "to_group": "Two"})
+    assert (both.status_code, "A position and a group are filled in." in text_of(both)) == (422, True)
+    neither = panel.post("/monitors/arrange", data=form | {"place": "", "to_group": " "})
+    assert (neither.status_code, "Write a position" in text_of(neither)) == (422, True)
+    panel.post("/monitors/arrange", data=form | {"place": "", "to_group": "Two"})
+    assert [read(panel, slug)["group"] for slug in "abc"] == ["Two", "One", "One"]
+    panel.post("/pages/status/monitors", data={"show": "chosen"})
+    panel.post("/pages/status/monitors", data=form | {"monitor": id_of(panel, "c"), "place": "1"})
+    assert panel.get("/api/pages/status", headers=ADMIN).json()["monitors"] == ["c", "b", "a"]
+
+
+def test_a_page_that_shows_all_again_has_nothing_to_move(panel: TestClient) -> None:
+    a_monitor(panel, "a")
+
+    for sent in ({"show": "all"}, {"do": "up", "monitor": id_of(panel, "a")}):
+        answer = panel.post("/pages/status/monitors", data=sent)
+        assert NOTHING in text_of(answer)
+    assert panel.get("/api/pages/status", headers=ADMIN).json()["monitors"] is None
+
+
+def test_those_that_are_there_move_and_those_that_are_gone_are_passed_over(panel: TestClient) -> None:
+    for slug in "ab":
+        a_monitor(panel, slug)
+    moved = [id_of(panel, "b"), "987654"]
+
+    answer = panel.post("/monitors/arrange", data={"do": "up", "monitor": moved})
+
+    assert "The order is saved." in text_of(answer)
+    assert order(panel) == ["b", "a"]
 
 
 def test_a_long_order_comes_in_parts(database: Database) -> None:

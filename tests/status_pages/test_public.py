@@ -508,11 +508,11 @@ def test_a_page_is_made_filled_and_deleted_with_plain_forms(panel: TestClient) -
     panel.post("/pages/shop/monitors", data={"show": "chosen"})
     chosen = panel.get("/pages/shop/monitors").text
     first = re.findall(r'name="monitor" value="(\d+)"', chosen)[0]
-    panel.post("/pages/shop/monitors", data={"monitor": first, "step": "1"})
+    panel.post("/pages/shop/monitors", data={"monitor": first, "do": "down"})
     assert panel.get("/api/pages/shop", headers=ADMIN).json()["monitors"] == ["b", "a"]
-    panel.post("/pages/shop/monitors", data={"monitor": first, "remove": "yes"})
+    panel.post("/pages/shop/monitors", data={"monitor": first, "do": "remove"})
     assert panel.get("/api/pages/shop", headers=ADMIN).json()["monitors"] == ["b"]
-    panel.post("/pages/shop/monitors", data={"monitor": first, "add": "yes"})
+    panel.post("/pages/shop/monitors", data={"slugs": "a", "do": "add"})
     assert panel.get("/api/pages/shop", headers=ADMIN).json()["monitors"] == ["b", "a"]
 
     assert "/status/shop answers 404" in text_of(panel.get("/pages/shop/delete"))

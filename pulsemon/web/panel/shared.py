@@ -23,8 +23,7 @@ PAGE_SIZE = 100
 # The seconds behind the buttons beside the interval's field.
 PRESETS = (60, 300, 900, 3_600, 6 * 3_600, 86_400, 7 * 86_400)
 DRAWN = N_("You are logged in again. Nothing was saved yet: here is what you typed.")
-SAVED, ARRANGED = N_("Saved."), N_("The order is saved.")
-NONE_TICKED = N_("Tick the monitors that are to be moved first.")
+SAVED = N_("Saved.")
 # What `?done=` says on the pages of monitors; other features have theirs beside their routes.
 DONE = {
     "created": N_("Created. Now connect your job."),

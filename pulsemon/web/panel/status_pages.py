@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends
 from starlette.datastructures import UploadFile
@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts.roles import Action
+from pulsemon.core import placement
 from pulsemon.core.addresses import MAIN, page_path
-from pulsemon.core.placement import Seat
+from pulsemon.core.placement import Move, Outcome
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict, FieldProblem, Invalid
-from pulsemon.input import meanwhile
+from pulsemon.input import arranging, meanwhile
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.rules import Lists, first_of
 from pulsemon.status_pages import manage as status_pages
@@ -27,8 +28,9 @@ from pulsemon.web.http.bodies import read_fields
 from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
-from pulsemon.web.http.site import host_of, site_of
-from pulsemon.web.panel import arrange, chooser, monitor_lists, shared
+from pulsemon.web.http.site import Site, host_of, site_of
+from pulsemon.web.panel import arrange, chooser, shared
+from pulsemon.web.panel.arrange import Part
 
 router = Router(Audience.PANEL)
 
@@ -36,9 +38,7 @@ PAGE_SIZE = 50
 _DONE = {
     "saved": shared.SAVED,
     "page-deleted": N_("The page is deleted. Its monitors stay."),
-    "arranged": shared.ARRANGED,
-    "none-ticked": shared.NONE_TICKED,
-}
+} | arrange.DONE
 # A picture that is too large is told at its field; what is larger than this is not even read.
 _MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 
@@ -203,63 +203,75 @@ def delete_page(request: Request, slug: str) -> Response:
 @router.get("/pages/{slug}/monitors", Action.EDIT)
 def choose_monitors(request: Request, slug: str) -> Response:
     """Answer with the monitors of a page, in their order, and the field that finds others."""
-    return _monitors_page(request, slug, {})
+    return _monitors_page(request, slug, arrange.part_of_address(request), {})
 
 
-def _monitors_page(request: Request, slug: str, form: Lists, problems: Sequence[FieldProblem] = ()) -> Response:
+def _monitors_page(
+    request: Request, slug: str, part: Part, form: Lists, problems: Sequence[FieldProblem] = ()
+) -> Response:
     database = site_of(request).database
     view = status_pages.get(database, slug)
-    opened, start = arrange.opened_of(request)
     adding = {name: texts for name, texts in form.items() if name in ("monitor", "group", "tag", "slugs", "find")}
-    values: dict[str, Any] = {
-        "view": view,
-        "path": page_path(view.slug),
-        "sections": status_pages.sections(database, slug, opened=opened, start=start),
-        "opened": opened,
-        "moved": arrange.moved_of(request),
-        "choice": chooser.choice_of(site_of(request), adding),
-        "main": MAIN,
-        "done": shared.done_of(request, _DONE),
-    }
-    values |= shared.form_values(request, {}, problems)
-    return rendering.page(request, "panel/page_monitors.html", status_code=422 if problems else 200, **values)
+    return rendering.page(
+        request,
+        "panel/page_monitors.html",
+        status_code=shared.status_of(problems),
+        view=view,
+        path=page_path(view.slug),
+        sections=status_pages.sections(database, slug, opened=part.opened, start=part.start),
+        part=part,
+        choice=chooser.choice_of(site_of(request), adding if _is_adding(form) else {}),
+        main=MAIN,
+        done=shared.done_of(request, _DONE),
+        **shared.form_values(request, arrange.typed_of(form), problems),
+    )
+
+
+def _is_adding(form: Lists) -> bool:
+    """Return whether a form is the one that adds monitors, whose `monitor` holds slugs; in the others it holds ids."""
+    return first_of(form, "do") == "add" or chooser.is_search(form)
 
 
 @router.post("/pages/{slug}/monitors", Action.EDIT)
 def change_monitors(request: Request, slug: str, form: FormLists) -> Response:
     """Show all or a choice, add monitors to the choice or take some away, or move some."""
     site = site_of(request)
-    wish = first_of(form, "do")
-    if chooser.is_search(form):
-        return _monitors_page(request, slug, form)
-    if wish in ("up", "down", "place", "remove") and not form.get("monitor"):
-        return arrange.to_arranged(f"/pages/{slug}/monitors", form, done="none-ticked")
-    match first_of(form, "show"):
-        case "all":
-            status_pages.edit(site.database, slug, PageChanges(monitors=None), now=site.now())
-        case "chosen":
-            status_pages.begin_choice(site.database, slug, now=site.now())
-        case _ if wish == "add":
-            try:
-                status_pages.add_monitors(site.database, slug, chooser.resolved(site.database, form)["monitor"])
-            except Invalid as wrong:
-                return _monitors_page(request, slug, form, wrong.problems)
-            form = {}
-        case _:
-            status_pages.rearrange(site.database, slug, _decision(form))
+    kept = {} if _is_adding(form) else form
+    try:
+        chooser.only_search(form)
+        outcome = _change_monitors(site, slug, arranging.as_meant(form))
+    except Invalid as wrong:
+        return _monitors_page(request, slug, arrange.part_of_form(kept), form, wrong.problems)
     site.wake()
-    return arrange.to_arranged(f"/pages/{slug}/monitors", form, done="arranged")
+    return arrange.to_arranged(f"/pages/{slug}/monitors", kept, outcome)
 
 
-def _decision(form: Lists) -> Callable[[Sequence[Seat]], list[int]]:
-    named = monitor_lists.ids_of(form.get("monitor", []))
+def _change_monitors(site: Site, slug: str, form: Lists) -> Outcome:
+    """Do it. Raises Invalid, and HTTPException for an action that does not exist."""
+    match first_of(form, "show"), first_of(form, "do"):
+        case "all", "":
+            return _show_all(site, slug)
+        case "chosen", "":
+            return status_pages.begin_choice(site.database, slug, now=site.now())
+        case "", "add":
+            slugs = chooser.resolved(site.database, form)["monitor"]
+            if not slugs:
+                raise arranging.none_to_add()
+            return status_pages.add_monitors(site.database, slug, slugs)
+        case "", "remove":
+            return status_pages.rearrange(site.database, slug, _removal(arrange.ticked_in(form)))
+        case "", _:
+            return status_pages.rearrange(site.database, slug, arrange.read_move(form))
+    raise arrange.no_such_action()
 
-    def decide(seats: Sequence[Seat]) -> list[int]:
-        ids = [each.id for each in seats]
-        if form.get("add"):
-            return list(dict.fromkeys([*ids, *named]))
-        if form.get("remove") or first_of(form, "do") == "remove":
-            return [each for each in ids if each not in named]
-        return arrange.moved(seats, form)
 
-    return decide
+def _show_all(site: Site, slug: str) -> Outcome:
+    if status_pages.get(site.database, slug).monitors is None:
+        return Outcome.UNMOVED
+    status_pages.edit(site.database, slug, PageChanges(monitors=None), now=site.now())
+    return Outcome.MOVED
+
+
+def _removal(ids: Sequence[int]) -> Move:
+    gone = frozenset(ids)
+    return placement.of_monitors(ids, lambda seats: [each.id for each in seats if each.id not in gone])

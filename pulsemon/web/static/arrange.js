@@ -17,11 +17,12 @@ async function send(action, body) {
   watch();
   const now = id && document.getElementById(id);
   scrollTo({ top: now ? scrollY + now.getBoundingClientRect().top - top : height, behavior: "instant" });
-  (document.getElementById(focused) ?? $("input", now || document.createElement("p")))?.focus({ preventScroll: true });
+  ($("[data-arranged] [aria-invalid]") ?? document.getElementById(focused) ?? $("input", now || document.createElement("p")))?.focus({ preventScroll: true });
   return undefined;
 }
 function say(text) {
   let done = $(".done");
+  if (!text) return done?.remove();
   if (!done) {
     done = document.createElement("p");
     done.className = "done";
@@ -29,6 +30,7 @@ function say(text) {
     $("#main").prepend(done);
   }
   done.textContent = text;
+  return undefined;
 }
 document.addEventListener("submit", (event) => {
   if (!event.target.closest("[data-arranged]")) return;

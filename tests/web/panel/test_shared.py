@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from types import ModuleType
 
 import pytest
 from starlette.requests import Request
 
+from pulsemon.core.placement import Outcome
 from pulsemon.web.panel import (
     arrange,
     incidents,
@@ -21,7 +23,6 @@ from pulsemon.web.panel import (
 )
 from tests.conftest import ROOT
 
-OF_MONITORS = shared.DONE | arrange._DONE
 _NAMED = re.compile(
     r'[?&]done=([a-z-]+)|\bdone ?= ?"([a-z-]+)"|_to(?:_list)?\([^"\n]*"([a-z-]+)"(?: if .* else "([a-z-]+)")?'
 )
@@ -37,17 +38,21 @@ def named_in(*modules: ModuleType) -> set[str]:
 @pytest.mark.parametrize(
     ("modules", "said"),
     [
-        ((monitor_forms, monitor_lists, arrange, record), OF_MONITORS),
+        ((monitor_forms, monitor_lists, record), shared.DONE),
         ((incidents,), incidents._DONE),
         ((maintenance,), maintenance._DONE),
-        ((status_pages,), status_pages._DONE),
+        ((status_pages,), status_pages._DONE.keys() - arrange.DONE.keys()),
         ((subscribers,), subscribers._DONE),
     ],
 )
 def test_every_message_that_a_redirect_names_is_there_and_none_is_without_use(
-    modules: tuple[ModuleType, ...], said: dict[str, str]
+    modules: tuple[ModuleType, ...], said: Collection[str]
 ) -> None:
-    assert named_in(*modules) == said.keys()
+    assert named_in(*modules) == set(said)
+
+
+def test_every_outcome_of_a_move_is_said() -> None:
+    assert set(arrange.DONE) == set(Outcome)
 
 
 @pytest.mark.parametrize(
