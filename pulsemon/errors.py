@@ -83,7 +83,7 @@ class FieldProblem:
     """One thing that is wrong with one field of an input.
 
     `code` names the rule, so that the panel can say it in the reader's language; `limits` fills its placeholders.
-    The offending value is never part of it: an error must not echo its input.
+    The offending value is never part of it, save slugs: an error must not echo its input, which could be a secret.
     """
 
     field: str

@@ -222,7 +222,9 @@ def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | No
     ids = lookup.ids_of(connection, slugs)
     outages = incident_rows.present_outages(connection, ids)
     if len(outages) != len(ids):  # one was deleted meanwhile
-        raise lookup.not_there()
+        raise lookup.not_there(
+            [slug for slug, each in zip(dict.fromkeys(slugs), ids, strict=True) if each not in outages]
+        )
     return outages
 
 

@@ -28,6 +28,7 @@ from pulsemon.input.rules import (
     Timezone,
     Title,
     documented,
+    first_of,
     id_in,
     length_in,
     lines_up_to,
@@ -53,6 +54,7 @@ PROBLEMS: dict[str, str] = {
     "end-or-length": N_("Say when it ends, or how long it lasts: one of the two."),
     "not-here": N_("This does not go with how often the maintenance repeats."),
     "no-monitors": N_("Choose at least one monitor, or all of them."),
+    "scope": N_("Say what it affects: everything, or only these monitors."),
 }
 RULES = FieldRules(
     maintenance.MESSAGES | PROBLEMS,
@@ -198,13 +200,17 @@ def from_form(lists: Lists, before: Lists) -> dict[str, Any]:
     for name in (*_ALWAYS, *_OF_REPEATS.get(repeats, ())):
         if differs(name, *_BELONGS_TO.get(name, ())):
             _read_field(values, name, typed.get(name, []))
+    unsaid = []
     if differs("scope", "monitor"):
-        is_chosen = typed.get("scope") == ["chosen"]
-        values["monitors"] = typed.get("monitor", []) if is_chosen else None
+        scope = first_of(typed, "scope")
+        values["monitors"] = typed.get("monitor", []) if scope == CHOSEN else None
+        unsaid += [] if scope in (ALL, CHOSEN) else [RULES.problem("monitors", "scope")]
     with RULES.telling_lengths(_UNITS):
-        return RULES.check(MaintenancePatch if before else MaintenanceCreate, values)
+        return RULES.check(MaintenancePatch if before else MaintenanceCreate, values, also=unsaid)
 
 
+# What a form's `scope` says; without either nobody knows whether the monitors that it names are all that were meant.
+ALL, CHOSEN = "all", "chosen"
 _UNITS = {"length_seconds": 1, "announce_hours": 3_600}
 # Of the form: what a number alone counts there, what is not sent where nothing is ticked, and what says when it is.
 _FORM_UNITS = {"length_minutes": 60, "announce_hours": 3_600}

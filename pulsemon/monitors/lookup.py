@@ -38,7 +38,10 @@ from pulsemon.monitors.facets import Facet, Facets
 MOST_COUNTED = 1_000
 # Groups, and tags, that one search names.
 MOST_NAMES = 8
-_NO_SUCH_MONITOR = N_("There is no monitor with one of these slugs.")
+# Slugs that are not there and are named; that there are others is told by dots.
+_MOST_TOLD = 10
+_MAX_TOLD_LENGTH = 100
+MESSAGES = {"no-such-monitor": N_("There is no monitor with these slugs: %(slugs)s.")}
 
 
 def ids_of(connection: Connection, slugs: Sequence[str]) -> list[int]:
@@ -49,14 +52,23 @@ def ids_of(connection: Connection, slugs: Sequence[str]) -> list[int]:
     sought = [each for each in slugs if is_storable(each)]
     query = select(Monitor.slug, Monitor.id).where(Monitor.slug.in_(sought))
     known = {row.slug: row.id for row in connection.execute(query)}
-    if any(each not in known for each in slugs):
-        raise not_there()
+    unknown = [each for each in dict.fromkeys(slugs) if each not in known]
+    if unknown:
+        raise not_there(unknown)
     return [known[each] for each in dict.fromkeys(slugs)]
 
 
-def not_there() -> Invalid:
-    """Return the error that says that one of the chosen monitors does not exist."""
-    return Invalid((FieldProblem("monitors", "no-such-monitor", _NO_SUCH_MONITOR),))
+def not_there(slugs: Sequence[str]) -> Invalid:
+    """Return the error that says of *slugs*, which somebody chose, that no monitor has them."""
+    told = ", ".join(map(_showable, slugs[:_MOST_TOLD])) + (", …" if len(slugs) > _MOST_TOLD else "")
+    message = MESSAGES["no-such-monitor"] % {"slugs": told}
+    return Invalid((FieldProblem("monitors", "no-such-monitor", message, (("slugs", told),)),))
+
+
+def _showable(slug: str) -> str:
+    """Return what somebody gave for a slug, cut, and with a mark for each character that leaves none."""
+    shown = "".join(each if each.isprintable() else "\ufffd" for each in slug[:_MAX_TOLD_LENGTH])
+    return shown if len(slug) <= _MAX_TOLD_LENGTH else f"{shown}…"
 
 
 @dataclass(frozen=True, slots=True)

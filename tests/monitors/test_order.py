@@ -385,7 +385,7 @@ def test_the_monitors_of_a_page_are_added_moved_and_removed(panel: TestClient) -
     panel.post(path, data={"do": "place", "place": "1", "monitor": ids["d"], "opened": "G", "from": "0"})
     assert chosen() == ["a", "b", "d", "c"]
     wrong = panel.post(path, data={"do": "add", "slugs": "nobody"})
-    assert (wrong.status_code, "There is no monitor with one of these slugs." in text_of(wrong)) == (422, True)
+    assert (wrong.status_code, "There is no monitor with these slugs: nobody." in text_of(wrong)) == (422, True)
     assert "nobody</textarea>" in wrong.text
     panel.post(path, data={"show": "all"})
     assert panel.get("/api/pages/status", headers=ADMIN).json()["monitors"] is None

@@ -19,6 +19,7 @@ from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import meanwhile, monitor_rules
 from pulsemon.input import rules as input_rules
 from pulsemon.locale import times, translator
+from pulsemon.monitors import lookup
 from pulsemon.monitors.event_log import ChangeEvent
 from pulsemon.web.html import schedule_words
 
@@ -90,7 +91,13 @@ _TABLES = {
     "impact": {impact.value: words for impact, words in incidents.IMPACT_WORDS.items()},
 }
 # Words with room for limits; what others say of a field is whole.
-_TEMPLATES = {**REFUSALS, **input_rules.MESSAGES, **monitor_rules.MESSAGES, **meanwhile.MESSAGES}
+_TEMPLATES = {
+    **REFUSALS,
+    **input_rules.MESSAGES,
+    **monitor_rules.MESSAGES,
+    **meanwhile.MESSAGES,
+    **lookup.MESSAGES,
+}
 
 
 class Words:

@@ -59,6 +59,11 @@ def only_search(form: Lists) -> None:
         raise Invalid(())
 
 
+def names_some(form: Lists) -> bool:
+    """Return whether a form names monitors, in whatever way."""
+    return any(each.strip() for name in ("monitor", "slugs", "group", "tag") for each in form.get(name, ()))
+
+
 def choice_of(site: Site, form: Lists) -> Choice:
     """Return what the field shows of a form, with what its search finds, in a fixed number of queries."""
     slugs = list(dict.fromkeys(form.get("monitor", ())))[: MAX_MONITORS + 1]

@@ -19,7 +19,7 @@ from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input import meanwhile
 from pulsemon.input.maintenance import DAYS
 from pulsemon.input.meanwhile import Merged
-from pulsemon.input.rules import Lists
+from pulsemon.input.rules import Lists, first_of
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import MaintenanceView, WindowView
@@ -152,7 +152,7 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     view = _view(request, maintenance_id)
     shown = fields_of(view)
     merged = _merged(filled, shown)
-    meant = dict(filled) | merged.texts
+    meant = _meant(filled, merged)
     try:
         merged.require_no_clash(shown, places={"scope": "monitors", "monitor": "monitors"})
         chooser.only_search(filled)
@@ -173,13 +173,23 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
 
 
 def _merged(filled: Lists, shown: Lists) -> Merged:
-    return meanwhile.merge(
+    """Return what the form means; who else changed the choice of monitors does not matter where it is everything."""
+    merged = meanwhile.merge(
         filled,
         shown,
         essence=maintenance_fields.essence,
         boxes=maintenance_fields.BOXES,
         together=maintenance_fields.WHEN,
     )
+    if first_of(filled, "scope") != maintenance_fields.ALL:
+        return merged
+    return replace(merged, clashes=tuple(each for each in merged.clashes if each != "monitor"))
+
+
+def _meant(filled: Lists, merged: Merged) -> dict[str, Sequence[str]]:
+    """Return the form with what it leaves as it is; the scope is none of that where monitors are named without it."""
+    meant = dict(filled) | merged.texts
+    return meant if "scope" in filled or not chooser.names_some(filled) else meant | {"scope": []}
 
 
 @router.get("/maintenance/{maintenance_id}/end", Action.RESPOND)

@@ -118,7 +118,7 @@ def test_a_group_or_a_slug_that_is_gone_is_told_and_kept(panel: TestClient) -> N
     a_monitor(panel, "web")
     answer = panel.post("/incidents", data=FORM | {"scope": "chosen", "monitor": ["web", "gone"], "group": "None"})
     assert (answer.status_code, chosen(answer.text)) == (422, ["None", "web", "gone"])
-    assert "There is no monitor with one of these slugs." in text_of(answer)
+    assert "There is no monitor with these slugs: gone." in text_of(answer)
     empty = panel.post("/incidents", data=FORM | {"scope": "chosen", "group": "None"})
     assert "Choose the monitors that it affects" in text_of(empty)
 

@@ -212,7 +212,7 @@ def test_an_incident_is_opened_told_corrected_edited_and_deleted_with_plain_form
         ({"body": " "}, "This must not be blank."),
         ({"body": "ä" * 10_001}, "This may hold at most 10000 characters"),
         ({"scope": "chosen"}, "Choose the monitors that it affects"),
-        ({"scope": "chosen", "monitor": ["nobody"]}, "There is no monitor with one of these slugs."),
+        ({"scope": "chosen", "monitor": ["nobody"]}, "There is no monitor with these slugs: nobody."),
         ({"started_at": "2199-01-01T00:00"}, "This lies in the future."),
         ({"started_at": "yesterday"}, "This must be an instant"),
         ({"status": "x"}, "This must be investigating, identified, monitoring or resolved."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -359,6 +360,86 @@ def test_a_form_that_failed_says_what_is_wrong_at_the_field_and_keeps_what_was_t
     assert "<script>alert" not in answer.text
     assert fields.get("title") == "" or "Ümlaut &amp; &lt;b&gt;" in answer.text
     assert panel.get("/api/maintenance", headers=ADMIN).json() == []
+
+
+@pytest.mark.parametrize("scope", [None, "", "zap"])
+@pytest.mark.parametrize("choice", [{"monitor": ["a"]}, {"slugs": "a"}, {"group": "Shop"}, {"tag": "x"}])
+def test_without_a_scope_nothing_is_covered_that_was_not_said(
+    panel: TestClient, scope: str | None, choice: dict[str, Any]
+) -> None:
+    a_monitor(panel, "a", group="Shop", tags=["x"])
+    a_monitor(panel, "b")
+
+    refused = submit(panel, scope=scope, **choice)
+
+    assert refused.status_code == 422
+    assert "Say what it affects: everything, or only these monitors." in text_of(refused)
+    assert 'id="e-monitors"' in refused.text
+    assert 'value="Works"' in refused.text
+    (field, named) = next(iter(choice.items()))
+    kept = f">\n{named}</textarea>" if field == "slugs" else f'name="{field}" value="{"".join(named)}" checked'
+    assert kept in refused.text
+    assert panel.get("/api/maintenance", headers=ADMIN).json() == []
+
+    for planned in ({"scope": "all"}, {"scope": "chosen", "monitor": ["b"]}):
+        submit(panel, **planned)
+        made = only(panel)
+        again = submit(panel, f"/maintenance/{made['id']}", scope=scope, title="Other", **choice)
+        assert (again.status_code, only(panel)) == (422, made)
+        assert "Say what it affects: everything, or only these monitors." in text_of(again)
+        panel.post(f"/maintenance/{made['id']}/delete")
+
+
+def test_a_form_without_a_word_of_monitors_covers_nothing_either(panel: TestClient) -> None:
+    assert submit(panel, scope=None).status_code == 422
+    assert panel.get("/api/maintenance", headers=ADMIN).json() == []
+
+
+def stamp_of(panel: TestClient, path: str) -> str:
+    (found,) = re.findall(r'name="stamp" value="([^"]*)"', panel.get(f"{path}/settings").text)
+    return unescape(found)
+
+
+def test_where_everything_is_meant_the_list_does_not_matter(panel: TestClient) -> None:
+    for slug in "abc":
+        a_monitor(panel, slug)
+    ignored = {"monitor": ["a", "gone"], "slugs": "nobody", "group": "None"}
+    assert submit(panel, scope="all", **ignored).status_code == 303
+    path = f"/maintenance/{only(panel)['id']}"
+    assert submit(panel, path, scope="all", **ignored).status_code == 303
+    assert only(panel)["monitors"] is None
+
+    submit(panel, path, scope="chosen", monitor=["a", "b"])
+    stamp = stamp_of(panel, path)
+    assert panel.delete("/api/monitors/b", headers=ADMIN).status_code == 204
+    refused = submit(panel, path, scope="chosen", monitor=["b", "c"], stamp=stamp)
+    assert (refused.status_code, only(panel)["monitors"]) == (409, ["a"])
+    assert submit(panel, path, scope="all", monitor=["b", "c"], stamp=stamp).status_code == 303
+    assert only(panel)["monitors"] is None
+
+
+def test_slugs_that_nobody_has_are_named(panel: TestClient) -> None:
+    a_monitor(panel, "a")
+    many = [f"gone-{number}" for number in range(1, 13)]
+    for named, said in (
+        (["a", "gone", "other", "gone"], "these slugs: gone, other."),
+        (["<b>\x01"], "these slugs: <b>\ufffd."),
+        (["x" * 101], f"these slugs: {'x' * 100}…."),
+        (many, f"these slugs: {', '.join(many[:10])}, …."),
+    ):
+        answer = submit(panel, scope="chosen", monitor=named)
+        assert answer.status_code == 422
+        assert said in unescape(answer.text)
+    portuguese = panel.post(
+        "/maintenance", data=FORM | {"scope": "chosen", "monitor": "gone"}, headers={"accept-language": "pt-BR"}
+    )
+    assert "Não há monitor com estes slugs: gone." in text_of(portuguese)
+    body = {"title": "T", "starts_at": later(), "length_seconds": 60, "monitors": ["gone", "a", "other"]}
+    (problem,) = panel.post("/api/maintenance", json=body, headers=ADMIN).json()["detail"]
+    assert (problem["type"], problem["msg"]) == (
+        "no-such-monitor",
+        "There is no monitor with these slugs: gone, other.",
+    )
 
 
 def test_a_schedule_that_is_too_long_is_told_how_long_it_may_be(one: TestClient) -> None:
