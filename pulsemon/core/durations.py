@@ -1,7 +1,8 @@
 """Lengths of time as people write them ("15 min", "1h30", "2 dias"), and as the panel's fields show them back.
 
 English and Portuguese at once, whatever the language of the page. No months and no years: they have no fixed length; no
-"00:15", which is a quarter of a minute to one reader and a quarter of an hour to another.
+"00:15", which is a quarter of a minute to one reader and a quarter of an hour to another; no "1,30 h", which is 78
+minutes to one and 90 to another.
 """
 
 from __future__ import annotations
@@ -29,13 +30,26 @@ _SHOWN = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 MAX_LENGTH = 60
 # Three digits after the point would be thousands to one reader and thousandths to another.
 _PART = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,2}))?\s*([a-z]*)(?:\s*(?:,|\band\b|\be\b)\s*|\s*)")
+_SIXTIETHS = "|".join(word for word, size in UNITS.items() if size in (_HOUR, _MINUTE))
+# Two decimals of an hour or a minute that could be its minutes or seconds. Quarters are decimals to everybody; 60 and
+# more can be nothing else, and 00 is the same either way.
+_TWO_READINGS = re.compile(rf"[0-9][.,](?!00|25|50)[0-5][0-9]\s*(?:{_SIXTIETHS})(?![a-z])")
+
+
+def has_two_readings(text: str) -> bool:
+    """Return whether decimals in *text* could be minutes or seconds: "1,30 h", but not "1,3 h", "1,25 h", "1,75 h"."""
+    trimmed = text.strip().lower()
+    return len(trimmed) <= MAX_LENGTH and _TWO_READINGS.search(trimmed) is not None
 
 
 def read(text: str) -> int | None:
     """Return the seconds that *text* names with units in it; None where it names no whole number of them.
 
-    Each unit stands at most once, the largest first. The last number may go without one: "1h30" is 90 minutes.
+    Each unit stands at most once, the largest first. The last number may go without one: "1h30" is 90 minutes. What has
+    two readings names none.
     """
+    if has_two_readings(text):
+        return None
     rest = text.strip().lower()
     parts = _parts(rest) if len(rest) <= MAX_LENGTH else None
     if not parts or any(size <= following for (_, size), (_, following) in pairwise(parts)):

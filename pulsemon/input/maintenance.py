@@ -205,7 +205,7 @@ def from_form(lists: Lists, before: Lists) -> dict[str, Any]:
         scope = first_of(typed, "scope")
         values["monitors"] = typed.get("monitor", []) if scope == CHOSEN else None
         unsaid += [] if scope in (ALL, CHOSEN) else [RULES.problem("monitors", "scope")]
-    with RULES.telling_lengths(_UNITS):
+    with RULES.telling_lengths(_UNITS, values):
         return RULES.check(MaintenancePatch if before else MaintenanceCreate, values, also=unsaid)
 
 

@@ -72,7 +72,7 @@ def from_form(fields: Mapping[str, str]) -> NewMonitor:
     if fields.get(EXPECTED) == BY_SCHEDULE and "schedule" not in values:
         missing.append(problem("schedule", "missing"))
         values["interval_seconds"] = 1  # nobody asked for it, so it is not missed as well
-    with RULES.telling_lengths(_UNITS):
+    with RULES.telling_lengths(_UNITS, values):
         return _new_monitor(_validate(MonitorCreate, values, also=missing))
 
 
@@ -107,7 +107,7 @@ def changes_from_form(fields: Mapping[str, str]) -> dict[str, Any]:
     if fields.get(EXPECTED) == BY_SCHEDULE and given.get("schedule") == "":
         missing.append(problem("schedule", "missing"))
     checked = {name: value for name, value in values.items() if value is not REQUIRED}
-    with RULES.telling_lengths(_UNITS):
+    with RULES.telling_lengths(_UNITS, values):
         return _changes(_validate(MonitorPatch, checked, also=missing))
 
 

@@ -30,6 +30,9 @@ MESSAGES: dict[str, str] = {
     "not-whole": N_("This must be a whole number, written as a number."),
     "range": N_("This must lie between %(min)d and %(max)d."),
     "duration": N_("Write a length of time, such as 15 min, 1 h 30 min or 2 days."),
+    "two-readings": N_(
+        "These two decimals could be minutes or seconds. Write 1h30 or 1.5 h, 2 min 15 s or 2.25 min, as you mean it."
+    ),
     "duration-range": N_("This must lie between %(least_seconds)s and %(most_seconds)s."),
     "blank": N_("This must not be blank."),
     "too-long": N_("This may hold at most %(max)d characters."),
@@ -161,18 +164,23 @@ class FieldRules:
         return FieldProblem(name, code, message % limits_in_words(found), found)
 
     @contextmanager
-    def telling_lengths(self, units: Mapping[str, int]) -> Iterator[None]:
-        """Say of lengths of time what forms take: *units*, name of a field -> seconds of what a bare number counts."""
+    def telling_lengths(self, units: Mapping[str, int], values: Mapping[str, object]) -> Iterator[None]:
+        """Say of lengths of time what forms take: *units*, name of a field -> seconds of what a bare number counts.
+
+        *values* are those that are checked inside of this; a length that could not be read is the text that was typed.
+        """
         try:
             yield
         except Invalid as wrong:
-            raise Invalid(tuple(self._of_length(each, units.get(each.field)) for each in wrong.problems)) from None
+            told = (self._of_length(each, units.get(each.field), values.get(each.field)) for each in wrong.problems)
+            raise Invalid(tuple(told)) from None
 
-    def _of_length(self, found: FieldProblem, unit: int | None) -> FieldProblem:
+    def _of_length(self, found: FieldProblem, unit: int | None, value: object) -> FieldProblem:
         if unit is None or found.code not in ("not-whole", "range"):
             return found
         if found.code == "not-whole":
-            return self.problem(found.field, "duration")
+            is_unclear = isinstance(value, str) and durations.has_two_readings(value)
+            return self.problem(found.field, "two-readings" if is_unclear else "duration")
         least, most = (int(str(value)) * unit for _, value in found.limits)
         return self.problem(found.field, "duration-range", (("least_seconds", least), ("most_seconds", most)))
 

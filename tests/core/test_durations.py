@@ -48,6 +48,44 @@ def test_what_can_be_read_in_two_ways_or_in_none_is_refused(text: str) -> None:
     assert durations.read(text) is None
 
 
+@pytest.mark.parametrize("mark", [".", ","])
+@pytest.mark.parametrize("unit", ["h", " h", " horas", "hrs", "min", " m", " minutos"])
+def test_two_decimals_of_a_unit_with_sixty_parts_are_taken_where_they_cannot_be_parts(mark: str, unit: str) -> None:
+    size = 3_600 if "h" in unit else 60
+    taken = {number for number in range(100) if number >= 60 or number in (0, 25, 50)}
+
+    for number in range(100):
+        text = f"1{mark}{number:02}{unit}"
+        exact = size + size * number // 100
+        is_whole = size * number % 100 == 0
+        assert durations.read(text) == (exact if number in taken and is_whole else None), text
+        assert durations.has_two_readings(f"2 d {text} 10 s".upper()) == (number not in taken), text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0,25 h", 900),
+        ("0.75h", 2_700),
+        ("1,3 h", 4_680),
+        ("1.5 min", 90),
+        ("1,25 d", 108_000),
+        ("1,30 d", 112_320),  # a day has no sixty parts
+        ("2.30 weeks", 1_391_040),
+        ("1,30", None),
+        ("1,30h", None),
+        ("1.30 h", None),
+        ("0,45 h", None),
+        ("1,05 h", None),
+        ("2 d 1,30 h", None),
+        ("2.30 min", None),
+        (f"{' ' * 80}1,30 H ", None),
+    ],
+)
+def test_decimals_that_could_be_minutes_are_no_length(text: str, seconds: int | None) -> None:
+    assert durations.read(text) == seconds
+
+
 @given(st.integers(0, 10**10))
 def test_what_is_shown_is_read_again(seconds: int) -> None:
     assert durations.read(durations.write(seconds)) == seconds
@@ -57,7 +95,7 @@ def test_what_is_shown_is_read_again(seconds: int) -> None:
 def test_no_text_raises(text: str) -> None:
     found = durations.read(text)
 
-    assert found is None or found >= 0
+    assert found is None or (found >= 0 and not durations.has_two_readings(text))
 
 
 @pytest.mark.parametrize(

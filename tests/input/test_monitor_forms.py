@@ -296,6 +296,7 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         "monitors",
         "language",
         "duration",
+        "two-readings",
         "duration-range",
         "how-many",  # of the array as a whole: tests/web/api/test_monitors.py
         "too-many-chosen",  # of a form that chooses monitors: tests/web/panel/test_chooser.py
@@ -352,6 +353,13 @@ def test_a_form_is_converted_and_then_obeys_the_same_rules() -> None:
 @pytest.mark.parametrize("text", ["1.5", "1.0", "1e3", "+60", "0x10", "٦٠", "1_000", "NaN", "--1", "sixty", "00:15"])
 def test_a_form_takes_lengths_of_time_only_where_they_can_be_read_in_one_way(text: str) -> None:
     assert code(monitor_forms.from_form, GOOD | {"interval_seconds": text}, "interval_seconds") == "duration"
+
+
+@pytest.mark.parametrize("field", ["interval_seconds", "grace_seconds", "max_run_seconds", "incident_after_minutes"])
+def test_decimals_that_could_be_minutes_are_told_to_be_unclear(field: str) -> None:
+    for read in (monitor_forms.from_form, monitor_forms.changes_from_form):
+        assert code(read, GOOD | {"interval_seconds": "60", field: "1,30 h"}, field) == "two-readings"
+        assert code(read, GOOD | {"interval_seconds": "60", field: "1,30 x"}, field) == "duration"
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("900", 900), ("15 min", 900), ("1h30", 5_400), ("2 dias", 172_800)])

@@ -362,6 +362,19 @@ def test_a_form_that_failed_says_what_is_wrong_at_the_field_and_keeps_what_was_t
     assert panel.get("/api/maintenance", headers=ADMIN).json() == []
 
 
+@pytest.mark.parametrize("field", ["length_minutes", "announce_hours"])
+def test_a_length_with_two_readings_is_told_with_both(panel: TestClient, field: str) -> None:
+    weekly = {"repeats": "weekly", "days": "mon", "time": "02:30"}
+    answer = submit(panel, **weekly, **{field: "1,30h"})
+
+    assert answer.status_code == 422
+    assert f'id="e-{field}"' in answer.text
+    assert "could be minutes or seconds. Write 1h30 or 1.5 h" in text_of(answer)
+    assert 'value="1,30h"' in answer.text
+    portuguese = panel.post("/maintenance", data=FORM | weekly | {field: "1,30h"}, headers={"accept-language": "pt-BR"})
+    assert "Escreva 1h30 ou 1,5 h" in text_of(portuguese)
+
+
 @pytest.mark.parametrize("scope", [None, "", "zap"])
 @pytest.mark.parametrize("choice", [{"monitor": ["a"]}, {"slugs": "a"}, {"group": "Shop"}, {"tag": "x"}])
 def test_without_a_scope_nothing_is_covered_that_was_not_said(
