@@ -30,9 +30,7 @@ MESSAGES: dict[str, str] = {
     "not-whole": N_("This must be a whole number, written as a number."),
     "range": N_("This must lie between %(min)d and %(max)d."),
     "duration": N_("Write a length of time, such as 15 min, 1 h 30 min or 2 days."),
-    "two-readings": N_(
-        "These two decimals could be minutes or seconds. Write 1h30 or 1.5 h, 2 min 15 s or 2.25 min, as you mean it."
-    ),
+    "two-readings": N_("These two decimals could be minutes or seconds. Write 1h30 or 1.5 h, 2 min 15 s or 2.25 min."),
     "duration-range": N_("This must lie between %(least_seconds)s and %(most_seconds)s."),
     "blank": N_("This must not be blank."),
     "too-long": N_("This may hold at most %(max)d characters."),

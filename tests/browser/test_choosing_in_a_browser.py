@@ -124,7 +124,7 @@ def test_a_wrong_position_is_told_at_its_field_and_enter_moves(
         assert tab.axe() == []
 
     page.fill("#place-2", "1")
-    page.keyboard.press("Enter")
+    page.press("#place-2", "Enter")
     expect(page.locator("#group-2").locator(".name").first).to_have_text("Job 30")
     expect(wrong).to_have_count(0)
     expect(page.locator(".done")).to_be_visible()
