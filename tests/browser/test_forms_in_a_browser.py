@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -157,6 +158,21 @@ def test_what_was_typed_outlives_the_session(make_tab: Callable[..., Tab], serve
     assert httpx2.get(f"{server.url}/api/incidents", headers=server.headers).json() == []
     page.click("main button.primary")
     expect(page.locator("h1")).to_have_text("The shop is slow")
+
+
+def test_the_forms_work_without_https_at_a_name_of_a_local_network(
+    make_tab: Callable[..., Tab], server: Server
+) -> None:
+    """There a browser says in Origin alone whose a form is: with `Referrer-Policy: no-referrer` it said "null"."""
+    tab = make_tab(replace(server, url=server.url.replace("127.0.0.1", "pulsemon.lan")))
+    page = tab.log_in()
+    assert not page.evaluate("isSecureContext")
+    page.fill("#f-name", "Nightly")
+    page.click("main button.primary")
+
+    expect(page.locator("#head .word")).to_have_text("Waiting")
+    assert all("Cross-Origin-Opener-Policy header has been ignored" in each for each in tab.troubles)
+    tab.troubles.clear()
 
 
 def test_a_deep_link_is_reached_through_the_login(tab: Tab) -> None:

@@ -345,7 +345,7 @@ def test_every_answer_carries_the_security_headers(client: TestClient, declared:
         is_tagged = path in ("/status", "/docs", "/openapi.json") or path.startswith(("/status/", "/api/v2/"))
         kept = {"no-cache"} if is_tagged and method in ("GET", "HEAD") else set()
         assert headers["cache-control"] in {"no-store"} | kept, path
-        assert headers["referrer-policy"] == "no-referrer", path
+        assert headers["referrer-policy"] == "same-origin", path
         assert headers["x-frame-options"] == "DENY", path
         is_for_all = path.startswith(("/badge/", "/api/v2/")) or path.endswith((".svg", ".json", ".atom", ".ics"))
         is_for_all = is_for_all and path != "/openapi.json"

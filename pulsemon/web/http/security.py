@@ -41,7 +41,9 @@ _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # Never `no-referrer`: with it browsers send `Origin: null` with our own forms, and without HTTPS nothing else says
+    # whose they are. Source: Fetch, 3.2, "append a request `Origin` header"
+    "referrer-policy": "same-origin",
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
     # What is meant for other sites (badges, feeds, logos) says otherwise itself.

@@ -166,14 +166,16 @@ def test_confirming_and_subscribing_from_elsewhere_are_refused(one: TestClient, 
     assert [(each["address"], each["state"]) for each in listed(one)] == [("ana@example.org", "waiting")]
 
 
-def test_the_links_are_kept_by_nobody_and_tell_nobody_where_one_came_from(one: TestClient, sink: MailSink) -> None:
+def test_the_links_are_kept_by_nobody_and_tell_no_other_site_where_one_came_from(
+    one: TestClient, sink: MailSink
+) -> None:
     ask(one, "ana@example.org")
     (mail,) = sink.wait_for(1)
     confirm = link_in(mail.text, "confirm")
 
     for answer in (one.get(confirm), one.post(confirm), one.get(confirm.replace("confirm", "unsubscribe"))):
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "ana@example.org" not in answer.text
         assert "<script" not in answer.text
 
