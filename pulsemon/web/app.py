@@ -28,7 +28,7 @@ from pulsemon.web.api import status_pages as api_pages
 from pulsemon.web.api import subscribers as api_subscribers
 from pulsemon.web.heartbeats.ping import PingGate
 from pulsemon.web.html import rendering, static_files
-from pulsemon.web.http import trailing_slash
+from pulsemon.web.http import after_login, trailing_slash
 from pulsemon.web.http.after_login import LoginNeeded
 from pulsemon.web.http.grounds import Grounds, grounds_of, require_declarations
 from pulsemon.web.http.routing import Route
@@ -191,8 +191,14 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_login_needed(request: Request, error: Exception) -> Response:
-    """The form of the login, with what was typed."""
-    return await logins.page_that_keeps_the_form(request)
+    """The form of the login, with what was typed; or the way to it, and back to the page that a button stands on."""
+    if not isinstance(error, LoginNeeded):
+        raise error
+    if error.keeps_form:
+        return await logins.page_that_keeps_the_form(request)
+    grounds: Grounds = request.app.state.grounds
+    page = grounds.page_of(request.scope["route"].path_format, after_login.path_of(request))
+    return RedirectResponse(after_login.undone_address(page), status_code=303)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

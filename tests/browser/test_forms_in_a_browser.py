@@ -160,6 +160,61 @@ def test_what_was_typed_outlives_the_session(make_tab: Callable[..., Tab], serve
     expect(page.locator("h1")).to_have_text("The shop is slow")
 
 
+def test_what_was_typed_outlives_a_cookie_that_is_gone_and_a_button_is_not_pressed(tab: Tab) -> None:
+    """The cookie lives as long as the session, so a browser whose session has ended sends none."""
+    page = tab.log_in()
+    page.fill("#f-name", "Nightly <backup>")
+    page.fill("#f-interval_seconds", "2 d")
+    page.context.clear_cookies()
+    page.click("main button.primary")
+
+    expect(page.locator("main")).to_contain_text("Your session has ended. What you typed comes back")
+    page.fill("[name=token]", ADMIN_TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator(".done")).to_contain_text("Nothing was saved yet")
+    expect(page.locator("#f-name")).to_have_value("Nightly <backup>")
+    expect(page.locator("#f-interval_seconds")).to_have_value("2 d")
+    assert tab.server.get("/api/monitors") == []
+    page.click("main button.primary")
+    expect(page.locator("#head .word")).to_have_text("Waiting")
+
+    # As pressing it does; the page itself would ask meanwhile, and find the login.
+    page = tab.open("/monitors/1/rotate-token")
+    page.context.clear_cookies()
+    page.click("main button[type=submit]")
+    expect(page.locator("main")).to_contain_text("Your session has ended. Nothing was done")
+    assert tab.axe() == []
+    page.fill("[name=token]", ADMIN_TOKEN)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/monitors/1/rotate-token$"))
+    expect(page.locator("h1")).to_be_visible()
+
+
+def test_no_page_that_asks_by_itself_loses_what_was_typed_when_the_session_ends(tab: Tab) -> None:
+    tab.server.create(schedule="0 2 * * *", timezone="UTC", grace_seconds=60)
+    tab.log_in()
+    for path, field, form in (
+        ("/monitors/1/settings", "#f-group", "#monitor-form"),
+        ("/monitors/new", "#f-schedule", "#monitor-form"),
+    ):
+        page = tab.open(path)
+        if path.endswith("new"):
+            page.click("label[for=f-expected-schedule]")
+        page.fill(field, "30 4 * * *")
+        page.context.clear_cookies()
+        page.type(field, " ")  # in the new form this asks for a preview
+        tab.server.create(slug=f"another-{field[3:]}")  # a change makes the head of the settings ask
+        expect(page.locator("#offline")).to_have_text(
+            "Your session has ended. Send the form as it is: what you typed comes back after you log in."
+        )
+        expect(page.locator(field)).to_have_value("30 4 * * * ")
+        page.click(f"{form} button.primary")
+        page.fill("[name=token]", ADMIN_TOKEN)
+        page.keyboard.press("Enter")
+        expect(page.locator(".done")).to_contain_text("Nothing was saved yet")
+        expect(page.locator(field)).to_have_value(re.compile(r"^30 4 \* \* \* ?$"))
+
+
 def test_the_forms_work_without_https_at_a_name_of_a_local_network(
     make_tab: Callable[..., Tab], server: Server
 ) -> None:

@@ -13,6 +13,8 @@ from starlette.requests import Request
 
 # In an address: draw the form as it was sent, and do nothing else. Routes say by `redraws` that they can.
 DRAW = "draw"
+# In the login's address: what led here was not done.
+UNDONE = "undone"
 # JSON can write what no page can hold.
 _BROKEN = re.compile(r"[\ud800-\udfff]")
 # Longer addresses are none of ours.
@@ -26,7 +28,11 @@ _SECRET = frozenset({"token", "password"})
 
 
 class LoginNeeded(Exception):
-    """A form was sent by somebody whose session has ended; whoever catches it shows the login and keeps the form."""
+    """A form was sent without a session; whoever catches it shows the login, and *keeps_form* if it can come back."""
+
+    def __init__(self, *, keeps_form: bool) -> None:
+        super().__init__()
+        self.keeps_form = keeps_form
 
 
 def read_address(text: str) -> str:
@@ -39,15 +45,26 @@ def read_address(text: str) -> str:
 
 def address_of(request: Request) -> str:
     """Return the address that a request asks for, as it was sent; "" if no login may lead to it."""
-    raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    path, query = raw_path.partition(b"?")[0].decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    path, query = path_of(request), request.scope["query_string"].decode("latin-1")
     return read_address(f"{path}?{query}" if query else path)
+
+
+def path_of(request: Request) -> str:
+    """Return the path that a request asks for, as it was sent."""
+    raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return raw_path.partition(b"?")[0].decode("latin-1")
 
 
 def login_address(request: Request) -> str:
     """Return the address of the login that leads back to what *request* asks for."""
     wanted = address_of(request)
     return f"/?next={quote_plus(wanted)}" if wanted else "/"
+
+
+def undone_address(page: str) -> str:
+    """Return the address of the login that says that nothing was done, and leads to *page* on this host."""
+    wanted = read_address(page)
+    return f"/?next={quote_plus(wanted)}&{UNDONE}=yes" if wanted else f"/?{UNDONE}=yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,9 @@ class KeptForm:
         texts: Sequence[object] = [address, *(part for pair in kept for part in pair)]
         if not all(isinstance(each, str) and not _BROKEN.search(each) for each in texts) or not read_address(address):
             return None
+        # `DRAW` is put behind it, and would be part of a query or a fragment that stands there.
+        if "?" in address or "#" in address:
+            return None
         return cls(address, kept)
 
 
@@ -80,4 +100,4 @@ def kept_form(request: Request, fields: FormData) -> KeptForm:
     """Return what is kept of a form that *request* sent."""
     texts = [(name, value) for name, value in fields.multi_items() if isinstance(value, str)]
     kept = tuple((name, value) for name, value in texts if name not in _SECRET)
-    return KeptForm(address_of(request).partition("?")[0], kept)
+    return KeptForm(read_address(path_of(request)), kept)

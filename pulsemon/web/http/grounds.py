@@ -27,6 +27,8 @@ class Grounds:
     one_click_paths: tuple[re.Pattern[str], ...]
     # First names of paths where errors are told in JSON.
     names_of_programs: frozenset[str]
+    # Paths of the panel, as routes declare them, that a login may lead to.
+    pages: frozenset[str]
 
     def is_closed(self, path: str) -> bool:
         """Return whether nothing is told there without the token, not even that there is nothing."""
@@ -39,6 +41,16 @@ class Grounds:
     def is_of_programs(self, path: str) -> bool:
         """Return whether errors are told in JSON where no route takes *path*."""
         return _first_name(path, "/") in self.names_of_programs
+
+    def page_of(self, declared: str, path: str) -> str:
+        """Return the page that a form stands on that was sent to *path*: there, or the nearest above; "" for none.
+
+        *declared*: the same path with the names of its parameters. A Referer may be missing, and may name the answer to
+        another form, which no GET brings back.
+        """
+        while declared and declared not in self.pages:
+            declared, path = declared.rpartition("/")[0], path.rpartition("/")[0]
+        return path if declared else ""
 
 
 def grounds_of(routes: Iterable[BaseRoute]) -> Grounds:
@@ -55,7 +67,12 @@ def grounds_of(routes: Iterable[BaseRoute]) -> Grounds:
         closed_names=frozenset({*closed, _RESERVED}),
         one_click_paths=tuple({each.path_regex for each in declared if each.action is Action.ONE_CLICK}),
         names_of_programs=frozenset({*of_programs - of_pages, _first_name(PING_ROOT, "/")}),
+        pages=frozenset(each.path_format for each in declared if _is_page(each)),
     )
+
+
+def _is_page(route: Route) -> bool:
+    return route.audience is Audience.PANEL and route.action not in OPEN and "GET" in (route.methods or ())
 
 
 def _first_name(path: str, root: str) -> str:

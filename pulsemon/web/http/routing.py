@@ -21,7 +21,7 @@ from starlette.types import Scope
 from pulsemon.accounts.roles import OPEN, Action, allowed
 from pulsemon.web.http import after_login, convertors
 from pulsemon.web.http.after_login import LoginNeeded
-from pulsemon.web.http.principals import by_session, by_token, session_ids_of
+from pulsemon.web.http.principals import by_session, by_token
 
 # Here, because every module that declares a route takes its router from this one.
 convertors.register()
@@ -126,10 +126,8 @@ class Route(APIRoute):
             if allowed(await run_in_threadpool(by_session, request), self.action):
                 return await handle(request)
             if request.method == "POST":
-                # Only whoever had a session has typed something; others' bodies are not even read.
-                if self._redraws and session_ids_of(request):
-                    raise LoginNeeded
-                return RedirectResponse("/", status_code=303)
+                # With or without a cookie: browsers forget it when the session ends. The gate has looked at the origin.
+                raise LoginNeeded(keeps_form=self._redraws)
             if "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers:
                 return RedirectResponse(after_login.login_address(request), status_code=303)
             return JSONResponse({"detail": "Log in at / first."}, status_code=401)

@@ -16,7 +16,7 @@ from pulsemon.accounts.roles import Action
 from pulsemon.input.rules import MAX_MONITORS, first_of
 from pulsemon.web.html import rendering
 from pulsemon.web.http import after_login, session_cookies
-from pulsemon.web.http.after_login import DRAW, MAX_ADDRESS_LENGTH, MAX_KEPT_BYTES, KeptForm
+from pulsemon.web.http.after_login import DRAW, MAX_ADDRESS_LENGTH, MAX_KEPT_BYTES, UNDONE, KeptForm
 from pulsemon.web.http.bodies import MAX_FIELDS, read_fields
 from pulsemon.web.http.form_data import lists_up_to
 from pulsemon.web.http.principals import session_ids_of, set_session_cookie
@@ -93,6 +93,7 @@ def page(
         "is_wrong": is_wrong,
         "wait_sec": wait_sec,
         "is_lost": is_lost,
+        "is_undone": UNDONE in request.query_params,
         "has_ended": any(session_cookies.values_of(request.headers)),
         "next_address": after_login.read_address(carried["next"]),
         "kept": kept.to_text() if kept else "",

@@ -211,12 +211,13 @@ def end(request: Request, maintenance_id: str) -> Response:
     return _to(maintenance_id, "ended")
 
 
-@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}", Action.RESPOND)
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}", Action.RESPOND, redraws=True)
 def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -> Response:
     """Let what is running end at another time."""
     site, now = site_of(request), site_of(request).now()
     view = _view(request, maintenance_id)
     try:
+        shared.only_draw(request)
         ends_at = maintenance_fields.instant_of(
             form.get("new_end", "").strip(), view.definition.plan.timezone, field="ends_at"
         )

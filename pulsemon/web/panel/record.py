@@ -194,7 +194,7 @@ def ask_to_exclude(request: Request, monitor_id: int, seq: int) -> Response:
     return _exclude_page(request, view, _find_outage(site, view, seq))
 
 
-@router.post("/monitors/{monitor_id:id}/outages/{seq:id}/exclude", Action.EDIT)
+@router.post("/monitors/{monitor_id:id}/outages/{seq:id}/exclude", Action.EDIT, redraws=True)
 def exclude(request: Request, monitor_id: int, seq: int, form: Form) -> Response:
     """Leave an outage out of the availability: all of it, or while it lasts what has passed of it."""
     site, now = site_of(request), site_of(request).now()
@@ -202,6 +202,7 @@ def exclude(request: Request, monitor_id: int, seq: int, form: Form) -> Response
     outage = _find_outage(site, view, seq)
     typed = form.get("reason", "")
     try:
+        shared.only_draw(request)
         reason = correction_fields.read_reason(typed)
     except Invalid as wrong:
         return _exclude_page(request, view, outage, typed=typed, problems=wrong.problems)
@@ -229,6 +230,7 @@ def _exclude_page(
         view=view,
         outage=outage,
         typed={"reason": typed},
+        done=shared.done_of(request, {}),
         problems={each.field: words.problem(each) for each in problems},
     )
 

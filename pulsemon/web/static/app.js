@@ -48,19 +48,24 @@ localise(document);
 // What is shown may be old: the stream is down, or the server could not answer.
 const offline = $("#offline");
 const trouble = new Set();
+// Whether a form holds what somebody wrote: loading the page anew would lose it, and sending it does not.
+let isTyped = $("#problems, [data-returned]") !== null;
+document.addEventListener("input", (event) => { isTyped ||= event.target.form?.method === "post"; });
 function tell(source, isTroubled) {
   if (isTroubled) trouble.add(source); else trouble.delete(source);
-  offline.textContent = trouble.size ? document.body.dataset.offline : "";
+  offline.textContent = !trouble.size ? "" : document.body.dataset[trouble.has("session") ? "ended" : "offline"];
   offline.hidden = !trouble.size;
 }
-document.addEventListener("htmx:after:swap", () => {
-  tell("answers", false);
+document.addEventListener("htmx:after:swap", (event) => {
+  // Told of an answer that brings nothing in as well.
+  if (event.detail.ctx.response?.status < 400) ["answers", "session"].forEach((each) => tell(each, false));
   localise(document);
 });
 document.addEventListener("htmx:response:error", (event) => {
   const { status } = event.detail.ctx.response;
   // A session that ended: the login form stands at the same address. A monitor that was deleted: the page says so.
-  if (status === 401 || status === 404) location.reload();
+  if (status === 401 && isTyped) tell("session", true);
+  else if (status === 401 || status === 404) location.reload();
   else tell("answers", status >= 500);
 });
 

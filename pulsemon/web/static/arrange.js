@@ -7,7 +7,7 @@ async function send(action, body) {
   if (!answer || answer.status === 401 || answer.status >= 500) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = $("[data-arranged]", page);
-  if (!fresh) return location.reload();
+  if (!fresh) return answer.redirected ? location.assign(answer.url) : location.reload();
   const [focused, height, row] = [document.activeElement?.id, scrollY, $(".seats input:checked")?.closest("li")];
   const [id, top] = [row?.id, row?.getBoundingClientRect().top];
   const isOpen = new Set([...$$("details[open] > summary", $("[data-arranged]"))].map((each) => $("span", each).textContent));

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import quote_plus, urlsplit
 
 import pytest
 from httpx2 import Response
@@ -13,10 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from pulsemon.accounts.roles import OPEN
+from pulsemon.web.app import make_fastapi
 from pulsemon.web.http import after_login
 from pulsemon.web.http.after_login import KeptForm
+from pulsemon.web.http.routing import Audience, Route
+from pulsemon.web.http.site import Site
 from tests.conftest import ADMIN_TOKEN
-from tests.web.panel.test_monitors import GOOD, api, create, log_in, panel, text_of
+from tests.web.panel.test_monitors import api, create, panel, text_of
 
 __all__ = ["panel"]
 
@@ -34,6 +40,27 @@ def end_session(panel: TestClient) -> None:
     """End the session behind the browser's back, which goes on to send its cookie."""
     other = TestClient(panel.app, base_url="http://testserver", cookies=dict(panel.cookies))
     other.post("/logout")
+
+
+def forget_session(panel: TestClient) -> None:
+    """Let the session end as it does after seven days: its cookie lives as long, so the browser sends none."""
+    panel.cookies.clear()
+
+
+def log_out_elsewhere(panel: TestClient) -> None:
+    """Log out in another tab: the session is over, and its cookie gone."""
+    panel.post("/logout")
+    assert "pulsemon_session" not in panel.cookies
+
+
+def forge_session(panel: TestClient) -> None:
+    """Send a cookie that nobody signed."""
+    panel.cookies.clear()
+    panel.cookies.set("pulsemon_session", f"{'a' * 43}.{'b' * 43}")
+
+
+WAYS_TO_END = [end_session, forget_session, log_out_elsewhere, forge_session]
+endings = pytest.mark.parametrize("end", WAYS_TO_END, ids=lambda each: each.__name__)
 
 
 def log_in_again(panel: TestClient, page: Response) -> Response:
@@ -87,8 +114,11 @@ def test_an_address_that_is_taken_begins_with_one_slash_and_stays_on_this_host(t
     assert not taken or (taken[0] == "/" and taken[1:2] not in ("/", "\\") and urlsplit(taken).netloc == "")
 
 
-def test_a_form_that_came_too_late_is_drawn_again_after_the_login_and_never_sent(panel: TestClient) -> None:
-    end_session(panel)
+@endings
+def test_a_form_that_came_too_late_is_drawn_again_after_the_login_and_never_sent(
+    panel: TestClient, end: Callable[[TestClient], None]
+) -> None:
+    end(panel)
 
     page = panel.post("/incidents", data=INCIDENT | CHOSEN | {"token": "no-secret", "password": "nor-this"})
     assert page.status_code == 401
@@ -115,7 +145,7 @@ def test_a_form_that_came_too_late_is_drawn_again_after_the_login_and_never_sent
 
 def drawn(panel: TestClient, path: str, fields: dict[str, str]) -> Response:
     """Send a form after the session's end, log in, and return the form that comes back."""
-    end_session(panel)
+    forget_session(panel)
     between = log_in_again(panel, panel.post(path, data=fields))
     found = re.search(r'<form method="post" action="([^"]+\?draw=yes)"', between.text)
     assert found, between.text
@@ -164,16 +194,68 @@ def test_every_form_comes_back_as_it_was_typed(panel: TestClient) -> None:
     assert everything(panel) == before
 
 
-def test_what_is_no_form_is_never_done_by_a_login(panel: TestClient) -> None:
+@endings
+def test_what_is_no_form_is_never_done_by_a_login_which_says_so_and_leads_back(
+    panel: TestClient, end: Callable[[TestClient], None]
+) -> None:
     monitor = create(panel)
     assert panel.post(f"/monitors/{monitor}/pause?draw=yes", follow_redirects=False).headers["location"] == "/"
-    end_session(panel)
+    end(panel)
 
-    late = panel.post(f"/monitors/{monitor}/pause", follow_redirects=False)
-    assert (late.status_code, late.headers["location"]) == (303, "/")
+    late = panel.post(f"/monitors/{monitor}/pause")
+    assert (late.status_code, late.url.path) == (200, "/")
+    assert "Your session has ended. Nothing was done: log in, and do it once more." in text_of(late)
+    answer = log_in_again(panel, late)
 
-    log_in(panel)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/monitors/{monitor}")
     assert api(panel)["status"] == "UNKNOWN"
+    assert panel.get(late.url, follow_redirects=False).headers["location"] == f"/monitors/{monitor}"  # reloaded
+
+
+BUTTONS = {
+    "/incidents/{public_id}/delete": "/incidents/{public_id}/delete",
+    "/maintenance/{maintenance_id}/delete": "/maintenance/{maintenance_id}/delete",
+    "/maintenance/{maintenance_id}/end": "/maintenance/{maintenance_id}/end",
+    "/maintenance/{maintenance_id}/windows/{window_id}/skip": "/maintenance/{maintenance_id}/windows/{window_id}/skip",
+    "/monitors/arrange": "/monitors/arrange",
+    "/monitors/selected": "/monitors",
+    "/monitors/{monitor_id}/corrections/{correction_id}/withdraw": "/monitors/{monitor_id}",
+    "/monitors/{monitor_id}/delete": "/monitors/{monitor_id}/delete",
+    "/monitors/{monitor_id}/deliveries/{delivery_id}/again": "/monitors/{monitor_id}",
+    "/monitors/{monitor_id}/pause": "/monitors/{monitor_id}",
+    "/monitors/{monitor_id}/resume": "/monitors/{monitor_id}",
+    "/monitors/{monitor_id}/rotate-token": "/monitors/{monitor_id}/rotate-token",
+    "/monitors/{monitor_id}/test-message": "/monitors/{monitor_id}",
+    "/monitors/{monitor_id}/test-ping": "/monitors/{monitor_id}/test-ping",
+    "/pages/{slug}/delete": "/pages/{slug}/delete",
+    "/pages/{slug}/monitors": "/pages/{slug}/monitors",
+    "/pages/{slug}/subscribers/{subscriber_id}/remove": "/pages/{slug}/subscribers/{subscriber_id}/remove",
+    "/pages/{slug}/subscribers/{subscriber_id}/test": "/pages/{slug}/subscribers",
+}
+
+
+def test_every_button_leads_through_the_login_to_its_page_or_the_nearest_above(client: TestClient) -> None:
+    routes = [each for each in make_fastapi(cast(Site, None)).routes if isinstance(each, Route)]
+    asked = [each for each in routes if "POST" in each.methods and each.audience is Audience.PANEL]
+    paths = {each.path_format for each in asked if each.action not in OPEN}
+    pages = {}
+    for path in paths:
+        answer = client.post(re.sub(r"{\w+}", "1", path), follow_redirects=False)
+        if answer.status_code == 303:
+            pages[path] = answer.headers["location"]
+
+    assert pages == {
+        path: f"/?next={quote_plus(re.sub(r'{[a-z_]+}', '1', page))}&undone=yes" for path, page in BUTTONS.items()
+    }
+    assert len(paths - pages.keys()) == 13  # whose forms are kept
+
+
+def test_whoever_opens_the_login_is_told_of_nothing_that_was_not_done(client: TestClient) -> None:
+    client.headers.update({"accept": "text/html", "accept-language": "en"})
+    for path in ("/", "/?next=/monitors/7", "/monitors/7", "/login", "/logout"):
+        said = text_of(client.get(path))
+        assert "PulseMon asks for one thing" in said
+        assert not re.search("ended|Nothing was|What you typed", said), path
 
 
 def test_what_is_too_long_to_be_kept_is_told(panel: TestClient) -> None:
@@ -195,11 +277,48 @@ def test_a_form_of_ten_thousand_characters_of_any_script_is_kept(panel: TestClie
     assert "実" * 10_000 in log_in_again(panel, page).text
 
 
-def test_whoever_never_had_a_session_is_led_to_the_login_unread(client: TestClient) -> None:
-    client.headers.update({"accept": "text/html"})
-    for cookie in ("", "pulsemon_session=forged.signature", f"pulsemon_session={'a' * 43}.{'b' * 43}"):
-        answer = client.post("/monitors", data=GOOD, headers={"cookie": cookie}, follow_redirects=False)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "origin": "http://testserver"},
+    ],
+)
+def test_a_form_of_another_site_is_refused_before_any_of_it_is_kept(
+    client: TestClient, headers: dict[str, str]
+) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    for path in ("/monitors", "/incidents", "/monitors/1/pause"):
+        answer = client.post(path, content=b"name=TYPED", headers=kind | headers, follow_redirects=False)
+        assert answer.status_code == 403
+        assert "TYPED" not in answer.text
+        assert "location" not in answer.headers
+
+
+def test_a_stranger_is_read_no_further_than_what_can_be_kept(client: TestClient) -> None:
+    client.headers.update({"accept": "text/html", "accept-language": "en"})
+    kinds = [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "text/plain",
+    ]
+    for kind in [*kinds, "application/json", "", "x" * 1_000]:
+        for content in (b"", b"\xff" * 1_000, b"name=" + b"x" * 3_000_000, b"a=1&" * 2_000, b"--x\r\n" * 10_000):
+            page = client.post("/incidents", content=content, headers={"content-type": kind})
+            assert page.status_code == 401
+            assert len(page.content) < 3 * after_login.MAX_KEPT_BYTES
+
+
+@pytest.mark.parametrize("address", ["/monitors/1/pause#", "/monitors/1/pause?", "/incidents?x=1", "/incidents#a"])
+def test_no_kept_form_leads_around_its_drawing(panel: TestClient, address: str) -> None:
+    kept = json.dumps([address, [["title", "x"]]])
+
+    answer = panel.post("/login", data={"token": ADMIN_TOKEN, "kept": kept}, follow_redirects=False)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 kept_forms = st.builds(

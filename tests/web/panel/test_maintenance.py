@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from tests.conftest import ADMIN_TOKEN, wait_until
 from tests.status_pages.test_public import a_monitor
+from tests.web.panel.test_logins import drawn
 from tests.web.panel.test_monitors import PAGE, log_in, text_of
 
 ADMIN = {"X-Admin-Token": ADMIN_TOKEN}
@@ -322,6 +323,10 @@ def test_the_end_of_a_running_window_of_many_is_changed_in_the_panel(panel: Test
     assert wrong.status_code == 422
     assert 'value="nonsense"' in wrong.text
     end = f"{begun + timedelta(hours=6):%Y-%m-%dT%H:%M}"
+    came_back = drawn(panel, f"{path}/windows/{window['id']}", {"new_end": end})  # its session had ended
+    assert f'value="{end}"' in came_back.text
+    assert "Nothing was saved yet: here is what you typed." in text_of(came_back)
+    assert only(panel)["windows"][0]["ends_at"] == window["ends_at"]
     assert (
         panel.post(f"{path}/windows/{window['id']}", data={"new_end": end}, follow_redirects=False).status_code == 303
     )

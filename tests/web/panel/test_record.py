@@ -25,6 +25,7 @@ from pulsemon.web.panel import record as panel_record
 from pulsemon.web.panel.record import Month, safe_cell
 from tests.arrange import a_ping, make, record
 from tests.conftest import at
+from tests.web.panel.test_logins import drawn
 from tests.web.panel.test_monitors import PAGE, log_in, text_of
 
 LONG = {"interval_seconds": 30 * 86_400}
@@ -176,6 +177,17 @@ def test_an_outage_is_excluded_with_a_reason_and_counted_again(panel: TestClient
     said = text_of(panel.get("/monitors/1"))
     assert "=move · withdrawn" in said
     assert "Excluded because" not in said
+
+
+def test_the_reason_that_was_typed_outlives_the_session(panel: TestClient) -> None:
+    link = re.findall(r'href="(/monitors/1/outages/\d+/exclude)"', panel.get("/monitors/1").text)[-1]
+
+    page = drawn(panel, link, {"reason": "moved <house>"})
+
+    assert page.status_code == 200
+    assert 'value="moved &lt;house&gt;"' in page.text
+    assert "Nothing was saved yet: here is what you typed." in text_of(page)
+    assert "Excluded because" not in text_of(panel.get("/monitors/1"))
 
 
 def test_an_outage_that_lasts_is_excluded_as_far_as_it_has_come(panel: TestClient) -> None:
