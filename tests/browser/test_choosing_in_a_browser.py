@@ -99,6 +99,25 @@ def test_a_move_keeps_place_focus_and_what_is_ticked(tab: Tab) -> None:
     wait_until(lambda: tab.server.get("/api/monitors/job-30")["group"] == "Novo")
 
 
+def test_a_move_that_no_answer_came_to_loses_nothing(tab: Tab) -> None:
+    furnish(tab.server, 6)
+    tab.log_in()
+    page = tab.open("/monitors/arrange")
+    page.check("text=Job 5")
+    page.fill("#place-1", "1")
+    page.route("**/monitors/arrange", lambda route: route.abort())
+    page.click("#to-1")
+
+    expect(page.locator("#offline")).to_be_visible()
+    expect(page.locator("#m5 input")).to_be_checked()
+    expect(page.locator("#place-1")).to_have_value("1")
+    page.unroute("**/monitors/arrange")
+    page.click("#to-1")
+    expect(page.locator("#group-1").locator(".name").first).to_have_text("Job 5")
+    expect(page.locator("#offline")).to_be_hidden()
+    tab.troubles.clear()  # the browser says that the request failed
+
+
 @pytest.mark.parametrize("has_scripts", [True, False])
 @in_every_look
 def test_a_wrong_position_is_told_at_its_field_and_enter_moves(

@@ -17,7 +17,7 @@ from pulsemon.core import placement
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.errors import Conflict, Invalid
 from pulsemon.input import monitor_forms
-from pulsemon.input.rules import Lists
+from pulsemon.input.rules import Lists, first_of
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors import order as monitor_order
 from pulsemon.monitors.belongings import belongings
@@ -27,7 +27,7 @@ from pulsemon.web.http.bodies import MAX_FIELDS
 from pulsemon.web.http.form_data import MAX_LISTS_BYTES, lists_up_to
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
-from pulsemon.web.panel import list_address, monitor_list, shared
+from pulsemon.web.panel import list_address, monitor_list
 from pulsemon.web.panel.list_address import ListAddress
 
 router = Router(Audience.PANEL)

@@ -1,13 +1,18 @@
 // What scripts add where monitors are put in order: dragging, and moves that keep the place. Loaded after app.js.
 "use strict";
 
-// The page that an answer brings takes the place of what is there; where one looks, what is open and the focus stay.
+// The page that an answer brings takes the place of what is there; where one looks, what is open and the focus stay. Where
+// none comes, nothing is known of the move and everything stays as it is, for it is not repeated by itself. Tells whether it came.
 async function send(action, body) {
   const answer = await fetch(action, { method: "POST", body }).catch(() => null);
-  if (!answer || answer.status === 401 || answer.status >= 500) return location.reload();
+  tell("answers", !answer || answer.status >= 500);
+  if (!answer || answer.status >= 500) return false;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = $("[data-arranged]", page);
-  if (!fresh) return answer.redirected ? location.assign(answer.url) : location.reload();
+  if (!fresh) {
+    if (answer.redirected) location.assign(answer.url); else location.reload();
+    return true;
+  }
   const [focused, height, row] = [document.activeElement?.id, scrollY, $(".seats input:checked")?.closest("li")];
   const [id, top] = [row?.id, row?.getBoundingClientRect().top];
   const isOpen = new Set([...$$("details[open] > summary", $("[data-arranged]"))].map((each) => $("span", each).textContent));
@@ -18,7 +23,7 @@ async function send(action, body) {
   const now = id && document.getElementById(id);
   scrollTo({ top: now ? scrollY + now.getBoundingClientRect().top - top : height, behavior: "instant" });
   ($("[data-arranged] [aria-invalid]") ?? document.getElementById(focused) ?? $("input", now || document.createElement("p")))?.focus({ preventScroll: true });
-  return undefined;
+  return true;
 }
 function say(text) {
   let done = $(".done");
@@ -42,9 +47,11 @@ document.addEventListener("submit", (event) => {
 function watch() {
   for (const list of $$("[data-arrange]")) {
     let dragged = null;
+    let behind = null;
     for (const item of list.children) item.draggable = true;
     list.addEventListener("dragstart", (event) => {
       dragged = event.target.closest("li");
+      behind = dragged.nextSibling;
       dragged.classList.add("is-dragged");
     });
     list.addEventListener("dragover", (event) => {
@@ -55,13 +62,14 @@ function watch() {
       list.insertBefore(dragged, event.clientY < top + height / 2 ? over : over.nextSibling);
     });
     list.addEventListener("drop", (event) => event.preventDefault());
-    list.addEventListener("dragend", () => {
+    list.addEventListener("dragend", async () => {
       dragged.classList.remove("is-dragged");
       const { opened, from } = Object.fromEntries(new FormData(list.closest("form")));
       const place = Number(from) + [...list.children].indexOf(dragged) + 1;
       const body = new URLSearchParams({ monitor: dragged.dataset.id, do: "place", place, opened, from });
+      const item = dragged;
       dragged = null;
-      send(list.dataset.arrange, body);
+      if (!await send(list.dataset.arrange, body)) list.insertBefore(item, behind);
     });
   }
 }

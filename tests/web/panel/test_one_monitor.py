@@ -87,14 +87,17 @@ def test_a_section_costs_the_same_queries_whatever_there_is(arranged: Arrange, s
             record(database, a_ping(full, at + seconds(5), end, rid=f"{RID}{n:02}", body=b"said"))
 
     client = arranged(write)
-    counts = []
-    for number in (1, 2):
-        client.get(f"/monitors/{number}{section}")  # what all pages share is read once in a while
-        with asked_of_the_database() as seen:
-            assert client.get(f"/monitors/{number}{section}").status_code == 200
-        counts.append(len([each for each in seen if "deliveries.retry_since" not in each]))
 
-    assert counts[0] == counts[1] > 0
+    def cost(number: int) -> int:
+        """Return how many queries it takes by itself; what all pages share is read in these threads once in a while."""
+        counts = []
+        for _ in range(5):
+            with asked_of_the_database() as seen:
+                assert client.get(f"/monitors/{number}{section}").status_code == 200
+            counts.append(len(seen))
+        return min(counts)
+
+    assert cost(1) == cost(2) > 0
 
 
 @pytest.mark.parametrize("query", ["text=slots", "kind=message", "signal=fail&since=2026-01-01T00:00", "from=3.2.1"])
