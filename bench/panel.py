@@ -51,8 +51,12 @@ class Reader:
 
     def get(self, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
         told = {"Cookie": self.cookie, "Accept": "text/html", "Accept-Encoding": "gzip"} | headers
-        self._connection.request("GET", path, headers=told)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request("GET", path, headers=told)
+            answer = self._connection.getresponse()
+        except http.client.RemoteDisconnected:  # idle for too long: a browser asks again over another one
+            self._connection.request("GET", path, headers=told)
+            answer = self._connection.getresponse()
         content = answer.read()
         if answer.status not in (200, 304):
             raise SystemExit(f"{path} was answered {answer.status}")
