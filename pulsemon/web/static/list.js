@@ -111,7 +111,7 @@ filters.addEventListener("submit", (event) => {
 
 // What is selected: counted, all at once, from here to there.
 const whole = $("[name=all]", bulk);
-const counted = $(".chosen", bulk);
+const counted = $(".tally", bulk);
 let last = null;
 
 // What is selected stays so while its row is not shown: the form names it by a field of its own.
