@@ -114,6 +114,31 @@ def test_what_is_selected_stays_so_while_another_search_is_shown(tab: Tab) -> No
     expect(page.locator(".chips .is-paused b")).to_have_text("2")
 
 
+def test_a_list_that_a_refusal_brought_goes_on_being_the_one_that_was_asked_for(tab: Tab) -> None:
+    furnish(tab.server, 30)
+    tab.log_in()
+    page = tab.open("/?q=job-01")
+    expect(page.locator(".row")).to_have_count(10)
+    page.locator(".pick").first.check()
+    page.get_by_label("All that fit").check()
+    page.fill("#bulk-tag", "x" * 45)
+    page.get_by_role("button", name="Add tags", exact=True).click()
+    expect(page.locator("#e-bulk-tag")).to_be_visible()
+    with page.expect_response("**/fragments/list?q=job-01"):
+        tab.server.create(slug="other", name="Other")
+    expect(page.locator(".bulk .tally:visible")).to_have_text("10 selected")
+    expect(page.locator(".row")).to_have_count(10)
+
+    page.fill("#bulk-tag", "fine")
+    page.get_by_role("button", name="Add tags", exact=True).click()
+    expect(page.locator(".done")).to_be_visible()
+    tagged = [each["slug"] for each in tab.server.get("/api/monitors") if "fine" in each["tags"]]
+    assert sorted(tagged) == [f"job-01{number}" for number in range(10)]
+    page.locator(".row a").first.click()
+    page.get_by_role("link", name="Monitors").last.click()
+    expect(page.locator("#q")).to_have_value("job-01")
+
+
 def test_a_wrong_tag_is_said_at_its_field_and_the_selection_stays(tab: Tab) -> None:
     furnish(tab.server, 3)
     page = tab.log_in()

@@ -42,6 +42,8 @@ def pages_of(panel: TestClient) -> Iterator[tuple[str, Any]]:
 
 def test_pages_with_a_secret_are_not_compressed_and_long_ones_without_are(panel: TestClient) -> None:
     token = a_monitor(panel, "job", webhook_url=HOOK, webhook_secret=SECRET)["token"]
+    told = {"kind": "webhook", "address": HOOK}
+    assert panel.post("/api/pages/status/subscribers", json=told, headers=ADMIN).status_code == 201
     assert panel.get(f"/h/job/{token}").status_code == 200
     with_secret, compressed = set(), set()
     for path, answer in pages_of(panel):
@@ -52,6 +54,16 @@ def test_pages_with_a_secret_are_not_compressed_and_long_ones_without_are(panel:
         elif "text/html" in answer.headers.get("content-type", "") and len(answer.text) > 3_000:
             assert is_compressed, path
             compressed.add(path)
-    assert {"/monitors/1/connect", "/monitors/1/settings"} <= with_secret
+    of_subscribers = {"/pages/status/subscribers", "/pages/status/subscribers/1/remove"}
+    assert {"/monitors/1/connect", "/monitors/1/settings", *of_subscribers} <= with_secret
     assert {"/", "/monitors/new", "/incidents"} <= compressed
     assert panel.get("/api/monitors", headers=ADMIN).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/monitors", "/monitors/1", "/pages/status/subscribers"])
+def test_a_form_that_comes_back_with_a_secret_is_not_compressed(panel: TestClient, path: str) -> None:
+    a_monitor(panel, "job")
+    typed = {"name": "", "kind": "webhook", "address": "no address", "webhook_url": HOOK, "secret": SECRET}
+    answer = panel.post(path, data=typed, headers={"accept-encoding": "gzip"})
+    assert answer.status_code == 422
+    assert "content-encoding" not in answer.headers

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -39,8 +39,10 @@ def read_address(text: str) -> str:
     """Return *text* if it is an address on this host that a login may lead to; "" for any other."""
     if not text.startswith("/") or text.startswith("//") or len(text) > MAX_ADDRESS_LENGTH or _UNSAFE.search(text):
         return ""
-    path = text.partition("?")[0]
-    return "" if path in ("/", "/login", "/logout") else text
+    path, _, query = text.partition("?")
+    if path == "/":  # the list of monitors as somebody asked for it; not the login itself
+        return text if query and not {"next", UNDONE} & dict(parse_qsl(query, keep_blank_values=True)).keys() else ""
+    return "" if path in ("/login", "/logout") else text
 
 
 def address_of(request: Request) -> str:

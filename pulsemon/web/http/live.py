@@ -7,7 +7,7 @@ asks whether the version is another one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 # A comment line, so that a proxy does not close a quiet stream and a browser that is gone is noticed.
 KEEPALIVE_SEC = 15.0
@@ -43,13 +43,21 @@ class Live:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Yield `changed` events, as `text/event-stream` wants them, until `close` or the reader goes."""
+    async def stream(self, may_listen: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """Yield `changed` events, as `text/event-stream` wants them, until `close` or the reader goes.
+
+        *may_listen*: asked every `KEEPALIVE_SEC`, because a session ends while its panel is open.
+        """
         self.stream_count += 1
-        seen = self._version
+        seen, clock = self._version, asyncio.get_running_loop().time
+        asked_at = clock()
         try:
             yield b"retry: 2000\n\n"
             while not self._is_closed:
+                if clock() - asked_at >= KEEPALIVE_SEC:
+                    if not await may_listen():
+                        return
+                    asked_at = clock()
                 moved = self._moved
                 if seen == self._version:
                     try:

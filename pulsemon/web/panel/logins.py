@@ -22,6 +22,7 @@ from pulsemon.web.http.form_data import lists_up_to
 from pulsemon.web.http.principals import session_ids_of, set_session_cookie
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.panel import list_address
 
 router = Router(Audience.PANEL)
 
@@ -86,7 +87,8 @@ def page(
     is_lost: bool = False,
 ) -> Response:
     """Answer with the form of the login. *form*: what it carries on; *is_lost*: what was typed could not be kept."""
-    carried = {"next": request.query_params.get("next", "")} | dict(form or {})
+    wanted = request.query_params.get("next", "") or list_address.read(request.query_params).link()
+    carried = {"next": wanted} | dict(form or {})
     kept = KeptForm.from_text(carried.get("kept", ""))
     values: dict[str, Any] = {
         "is_closed": not site_of(request).settings.admin_token,

@@ -5,6 +5,7 @@ A monitor that was deleted meanwhile is passed over. It ends in a redirect, but 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -61,7 +62,7 @@ def _change_selected(request: Request, lists: Lists, asked: ListAddress) -> Resp
     if not ids:
         return _to_list(asked, "none-selected" if _is_all(lists) or not lists.get("monitor") else "gone")
     if _is_all(lists) and wish != "delete":
-        _agree(lists, ids)
+        _agree(lists, ids, names_them=wish == "delete-for-good")
     match wish:
         case "pause":
             monitors.pause_many(site.database, ids, now=site.now())
@@ -87,10 +88,16 @@ def _is_all(lists: Lists) -> bool:
     return first_of(lists, "all") == "yes"
 
 
-def _agree(lists: Lists, ids: Sequence[int]) -> None:
-    """Raise Conflict where others fit by now than the page counted that the form stood in."""
-    if first_of(lists, "count") != str(len(ids)):
+def _agree(lists: Lists, ids: Sequence[int], *, names_them: bool) -> None:
+    """Raise Conflict where others fit by now than the page that the form stood in counted, or, *names_them*, named."""
+    given, expected = ("those", _mark_of(ids)) if names_them else ("count", str(len(ids)))
+    if first_of(lists, given) != expected:
         raise Conflict("others-fit", count=len(ids))
+
+
+def _mark_of(ids: Sequence[int]) -> str:
+    """Return what tells these monitors from any others, however many they are."""
+    return hashlib.sha256(",".join(map(str, sorted(ids))).encode()).hexdigest()
 
 
 def _chosen(site: Site, lists: Lists, asked: ListAddress) -> list[int]:
@@ -159,7 +166,7 @@ def _ask(request: Request, lists: Lists, asked: ListAddress, ids: Sequence[int])
         count=len(ids),
         lost=belongings(site.database, ids),
         ids=[] if _is_all(lists) else ids,
-        fields=asked.fields | ({"all": "yes", "count": str(len(ids))} if _is_all(lists) else {}),
+        fields=asked.fields | ({"all": "yes", "those": _mark_of(ids)} if _is_all(lists) else {}),
         back=asked.link(),
     )
 

@@ -42,7 +42,8 @@ def form_page(
         "is_returned": is_returned,
         "done": done_of(request),
     }
-    return rendering.page(request, "panel/new.html", status_code=422 if problems else 200, **values)
+    status_code = 422 if problems else 200
+    return rendering.page(request, "panel/new.html", status_code=status_code, holds_secret=is_returned, **values)
 
 
 def schedule_values(request: Request) -> dict[str, Any]:

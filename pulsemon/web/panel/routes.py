@@ -5,10 +5,12 @@ Everything works as plain pages and forms; scripts only keep what is on screen u
 
 from __future__ import annotations
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from pulsemon.accounts.roles import Action, allowed
+from pulsemon.errors import Unavailable
 from pulsemon.monitors import event_log
 from pulsemon.web.html import rendering, schedule_words
 from pulsemon.web.http import after_login
@@ -94,9 +96,16 @@ def zones_fragment(request: Request) -> Response:
 
 @router.get("/events", Action.READ)
 async def events(request: Request) -> Response:
-    """Tell an open panel at once that something changed, until it goes or the server stops."""
+    """Tell an open panel at once that something changed, until it goes, its session ends or the server stops."""
+
+    async def may_listen() -> bool:
+        try:
+            return allowed(await run_in_threadpool(by_session, request), Action.READ)
+        except Unavailable:  # a database that is away ends no session
+            return True
+
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(site_of(request).live.stream(), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(site_of(request).live.stream(may_listen), media_type="text/event-stream", headers=headers)
 
 
 router.include(

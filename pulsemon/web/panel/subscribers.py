@@ -70,9 +70,8 @@ def add_subscriber(request: Request, slug: str, form: Form) -> Response:
 def confirm_removal(request: Request, slug: str, subscriber_id: int) -> Response:
     """Say what is lost."""
     view = status_pages.get(site_of(request).database, slug)
-    return rendering.page(
-        request, "panel/subscriber_remove.html", view=view, subscriber=_find(request, slug, subscriber_id)
-    )
+    found = _find(request, slug, subscriber_id)
+    return rendering.page(request, "panel/subscriber_remove.html", holds_secret=True, view=view, subscriber=found)
 
 
 @router.post("/pages/{slug}/subscribers/{subscriber_id:id}/remove", Action.EDIT)
@@ -119,6 +118,7 @@ def _list_page(
         request,
         "panel/subscribers.html",
         status_code=422 if problems else 200,
+        holds_secret=True,  # a webhook's address is one
         view=view,
         path=page_path(view.slug),
         main=MAIN,

@@ -8,6 +8,9 @@ const bulk = $("#selected");
 const rows = $("[data-rows]", list);
 const picks = () => [...$$(".pick", rows)];
 
+// A refusal comes from another address: what is asked for from here on, and by a reload, is this list.
+if (location.pathname !== "/") history.replaceState(null, "", list.dataset.address);
+
 // Whoever opens a monitor finds the way back to the list as it was.
 function remember() {
   sessionStorage.setItem("list", location.pathname + location.search);
@@ -131,7 +134,7 @@ function count() {
   const out = unseen().length;
   const chosen = picks().filter((pick) => pick.checked).length + out;
   const found = $("[data-fitting]", list)?.dataset.fitting ?? "";
-  $("[data-found]", bulk).textContent = found;
+  $("[data-found]", bulk).textContent = `(${found})`;
   const number = whole.checked ? Number(found) : chosen;
   const words = number === 1 ? counted.dataset.one : counted.dataset.many.replace("{count}", number);
   const apart = whole.checked || !out ? "" : ` (${counted.dataset.unseen.replace("{count}", out)})`;

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 import httpx2
 import pytest
 
+from pulsemon.web.http import live as live_module
 from pulsemon.web.http.live import Live
 from tests.conftest import ADMIN_TOKEN, LONG_ENOUGH_SEC, UNHURRIED_STOP_SEC, Server, wait_until
 
@@ -93,10 +94,35 @@ def test_a_stop_ends_open_streams_and_does_not_wait_for_them(server: Server) -> 
             wait_for(lines, "<end>")
 
 
+async def yes() -> bool:
+    return True
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_busy", [True, False])
+async def test_a_stream_ends_soon_after_its_session(monkeypatch: pytest.MonkeyPatch, is_busy: bool) -> None:
+    monkeypatch.setattr(live_module, "KEEPALIVE_SEC", 0.05)
+    live, asked = Live(), []
+
+    async def may_listen() -> bool:
+        asked.append(live.version)
+        return len(asked) < 3
+
+    heard = 0
+    async for _ in live.stream(may_listen):
+        heard += 1
+        if is_busy:
+            live.bump()
+
+    assert len(asked) == 3
+    assert heard >= 3
+    assert live.stream_count == 0
+
+
 @pytest.mark.anyio
 async def test_a_burst_of_changes_is_one_event() -> None:
     live = Live()
-    stream = live.stream()
+    stream = live.stream(yes)
     assert (await anext(stream)).startswith(b"retry:")
     for _ in range(100):
         live.bump()
@@ -110,7 +136,7 @@ async def test_a_burst_of_changes_is_one_event() -> None:
 @pytest.mark.anyio
 async def test_a_slow_reader_misses_nothing() -> None:
     live = Live()
-    stream = live.stream()
+    stream = live.stream(yes)
     await anext(stream)
     live.bump()
     await anext(stream)
@@ -123,7 +149,7 @@ async def test_a_slow_reader_misses_nothing() -> None:
 @pytest.mark.anyio
 async def test_streams_are_counted_while_they_are_open() -> None:
     live = Live()
-    streams = [live.stream() for _ in range(3)]
+    streams = [live.stream(yes) for _ in range(3)]
     for stream in streams:
         await anext(stream)
     assert live.stream_count == 3

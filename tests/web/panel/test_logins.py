@@ -91,6 +91,20 @@ def test_whose_session_has_ended_is_told_so_and_a_newcomer_is_not(panel: TestCli
     assert "Your session has ended." not in text_of(panel.get("/incidents"))
 
 
+def test_a_login_leads_to_the_list_as_it_was_asked_for(client: TestClient) -> None:
+    client.headers.update({"accept": "text/html", "origin": "http://testserver"})
+    wanted = "/?q=abc&state=down&group=A%26B"
+    page = client.get(wanted + "&done=deleted&lang=en")
+    found = re.search(r'name="next" value="([^"]*)"', page.text)
+    assert found
+    assert html.unescape(found[1]) == wanted
+
+    answer = client.post("/login", data={"token": ADMIN_TOKEN, "next": wanted}, follow_redirects=False)
+    assert answer.headers["location"] == wanted
+    assert client.get(f"/?next={quote_plus(wanted)}", follow_redirects=False).headers["location"] == wanted
+    assert client.get("/?next=%2F%3Fnext%3D%252Fincidents", follow_redirects=False).status_code == 200
+
+
 ELSEWHERE = ["//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "javascript:alert(1)"]
 ELSEWHERE += ["/\t/evil.example", "/\n/evil.example", "evil.example", "", "/ /x", "/" + "x" * 2_000, "/\x00", "/logout"]
 

@@ -30,6 +30,12 @@ def ids_of(page: str) -> dict[str, str]:
     return {slug: number for number, slug in found}
 
 
+def fields_of(page: str) -> dict[str, str]:
+    """Return the hidden fields of the form that a page ends with."""
+    form = page.partition('action="/monitors/selected"')[2].partition("</form>")[0]
+    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+
+
 def link(page: str, rel: str) -> str:
     found = re.search(rf'rel="{rel}" href="([^"]+)"', page)
     assert found
@@ -141,13 +147,34 @@ def test_all_that_fit_are_changed_and_deleting_asks_again_where_others_fit_by_no
 
     question = panel.post("/monitors/selected", data=wanted | {"do": "delete"})
     assert "Delete 5 monitors?" in text_of(question)
-    assert 'name="count" value="5"' in question.text
     a_monitor(panel, "db-9", tags=["db"])
-    again = panel.post("/monitors/selected", data=wanted | {"do": "delete-for-good", "count": "5"})
+    again = panel.post("/monitors/selected", data=fields_of(question.text))
     assert "Delete 6 monitors?" in text_of(again)
     assert len(panel.get("/api/monitors", headers=ADMIN).json()) == 7
-    panel.post("/monitors/selected", data=wanted | {"do": "delete-for-good", "count": "6"})
+    panel.post("/monitors/selected", data=fields_of(again.text))
     assert [each["slug"] for each in panel.get("/api/monitors", headers=ADMIN).json()] == ["other"]
+
+
+def test_as_many_others_are_not_deleted_in_the_place_of_those_that_were_named(panel: TestClient) -> None:
+    for slug in ("a", "b", "c"):
+        a_monitor(panel, slug)
+    fail(panel, "a", "no")
+    question = panel.post("/monitors/selected", data={"all": "yes", "state": "down", "do": "delete"})
+    assert "Delete 1 monitor?" in text_of(question)
+    token = panel.get("/api/monitors/a", headers=ADMIN).json()["token"]
+    assert panel.get(f"/h/a/{token}").status_code == 200
+    fail(panel, "b", "no")
+
+    again = panel.post("/monitors/selected", data=fields_of(question.text))
+
+    assert re.findall(r'<span class="slug">([^<]+)</span>', again.text) == ["b"]
+    assert "Delete 1 monitor?" in text_of(again)
+    assert {each["slug"] for each in panel.get("/api/monitors", headers=ADMIN).json()} == {"a", "b", "c"}
+    for sent in (fields_of(again.text) | {"those": ""}, fields_of(again.text) | {"those": "nonsense"}):
+        panel.post("/monitors/selected", data=sent)
+    assert len(panel.get("/api/monitors", headers=ADMIN).json()) == 3
+    panel.post("/monitors/selected", data=fields_of(again.text))
+    assert {each["slug"] for each in panel.get("/api/monitors", headers=ADMIN).json()} == {"a", "c"}
 
 
 @pytest.mark.parametrize("wish", ["pause", "resume", "tag"])
