@@ -391,6 +391,14 @@ def client(make_client: Callable[..., TestClient], database_url: str) -> TestCli
 
 
 @pytest.fixture
+def panel(client: TestClient) -> TestClient:
+    """The owner's browser, logged in: it takes pages in English, and runs no scripts."""
+    client.headers.update({"accept": "text/html", "accept-language": "en"})
+    assert client.post("/login", data={"token": ADMIN_TOKEN}, follow_redirects=False).status_code == 303
+    return client
+
+
+@pytest.fixture
 def one(make_client: Callable[..., TestClient], sqlite_url: str) -> TestClient:
     """The application on SQLite, for what does not depend on the database."""
     return make_client(sqlite_url)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, SQLColumnExpression, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.core.placement import MAX_TAGS, Move, Outcome, Seat
 from pulsemon.db import Database, placements, search_texts
@@ -86,15 +87,8 @@ def _whole_groups(counts: dict[str, int], first: str, *, room: int) -> list[str]
 
 def move_to_group(database: Database, ids: Sequence[int], group: str | None) -> Outcome:
     """Put every monitor of *ids* into a group, or into none. Ids without a monitor are passed over."""
-    query = (
-        select(Monitor.id, PlacementRow.group_name)
-        .outerjoin(PlacementRow, placements.OF_MONITOR)
-        .where(Monitor.id.in_(ids))
-        .order_by(Monitor.id)
-        .with_for_update(of=Monitor)
-    )
     with database.write() as connection:
-        there = [Seat(*row) for row in connection.execute(query)]
+        there = [Seat(*row) for row in connection.execute(_locked(ids, PlacementRow.group_name))]
         others = [each.id for each in there if each.group != group]
         if not others:
             return Outcome.UNMOVED if there else Outcome.GONE
@@ -123,18 +117,16 @@ def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> Non
         Conflict: one would have too many; nothing was changed.
     """
     with database.write() as connection:
-        query = (
-            select(Monitor.id, PlacementRow.tags)
-            .outerjoin(PlacementRow, placements.OF_MONITOR)
-            .where(Monitor.id.in_(ids))
-            .order_by(Monitor.id)
-            .with_for_update(of=Monitor)
-        )
-        together = {
-            monitor_id: tuple(dict.fromkeys([*before, *tags])) for monitor_id, before in connection.execute(query)
-        }
+        rows = connection.execute(_locked(ids, PlacementRow.tags))
+        together = {monitor_id: tuple(dict.fromkeys([*before, *tags])) for monitor_id, before in rows}
         if any(len(each) > MAX_TAGS for each in together.values()):
             raise Conflict("too-many-tags", max=MAX_TAGS)
         placements.save_all(connection, {each: {"tags": together[each]} for each in together})
         search_texts.renew(connection, together)
         renew_version(connection)
+
+
+def _locked(ids: Sequence[int], column: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
+    """Return the query of the id and a column of their placements; it locks those monitors that are there, in order."""
+    query = select(Monitor.id, column).outerjoin(PlacementRow, placements.OF_MONITOR)
+    return query.where(Monitor.id.in_(ids)).order_by(Monitor.id).with_for_update(of=Monitor)

@@ -14,14 +14,7 @@ from pulsemon.web.panel import monitor_lists
 from tests.monitors.test_lookup import furnish
 from tests.statements import recorded_statements
 from tests.status_pages.test_public import ADMIN, a_monitor
-from tests.web.panel.test_monitors import PAGE, log_in, text_of
-
-
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
+from tests.web.panel.test_monitors import text_of
 
 
 def read(client: TestClient, slug: str) -> dict[str, Any]:

@@ -489,13 +489,6 @@ def test_a_page_without_a_zone_has_the_sites(make_client: Callable[..., TestClie
 # The panel
 
 
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
-
-
 def test_a_page_is_made_filled_and_deleted_with_plain_forms(panel: TestClient) -> None:
     ids = [a_monitor(panel, slug) for slug in ("a", "b")]
     assert ids

@@ -10,17 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.status_pages.test_public import ADMIN, a_monitor
-from tests.web.panel.test_monitors import PAGE, log_in
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGk="
 HOOK = "https://hooks.example.org/a-secret-part-of-a-url"
-
-
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
 
 
 def pages_of(panel: TestClient) -> Iterator[tuple[str, Any]]:

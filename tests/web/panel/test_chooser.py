@@ -33,13 +33,6 @@ PLAN = {
 }
 
 
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
-
-
 def chosen(page: str) -> list[str]:
     part = page[page.index("data-chosen") : page.index("data-said")]
     return re.findall(r'name="(?:monitor|group|tag)" value="([^"]*)" checked', part)

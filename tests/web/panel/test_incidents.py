@@ -26,13 +26,6 @@ FORM = {
 }
 
 
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
-
-
 def listed(client: TestClient, query: str = "") -> Response:
     answer = client.get(f"/api/incidents{query}", headers=ADMIN)
     assert answer.status_code == 200, answer.text

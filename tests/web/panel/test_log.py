@@ -17,9 +17,7 @@ from pulsemon.db import Database
 from pulsemon.deadlines import passes
 from pulsemon.heartbeats import ping_chain
 from tests.arrange import a_ping, make, record, seconds
-from tests.web.panel.test_monitors import PAGE, create, log_in, panel, ping_path, text_of
-
-__all__ = ["panel"]
+from tests.web.panel.test_monitors import PAGE, create, log_in, ping_path, text_of
 
 RID = "0b2b2b2b-1111-4111-8111-11111111111"
 Arrange = Callable[..., TestClient]

@@ -22,9 +22,7 @@ from pulsemon.web.http.after_login import KeptForm
 from pulsemon.web.http.routing import Audience, Route
 from pulsemon.web.http.site import Site
 from tests.conftest import ADMIN_TOKEN
-from tests.web.panel.test_monitors import api, create, panel, text_of
-
-__all__ = ["panel"]
+from tests.web.panel.test_monitors import api, create, text_of
 
 INCIDENT = {"title": 'Shop – "slow"', "body": "Line <one>\nline & two é", "status": "investigating", "impact": "minor"}
 CHOSEN = {"scope": "chosen", "monitor": ["a", "b"]}

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from tests.conftest import ADMIN_TOKEN, wait_until
 from tests.status_pages.test_public import a_monitor
 from tests.web.panel.test_logins import drawn
-from tests.web.panel.test_monitors import PAGE, log_in, text_of
+from tests.web.panel.test_monitors import text_of
 
 ADMIN = {"X-Admin-Token": ADMIN_TOKEN}
 # Within five years of whichever day it is.
@@ -39,13 +39,6 @@ def post(client: TestClient, **fields: Any) -> Response:
 
 def patch(client: TestClient, made: dict[str, Any], **fields: Any) -> Response:
     return client.patch(f"/api/maintenance/{made['id']}", json=fields, headers=ADMIN)
-
-
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
 
 
 def test_a_plan_is_made_read_edited_ended_and_removed(client: TestClient) -> None:

@@ -10,14 +10,7 @@ from starlette.testclient import TestClient
 
 from pulsemon.web.panel import monitor_list
 from tests.status_pages.test_public import ADMIN, a_monitor
-from tests.web.panel.test_monitors import PAGE, log_in, text_of
-
-
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
+from tests.web.panel.test_monitors import text_of
 
 
 def slugs(page: str) -> list[str]:

@@ -24,14 +24,6 @@ def log_in(client: TestClient, token: str = ADMIN_TOKEN) -> Response:
     return client.post("/login", data={"token": token}, follow_redirects=False)
 
 
-@pytest.fixture
-def panel(client: TestClient) -> TestClient:
-    """A logged-in browser without scripts, that reads English."""
-    client.headers.update(PAGE | {"accept-language": "en"})
-    assert log_in(client).status_code == 303
-    return client
-
-
 def create(panel: TestClient, **fields: str) -> int:
     """Create a monitor through the form and return its id."""
     answer = panel.post("/monitors", data=GOOD | fields, follow_redirects=False)

@@ -27,7 +27,7 @@ from pulsemon.messages.outbox import Sent
 from tests.arrange import HOOK, a_ping, make, make_up, record, seconds, set_by_hand
 from tests.conftest import ADMIN_TOKEN
 from tests.web.panel.test_log import Arrange, arranged  # noqa: F401 - a fixture
-from tests.web.panel.test_monitors import GOOD, PAGE, create, log_in, panel, ping_path, text_of  # noqa: F401
+from tests.web.panel.test_monitors import GOOD, PAGE, create, log_in, ping_path, text_of
 
 SECTIONS = {"": "Overview", "/runs": "Runs", "/log": "Log", "/connect": "Connect", "/settings": "Settings"}
 RID = "0b2c4c1e-4f58-4c38-9c56-2b0a8f0a7e"
@@ -50,7 +50,7 @@ def asked_of_the_database() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("path", SECTIONS)
-def test_every_section_has_an_address_and_says_which_it_is(panel: TestClient, path: str) -> None:  # noqa: F811
+def test_every_section_has_an_address_and_says_which_it_is(panel: TestClient, path: str) -> None:
     monitor_id = create(panel)
     page = panel.get(f"/monitors/{monitor_id}{path}").text
 
@@ -61,7 +61,7 @@ def test_every_section_has_an_address_and_says_which_it_is(panel: TestClient, pa
     assert 'href="/monitors/1/settings">Edit<' in page
 
 
-def test_a_section_reads_and_shows_nothing_of_the_others(panel: TestClient) -> None:  # noqa: F811
+def test_a_section_reads_and_shows_nothing_of_the_others(panel: TestClient) -> None:
     monitor_id = create(panel)
     panel.post(ping_path(panel, monitor_id), content=b"all is well")
     pages = {path: panel.get(f"/monitors/{monitor_id}{path}").text for path in SECTIONS}
@@ -101,7 +101,7 @@ def test_a_section_costs_the_same_queries_whatever_there_is(arranged: Arrange, s
 
 
 @pytest.mark.parametrize("query", ["text=slots", "kind=message", "signal=fail&since=2026-01-01T00:00", "from=3.2.1"])
-def test_an_old_address_of_the_log_leads_to_it(panel: TestClient, query: str) -> None:  # noqa: F811
+def test_an_old_address_of_the_log_leads_to_it(panel: TestClient, query: str) -> None:
     monitor_id = create(panel)
 
     answer = panel.get(f"/monitors/{monitor_id}?{query}&lang=en", follow_redirects=False)
@@ -176,7 +176,7 @@ def test_a_run_that_did_not_end_is_the_cause(arranged: Arrange) -> None:  # noqa
     assert "a run did not end: begun" in text_of(arranged(write).get("/monitors/1"))
 
 
-def test_what_is_paused_can_be_resumed_at_once(panel: TestClient) -> None:  # noqa: F811
+def test_what_is_paused_can_be_resumed_at_once(panel: TestClient) -> None:
     monitor_id = create(panel)
     assert "/resume" not in panel.get(f"/fragments/monitors/{monitor_id}/head").text
 
@@ -212,7 +212,7 @@ def test_messages_that_do_not_arrive_stand_in_the_head_and_beside_the_list(arran
     assert "3 mensagens não entregues há 24 min (127.0.0.1:9: sem conexão)" in portuguese
 
 
-def test_where_all_arrives_nothing_is_said(panel: TestClient) -> None:  # noqa: F811
+def test_where_all_arrives_nothing_is_said(panel: TestClient) -> None:
     monitor_id = create(panel)
 
     page = panel.get(f"/monitors/{monitor_id}").text
@@ -224,7 +224,7 @@ def test_where_all_arrives_nothing_is_said(panel: TestClient) -> None:  # noqa: 
 # The test ping
 
 
-def test_a_test_ping_asks_where_it_would_end_an_outage(panel: TestClient) -> None:  # noqa: F811
+def test_a_test_ping_asks_where_it_would_end_an_outage(panel: TestClient) -> None:
     monitor_id = create(panel, webhook_url="http://127.0.0.1:9/closed")
     panel.get(ping_path(panel, monitor_id) + "/fail")
 
@@ -253,7 +253,7 @@ def test_a_late_monitor_asks_too(arranged: Arrange) -> None:  # noqa: F811
     assert "PulseMon will take it for the job's own ping" in text_of(client.post("/monitors/1/test-ping"))
 
 
-def test_a_ping_that_only_says_to_be_a_test_is_none(panel: TestClient) -> None:  # noqa: F811
+def test_a_ping_that_only_says_to_be_a_test_is_none(panel: TestClient) -> None:
     monitor_id = create(panel)
 
     panel.get(ping_path(panel, monitor_id), headers={"user-agent": "PulseMon panel (test ping)"})
@@ -288,7 +288,7 @@ def test_an_address_that_no_other_machine_reaches_is_named(
     assert ("Other machines cannot reach this address." in page) == is_warned
 
 
-def test_a_new_monitor_and_a_new_token_lead_to_the_address(panel: TestClient) -> None:  # noqa: F811
+def test_a_new_monitor_and_a_new_token_lead_to_the_address(panel: TestClient) -> None:
     made = panel.post("/monitors", data=GOOD)
     assert "Created. Now connect your job." in text_of(made)
     assert 'data-copy="ping-url"' in made.text
@@ -312,7 +312,7 @@ def test_times_of_a_zone_are_read_by_its_clock() -> None:
     assert log_filter.read_filter({"since": "2026-01-01T10:00"})[0].since == datetime(2026, 1, 1, 10, tzinfo=UTC)
 
 
-def test_the_log_is_searched_by_the_readers_own_clock(panel: TestClient) -> None:  # noqa: F811
+def test_the_log_is_searched_by_the_readers_own_clock(panel: TestClient) -> None:
     monitor_id = create(panel)
     panel.get(ping_path(panel, monitor_id))
     plain = panel.get(f"/monitors/{monitor_id}/log").text

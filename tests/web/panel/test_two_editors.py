@@ -10,9 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.conftest import ADMIN_TOKEN
-from tests.web.panel.test_monitors import panel, text_of
-
-__all__ = ["panel"]
+from tests.web.panel.test_monitors import text_of
 
 ADMIN = {"X-Admin-Token": ADMIN_TOKEN}
 INCIDENT = {"title": "Slow", "body": "We look.", "status": "investigating", "impact": "minor", "general": True}
