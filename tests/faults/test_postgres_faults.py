@@ -27,7 +27,7 @@ import pytest
 from pulsemon import clock
 from tests.conftest import ADMIN_TOKEN, ROOT, Server, wait_until
 from tests.faults import checker, evidence
-from tests.faults.checker import Evidence, Result, Rule
+from tests.faults.checker import Evidence, Operation, Result, Rule
 from tests.faults.clients import Clients, Log, Punctual
 from tests.faults.conftest import IS_SOAK, Outcomes, Serve, create_monitors, in_parallel, rounds, serving
 from tests.faults.patches import ANSWER_FIRST
@@ -302,14 +302,21 @@ def test_control_answers_before_the_commit_lose_pings_when_the_database_dies(
 ) -> None:
     with FaultProxy(postgres.socket_path) as proxy:
         stage = set_up(postgres, proxy, a_server, patch=ANSWER_FIRST)
-        with Clients(stage.busy, connections=6, seed=7) as clients:
-            wait_until(lambda: clients.log.count() > 300)
-            with stage.proxy.fault(Fault.RESET):
-                wait_until(lambda: "ping.unavailable" in stage.server.log)
-        wait_until(lambda: httpx2.get(stage.busy["busy-0"]).status_code == 200)
+        sent: list[Operation] = []
+        # A fault that falls between two batches loses nothing: another one follows.
+        assert wait_until(lambda: _breaches_of_one_more_fault(stage, sent)) == {Rule.LOST}
 
-        found = evidence.read(stage.direct_url, operations=clients.log.operations)
-        assert {each.rule for each in checker.check_pings(found)} == {checker.Rule.LOST}
+
+def _breaches_of_one_more_fault(stage: Stage, sent: list[Operation]) -> set[Rule]:
+    """Take the database away under load; return what was broken since the first time. *sent* grows by what was sent."""
+    refusals = stage.server.log.count("ping.unavailable")
+    with Clients(stage.busy, connections=6, seed=7 + len(sent)) as clients:
+        wait_until(lambda: clients.log.count() > 300)
+        with stage.proxy.fault(Fault.RESET):
+            wait_until(lambda: stage.server.log.count("ping.unavailable") > refusals)
+    wait_until(lambda: httpx2.get(stage.busy["busy-0"]).status_code == 200)
+    sent += clients.log.operations
+    return {each.rule for each in checker.check_pings(evidence.read(stage.direct_url, operations=sent))}
 
 
 # --- what may not be started on
