@@ -13,6 +13,8 @@ NO_PAGE = "There is no such page."
 NO_MESSAGE = "This monitor has no such message."
 NO_OUTAGE = "This monitor has no such outage."
 NO_INCIDENT = "There is no such incident."
+NO_MAINTENANCE = "There is no such maintenance."
+NO_PROJECT = "There is no such project."
 
 # Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.
 REFUSALS: Mapping[str, str] = {

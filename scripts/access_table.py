@@ -64,7 +64,7 @@ def _routes() -> Iterator[tuple[str, Action, set[str], str]]:
 def _who(route: Route) -> str:
     if route.action is Action.PUBLIC:
         return "everybody"
-    return "address" if allowed(NOBODY, route.action) else _PROOFS[route.audience]
+    return "address" if allowed(NOBODY, route.action, None) else _PROOFS[route.audience]
 
 
 def render() -> str:

@@ -10,13 +10,15 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pulsemon.accounts.roles import OWNER_BY_SESSION, Principal, Proof, Role
 from pulsemon.db import Database
-from pulsemon.db.tables.accounts import Session
+from pulsemon.db.tables.accounts import Member, Session, User
 from pulsemon.db.tables.base import Meta
 from pulsemon.db.upsert import upsert_all
 
@@ -55,12 +57,60 @@ def open_session(database: Database, admin_token: str, *, now: datetime) -> str:
     return session_id
 
 
-def is_session_open(database: Database, session_id: str, admin_token: str, *, now: datetime) -> bool:
-    """Return whether the session lives: not logged out, not expired, opened with the admin token of today."""
-    query = select(Session.admin_fingerprint).where(Session.id_hash == _digest(session_id), Session.expires_at > now)
+def find_session(database: Database, session_id: str, admin_token: str, *, now: datetime) -> Principal | None:
+    """Return who a session lets in, in one query; None: it is over.
+
+    One that was opened with the admin token lives as long as that is the same; one of a user as long as the user is
+    there, not disabled, and has the same password.
+    """
+    query = _SESSION.where(Session.id_hash == _digest(session_id), Session.expires_at > now)
     with database.read() as connection:
-        fingerprint = connection.scalar(query)
-    return fingerprint is not None and hmac.compare_digest(fingerprint, _digest(admin_token))
+        rows = connection.execute(query).all()
+    if not rows:
+        return None
+    first = rows[0]
+    if first.session_user_id is None:
+        is_todays = bool(admin_token) and hmac.compare_digest(first.admin_fingerprint, _digest(admin_token))
+        return replace(OWNER_BY_SESSION, project_id=first.project_id) if is_todays else None
+    if first.user_id is None or first.disabled_at is not None or first.password_version != first.session_version:
+        return None
+    return Principal(
+        is_owner=first.is_owner,
+        proof=Proof.SESSION,
+        public_id=first.public_id,
+        name=first.email,
+        user_id=first.user_id,
+        roles={row.member_of: Role(row.role) for row in rows if row.member_of is not None},
+        project_id=first.project_id,
+    )
+
+
+# One row for each project that the session's user is a member of, or else one.
+_SESSION = (
+    select(
+        Session.admin_fingerprint,
+        Session.user_id.label("session_user_id"),
+        Session.password_version.label("session_version"),
+        Session.project_id,
+        User.id.label("user_id"),
+        User.public_id,
+        User.email,
+        User.is_owner,
+        User.disabled_at,
+        User.password_version,
+        Member.project_id.label("member_of"),
+        Member.role,
+    )
+    .outerjoin(User, User.id == Session.user_id)
+    .outerjoin(Member, Member.user_id == User.id)
+)
+
+
+def choose_project(database: Database, session_id: str, project_id: int) -> None:
+    """Have the pages of a session show another project."""
+    with database.write() as connection:
+        its = Session.id_hash == _digest(session_id)
+        connection.execute(update(Session).where(its).values(project_id=project_id))
 
 
 def close_session(database: Database, session_id: str) -> None:

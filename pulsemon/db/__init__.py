@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from pulsemon.db import schema, sqlite
+from pulsemon.db import audit, schema, sqlite
 from pulsemon.db.lock import FileLock
 from pulsemon.db.open_files import OpenFiles
 from pulsemon.db.types import to_text
@@ -173,6 +173,8 @@ class Database:
                         self._hurry(connection)
                     yield connection
                     if transaction.is_active:  # the block may have rolled back by itself: nothing to write
+                        if writer == "edits":
+                            audit.write_pending(connection)
                         transaction.commit()
                 except BaseException as failed:
                     _roll_back(connection, transaction, failed)

@@ -108,6 +108,11 @@ def has_public_id(public_id: str) -> ColumnElement[bool]:
     return is_exactly(IncidentRow.public_id, public_id)
 
 
+def project_of(connection: Connection, public_id: str) -> int | None:
+    """Return the id of the project that an incident belongs to; None: there is none."""
+    return connection.scalar(select(IncidentRow.project_id).where(has_public_id(public_id)))
+
+
 def has_row_id_below(row_id: int) -> ColumnElement[bool]:
     """Return the condition that an incident was made before another."""
     return IncidentRow.id < row_id

@@ -20,6 +20,7 @@ from pulsemon.core.maintenance import AHEAD, HORIZON, Plan, Progress, Repeats
 from pulsemon.core.uptime import Span
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow, WindowMonitor
 from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.types import is_exactly
 from pulsemon.subscribers import announcements
 from pulsemon.subscribers.announcements import Event, Notice
 
@@ -46,6 +47,11 @@ class Stored:
     def announce_at(self, starts_at: datetime) -> datetime:
         """Return from when on a window is announced."""
         return starts_at - timedelta(hours=self.announce_hours)
+
+
+def project_of(connection: Connection, public_id: str) -> int | None:
+    """Return the id of the project that a plan belongs to; None: there is none."""
+    return connection.scalar(select(Maintenance.project_id).where(is_exactly(Maintenance.public_id, public_id)))
 
 
 def select_plans() -> Select[*tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, Main
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.types import is_exactly
 from pulsemon.db.windows import IS_REAL
-from pulsemon.errors import NotFound
+from pulsemon.errors import NO_MAINTENANCE, NotFound
 from pulsemon.maintenance import plans as maintenance_plans
 from pulsemon.maintenance.definition import Definition
 from pulsemon.maintenance.plans import Stored
@@ -25,7 +25,7 @@ from pulsemon.maintenance.plans import Stored
 MAX_RUNNING = 200
 # Fewer than a statement may have parameters, on either database.
 _AT_ONCE = 500
-NO_PLAN, NO_WINDOW = "There is no such maintenance.", "This maintenance has no such window."
+NO_WINDOW = "This maintenance has no such window."
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ def find(connection: Connection, public_id: str, *, is_locked: bool = False) -> 
     query = maintenance_plans.select_plans().where(*this)
     row = connection.execute(query.with_for_update() if is_locked else query).first()
     if row is None:
-        raise NotFound(NO_PLAN)
+        raise NotFound(NO_MAINTENANCE)
     return maintenance_plans.stored(row)
 
 

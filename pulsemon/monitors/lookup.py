@@ -30,7 +30,7 @@ from pulsemon.core.search import Wanted, fits_group, fits_tag, read
 from pulsemon.core.texts import N_
 from pulsemon.db import Database, placements, search_texts
 from pulsemon.db.tables.monitors import Monitor, PlacementRow, SearchText
-from pulsemon.db.types import is_storable
+from pulsemon.db.types import is_exactly, is_storable
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors.facets import Facet, Facets
 
@@ -56,6 +56,12 @@ def ids_of(connection: Connection, slugs: Sequence[str]) -> list[int]:
     if unknown:
         raise not_there(unknown)
     return [known[each] for each in dict.fromkeys(slugs)]
+
+
+def project_of(connection: Connection, named: str | int) -> int | None:
+    """Return the id of the project that a monitor belongs to, named by its slug or its id; None: there is none."""
+    which = is_exactly(Monitor.slug, named) if isinstance(named, str) else Monitor.id == named
+    return connection.scalar(select(Monitor.project_id).where(which))
 
 
 def not_there(slugs: Sequence[str]) -> Invalid:

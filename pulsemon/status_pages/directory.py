@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from pulsemon.core import schedule
 from pulsemon.core.addresses import MAIN
 from pulsemon.db import Database
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.tables.status_pages import StatusPage
+from pulsemon.db.types import is_exactly
 from pulsemon.db.versions import read_edits
 
 
@@ -37,6 +39,13 @@ class PageDefinition:
 
 
 MAIN_DEFINITION = PageDefinition()
+
+
+def project_of(connection: Connection, slug: str) -> int | None:
+    """Return the id of the project that a page belongs to; None: there is none. The one at /status is the first's."""
+    if slug == MAIN:
+        return DEFAULT_ID
+    return connection.scalar(select(StatusPage.project_id).where(is_exactly(StatusPage.slug, slug)))
 
 
 @dataclass(frozen=True, slots=True)

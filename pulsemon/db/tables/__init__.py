@@ -5,6 +5,7 @@ Whoever imports one has them all: a foreign key finds the table that it names.
 
 from pulsemon.db.tables import (
     accounts,
+    audit,
     availability,
     base,
     deadlines,
@@ -13,12 +14,14 @@ from pulsemon.db.tables import (
     maintenance,
     messages,
     monitors,
+    projects,
     status_pages,
     subscribers,
 )
 
 __all__ = [
     "accounts",
+    "audit",
     "availability",
     "base",
     "deadlines",
@@ -27,6 +30,7 @@ __all__ = [
     "maintenance",
     "messages",
     "monitors",
+    "projects",
     "status_pages",
     "subscribers",
 ]

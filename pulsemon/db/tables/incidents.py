@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pulsemon.db.tables.base import Base
@@ -12,7 +12,7 @@ from pulsemon.db.types import UtcDateTime
 
 
 class Incident(Base):
-    """Something that visitors are told of. `is_general`: it concerns every page, whatever its monitors."""
+    """Something that visitors are told of. `is_general`: it concerns every page of its project, whatever is on it."""
 
     __tablename__ = "incidents"
     __table_args__ = (
@@ -34,6 +34,7 @@ class Incident(Base):
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    project_id: Mapped[int] = mapped_column(Integer, server_default=text("1"))
 
 
 class IncidentUpdate(Base):

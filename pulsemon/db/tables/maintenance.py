@@ -24,7 +24,7 @@ class Maintenance(Base):
     public_id: Mapped[str] = mapped_column(String(16))
     title: Mapped[str] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)  # Markdown
-    is_general: Mapped[bool] = mapped_column(Boolean)  # every monitor
+    is_general: Mapped[bool] = mapped_column(Boolean)  # every monitor of its project
     timezone: Mapped[str] = mapped_column(Text)
     starts_at: Mapped[datetime] = mapped_column(UtcDateTime)  # once: then; repeating: not before
     length_seconds: Mapped[int] = mapped_column(Integer)
@@ -36,6 +36,7 @@ class Maintenance(Base):
     removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    project_id: Mapped[int] = mapped_column(Integer, server_default=text("1"))
 
 
 class MaintenanceWindow(Base):

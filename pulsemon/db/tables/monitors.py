@@ -50,13 +50,17 @@ class Monitor(Base):
             sqlite_where=text("check_at IS NOT NULL"),
             postgresql_where=text("check_at IS NOT NULL"),
         ),
-        # monitors.listing: what is not UP, and how many. Partial, so that the ping of what is UP costs nothing.
+        # monitors.listing: what is not UP in a project, and how many. Partial, so that the ping of what is UP costs
+        # nothing.
         Index(
             "ix_monitors_not_up",
+            "project_id",
             "status",
             sqlite_where=text("status <> 'UP'"),
             postgresql_where=text("status <> 'UP'"),
         ),
+        # monitors.manage.list_all: those of a project, in the order of their creation.
+        Index("ix_monitors_project_id", "project_id", "id"),
         # An id is never given twice: pings of a deleted monitor may outlive it by minutes (see doomed_pings).
         {"sqlite_autoincrement": True},
     )
@@ -92,6 +96,7 @@ class Monitor(Base):
     successes_to_up: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     contrary_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     rules: Mapped[Rules] = mapped_column(PackedRules, nullable=True)
+    project_id: Mapped[int] = mapped_column(Integer, server_default=text("1"))
 
 
 # As ix_monitors_not_up says it: of a parameter no database knows that it is not UP.
@@ -123,8 +128,8 @@ class SearchText(Base):
     """
 
     __tablename__ = "search_texts"
-    # monitors.listing: the order of the list, walked until a part of it is full.
-    __table_args__ = (Index("ix_search_texts_name_key", "name_key", "monitor_id"),)
+    # monitors.listing: the order of a project's list, walked until a part of it is full.
+    __table_args__ = (Index("ix_search_texts_name_key", "project_id", "name_key", "monitor_id"),)
 
     monitor_id: Mapped[int] = mapped_column(
         Integer, ForeignKey("monitors.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
@@ -132,6 +137,8 @@ class SearchText(Base):
     # In the order of its characters, on every server, so that it may be compared outside of the database too.
     name_key: Mapped[str] = mapped_column(Text().with_variant(Text(collation="C"), "postgresql"))
     words: Mapped[str] = mapped_column(Text)
+    # That of the monitor, here too for the index.
+    project_id: Mapped[int] = mapped_column(Integer, server_default=text("1"))
 
 
 class History(Base):

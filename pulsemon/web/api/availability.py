@@ -29,8 +29,9 @@ from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 
-router = Router(Audience.API, is_described=True)
+router = Router(Audience.API, about=About.MONITOR, is_described=True)
 
 _DAYS = "This must be 1, 7, 30, 90 or 365."
 

@@ -106,7 +106,7 @@ def ready(request: Request) -> Response:
     site = site_of(request)
     reasons = site.readiness.reasons()
     answer: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
-    if allowed(_principal(_shown_token(site, request)), Action.READ):
+    if allowed(_principal(_shown_token(site, request)), Action.METRICS, None):
         answer |= {"reasons": list(reasons), "warnings": list(site.readiness.warnings())}
     return JSONResponse(answer, status_code=503 if reasons else 200, headers=HEADERS)
 
@@ -207,7 +207,7 @@ def _may_see_all(site: Site, request: Request) -> bool:
     if isinstance(token, int):
         raise HTTPException(429, TOO_MANY_TOKENS, headers=HEADERS | {"retry-after": str(token)})
     if token is not _Token.WRONG:
-        return allowed(_principal(token), Action.READ)
+        return allowed(_principal(token), Action.METRICS, None)
     detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
     raise HTTPException(401, detail, headers=HEADERS | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
 

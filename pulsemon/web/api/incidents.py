@@ -25,8 +25,9 @@ from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 
-router = Router(Audience.API, is_described=True)
+router = Router(Audience.API, about=About.INCIDENT, is_described=True)
 
 DEFAULT_LIMIT = 100
 StatusName = Literal["investigating", "identified", "monitoring", "resolved"]
@@ -116,7 +117,7 @@ def _update_answer(update: Update) -> dict[str, Any]:
 
 @router.post(
     "/api/incidents",
-    Action.RESPOND,
+    Action.REPORT,
     status_code=201,
     response_model=IncidentAnswer,
     tags=["Incidents"],
@@ -135,7 +136,7 @@ def create_incident(request: Request, data: Body) -> Response:
 
 @router.reads(
     "/api/incidents",
-    Action.READ,
+    Action.READ_INCIDENTS,
     response_model=list[IncidentAnswer],
     tags=["Incidents"],
     summary="List the incidents",
@@ -161,7 +162,7 @@ def list_incidents(request: Request, asked: Paging) -> Response:
 
 @router.reads(
     "/api/incidents/{incident_id}",
-    Action.READ,
+    Action.READ_INCIDENTS,
     response_model=IncidentAnswer,
     tags=["Incidents"],
     summary="Read an incident",
@@ -175,7 +176,7 @@ def read_incident(request: Request, incident_id: str) -> Response:
 
 @router.patch(
     "/api/incidents/{incident_id}",
-    Action.RESPOND,
+    Action.REPORT,
     response_model=IncidentAnswer,
     tags=["Incidents"],
     summary="Edit an incident",
@@ -196,7 +197,7 @@ def edit_incident(request: Request, incident_id: str, data: Body) -> Response:
 
 @router.delete(
     "/api/incidents/{incident_id}",
-    Action.RESPOND,
+    Action.REPORT,
     status_code=204,
     response_class=Response,
     tags=["Incidents"],
@@ -214,7 +215,7 @@ def delete_incident(request: Request, incident_id: str) -> Response:
 
 @router.post(
     "/api/incidents/{incident_id}/updates",
-    Action.RESPOND,
+    Action.REPORT,
     status_code=201,
     response_model=IncidentAnswer,
     tags=["Incidents"],
@@ -233,7 +234,7 @@ def post_update(request: Request, incident_id: str, data: Body) -> Response:
 
 @router.patch(
     "/api/incidents/{incident_id}/updates/{number}",
-    Action.RESPOND,
+    Action.REPORT,
     response_model=IncidentAnswer,
     tags=["Incidents"],
     summary="Correct the text of an update",

@@ -27,8 +27,9 @@ from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, instant
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 
-router = Router(Audience.API, is_described=True)
+router = Router(Audience.API, about=About.MONITOR, is_described=True)
 
 # More say nothing that their number does not.
 ALERTS_LISTED = 100

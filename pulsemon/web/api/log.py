@@ -28,8 +28,9 @@ from pulsemon.web.http.json_api import HEADERS, LongPaging, instant
 from pulsemon.web.http.paging import AskedPart, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 
-router = Router(Audience.API, is_described=True)
+router = Router(Audience.API, about=About.MONITOR, is_described=True)
 
 DEFAULT_LIMIT = 100
 

@@ -17,19 +17,20 @@ from starlette.responses import JSONResponse, Response
 from pulsemon.accounts.roles import Action
 from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
-from pulsemon.errors import REFUSALS
+from pulsemon.errors import NO_MAINTENANCE, REFUSALS
 from pulsemon.input import maintenance as maintenance_fields
 from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
-from pulsemon.maintenance.views import NO_PLAN, MaintenanceView, WindowView
+from pulsemon.maintenance.views import MaintenanceView, WindowView
 from pulsemon.web.api import openapi
 from pulsemon.web.http.json_api import HEADERS, Body, LongPaging, Paging, instant
 from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 
-router = Router(Audience.API, is_described=True)
+router = Router(Audience.API, about=About.MAINTENANCE, is_described=True)
 
 
 class WindowAnswer(BaseModel):
@@ -98,7 +99,7 @@ EXAMPLE_MAINTENANCE = {
     "created_at": "2026-11-26T12:00:00.000Z",
     "updated_at": "2026-11-26T12:00:00.000Z",
 }
-_NOT_FOUND = openapi.error(404, "There is no such maintenance.", NO_PLAN)
+_NOT_FOUND = openapi.error(404, "There is no such maintenance.", NO_MAINTENANCE)
 _CONFLICT = openapi.error(409, "It has begun, is over, or is not running.", REFUSALS["maintenance-begun"])
 _BAD_BODY = openapi.invalid("body", "starts_at", msg=PROBLEMS["skipped-time"], rule="skipped-time")
 _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
@@ -157,7 +158,7 @@ def window_answer(window: WindowView, *, now: datetime) -> dict[str, Any]:
 
 @router.post(
     "/api/maintenance",
-    Action.RESPOND,
+    Action.REPORT,
     status_code=201,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
@@ -181,7 +182,7 @@ def create_maintenance(request: Request, data: Body) -> Response:
 
 @router.reads(
     "/api/maintenance",
-    Action.READ,
+    Action.READ_INCIDENTS,
     response_model=list[MaintenanceAnswer],
     tags=["Maintenance"],
     summary="List the plans of maintenance",
@@ -202,7 +203,7 @@ def list_maintenance(request: Request, asked: Paging) -> Response:
 
 @router.reads(
     _PATH,
-    Action.READ,
+    Action.READ_INCIDENTS,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="Read a plan of maintenance",
@@ -217,7 +218,7 @@ def read_maintenance(request: Request, maintenance_id: str) -> Response:
 
 @router.patch(
     _PATH,
-    Action.RESPOND,
+    Action.REPORT,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="Edit a plan of maintenance",
@@ -244,7 +245,7 @@ def edit_maintenance(request: Request, maintenance_id: str, data: Body) -> Respo
 
 @router.delete(
     _PATH,
-    Action.RESPOND,
+    Action.REPORT,
     status_code=204,
     response_class=Response,
     tags=["Maintenance"],
@@ -262,7 +263,7 @@ def delete_maintenance(request: Request, maintenance_id: str) -> Response:
 
 @router.post(
     _PATH + "/end",
-    Action.RESPOND,
+    Action.REPORT,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="End the maintenance that is running",
@@ -279,7 +280,7 @@ def end_maintenance(request: Request, maintenance_id: str) -> Response:
 
 @router.reads(
     _PATH + "/windows",
-    Action.READ,
+    Action.READ_INCIDENTS,
     response_model=list[WindowAnswer],
     tags=["Maintenance"],
     summary="List the windows of a plan",
@@ -304,7 +305,7 @@ def list_windows(request: Request, maintenance_id: str, asked: LongPaging) -> Re
 
 @router.patch(
     _PATH + "/windows/{window_id}",
-    Action.RESPOND,
+    Action.REPORT,
     response_model=MaintenanceAnswer,
     tags=["Maintenance"],
     summary="Let the running window end at another time",
@@ -324,7 +325,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
 
 @router.delete(
     _PATH + "/windows/{window_id}",
-    Action.RESPOND,
+    Action.REPORT,
     status_code=204,
     response_class=Response,
     tags=["Maintenance"],

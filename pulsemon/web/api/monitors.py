@@ -30,8 +30,9 @@ from pulsemon.web.http.json_api import HEADERS, Body, BodyOrMany, Paging, array,
 from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.whose import About
 
-router = Router(Audience.API, is_described=True)
+router = Router(Audience.API, about=About.MONITOR, is_described=True)
 
 # Laid under an answer, so that its keys stand in the order of the document.
 _IN_ORDER: dict[str, Any] = dict.fromkeys(openapi.MONITOR_KEYS)

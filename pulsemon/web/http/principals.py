@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from pulsemon.accounts import access
-from pulsemon.accounts.roles import NOBODY, OWNER_BY_SESSION, OWNER_BY_TOKEN, Principal, Proof
+from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Principal, Proof
+from pulsemon.db.audit import Actor, ActorKind
 from pulsemon.web.http import session_cookies
 from pulsemon.web.http.site import Site, site_of
-from pulsemon.web.http.throttle import Verdict
+from pulsemon.web.http.throttle import MAX_ADDRESS, Verdict
 
 # Where whoever was found out stands in the scope of a request.
 PRINCIPAL_KEY = "pulsemon.principal"
@@ -42,11 +43,28 @@ def by_session(request: HTTPConnection) -> Principal:
     """Return who the cookie of an open session says that this is. A token in a header is none. Reads the database."""
     site = site_of(request)
     admin_token = site.settings.admin_token.get_secret_value()
-    is_open = bool(admin_token) and any(
-        access.is_session_open(site.database, session_id, admin_token, now=site.now())
-        for session_id in session_ids_of(request)
+    found = (access.find_session(site.database, each, admin_token, now=site.now()) for each in session_ids_of(request))
+    return _put(request, next((each for each in found if each is not None), NOBODY))
+
+
+def principal_of(request: HTTPConnection) -> Principal:
+    """Return who was found out to ask; nobody, where nobody was asked who he is."""
+    found: Principal = request.scope.get(PRINCIPAL_KEY, NOBODY)
+    return found
+
+
+def actor_of(request: HTTPConnection) -> Actor:
+    """Return whom the log of who did what names, now and from where this request came."""
+    principal = principal_of(request)
+    kind = ActorKind.KEY if principal.proof is Proof.KEY else ActorKind.USER
+    host = request.client.host if request.client else None
+    return Actor(
+        kind=kind if principal.public_id else ActorKind.ADMIN_TOKEN,
+        name=principal.name,
+        at=site_of(request).now(),
+        public_id=principal.public_id or None,
+        remote_addr=host[:MAX_ADDRESS] if host else None,
     )
-    return _put(request, OWNER_BY_SESSION if is_open else NOBODY)
 
 
 def _put(request: HTTPConnection, principal: Principal) -> Principal:

@@ -18,10 +18,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from pulsemon.accounts.roles import OPEN, Action, allowed
-from pulsemon.web.http import after_login, convertors
+from pulsemon.accounts.roles import OPEN, Action, Principal, Proof
+from pulsemon.db import audit
+from pulsemon.web.http import after_login, convertors, whose
 from pulsemon.web.http.after_login import LoginNeeded
-from pulsemon.web.http.principals import by_session, by_token
+from pulsemon.web.http.principals import actor_of, by_session, by_token
+from pulsemon.web.http.whose import About
 
 # Here, because every module that declares a route takes its router from this one.
 convertors.register()
@@ -67,11 +69,14 @@ class Route(APIRoute):
         *,
         audience: Audience,
         action: Action,
+        about: About | None = None,
         redraws: bool = False,
         **described: Any,
     ) -> None:
         self.audience = audience
         self.action = action
+        # What its path names, and so to which project belongs what it does.
+        self.about = about
         # Whether the handler draws its form, and does nothing else, where the address says `after_login.DRAW`.
         self._redraws = redraws
         # Asked of many routes until one takes the request.
@@ -113,9 +118,9 @@ class Route(APIRoute):
 
     def _behind_a_token(self, handle: _Handle) -> _Handle:
         async def handle_with_token(request: Request) -> Response:
-            if allowed(by_token(request), self.action):
-                return await handle(request)
-            return refuse(401, "The header X-Admin-Token is missing or wrong.")
+            if await run_in_threadpool(self._admit, request, by_token) is Proof.NONE:
+                return refuse(401, "The header X-Admin-Token is missing or wrong.")
+            return await _handle_as_asked(handle, request)
 
         return handle_with_token
 
@@ -123,8 +128,8 @@ class Route(APIRoute):
         async def handle_with_session(request: Request) -> Response:
             if after_login.DRAW in request.query_params and request.method == "POST" and not self._redraws:
                 return RedirectResponse("/", status_code=303)
-            if allowed(await run_in_threadpool(by_session, request), self.action):
-                return await handle(request)
+            if await run_in_threadpool(self._admit, request, by_session) is not Proof.NONE:
+                return await _handle_as_asked(handle, request)
             if request.method == "POST":
                 # With or without a cookie: browsers forget it when the session ends. The gate has looked at the origin.
                 raise LoginNeeded(keeps_form=self._redraws)
@@ -133,6 +138,22 @@ class Route(APIRoute):
             return JSONResponse({"detail": "Log in at / first."}, status_code=401)
 
         return handle_with_session
+
+    def _admit(self, request: Request, ask: Callable[[Request], Principal]) -> Proof:
+        """Find out who *request* comes from, and whether he may do this; in one thread, because it asks the database.
+
+        Raises NotFound, Forbidden: see `whose.admit`.
+        """
+        principal = ask(request)
+        if principal.proof is not Proof.NONE:
+            whose.admit(request, principal, self.action, self.about)
+        return principal.proof
+
+
+async def _handle_as_asked(handle: _Handle, request: Request) -> Response:
+    """Have what *handle* changes noted as done by whoever was let in."""
+    with audit.acting(actor_of(request)):
+        return await handle(request)
 
 
 def refuse(status_code: int, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -143,11 +164,22 @@ def refuse(status_code: int, detail: str, headers: dict[str, str] | None = None)
 
 
 class Router:
-    """The routes of one audience, in their order. *is_described*: they stand in the API's description."""
+    """The routes of one audience, in their order.
 
-    def __init__(self, audience: Audience, *, is_described: bool = False, route_class: type[Route] = Route) -> None:
+    *about*: what their paths name, where they name something. *is_described*: they stand in the API's description.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        *,
+        about: About | None = None,
+        is_described: bool = False,
+        route_class: type[Route] = Route,
+    ) -> None:
         self.routes: list[Route] = []
         self._audience = audience
+        self._about = about
         self._is_described = is_described
         self._route_class = route_class
 
@@ -193,7 +225,13 @@ class Router:
         def register(handler: _SomeHandler) -> _SomeHandler:
             said = {"include_in_schema": self._is_described} | described
             route = self._route_class(
-                path, handler, audience=self._audience, action=action, methods=list(methods), **said
+                path,
+                handler,
+                audience=self._audience,
+                action=action,
+                about=self._about,
+                methods=list(methods),
+                **said,
             )
             self.routes.append(route)
             return handler

@@ -11,6 +11,8 @@ from typing import Protocol
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
+from pulsemon.accounts import projects
+from pulsemon.accounts.projects import Directory
 from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
 from pulsemon.db.versions import read_edits
@@ -100,6 +102,8 @@ class Site:
     # What lists ask of all monitors at once: which are shown otherwise than they are stored, and what tells them apart.
     apart: Kept[Apart] = field(init=False)
     facets: Kept[Facets] = field(init=False)
+    # Which projects there are.
+    _projects: Kept[Directory] = field(init=False)
     # What pages of the panel say of messages that do not arrive.
     _undelivered: UndeliveredReading = field(init=False)
 
@@ -112,12 +116,26 @@ class Site:
         object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
         object.__setattr__(self, "apart", Kept(self._read_apart, version=self._read_edits))
         object.__setattr__(self, "facets", Kept(self._read_facets, version=self._read_edits))
+        object.__setattr__(self, "_projects", Kept(self._read_projects, version=lambda: self.live.version))
         reading = UndeliveredReading(lambda: read_undelivered(self.database))
         object.__setattr__(self, "_undelivered", reading)
 
     def _read_apart(self) -> Apart:
         with self.database.read() as connection:
             return apart.read(connection, now=self.now())
+
+    def _read_projects(self) -> Directory:
+        with self.database.read() as connection:
+            return projects.read(connection)
+
+    def projects(self) -> Directory:
+        """Return the projects; those of another node may be missing for some seconds, see `project_of_slug`."""
+        return self._projects.get()
+
+    def project_of_slug(self, slug: str) -> int | None:
+        """Return the id of the project with this slug; one that is not known yet is looked for."""
+        found = self.projects().of_slug(slug) or self._read_projects().of_slug(slug)
+        return None if found is None else found.id
 
     def _read_edits(self) -> str:
         with self.database.read() as connection:

@@ -25,9 +25,10 @@ from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import chooser, monitor_lists, shared
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.INCIDENT)
 
 PAGE_SIZE = 50
 _DONE = {
@@ -38,7 +39,7 @@ _DONE = {
 }
 
 
-@router.get("/incidents", Action.READ)
+@router.get("/incidents", Action.READ_INCIDENTS)
 def list_incidents(request: Request) -> Response:
     """Answer with the open incidents and, fifty at a time, those that are over."""
     database = site_of(request).database
@@ -55,7 +56,7 @@ def list_incidents(request: Request) -> Response:
     )
 
 
-@router.get("/incidents/new", Action.RESPOND)
+@router.get("/incidents/new", Action.REPORT)
 def new_incident(request: Request) -> Response:
     """Answer with the form; `?monitor=` names the one that it is about, and since when it is down."""
     site = site_of(request)
@@ -79,7 +80,7 @@ def new_incident(request: Request) -> Response:
     return _new_page(request, typed, others=others)
 
 
-@router.post("/incidents", Action.RESPOND, redraws=True)
+@router.post("/incidents", Action.REPORT, redraws=True)
 def create_incident(request: Request, form: FormLists) -> Response:
     """Open an incident, or show how its text will look."""
     site, now = site_of(request), site_of(request).now()
@@ -110,7 +111,7 @@ def _new_page(
     )
 
 
-@router.get("/incidents/{public_id}", Action.READ)
+@router.get("/incidents/{public_id}", Action.READ_INCIDENTS)
 def one_incident(request: Request, public_id: str) -> Response:
     """Answer with an incident, what was said of it, and the form for what is to be said next."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -141,7 +142,7 @@ def _is_scope_kept(incident: Incident, form: Lists) -> bool:
     )
 
 
-@router.post("/incidents/{public_id}", Action.RESPOND, redraws=True)
+@router.post("/incidents/{public_id}", Action.REPORT, redraws=True)
 def post_update(request: Request, public_id: str, form: FormLists) -> Response:
     """Post an update, or show how its text will look."""
     site = site_of(request)
@@ -180,7 +181,7 @@ def _one_page(
     )
 
 
-@router.get("/incidents/{public_id}/edit", Action.RESPOND)
+@router.get("/incidents/{public_id}/edit", Action.REPORT)
 def edit_form(request: Request, public_id: str) -> Response:
     """Answer with the form of title, impact and monitors."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -191,7 +192,7 @@ def _edit_typed(incident: Incident) -> dict[str, Sequence[str]]:
     return {"title": [incident.title or ""], "impact": [incident.impact.value]} | _scope_typed(incident)
 
 
-@router.post("/incidents/{public_id}/edit", Action.RESPOND, redraws=True)
+@router.post("/incidents/{public_id}/edit", Action.REPORT, redraws=True)
 def edit(request: Request, public_id: str, form: FormLists) -> Response:
     """Change title, impact and monitors."""
     site = site_of(request)
@@ -217,7 +218,7 @@ def _edit_page(request: Request, incident: Incident, form: Lists, problems: Sequ
     return rendering.page(request, "panel/incident_edit.html", status_code=shared.status_of(problems), **values)
 
 
-@router.get("/incidents/{public_id}/updates/{number:id}", Action.RESPOND)
+@router.get("/incidents/{public_id}/updates/{number:id}", Action.REPORT)
 def update_form(request: Request, public_id: str, number: int) -> Response:
     """Answer with the text of an update, to be corrected."""
     incident = incidents.get(site_of(request).database, public_id)
@@ -225,7 +226,7 @@ def update_form(request: Request, public_id: str, number: int) -> Response:
     return _update_page(request, incident, number, lambda said: {"body": [words.said(said)]})
 
 
-@router.post("/incidents/{public_id}/updates/{number:id}", Action.RESPOND, redraws=True)
+@router.post("/incidents/{public_id}/updates/{number:id}", Action.REPORT, redraws=True)
 def edit_update(request: Request, public_id: str, number: int, form: FormLists) -> Response:
     """Change the text of an update."""
     site = site_of(request)
@@ -262,14 +263,14 @@ def _update_page(
     return rendering.page(request, "panel/incident_update.html", status_code=shared.status_of(problems), **values)
 
 
-@router.get("/incidents/{public_id}/delete", Action.RESPOND)
+@router.get("/incidents/{public_id}/delete", Action.REPORT)
 def confirm_deletion(request: Request, public_id: str) -> Response:
     """Say what is lost."""
     incident = incidents.get(site_of(request).database, public_id)
     return rendering.page(request, "panel/incident_delete.html", incident=incident)
 
 
-@router.post("/incidents/{public_id}/delete", Action.RESPOND)
+@router.post("/incidents/{public_id}/delete", Action.REPORT)
 def delete_incident(request: Request, public_id: str) -> Response:
     """Delete the incident."""
     site = site_of(request)

@@ -21,9 +21,10 @@ from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import shared
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.MONITOR)
 
 # More say nothing that their number does not.
 ALERTS_LISTED = 20

@@ -27,9 +27,10 @@ from pulsemon.web.html import rendering, schedule_words, wall_clock
 from pulsemon.web.http.form_data import Form, FormLists
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import chooser, shared
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.MAINTENANCE)
 
 PAGE_SIZE = 50
 _DONE = {
@@ -43,7 +44,7 @@ _DONE = {
 _IN_FORM = {"length_seconds": "length_minutes"}
 
 
-@router.get("/maintenance", Action.READ)
+@router.get("/maintenance", Action.READ_INCIDENTS)
 def list_page(request: Request) -> Response:
     """Answer with what is running and, fifty at a time, what is coming and what is over."""
     site, now = site_of(request), site_of(request).now()
@@ -86,7 +87,7 @@ def _sentence(request: Request, plan: Plan) -> str:
         return plan.schedule
 
 
-@router.get("/maintenance/new", Action.RESPOND)
+@router.get("/maintenance/new", Action.REPORT)
 def new_page(request: Request) -> Response:
     """Answer with the form for new maintenance, of the monitor that `?monitor=` names if it names one."""
     slug, site = request.query_params.get("monitor", ""), site_of(request)
@@ -114,7 +115,7 @@ _NEW: dict[str, list[str]] = {
 _UNTICKED: dict[str, list[str]] = {"tell_subscribers": []}
 
 
-@router.post("/maintenance", Action.RESPOND, redraws=True)
+@router.post("/maintenance", Action.REPORT, redraws=True)
 def create(request: Request, filled: FormLists) -> Response:
     """Plan maintenance."""
     site, now = site_of(request), site_of(request).now()
@@ -131,21 +132,21 @@ def create(request: Request, filled: FormLists) -> Response:
     return _to(view.id, "planned")
 
 
-@router.get("/maintenance/{maintenance_id}", Action.READ)
+@router.get("/maintenance/{maintenance_id}", Action.READ_INCIDENTS)
 def plan_page(request: Request, maintenance_id: str) -> Response:
     """Answer with one plan: when there is maintenance."""
     view = _view(request, maintenance_id)
     return _form_page(request, view, fields_of(view), here="when")
 
 
-@router.get("/maintenance/{maintenance_id}/settings", Action.READ)
+@router.get("/maintenance/{maintenance_id}/settings", Action.READ_INCIDENTS)
 def plan_settings(request: Request, maintenance_id: str) -> Response:
     """Answer with its form."""
     view = _view(request, maintenance_id)
     return _form_page(request, view, fields_of(view))
 
 
-@router.post("/maintenance/{maintenance_id}", Action.RESPOND, redraws=True)
+@router.post("/maintenance/{maintenance_id}", Action.REPORT, redraws=True)
 def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
     """Change what was changed in the form."""
     site, now = site_of(request), site_of(request).now()
@@ -192,7 +193,7 @@ def _meant(filled: Lists, merged: Merged) -> dict[str, Sequence[str]]:
     return meant if "scope" in filled or not chooser.names_some(filled) else meant | {"scope": []}
 
 
-@router.get("/maintenance/{maintenance_id}/end", Action.RESPOND)
+@router.get("/maintenance/{maintenance_id}/end", Action.REPORT)
 def confirm_end(request: Request, maintenance_id: str) -> Response:
     """Say what is told once it has ended."""
     view = _view(request, maintenance_id)
@@ -202,7 +203,7 @@ def confirm_end(request: Request, maintenance_id: str) -> Response:
     return rendering.page(request, "panel/maintenance_question.html", question="end", view=view, window=running)
 
 
-@router.post("/maintenance/{maintenance_id}/end", Action.RESPOND)
+@router.post("/maintenance/{maintenance_id}/end", Action.REPORT)
 def end(request: Request, maintenance_id: str) -> Response:
     """End what is running."""
     site = site_of(request)
@@ -211,7 +212,7 @@ def end(request: Request, maintenance_id: str) -> Response:
     return _to(maintenance_id, "ended")
 
 
-@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}", Action.RESPOND, redraws=True)
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}", Action.REPORT, redraws=True)
 def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -> Response:
     """Let what is running end at another time."""
     site, now = site_of(request), site_of(request).now()
@@ -229,7 +230,7 @@ def set_end(request: Request, maintenance_id: str, window_id: int, form: Form) -
     return _to(view.id, "saved")
 
 
-@router.get("/maintenance/{maintenance_id}/windows/{window_id:id}/skip", Action.RESPOND)
+@router.get("/maintenance/{maintenance_id}/windows/{window_id:id}/skip", Action.REPORT)
 def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     """Say which one will not take place."""
     view = _view(request, maintenance_id)
@@ -239,7 +240,7 @@ def confirm_skip(request: Request, maintenance_id: str, window_id: int) -> Respo
     return rendering.page(request, "panel/maintenance_question.html", question="skip", view=view, window=window)
 
 
-@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}/skip", Action.RESPOND)
+@router.post("/maintenance/{maintenance_id}/windows/{window_id:id}/skip", Action.REPORT)
 def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     """Cancel one coming window."""
     site = site_of(request)
@@ -248,7 +249,7 @@ def skip(request: Request, maintenance_id: str, window_id: int) -> Response:
     return RedirectResponse("/maintenance?done=skipped", status_code=303)
 
 
-@router.get("/maintenance/{maintenance_id}/delete", Action.RESPOND)
+@router.get("/maintenance/{maintenance_id}/delete", Action.REPORT)
 def confirm_removal(request: Request, maintenance_id: str) -> Response:
     """Say what goes and what stays."""
     view = _view(request, maintenance_id)
@@ -256,7 +257,7 @@ def confirm_removal(request: Request, maintenance_id: str) -> Response:
     return rendering.page(request, "panel/maintenance_question.html", question="delete", view=view, window=running)
 
 
-@router.post("/maintenance/{maintenance_id}/delete", Action.RESPOND)
+@router.post("/maintenance/{maintenance_id}/delete", Action.REPORT)
 def remove(request: Request, maintenance_id: str) -> Response:
     """Remove the plan."""
     site = site_of(request)

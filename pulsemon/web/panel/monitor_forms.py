@@ -23,10 +23,11 @@ from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import monitors as panel_monitors
 from pulsemon.web.panel import one_monitor, shared
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.MONITOR)
 
 _TAKEN = FieldProblem("slug", "taken", N_("Another monitor has this slug. Choose one that is free."))
 

@@ -26,10 +26,11 @@ from pulsemon.web.html import bars, rendering
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import connect, log, shared
 from pulsemon.web.panel.monitor_list import Line, blind_window
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.MONITOR)
 
 
 class Section(StrEnum):

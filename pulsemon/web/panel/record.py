@@ -28,9 +28,10 @@ from pulsemon.web.html.words import Words
 from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import shared
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.MONITOR)
 
 _MONTH = re.compile(r"(20[0-9]{2}|19[7-9][0-9])-(0[1-9]|1[0-2])")
 # What spreadsheets take for the beginning of a formula, the full-width forms included.

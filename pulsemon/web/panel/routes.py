@@ -9,15 +9,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from pulsemon.accounts.roles import Action, allowed
+from pulsemon.accounts.roles import Action, Proof
 from pulsemon.errors import Unavailable
 from pulsemon.monitors import event_log
 from pulsemon.web.html import rendering, schedule_words
-from pulsemon.web.http import after_login
+from pulsemon.web.http import after_login, whose
 from pulsemon.web.http.principals import by_session
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.security import is_panels_host
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import arrange, chooser, logins, monitor_forms, monitor_list, monitor_lists, one_monitor, shared
 from pulsemon.web.panel import incidents as panel_incidents
 from pulsemon.web.panel import insights as panel_insights
@@ -29,7 +30,7 @@ from pulsemon.web.panel import subscribers as panel_subscribers
 from pulsemon.web.public import status_page
 
 home_router = Router(Audience.VISITORS)
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.MONITOR)
 
 
 @home_router.reads("/", Action.PUBLIC)
@@ -45,8 +46,10 @@ def home(request: Request) -> Response:
         return status_page.answer(request, own)
     if not is_ours:
         return RedirectResponse("/status", status_code=303)
-    if not allowed(by_session(request), Action.READ):
+    principal = by_session(request)
+    if principal.proof is Proof.NONE:
         return logins.page(request)
+    whose.admit(request, principal, Action.READ, None)
     wanted = after_login.read_address(request.query_params.get("next", ""))
     return RedirectResponse(wanted, status_code=303) if wanted else panel_monitors.list_page(request)
 
@@ -100,7 +103,7 @@ async def events(request: Request) -> Response:
 
     async def may_listen() -> bool:
         try:
-            return allowed(await run_in_threadpool(by_session, request), Action.READ)
+            return (await run_in_threadpool(by_session, request)).proof is not Proof.NONE
         except Unavailable:  # a database that is away ends no session
             return True
 

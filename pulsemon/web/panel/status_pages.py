@@ -29,10 +29,11 @@ from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, host_of, site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import arrange, chooser, shared
 from pulsemon.web.panel.arrange import Part
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.PAGE)
 
 PAGE_SIZE = 50
 _DONE = {

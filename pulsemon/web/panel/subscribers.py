@@ -21,9 +21,10 @@ from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import About
 from pulsemon.web.panel import shared
 
-router = Router(Audience.PANEL)
+router = Router(Audience.PANEL, about=About.PAGE)
 
 PAGE_SIZE = 100
 _DONE = {
