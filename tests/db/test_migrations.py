@@ -23,7 +23,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.channels import webhook
@@ -710,4 +710,31 @@ def test_what_was_pending_is_sent_byte_for_byte_as_before(first: FirstPulseMon) 
     )
     assert isinstance(announced.message, Announcement)
     assert (announced.address, announced.token, announced.message.title) == ("ana@example.org", "secret", "Slow")
+    database.close()
+
+
+def _columns(connection: Connection) -> dict[str, dict[str, Any]]:
+    seen = inspect(connection)
+    return {table: {each["name"]: each for each in seen.get_columns(table)} for table in seen.get_table_names()}
+
+
+def test_a_server_of_the_version_before_goes_on_writing_beside_one_of_today(first: FirstPulseMon) -> None:
+    """Whoever replaces his servers one by one has both on one database: what the older one writes is whole."""
+    database = Database.open(first.url)
+    with of_version(database, "0010") as connection:
+        before = _columns(connection)
+    database.migrate()
+    with database.read() as connection:
+        after = _columns(connection)
+
+    assert before.keys() <= after.keys()
+    for table in before.keys() - {"alembic_version"}:
+        assert before[table].keys() <= after[table].keys(), table
+        for name in before[table]:
+            assert str(before[table][name]["type"]) == str(after[table][name]["type"]), (table, name)
+            assert before[table][name]["nullable"] == after[table][name]["nullable"], (table, name)
+        added = [after[table][name] for name in after[table].keys() - before[table].keys()]
+        assert [each["name"] for each in added if not each["nullable"] and each["default"] is None] == [], table
+    assert "project_id" in after["monitors"]
+    assert "project_id" not in before["monitors"], "the control: something was added"
     database.close()
