@@ -130,9 +130,10 @@ class TestDurability:
     def test_a_read_is_one_snapshot(self, database: Database) -> None:
         write_value(database, "1", "a")
         with database.read() as connection:
-            assert connection.scalars(select(Meta.key)).all() == ["a"]
+            before = connection.scalars(select(Meta.key)).all()
+            assert "a" in before
             write_value(database, "2", "b")
-            assert connection.scalars(select(Meta.key)).all() == ["a"]
+            assert connection.scalars(select(Meta.key)).all() == before
 
     def test_a_reader_cannot_write(self, database: Database) -> None:
         with pytest.raises(Exception, match=r"readonly|read-only"), database.read() as connection:
