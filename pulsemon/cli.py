@@ -11,10 +11,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import httpx2
 import typer
@@ -24,21 +24,22 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from typer.core import TyperCommand, TyperGroup
 
-from pulsemon import __version__, client, clock, db, log, redaction
+from pulsemon import __version__, cli_audit, cli_people, client, clock, db, log, redaction
+from pulsemon.accounts import projects
 from pulsemon.channels import mailbox
 from pulsemon.channels.lines import one_line
 from pulsemon.channels.mail import Postman
 from pulsemon.channels.message import Announcement, Delivered, Outcome
 from pulsemon.channels.notices import Publisher
-from pulsemon.core.hosts import Host
-from pulsemon.db import Database
-from pulsemon.errors import InUse, PulseMonError, StartRefused
+from pulsemon.cli_database import by_the_clock_of, call_server, open_database
+from pulsemon.db import Database, audit
+from pulsemon.db.audit import Actor, ActorKind
+from pulsemon.errors import NO_PROJECT, InUse, NotFound, PulseMonError, StartRefused
 from pulsemon.input import monitor_forms
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.operations.backup import back_up
 from pulsemon.operations.doorway import BACKLOG
-from pulsemon.operations.timekeeping import Timekeeping
 from pulsemon.server import PulseMon
 from pulsemon.settings import Settings, load
 from pulsemon.web.api.monitors import monitor_answer
@@ -67,8 +68,10 @@ app = typer.Typer(
 )
 monitor_app = typer.Typer(help="List, create and delete monitors.", no_args_is_help=True)
 app.add_typer(monitor_app, name="monitor")
-
-_API_TIMEOUT_SEC = 10.0
+app.add_typer(cli_audit.app, name="audit")
+app.add_typer(cli_people.user_app, name="user")
+app.add_typer(cli_people.token_app, name="admin-token")
+app.add_typer(cli_people.secrets_app, name="secrets")
 
 
 def main() -> None:
@@ -170,7 +173,7 @@ def _listen(settings: Settings) -> tuple[socket.socket, str]:
 @app.command()
 def migrate() -> None:
     """Bring the database up to date. Refuses while a server runs on it (SQLite)."""
-    with _database(load()) as database:
+    with open_database(load()) as database:
         print(f"The database is up to date ({'SQLite' if database.is_sqlite else 'PostgreSQL'}).")
 
 
@@ -251,7 +254,7 @@ def snapshot(
     log.configure(level=settings.log_level.value, form=settings.log_format.value)
     database = Database.open_to_read(url, allow_unsafe=settings.allow_unsafe_database)
     try:
-        with _by_the_clock_of(database):
+        with by_the_clock_of(database):
             files = static_copy.make_files(database, settings, now=clock.now())
     finally:
         database.close()
@@ -259,38 +262,19 @@ def snapshot(
     print(f"{folder}: {len(files)} files.")
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    url = settings.database_url.get_secret_value()
-    log.configure(level=settings.log_level.value, form=settings.log_format.value)
-    database = Database.open(url, allow_unsafe=settings.allow_unsafe_database, lock_patience_sec=0.0)
-    try:
-        database.migrate()
-        with _by_the_clock_of(database):
-            yield database
-    finally:
-        database.close()
-
-
-@contextmanager
-def _by_the_clock_of(database: Database) -> Iterator[None]:
-    timekeeping = Timekeeping(database)
-    timekeeping.look()
-    try:
-        yield
-    finally:
-        timekeeping.close()
-
-
 @monitor_app.command("list")
 def list_monitors(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; times as in the API.")] = False,
+    project: Annotated[str | None, typer.Option(help="Of the project with this slug alone.")] = None,
 ) -> None:
     """List all monitors, in the order of their creation."""
-    answers = _through(
-        lambda database: [_answer(view) for view in monitors.list_all(database)[0]],
-        lambda api: api("GET", "/api/monitors").json(),
-    )
+
+    def directly(database: Database) -> list[dict[str, Any]]:
+        found, _ = monitors.list_all(database, project_id=_project_id(database, project))
+        return [_answer(view) for view in found]
+
+    asked = "" if project is None else f"?{urlencode({'project': client.cleaned(project)})}"
+    answers = _through(directly, lambda api: api("GET", f"/api/monitors{asked}").json())
     found = [_summary(each) for each in answers]
     if as_json:
         is_utf_8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
@@ -307,6 +291,7 @@ def create_monitor(
     grace: Annotated[int, typer.Option(help="Seconds a ping may be late.")] = 0,
     slug: Annotated[str | None, typer.Option(help="Part of the ping URL; made from the name if left out.")] = None,
     webhook_url: Annotated[str | None, typer.Option(help="Told of UP -> DOWN and DOWN -> UP.")] = None,
+    project: Annotated[str | None, typer.Option(help="In the project with this slug; `default` if left out.")] = None,
 ) -> None:
     """Create a monitor and print the path of its ping URL."""
     body = {
@@ -315,12 +300,15 @@ def create_monitor(
         "interval_seconds": interval,
         "grace_seconds": grace,
         "webhook_url": client.cleaned(webhook_url or "") or None,
+        "project": None if project is None else client.cleaned(project),
     }
     new = monitor_forms.create_from_json(body)
-    made = _through(
-        lambda database: _answer(monitors.create(database, new, now=clock.now())),
-        lambda api: api("POST", "/api/monitors", body).json(),
-    )
+
+    def directly(database: Database) -> dict[str, Any]:
+        project_id = _project_id(database, project) or projects.DEFAULT_ID
+        return _answer(monitors.create(database, new, now=clock.now(), project_id=project_id))
+
+    made = _through(directly, lambda api: api("POST", "/api/monitors", body).json())
     print(_summary(made)["ping_path"])
 
 
@@ -342,8 +330,19 @@ def delete_monitor(
     print(f"Deleted {slug}.")
 
 
+def _project_id(database: Database, slug: str | None) -> int | None:
+    """Return the id of the project that was named, None where none was. Raises NotFound."""
+    if slug is None:
+        return None
+    with database.read() as connection:
+        found = projects.read(connection).of_slug(client.cleaned(slug))
+    if found is None:
+        raise NotFound(NO_PROJECT)
+    return found.id
+
+
 def _answer(view: View) -> dict[str, Any]:
-    return monitor_answer(view, origin="", now=clock.now())
+    return monitor_answer(view, origin="", project="", now=clock.now())
 
 
 def _summary(answer: dict[str, Any]) -> dict[str, Any]:
@@ -356,39 +355,17 @@ def _through(directly: Callable[[Database], Any], by_api: Callable[[Callable[...
     """Work on the database itself, or through the API of the server that holds it."""
     settings = load()
     try:
-        with _database(settings) as database:
+        with open_database(settings) as database, audit.acting(Actor(ActorKind.MACHINE, "", clock.now())):
             return directly(database)
     except InUse:
         return by_api(_api(settings))
 
 
 def _api(settings: Settings) -> Callable[..., httpx2.Response]:
-    bare = settings.app_host.strip("[]")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bare, bare)  # noqa: S104 - recognised, not bound
-    if ":" in host:
-        host = f"[{host}]"
-
     def call(method: str, path: str, body: Any = None) -> httpx2.Response:
         if not settings.admin_token:
             raise StartRefused("The server runs, and talking to it takes ADMIN_TOKEN, which is not set here.")
-        url = f"http://{host}:{settings.app_port}{path}"
-        headers = {b"X-Admin-Token": settings.admin_token.get_secret_value().encode()}  # letters with accents too
-        if settings.panel_host:  # the API answers under that name alone
-            headers[b"Host"] = Host(settings.panel_host[0], None).in_url.encode()
-        try:
-            with httpx2.Client(trust_env=False, timeout=_API_TIMEOUT_SEC) as client:
-                answer = client.request(method, url, headers=headers, json=body)
-        except httpx2.TransportError as failed:
-            raise StartRefused(f"The server holds the database and does not answer at {host}: {failed}") from None
-        if answer.is_error:
-            raise StartRefused(f"The server answered {answer.status_code}: {_detail(answer)}")
-        return answer
+        token = settings.admin_token.get_secret_value().encode()  # letters with accents too
+        return call_server(settings, method, path, body, {b"X-Admin-Token": token})
 
     return call
-
-
-def _detail(answer: httpx2.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200]

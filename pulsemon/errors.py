@@ -15,6 +15,9 @@ NO_OUTAGE = "This monitor has no such outage."
 NO_INCIDENT = "There is no such incident."
 NO_MAINTENANCE = "There is no such maintenance."
 NO_PROJECT = "There is no such project."
+NO_USER = "There is no such user."
+NO_SESSION = "There is no such session, or it is over."
+NO_MEMBER = "This project has no such member."
 
 # Why something cannot be done, by the code that `Conflict` bears; limits fill the placeholders.
 REFUSALS: Mapping[str, str] = {
@@ -55,6 +58,22 @@ REFUSALS: Mapping[str, str] = {
     ),
     "subscriber-inactive": N_("Only an active subscriber can be sent a test message."),
     "too-many-subscribers": N_("This page has as many subscribers as it may have."),
+    "project-slug-taken": N_("Another project has this slug. Choose one that is free."),
+    "project-not-empty": N_("Something belongs to this project yet. Move or delete that first; nothing was changed."),
+    "first-project-stays": N_("The first project stays: what was there before there were projects belongs to it."),
+    "email-taken": N_("There is a user with this e-mail address already."),
+    "last-owner": N_("This is the last owner. Make somebody else an owner first; nothing was changed."),
+    "user-disabled": N_("This user is disabled. Enable him first; nothing was changed."),
+    "too-many-keys": N_("There are a thousand keys already. Revoke some first."),
+    "key-expired": N_("This key has expired: it opens nothing any more. Make a new one."),
+    "factor-there": N_("There is a second factor already. Switch it off first; nothing was changed."),
+    "no-factor": N_("There is no second factor. Nothing was changed."),
+    "admin-token-needed": N_(
+        "The admin token can be switched off once an owner has a second factor. Nothing was changed."
+    ),
+    "no-secrets-key": N_(
+        "PulseMon has no key to keep a secret with. Its owner finds the reason in the log, and in what /ready warns of."
+    ),
     "no-mail": N_("Mail is not set up: SMTP_HOST, MAIL_FROM and BASE_URL are needed."),
 }
 

@@ -36,6 +36,7 @@ from pulsemon.operations.doorway import Doorway
 from pulsemon.operations.housekeeping_loop import Housekeeping
 from pulsemon.operations.readiness import Readiness
 from pulsemon.settings import Settings
+from pulsemon.vault import NO_KEYS, Vault
 
 _log = log.get(__name__)
 
@@ -88,7 +89,9 @@ class Rounds:
 class Loops:
     """Everything that runs beside the requests."""
 
-    def __init__(self, database: Database, settings: Settings, panels: Panels, doorway: Doorway) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, panels: Panels, doorway: Doorway, vault: Vault = NO_KEYS
+    ) -> None:
         self._panels = panels
         self._loop = asyncio.get_running_loop()
         self._running_threads: list[threading.Thread] = []
@@ -99,7 +102,9 @@ class Loops:
         )
         self._pulse = pulse.Pulse(doorway, give_up_on_old_pings=self.lane.give_up_on_old)
         self._postman = _postman(settings)
-        means = Means(client, settings.default_locale.value, publisher=_publisher(settings), postman=self._postman)
+        means = Means(
+            client, settings.default_locale.value, publisher=_publisher(settings), postman=self._postman, vault=vault
+        )
         self.dispatching = Dispatching(
             database,
             registry.channels(means),
@@ -115,7 +120,14 @@ class Loops:
         self.timekeeping = timekeeping.Timekeeping(database)
         # The disk that fills is the database's; of a server elsewhere only the log's own can be asked about.
         folder = sqlite.file_path(settings.database_url.get_secret_value()).parent if database.is_sqlite else Path()
-        self.readiness = Readiness(database, self.evaluation, self.dispatching, self.timekeeping, folder=folder)
+        self.readiness = Readiness(
+            database,
+            self.evaluation,
+            self.dispatching,
+            self.timekeeping,
+            folder=folder,
+            vault_warning=vault.warning,
+        )
         self._upstream = upstream.Upstream(
             client, settings.upstream_heartbeat_url.get_secret_value(), why_silent=self.readiness.why_silent
         )

@@ -1,8 +1,8 @@
 """What must not leave the process in a line of the log, an error, a reason or a metric: one place that takes it out.
 
 It knows secrets in two ways. By their *shape*: the paths of SECRET_PATHS, passwords in URLs, what stands behind the
-host of a web address, headers and cookies that let somebody in, `whsec_...`. And by their *value*: what `know` was
-told, in whichever spelling. A secret that has neither a shape nor was told is not seen: do not log it.
+host of a web address, headers and cookies that let somebody in, `whsec_...`, `pm_...`. And by their *value*: what
+`know` was told, in whichever spelling. A secret that has neither a shape nor was told is not seen: do not log it.
 
 It is asked for lines of the log and for errors, never for a ping that is stored. Below `log`; everybody may import it.
 """
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 MASK = "***"
 
 # Every path of ours with a secret in it, `***` in its place: one line here hides it everywhere.
-SECRET_PATHS = (f"/h/*/{MASK}", f"/subscriptions/{MASK}")
+SECRET_PATHS = (f"/h/*/{MASK}", f"/subscriptions/{MASK}", f"/join/{MASK}", f"/reset/{MASK}", f"/screen/{MASK}")
 
 # Each pattern below is bounded: it costs a line of 8,000 characters a few milliseconds, whatever stands in it.
 # Whatever stands for a character of a path: itself, or its code, which may be encoded once more.
@@ -28,8 +28,10 @@ _ANY_SEGMENT = r"(?:(?!%(?:25){0,3}2f)[^/\n]){1,500}(?<! HTTP)"
 # As long as tokens are, and longer than most of what else stands in a path.
 _LONG_SEGMENT = re.compile(rf"({_SLASH})(?:(?!%(?:25){{0,3}}2f)[^/]){{20,}}", re.IGNORECASE)
 
-_SECRET_HEADERS = "authorization|proxy-authorization|x-admin-token|x-api-key|cookie|set-cookie|webhook-signature"  # noqa: S105 - names
-_HEADER_MARKS = "authorization|token|api-key|cookie|signature"
+_SECRET_HEADERS = (
+    "authorization|proxy-authorization|x-admin-token|x-api-key|x-pulsemon-machine|cookie|set-cookie|webhook-signature"  # noqa: S105 - names
+)
+_HEADER_MARKS = "authorization|token|api-key|machine|cookie|signature"
 _SECRET_FIELDS = "password|passwd|pwd|token|secret|sig|signature|api_?key|access_token|key|code|auth"  # noqa: S105 - names
 _WEB_SCHEMES = "https?|wss?"
 _SECRET_NAMES = re.compile(rf"{_SECRET_HEADERS}|(?:\w+_)?(?:password|token|secret)", re.IGNORECASE)
@@ -76,6 +78,8 @@ def _shape(hints: str, pattern: str, *replacement: str) -> _Shape:
 _SHAPES = (
     *(_path_shape(each) for each in SECRET_PATHS),
     _shape("whsec_", r"(whsec_)[A-Za-z0-9+/=_%-]+"),
+    # API keys; how one begins is shown beside its name.
+    _shape("pm_", r"(?<![A-Za-z0-9])(pm_)[A-Za-z0-9_-]{20,}"),
     # scheme://user:PASSWORD@host, the example in our own words left as it is; it may hold an @ that nobody quoted.
     _shape(
         "://", r"([a-z][a-z0-9+.-]{1,20}://[^\s:/@\"']{0,300}:)(?!(?-i:PASSWORD)@)[^\s\"']{1,300}@", rf"\g<1>{MASK}@"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pulsemon import clock, db, log, redaction
+from pulsemon import clock, db, log, redaction, vault
 from pulsemon.accounts import access
 from pulsemon.db import Database
 from pulsemon.errors import PulseMonError, StartRefused
@@ -23,6 +24,7 @@ from pulsemon.operations import doorway, garbage, interpreter
 from pulsemon.operations.doorway import Doorway
 from pulsemon.operations.metrics import Process
 from pulsemon.settings import Settings
+from pulsemon.vault import Vault
 from pulsemon.web.app import create_app
 from pulsemon.web.http.live import Live
 from pulsemon.web.http.site import Site
@@ -98,9 +100,11 @@ class PulseMon:
         if not secret:
             secret = await asyncio.to_thread(access.ensure_session_secret, database)
         redaction.know(secret)
+        sealing = await asyncio.to_thread(_open_vault, database, settings)
         live = self._live
         door = self._open_door()
-        self._loops = loops = Loops(database, settings, Panels(count=lambda: live.stream_count, tell=live.bump), door)
+        panels = Panels(count=lambda: live.stream_count, tell=live.bump)
+        self._loops = loops = Loops(database, settings, panels, door, sealing)
         loops.start()
         site = Site(
             settings=settings,
@@ -112,7 +116,10 @@ class PulseMon:
             readiness=loops.readiness,
             figures=self._figures,
             live=live,
+            vault=sealing,
         )
+        await asyncio.to_thread(site.token_switch.look, database)
+        live.sort_by(site.changed_projects)
         self._app = create_app(site)
         _on_stop_signal(self._go_deaf)
         garbage.settle()
@@ -170,6 +177,18 @@ class PulseMon:
             refused_connections=connections.refused_counts,
             blind_sec=loops.evaluation.blind_sec,
         )
+
+
+def _open_vault(database: Database, settings: Settings) -> Vault:
+    opened = vault.open_vault(
+        database,
+        secrets_key=settings.secrets_key.get_secret_value(),
+        database_url=settings.database_url.get_secret_value(),
+    )
+    redaction.know(*(base64.b64encode(each).decode() for each in opened.keys.values()))
+    if opened.warning is not None:
+        _log.warning("secrets.key", reason=opened.warning)
+    return opened
 
 
 def _on_stop_signal(prepare: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from pulsemon import redaction
+from pulsemon import redaction, vault
 from pulsemon.channels import mailbox
 from pulsemon.channels.address import IPAddress, read_allowed
 from pulsemon.channels.mail import MailServer, Security
@@ -90,6 +90,7 @@ class Settings(BaseSettings):
 
     admin_token: SecretStr = Field(default=_NONE, description="login of the panel and value of X-Admin-Token")
     admin_session_secret: SecretStr = Field(default=_NONE, description="signs the session cookie")
+    secrets_key: SecretStr = Field(default=_NONE, description="seals what a stolen database must not tell")
     worker_interval_sec: int = Field(default=60, ge=1, le=86_400, description="seconds between full sweeps")
     public_status_title: str = Field(default="Status — PulseMon", max_length=200, description="title of the page")
     database_url: SecretStr = Field(default=_DEFAULT_DATABASE, description="where everything is kept")
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     ping_body_limit: int = Field(default=10_000, ge=0, le=1_000_000, description="bytes of a ping's body kept")
     ping_retention_days: int = Field(default=30, ge=1, le=3_650, description="days a ping is kept")
     ping_retention_count: int = Field(default=1_000, ge=1, le=1_000_000, description="newest pings kept per monitor")
+    audit_retention_days: int = Field(default=365, ge=1, le=3_650, description="days it is kept who did what")
     upstream_heartbeat_url: SecretStr = Field(default=_NONE, description="asked for every minute while PulseMon works")
     smtp_host: str = Field(default="", description="the server that mail to subscribers is handed in at")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
@@ -144,6 +146,17 @@ class Settings(BaseSettings):
         if any("\ud800" <= each <= "\udfff" for each in value):
             raise ValueError("UTF-8 text")
         return SecretStr("" if value in PLACEHOLDERS else value)
+
+    @field_validator("secrets_key")
+    @classmethod
+    def _keys(cls, secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
+        if value:
+            try:
+                vault.read_keys(value)
+            except ValueError:
+                raise ValueError("the base64 of 32 bytes, or several with commas between them") from None
+        return secret
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -257,7 +270,8 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every value that must be in no log and in no error; of URLs the whole, with the secret in it."""
         secrets = (value for _, value in self if isinstance(value, SecretStr))
-        return tuple(value.get_secret_value() for value in secrets if value)
+        whole = tuple(value.get_secret_value() for value in secrets if value)
+        return whole + tuple(each.strip() for each in self.secrets_key.get_secret_value().split(",") if each.strip())
 
     @property
     def mail_server(self) -> MailServer | None:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 # Nobody sees them at the end of what was pasted: the byte order mark, zero-width characters, marks of direction.
 _UNSEEN = "\ufeff\u200b\u200e\u200f\u2060"
-_AS_THEY_STAND = frozenset({"admin_token", "admin_session_secret", "smtp_password"})
+_AS_THEY_STAND = frozenset({"admin_token", "admin_session_secret", "secrets_key", "smtp_password"})
 
 
 def _trimmed(name: str, value: str) -> str:

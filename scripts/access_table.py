@@ -17,48 +17,69 @@ sys.path.insert(0, str(ROOT))
 
 from starlette.routing import Mount  # noqa: E402 - the path comes first
 
-from pulsemon.accounts.roles import NOBODY, Action, allowed  # noqa: E402
+from pulsemon.accounts.roles import LEAST_ROLE, NOBODY, OPENED_BY, Action, Scope, allowed  # noqa: E402
 from pulsemon.web.api import openapi_paths  # noqa: E402
 from pulsemon.web.app import make_fastapi  # noqa: E402
 from pulsemon.web.http.routing import Audience, Route  # noqa: E402
 from pulsemon.web.http.site import Site  # noqa: E402
+from pulsemon.web.http.whose import name_of  # noqa: E402
 
 _BLOCK = re.compile(r"(?<=^```text\n)who .*?(?=^```$)", re.MULTILINE | re.DOTALL)
-_HEADINGS = ("who", "action", "methods", "path")
+_HEADINGS = ("who", "action", "may", "names", "methods", "path")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _PROOFS = {Audience.API: "token", Audience.PANEL: "session"}
 
 
+_NOTHING = "-"
+
+
 class Row(NamedTuple):
-    """One line of the table. Who: everybody, an address that holds a secret, the token, a session."""
+    """One line of the table.
+
+    Who: everybody, an address that holds a secret, the token or a key, a session. May: the least role, or the scopes of
+    keys. Names: what of a project stands in the path.
+    """
 
     who: str
     action: str
+    may: str
+    names: str
     methods: tuple[str, ...]
     path: str
 
 
 def rows() -> list[Row]:
     """Return every route of the program, the pings' and the static files too, by action and path."""
-    taken: dict[tuple[str, str, str], set[str]] = {}
-    for who, action, methods, path in _routes():
-        taken.setdefault((who, action, path), set()).update(methods)
+    taken: dict[tuple[str, str, str, str, str], set[str]] = {}
+    for who, action, may, names, methods, path in _routes():
+        taken.setdefault((who, action, may, names, path), set()).update(methods)
     found = [
-        Row(who, action, tuple(each for each in _METHODS if each in methods), path)
-        for (who, action, path), methods in taken.items()
+        Row(who, action, may, names, tuple(each for each in _METHODS if each in methods), path)
+        for (who, action, may, names, path), methods in taken.items()
     ]
     order = [each.value for each in Action]
     return sorted(found, key=lambda row: (order.index(row.action), row.who, row.path))
 
 
-def _routes() -> Iterator[tuple[str, Action, set[str], str]]:
+def _routes() -> Iterator[tuple[str, Action, str, str, set[str], str]]:
     for path, methods in openapi_paths.pings().items():
-        yield "address", Action.PING, {each.upper() for each in methods}, path
+        yield "address", Action.PING, _NOTHING, _NOTHING, {each.upper() for each in methods}, path
     for route in make_fastapi(cast("Site", None)).routes:  # declaring routes asks nothing of the site
         if isinstance(route, Route):
-            yield _who(route), route.action, set(route.methods), route.path_format
+            names = name_of(route.about, route.path_format) or _NOTHING
+            yield _who(route), route.action, _may(route), names, set(route.methods), route.path_format
         elif isinstance(route, Mount):
-            yield "everybody", Action.PUBLIC, {"GET", "HEAD"}, f"{route.path}/{{file}}"
+            yield "everybody", Action.PUBLIC, _NOTHING, _NOTHING, {"GET", "HEAD"}, f"{route.path}/{{file}}"
+
+
+def _may(route: Route) -> str:
+    """Return the least role, of a page; the scopes, of the API."""
+    if allowed(NOBODY, route.action, None):
+        return _NOTHING
+    if route.audience is Audience.API:
+        scopes = [scope for scope in Scope if route.action in OPENED_BY[scope]]
+        return ",".join(scopes) or "owner"
+    return "user" if route.action is Action.OWN_ACCOUNT else LEAST_ROLE.get(route.action, "owner")
 
 
 def _who(route: Route) -> str:
@@ -69,7 +90,7 @@ def _who(route: Route) -> str:
 
 def render() -> str:
     """Return the lines of the table."""
-    lines = [_HEADINGS, *((row.who, row.action, " ".join(row.methods), row.path) for row in rows())]
+    lines = [_HEADINGS, *((*row[:4], " ".join(row.methods), row.path) for row in rows())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines

@@ -1,35 +1,46 @@
-"""What the tests of the use cases share: making monitors and pings, and reading the tables back."""
+"""What the tests of the use cases share: making monitors, pings and who asks, and reading the tables back."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
+from starlette.testclient import TestClient
 
+from pulsemon.accounts import access
+from pulsemon.accounts.projects import DEFAULT_ID
+from pulsemon.accounts.roles import Role, Scope
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
+from pulsemon.db.tables.accounts import ApiKey, Member, Session, User
 from pulsemon.db.tables.base import Base
 from pulsemon.db.tables.deadlines import BlindWindowRow, UnseenSpan
 from pulsemon.db.tables.heartbeats import Ping
 from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow
 from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.db.tables.projects import Project
 from pulsemon.heartbeats import pings
 from pulsemon.heartbeats.pings import Answer, Batch
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.manage import NewMonitor
 from pulsemon.monitors.views import View
+from pulsemon.web.http.principals import _signer
+from pulsemon.web.http.site import Site
 from tests.conftest import at
 
 START = at("10:00")
 HOOK = "http://127.0.0.1:9/hook"
 
 
-def make(database: Database, slug: str = "job", *, now: datetime = START, **fields: Any) -> View:
+def make(
+    database: Database, slug: str = "job", *, now: datetime = START, project_id: int = DEFAULT_ID, **fields: Any
+) -> View:
     """Create a monitor: pings every four minutes, a minute of grace, unless *fields* say otherwise."""
     values: dict[str, Any] = {"name": slug.title(), "interval_seconds": 240, "grace_seconds": 60} | fields
-    return monitors.create(database, NewMonitor(slug=slug, **values), now=now)
+    return monitors.create(database, NewMonitor(slug=slug, **values), now=now, project_id=project_id)
 
 
 def a_ping(monitor: View, received_at: datetime, signal: Signal = Signal.SUCCESS, **fields: Any) -> pings.Ping:
@@ -143,3 +154,95 @@ def set_by_hand(database: Database, monitor: View, **values: Any) -> None:
 
 def seconds(count: float) -> timedelta:
     return timedelta(seconds=count)
+
+
+# Who asks: rows as they stand there once somebody has signed in, made without a way in.
+
+
+def a_project(database: Database, slug: str = "shop", *, name: str = "", now: datetime = START) -> int:
+    """Make a project and return its id."""
+    values = {"slug": slug, "name": name or slug.title(), "created_at": now, "updated_at": now}
+    return _made(database, Project, values)
+
+
+def a_user(database: Database, email: str = "ana@example.org", *, now: datetime = START, **fields: Any) -> int:
+    """Make a user without a password and return the id; *fields* are columns, as `is_owner=True`."""
+    values = {
+        "public_id": secrets.token_hex(8),
+        "email": email,
+        "email_key": email.casefold(),
+        "name": email.partition("@")[0].title(),
+        "password_hash": None,
+        "password_version": 1,
+        "is_owner": False,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return _made(database, User, values | fields)
+
+
+def a_member(
+    database: Database, user_id: int, role: Role, project_id: int = DEFAULT_ID, *, now: datetime = START
+) -> None:
+    """Make a user a member of a project."""
+    values = {"project_id": project_id, "user_id": user_id, "role": role.value, "created_at": now}
+    with database.write() as connection:
+        connection.execute(insert(Member), [values])
+
+
+def a_session(database: Database, user_id: int, *, now: datetime, project_id: int | None = None, **fields: Any) -> str:
+    """Open a session of a user and return its id; `log_in` gives it to a browser."""
+    session_id = secrets.token_urlsafe(32)
+    values = {
+        "id_hash": access._digest(session_id),
+        "admin_fingerprint": "",
+        "created_at": now,
+        "expires_at": now + access.SESSION_LIFETIME,
+        "public_id": secrets.token_hex(8),
+        "user_id": user_id,
+        "password_version": 1,
+        "project_id": project_id,
+        "seen_at": now,
+        "proved_at": now,
+    }
+    with database.write() as connection:
+        connection.execute(insert(Session), [values | fields])
+    return session_id
+
+
+def a_key(
+    database: Database, *scopes: Scope, project_id: int | None = None, now: datetime = START, **fields: Any
+) -> str:
+    """Make a key and return its secret; *fields* are columns, as `expires_at=...`."""
+    secret = f"pm_{secrets.token_urlsafe(32)}"
+    values: dict[str, Any] = {
+        "public_id": secrets.token_hex(8),
+        "name": "A key",
+        "kind": "key",
+        "key_hash": access._digest(secret),
+        "beginning": secret[:8],
+        "scopes": " ".join(scopes),
+        "project_id": project_id,
+        "made_by": "admin-token",
+        "created_at": now,
+    }
+    _made(database, ApiKey, values | fields)
+    return secret
+
+
+def _made(database: Database, table: type[Base], values: dict[str, Any]) -> int:
+    key = table.__table__.c["id"]
+    with database.write() as connection:
+        return int(connection.execute(insert(table).returning(key), [values]).scalar_one())
+
+
+def log_in(client: TestClient, session_id: str) -> None:
+    """Give the browser *client* the cookie of a session."""
+    site = site_of(client)
+    client.cookies.set("pulsemon_session", _signer(site).sign(session_id).decode())
+
+
+def site_of(client: TestClient) -> Site:
+    """Return the running PulseMon behind *client*, with its database."""
+    site: Site = cast(Any, client.app)._app._site
+    return site

@@ -67,6 +67,7 @@ sessions._SETTINGS[IDLE_SETTING] = "60000"
 
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_TOKEN = "test-admin-token-of-some-length"
+SECRETS_KEY = "c2VjcmV0cyBvZiB0ZXN0cyBhcmUgMzIgYnl0ZXMgLi4="
 _missing: set[str] = set()
 # What breaks things, shows pages and installs packages takes longer than anybody waits between two edits.
 _SLOW_ROOMS = frozenset({"faults", "browser", "project"})
@@ -275,7 +276,16 @@ def is_made_as_new(url: str, wanted: tuple[Any, ...] | None, *, server: str) -> 
         _closed_to_others(admin, _name_of(url), mine=connection.info.backend_pid),
     ):
         _empty(connection)
+        connection.execute(_FIRST_ROWS)
     return True
+
+
+# What the migrations put into a new database.
+_FIRST_ROWS = """
+    INSERT INTO projects (slug, name, created_at, updated_at)
+    VALUES ('default', 'Default', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z');
+    INSERT INTO meta (key, value) VALUES ('audit-head', repeat('0', 64))
+"""
 
 
 # The largest table of most tests fits into it. To truncate all makes new files of a hundred, which takes fifty times as
@@ -365,6 +375,8 @@ def database(database_url: str) -> Iterator[Database]:
 def settings_for(database_url: str, **changes: Any) -> Settings:
     """Return settings that read no file: those of a test."""
     values: dict[str, Any] = {"database_url": database_url, "admin_token": ADMIN_TOKEN, "log_level": "WARNING"}
+    if not database_url.startswith("sqlite"):  # else its file would lie in the working directory, which is nobody's
+        values["secrets_key"] = SECRETS_KEY
     return Settings(_env_file=None, **values | changes)  # type: ignore[call-arg]
 
 

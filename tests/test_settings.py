@@ -21,7 +21,14 @@ DEFAULTS = {
     name.upper(): field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     for name, field in Settings.model_fields.items()
 }
-SECRETS = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET", "DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
+SECRETS = {
+    "ADMIN_TOKEN",
+    "ADMIN_SESSION_SECRET",
+    "SECRETS_KEY",
+    "DATABASE_URL",
+    "UPSTREAM_HEARTBEAT_URL",
+    "SMTP_PASSWORD",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +158,7 @@ WRONG = [
     ("WORKER_INTERVAL_SEC", "86401", "at most 86400"),
     ("PUBLIC_STATUS_TITLE", "x" * 201, "at most 200 characters"),
     ("APP_PORT", "0", "at least 1"),
+    ("AUDIT_RETENTION_DAYS", "0", "at least 1"),
     ("APP_PORT", "65536", "at most 65535"),
     ("APP_PORT", "http", "a whole number"),
     ("BASE_URL", "status.example.org", "scheme and host without a path"),
@@ -257,7 +265,7 @@ def test_a_token_that_nobody_could_type_is_refused(variable: Set) -> None:
 def test_every_variable_that_can_be_wrong_is_among_the_wrong_ones() -> None:
     takes_anything = {"ADMIN_TOKEN", "ADMIN_SESSION_SECRET"}
 
-    secret = {"DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD"}
+    secret = {"DATABASE_URL", "UPSTREAM_HEARTBEAT_URL", "SMTP_PASSWORD", "SECRETS_KEY"}
 
     assert {name for name, *_ in WRONG} | secret | takes_anything == set(NAMES)
 
@@ -334,6 +342,7 @@ def test_a_placeholder_counts_as_unset(variable: Set, name: str, placeholder: st
 CANARIES = dict.fromkeys(SECRETS, "c4nary-of-a-setting") | {
     "DATABASE_URL": "postgresql://pulse:c4nary-of-a-setting@db/x",
     "UPSTREAM_HEARTBEAT_URL": "https://up.example/c4nary-of-a-setting",
+    "SECRETS_KEY": "c4nary" + "A" * 37 + "=",
 }
 
 

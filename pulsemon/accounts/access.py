@@ -10,24 +10,25 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.accounts.roles import OWNER_BY_SESSION, Principal, Proof, Role
-from pulsemon.db import Database
+from pulsemon.db import Database, audit
 from pulsemon.db.tables.accounts import Member, Session, User
-from pulsemon.db.tables.base import Meta
+from pulsemon.db.tables.base import Meta, new_public_id
 from pulsemon.db.upsert import upsert_all
 
 SESSION_LIFETIME = timedelta(days=7)
 _SECRET_KEY = "session-secret"  # noqa: S105 - the name of a row
 # For so long an address is known from which the right token, or the password of a page, came.
 KNOWN_FOR = timedelta(days=30)
-# The newest so many: owners and their programs; readers of pages with a password.
-MAX_KNOWN = {"admin": 1_000, "page": 5_000}
+# The newest so many: owners and their programs; readers of pages with a password; users.
+MAX_KNOWN = {"admin": 1_000, "page": 5_000, "user": 5_000}
+MAX_AGENT_LENGTH = 200
 _KNOWN_KEY = "known:{kind}:{hashed}"
 
 
@@ -42,7 +43,27 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def open_session(database: Database, admin_token: str, *, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Where:
+    """From where a session is opened: the address of the browser, and what it calls itself."""
+
+    remote_addr: str | None = None
+    user_agent: str | None = None
+
+
+def values_of(where: Where, *, now: datetime) -> dict[str, object]:
+    """Return the columns that say where a session was opened; whoever opened it has proved who he is."""
+    agent = (where.user_agent or "")[:MAX_AGENT_LENGTH]
+    return {
+        "public_id": new_public_id(),
+        "remote_addr": where.remote_addr,
+        "user_agent": "".join(each for each in agent if each.isprintable()) or None,
+        "seen_at": now,
+        "proved_at": now,
+    }
+
+
+def open_session(database: Database, admin_token: str, *, where: Where | None = None, now: datetime) -> str:
     """Start a session and return its id, which is kept nowhere else. Sessions that ended are swept out."""
     session_id = secrets.token_urlsafe(32)
     row = {
@@ -50,10 +71,11 @@ def open_session(database: Database, admin_token: str, *, now: datetime) -> str:
         "admin_fingerprint": _digest(admin_token),
         "created_at": now,
         "expires_at": now + SESSION_LIFETIME,
-    }
+    } | values_of(where or Where(), now=now)
     with database.write() as connection:
         connection.execute(delete(Session).where(Session.expires_at <= now))
         connection.execute(insert(Session), [row])
+        audit.note(connection, "login", "admin token", project_id=None)
     return session_id
 
 
@@ -119,11 +141,15 @@ def close_session(database: Database, session_id: str) -> None:
         connection.execute(delete(Session).where(Session.id_hash == _digest(session_id)))
 
 
+def _read_session_secret(database: Database) -> str | None:
+    """Return the secret that signs cookies, as it is kept in the database; None: it is not made yet."""
+    with database.read() as connection:
+        return connection.scalar(select(Meta.value).where(Meta.key == _SECRET_KEY))
+
+
 def ensure_session_secret(database: Database) -> str:
     """Return the secret that signs cookies, made once and kept in the database, for when the environment names none."""
-    query = select(Meta.value).where(Meta.key == _SECRET_KEY)
-    with database.read() as connection:
-        kept = connection.scalar(query)
+    kept = _read_session_secret(database)
     if kept is not None:
         return kept
     try:
@@ -132,7 +158,7 @@ def ensure_session_secret(database: Database) -> str:
     except IntegrityError:
         pass  # another node was faster: its secret is the one
     with database.read() as connection:
-        return connection.execute(query).scalar_one()
+        return connection.execute(select(Meta.value).where(Meta.key == _SECRET_KEY)).scalar_one()
 
 
 def read_known_addresses(database: Database, *, now: datetime) -> dict[tuple[str, str], datetime]:

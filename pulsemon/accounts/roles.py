@@ -143,6 +143,8 @@ def allowed(principal: Principal, action: Action, project_id: int | None) -> boo
     if principal.is_owner:
         return True
     if principal.proof is Proof.KEY:
+        if action is Action.OWN and principal.project_id is not None:
+            return False
         is_within = principal.project_id is None or principal.project_id == project_id
         return is_within and any(action in OPENED_BY[scope] for scope in principal.scopes)
     role, least = principal.roles.get(project_id) if project_id is not None else None, LEAST_ROLE.get(action)

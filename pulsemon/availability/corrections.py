@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy.orm import aliased
 
-from pulsemon.db import Database
+from pulsemon.db import Database, audit
 from pulsemon.db.tables.availability import Correction
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.errors import NO_MONITOR, Conflict, NotFound
@@ -47,13 +47,15 @@ def exclude(
         Conflict: it has `MAX_CORRECTIONS` already.
     """
     with database.write() as connection:
-        _hold(connection, monitor_id)
+        held = _hold(connection, monitor_id)
         count = select(func.count()).where(Correction.monitor_id == monitor_id, Correction.withdraws.is_(None))
         if connection.scalars(count).one() >= MAX_CORRECTIONS:
             raise Conflict("too-many-corrections")
         row = {"started_at": started_at, "ended_at": ended_at, "reason": reason, "created_at": now}
         made = connection.execute(insert(Correction).values(monitor_id=monitor_id, **row).returning(Correction.id))
         correction_id = made.scalar_one()
+        span = {"started_at": started_at, "ended_at": ended_at, "reason": reason}
+        audit.note(connection, "correction.add", held.slug, project_id=held.project_id, after=span)
     return Corrected(correction_id, started_at, ended_at, reason, now, None)
 
 
@@ -64,7 +66,7 @@ def withdraw(database: Database, monitor_id: int, correction_id: int, *, now: da
         NotFound: there is no such monitor, or it has no such correction.
     """
     with database.write() as connection:
-        _hold(connection, monitor_id)
+        held = _hold(connection, monitor_id)
         found = _find(connection, monitor_id, correction_id)
         if found is None:
             raise NotFound(NO_CORRECTION)
@@ -73,14 +75,18 @@ def withdraw(database: Database, monitor_id: int, correction_id: int, *, now: da
             return found
         row = {"started_at": found.started_at, "ended_at": found.ended_at, "reason": "", "created_at": now}
         connection.execute(insert(Correction).values(monitor_id=monitor_id, withdraws=found.id, **row))
+        span = {"started_at": found.started_at, "ended_at": found.ended_at, "reason": found.reason}
+        audit.note(connection, "correction.withdraw", held.slug, project_id=held.project_id, before=span)
     return Corrected(found.id, found.started_at, found.ended_at, found.reason, found.created_at, now)
 
 
-def _hold(connection: Connection, monitor_id: int) -> None:
+def _hold(connection: Connection, monitor_id: int) -> Row[str, int]:
     """Corrections of one monitor are written one after the other: their ids must ascend in the order of the commits."""
-    query = select(Monitor.id).where(Monitor.id == monitor_id).with_for_update(key_share=True)
-    if connection.scalar(query) is None:
+    query = select(Monitor.slug, Monitor.project_id).where(Monitor.id == monitor_id).with_for_update(key_share=True)
+    held = connection.execute(query).first()
+    if held is None:
         raise NotFound(NO_MONITOR)
+    return held
 
 
 _taken_back = aliased(Correction)

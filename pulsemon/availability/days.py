@@ -41,6 +41,7 @@ class Subject:
     """
 
     id: int
+    project_id: int
     created_at: datetime
     status: Status
     seq: int
@@ -144,6 +145,7 @@ def read_subjects(connection: Connection, monitor_ids: Sequence[int] | None, *, 
     query = (
         select(
             Monitor.id,
+            Monitor.project_id,
             Monitor.created_at,
             Monitor.status,
             Monitor.state_seq,
@@ -166,6 +168,7 @@ def read_subjects(connection: Connection, monitor_ids: Sequence[int] | None, *, 
 def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
     (
         monitor_id,
+        project_id,
         created_at,
         status,
         seq,
@@ -179,6 +182,7 @@ def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
     ) = row
     return Subject(
         id=monitor_id,
+        project_id=project_id,
         created_at=created_at,
         status=_STATUSES.get(status, Status.UNKNOWN),
         seq=seq,
@@ -241,7 +245,7 @@ def read_facts(
     excluded = _excluded_spans(connection, ids, start)
     # What lies before that is in the roll-ups, and windows may be many.
     since = min((max(start, each.valid_until(timezone) or start) for each in subjects), default=start)
-    maintained = maintenance_spans(connection, ids, since, now)
+    maintained = maintenance_spans(connection, {each.id: each.project_id for each in subjects}, since, now)
     found = {}
     for each in subjects:
         known = changes[each.id] if each.id in changes else [Change(each.created_at, each.status)]

@@ -10,19 +10,22 @@ from pulsemon.channels.http import GuardedClient
 from pulsemon.channels.mail import Postman
 from pulsemon.channels.message import Addressed, Outcome
 from pulsemon.channels.notices import NOBODY, Publisher
+from pulsemon.vault import NO_KEYS, Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What is made once and shared by all kinds; whoever made it closes it.
 
-    `locale` is the language of receivers that have none of their own. `postman` None: mail is not set up.
+    `locale` is the language of receivers that have none of their own. `postman` None: mail is not set up. `vault`
+    opens what is sealed in messages.
     """
 
     client: GuardedClient
     locale: str
     publisher: Publisher = NOBODY
     postman: Postman | None = None
+    vault: Vault = NO_KEYS
 
 
 class Channel(Protocol):

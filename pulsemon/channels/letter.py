@@ -45,7 +45,7 @@ class _Policy(EmailPolicy):
 
 
 # Two less than usual: the standard library's encoded words are that much longer than RFC 2047 allows.
-_POLICY = _Policy(linesep=SMTP.linesep, cte_type="7bit", max_line_length=76)
+POLICY = _Policy(linesep=SMTP.linesep, cte_type="7bit", max_line_length=76)
 
 
 def link(publisher: Publisher, token: str, what: str) -> str:
@@ -70,7 +70,7 @@ def write(
     written_at: datetime,
 ) -> bytes:
     """Return the mail as it goes over the wire. *token* opens its links ('': it has none); *written_at* is its date."""
-    mail = EmailMessage(policy=_POLICY)
+    mail = EmailMessage(policy=POLICY)
     name, address = sender
     mail["From"] = Address(one_line(name, 70), addr_spec=address)
     mail["To"] = to

@@ -91,6 +91,20 @@ class Postman:
             publisher=self._publisher,
             written_at=written_at,
         )
+        return await self.deliver(content, to=to)
+
+    @property
+    def sender(self) -> tuple[str, str]:
+        """Return who sends: a name, which may be empty, and an address."""
+        return self._server.sender
+
+    @property
+    def publisher(self) -> Publisher:
+        """Return in whose name mails are written."""
+        return self._publisher
+
+    async def deliver(self, content: bytes, *, to: str) -> Outcome:
+        """Hand in a mail that is written once, and return what came of it; nothing that a server does raises."""
         try:
             async with asyncio.timeout(self._deadline_sec):
                 used = await self._hand_in(content, to=to)

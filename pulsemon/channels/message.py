@@ -55,6 +55,20 @@ class Announcement:
     ends_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AccountNotice:
+    """What a user is told of his own account: a link by which he sets a password.
+
+    `kind`: invitation or reset. `sealed`: the token of the link, as the vault keeps it. `locale` None: DEFAULT_LOCALE.
+    """
+
+    message_id: str
+    kind: str
+    sealed: str = field(repr=False)
+    expires_at: datetime
+    locale: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addressed:
     """A message with whom it is for: `address` is a URL or a mailbox, as the kind of channel has it.
@@ -62,7 +76,7 @@ class Addressed:
     `secret` signs it, `token` opens the links in it. `locale` None: its receiver has no language of its own.
     """
 
-    message: Message | Announcement
+    message: Message | Announcement | AccountNotice
     address: str = field(repr=False)
     created_at: datetime
     secret: str | None = field(default=None, repr=False)
@@ -70,7 +84,7 @@ class Addressed:
     locale: str | None = None
 
 
-def read_stored(message_id: str, text: str) -> Message | Announcement:
+def read_stored(message_id: str, text: str) -> Message | Announcement | AccountNotice:
     """Read what the outbox keeps (`core.deliveries.to_stored`): its `kind` says what it is.
 
     Until schema 0009 what tells of a monitor said no kind.
@@ -111,12 +125,21 @@ def _announcement(message_id: str, stored: Mapping[str, Any]) -> Announcement:
     )
 
 
-_READERS: Mapping[str, Callable[[str, Mapping[str, Any]], Message | Announcement]] = {
+def _account_notice(message_id: str, stored: Mapping[str, Any]) -> AccountNotice:
+    expires_at = _instant(stored["expires_at"])
+    if expires_at is None:
+        raise ValueError("no instant")
+    return AccountNotice(message_id, stored["kind"], str(stored["sealed"]), expires_at, _text(stored["locale"]))
+
+
+_READERS: Mapping[str, Callable[[str, Mapping[str, Any]], Message | Announcement | AccountNotice]] = {
     MONITOR: _message,
     "incident": _announcement,
     "maintenance": _announcement,
     "confirm": _announcement,
     "test": _announcement,
+    "invitation": _account_notice,
+    "reset": _account_notice,
 }
 
 
@@ -148,6 +171,8 @@ class Reason(StrEnum):
     RECIPIENT = "recipient"  # the mail server knows no such address
     LOGIN = "login"  # it takes neither our name nor our password
     NO_MAIL = "no-mail"  # none is set up any more
+    SEALED = "sealed"  # a secret in it cannot be opened
+    EXPIRED = "expired"  # what it says holds no more
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pulsemon.channels.account_mail import AccountMail
 from pulsemon.channels.channel import Channel, Means
 from pulsemon.channels.email import Email
 from pulsemon.channels.webhook import Webhook
@@ -10,6 +11,7 @@ from pulsemon.core import retries
 _KINDS: tuple[type[Channel], ...] = (
     Webhook,
     Email,
+    AccountMail,
 )
 KINDS = {each.kind: each for each in _KINDS}
 # Each with limits of its own; how long an attempt lasted says nothing of whoever is next in it.

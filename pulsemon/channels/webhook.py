@@ -21,7 +21,7 @@ from pulsemon.channels import notices, posting
 from pulsemon.channels.channel import Means
 from pulsemon.channels.http import NotSent, read_url
 from pulsemon.channels.lines import one_line
-from pulsemon.channels.message import Addressed, Announcement, Message, Outcome, Reason
+from pulsemon.channels.message import AccountNotice, Addressed, Announcement, Message, Outcome, Reason, Rejected
 from pulsemon.channels.notices import Publisher
 from pulsemon.core.deliveries import WEBHOOK
 from pulsemon.core.texts import N_
@@ -55,7 +55,9 @@ class Webhook:
 
     async def send(self, addressed: Addressed, *, sent_at: datetime) -> Outcome:
         """Send it once and return what came of it; *sent_at* is stamped on the message."""
-        message_id, content = addressed.message.message_id, self._content(addressed)
+        if isinstance(addressed.message, AccountNotice):
+            return Rejected(Reason.INTERNAL, excerpt="There is no webhook about an account.")
+        message_id, content = addressed.message.message_id, self._content(addressed.message, addressed)
         try:
             signed = headers(message_id, sent_at=sent_at, body=content, secret=addressed.secret)
         except NotSent as problem:
@@ -64,9 +66,9 @@ class Webhook:
             self._means.client, addressed.address, headers=signed, content=content, sent_at=sent_at
         )
 
-    def _content(self, addressed: Addressed) -> bytes:
+    def _content(self, said: Message | Announcement, addressed: Addressed) -> bytes:
         locale, url = addressed.locale or self._means.locale, addressed.address
-        match addressed.message:
+        match said:
             case Message() as message:
                 return body(message, url=url, locale=locale)
             case Announcement() as told:
@@ -104,6 +106,13 @@ def new_secret() -> str:
 def is_secret(text: str) -> bool:
     """Return whether *text* is `whsec_` and the base64 of 24 to 64 bytes."""
     return _key(text) is not None
+
+
+def masked(url: str) -> str:
+    """Return a URL so that its owner knows it again, and nobody else can send anything to it: its scheme and host."""
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    return f"{scheme}://{authority.rpartition('@')[2]}/…"
 
 
 def is_url(text: str) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -23,8 +23,11 @@ from pulsemon.db.tables.audit import AuditEntry
 from pulsemon.db.tables.base import Meta
 from pulsemon.db.types import to_text
 
-# The row of `meta` with the hash of the newest entry; the migration made it.
-HEAD_KEY = "audit-head"
+# The row of `meta` with the hash of the newest entry, which the migration made; and the one with the hash of the last
+# entry that retention removed, which is there as soon as it removed any.
+HEAD_KEY, TAIL_KEY = "audit-head", "audit-tail"
+# What the first entry of all follows.
+BEGINNING = "0" * 64
 # What stands for a secret that became another one.
 CHANGED = "changed"
 _PENDING = "pulsemon.audit"
@@ -83,13 +86,13 @@ def note(
         "at": actor.at,
         "actor_kind": actor.kind.value,
         "actor_id": actor.public_id,
-        "actor": actor.name,
+        "actor": _storable(actor.name),
         "action": action,
-        "object": object,
+        "object": _storable(object),
         "project_id": project_id,
         "before": _json(before),
         "after": _json(after),
-        "remote_addr": actor.remote_addr,
+        "remote_addr": actor.remote_addr and _storable(actor.remote_addr),
     }
     transaction, entries = connection.info.get(_PENDING, (None, []))
     if transaction is not connection.get_transaction():  # those of one that was undone
@@ -116,15 +119,32 @@ def write_pending(connection: Connection) -> None:
     transaction, entries = connection.info.pop(_PENDING, (None, []))
     if transaction is None or transaction is not connection.get_transaction():
         return
-    is_head = Meta.key == HEAD_KEY
-    newest = connection.execute(select(Meta.value).where(is_head).with_for_update()).scalar_one()
+    as_kept = _as_kept_by(connection)
+    newest = lock_head(connection)
     rows = []
     for entry in entries:
-        row = entry | {"previous_hash": newest}
+        row = {name: as_kept(value) if isinstance(value, str) else value for name, value in entry.items()}
+        row["previous_hash"] = newest
         newest = hash_of(row)
         rows.append(row | {"hash": newest})
     connection.execute(insert(AuditEntry), rows)
-    connection.execute(update(Meta).where(is_head).values(value=newest))
+    connection.execute(update(Meta).where(Meta.key == HEAD_KEY).values(value=newest))
+
+
+def lock_head(connection: Connection) -> str:
+    """Return the hash of the newest entry; nobody else writes or removes any until this transaction ends."""
+    is_head = Meta.key == HEAD_KEY
+    return connection.execute(select(Meta.value).where(is_head).with_for_update()).scalar_one()
+
+
+def _as_kept_by(connection: Connection) -> Callable[[str], str]:
+    """Return what makes of a text what the database will hold of it: the hash covers what can be read again."""
+    if connection.dialect.name == "sqlite":
+        return str
+    from pulsemon.db import charsets  # only here: it brings a driver that SQLite does not need
+
+    encoding = charsets.encoding_of(cast(Any, connection.connection.driver_connection))
+    return lambda text: charsets.fit(text, encoding)
 
 
 _HASHED = (
@@ -135,12 +155,18 @@ _HASHED = (
 
 def hash_of(row: Mapping[str, Any]) -> str:
     """Return the hash that an entry bears: SHA-256 of all its columns but the id, as JSON."""
-    values = [to_text(row["at"]), *(row[name] for name in _HASHED)]
+    values = [to_text(row["at"].astimezone(UTC)), *(row[name] for name in _HASHED)]
     return hashlib.sha256(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:
-    return None if values is None else json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    # In ASCII, which a database in any encoding holds.
+    return None if values is None else json.dumps(values, separators=(",", ":"), default=_plain)
+
+
+def _storable(text: str) -> str:
+    """Return *text* without what no database holds: a name from a request must not undo what it is noted of."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _plain(value: object) -> object:

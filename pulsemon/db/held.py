@@ -41,11 +41,17 @@ def held_until(connection: Connection, told: Mapping[int, datetime], *, now: dat
     touched = windows.touching(connection, told, min([now, *told.values()]), now + holding.INSTANT)
     if touched is NO_WINDOWS:
         return {each: now for each in found if each is not None}
+    projects = _projects_of(connection, told) if touched.by_project else {}
     for monitor_id, since in told.items():
-        spans = touched.of(monitor_id)
+        spans = touched.of(monitor_id, projects.get(monitor_id, 0))
         if any(span.start <= each < span.end for span in spans for each in (now, since)):
             found[monitor_id] = max([now, *(span.end for span in spans if span.start <= now)])
     return {each: until for each, until in found.items() if each is not None}
+
+
+def _projects_of(connection: Connection, monitor_ids: Collection[int]) -> dict[int, int]:
+    query = select(Monitor.id, Monitor.project_id).where(Monitor.id.in_(monitor_ids))
+    return {row.id: row.project_id for row in connection.execute(query)}
 
 
 def next_look_at(connection: Connection) -> datetime | None:
@@ -71,7 +77,8 @@ def judge_due(connection: Connection, *, now: datetime) -> tuple[int, int]:
         return 0, 0
     # Before the messages are read: with its row locked a monitor neither changes nor owes anything new.
     query = (
-        select(Monitor.id, Monitor.status, Monitor.down_cause, Monitor.interval_seconds, Monitor.grace_seconds)
+        select(Monitor.id, Monitor.project_id, Monitor.status, Monitor.down_cause)
+        .add_columns(Monitor.interval_seconds, Monitor.grace_seconds)
         .where(Monitor.id.in_(ids))
         .order_by(Monitor.id)
         .with_for_update(skip_locked=True, key_share=True)
@@ -123,7 +130,7 @@ def _judge_one(
     told_before: Status | None,
     now: datetime,
 ) -> int:
-    spans = past.of(monitor.id)
+    spans = past.of(monitor.id, monitor.project_id)
     running = [span.end for span in spans if span.start <= now < span.end]
     ids = [each.id for each in messages]
     if running:

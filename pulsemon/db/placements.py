@@ -44,17 +44,16 @@ def save_all(connection: Connection, changes_of: Mapping[int, Mapping[str, Any]]
     upsert_all(connection, PlacementRow, rows)
 
 
-def seats(connection: Connection) -> list[Seat]:
-    """Return every monitor in the order of its owner."""
-    query = (
-        select(Monitor.id, PlacementRow.group_name).outerjoin(PlacementRow, OF_MONITOR).order_by(POSITION, Monitor.id)
-    )
-    return [Seat(monitor_id, group) for monitor_id, group in connection.execute(query)]
+def seats(connection: Connection, project_id: int) -> list[Seat]:
+    """Return every monitor of a project in the order of its owner."""
+    query = select(Monitor.id, PlacementRow.group_name).outerjoin(PlacementRow, OF_MONITOR)
+    in_order = query.where(Monitor.project_id == project_id).order_by(POSITION, Monitor.id)
+    return [Seat(monitor_id, group) for monitor_id, group in connection.execute(in_order)]
 
 
-def save_order(connection: Connection, ids: Sequence[int]) -> None:
-    """Number the monitors from 1 in this order; only those that moved are written."""
-    query = select(Monitor.id, POSITION).outerjoin(PlacementRow, OF_MONITOR)
+def save_order(connection: Connection, project_id: int, ids: Sequence[int]) -> None:
+    """Number the monitors of a project from 1 in this order; only those that moved are written."""
+    query = select(Monitor.id, POSITION).outerjoin(PlacementRow, OF_MONITOR).where(Monitor.project_id == project_id)
     before = {row.id: row[1] for row in connection.execute(query)}
     numbers = {monitor_id: number for number, monitor_id in enumerate(ids, 1)}
     moved = {each: {"position": number} for each, number in numbers.items() if before.get(each) not in (None, number)}

@@ -20,9 +20,10 @@ CHUNK = 500
 _holds = sql_function("holds", sqlite="instr({0}, {1}) > 0", postgresql="strpos({0}, {1}) > 0")
 
 
-def fits(wanted: Wanted) -> ColumnElement[bool]:
-    """Return the condition that a row of `search_texts` fits *wanted*."""
-    return and_(true(), *(_holds(SearchText.words, literal(each)) for each in wanted.parts))
+def fits(wanted: Wanted, project_id: int | None) -> ColumnElement[bool]:
+    """Return the condition that a row of `search_texts` fits *wanted*, and is of a project; None: of any."""
+    is_of = true() if project_id is None else SearchText.project_id == project_id
+    return and_(is_of, *(_holds(SearchText.words, literal(each)) for each in wanted.parts))
 
 
 def renew(connection: Connection, monitor_ids: Iterable[int]) -> None:
@@ -34,13 +35,14 @@ def renew(connection: Connection, monitor_ids: Iterable[int]) -> None:
 
 def _renew(connection: Connection, monitor_ids: Sequence[int]) -> None:
     query = (
-        select(Monitor.id, Monitor.name, Monitor.slug, *placements.COLUMNS)
+        select(Monitor.id, Monitor.project_id, Monitor.name, Monitor.slug, *placements.COLUMNS)
         .outerjoin(PlacementRow, placements.OF_MONITOR)
         .where(Monitor.id.in_(monitor_ids))
     )
     rows = [
         {
             "monitor_id": row.id,
+            "project_id": row.project_id,
             "name_key": name_key(row.name),
             "words": text_of(row.name, row.slug, placements.placement(row)),
         }

@@ -4,6 +4,8 @@ A monitor that has been DOWN for as long as its `incident_after_minutes` says, a
 or joins one that opened by itself and began at most ten minutes apart. It closes when all that made it are UP again,
 paused or gone. An outage that an incident has told of already makes no second one, whatever became of that incident.
 
+No incident holds monitors of two projects.
+
 No public page tells of a private monitor by when something begins or ends: private and public ones never share an
 incident, and where one was made private later, the public ones alone decide when it is over.
 
@@ -38,6 +40,7 @@ class _Outage:
     """A monitor that is DOWN since `occurred_at`, by its transition `seq`, for long enough."""
 
     monitor_id: int
+    project_id: int
     seq: int
     occurred_at: datetime
     is_public: bool
@@ -48,6 +51,7 @@ class _Open:
     """An automatic incident that is open, and what has to be told of it."""
 
     id: int
+    project_id: int
     started_at: datetime
     is_public: bool
     is_new: bool = False
@@ -94,6 +98,7 @@ def _due(connection: Connection, now: datetime) -> list[_Outage]:
     query = (
         select(
             Monitor.id,
+            Monitor.project_id,
             Monitor.state_seq,
             History.occurred_at,
             placements.IS_PUBLIC.label("is_public"),
@@ -117,9 +122,10 @@ def _due(connection: Connection, now: datetime) -> list[_Outage]:
     if not rows:
         return []
     since = now - holding.LONGEST_PATIENCE
-    maintained = maintenance_spans(connection, [row.id for row in rows], since, now + holding.INSTANT)
+    projects = {row.id: row.project_id for row in rows}
+    maintained = maintenance_spans(connection, projects, since, now + holding.INSTANT)
     return [
-        _Outage(row.id, row.state_seq, row.occurred_at, bool(row.is_public))
+        _Outage(row.id, row.project_id, row.state_seq, row.occurred_at, bool(row.is_public))
         for row in rows
         if not _is_excused(row, maintained.get(row.id, ()), now)
     ]
@@ -167,17 +173,19 @@ def _take_into_open_ones(connection: Connection, due: Sequence[_Outage]) -> set[
 
 def _automatic_ones(connection: Connection) -> list[_Open]:
     members = _members(connection)
-    query = select(IncidentRow.id, IncidentRow.started_at, IncidentRow.is_general)
+    query = select(IncidentRow.id, IncidentRow.project_id, IncidentRow.started_at, IncidentRow.is_general)
     rows = connection.execute(query.where(incident_rows.IS_OPEN, IncidentRow.is_automatic).order_by(IncidentRow.id))
-    return [
-        _Open(row.id, row.started_at, row.is_general or any(each.is_public for each in members.get(row.id, ())))
-        for row in rows
-    ]
+
+    def is_public(row: Any) -> bool:
+        return row.is_general or any(each.is_public for each in members.get(row.id, ()))
+
+    return [_Open(row.id, row.project_id, row.started_at, is_public(row)) for row in rows]
 
 
 def _join_or_open(connection: Connection, outage: _Outage, open_ones: list[_Open], now: datetime) -> None:
     for each in open_ones:
-        if each.is_public is outage.is_public and incidents.joins(outage.occurred_at, each.started_at):
+        is_alike = (each.project_id, each.is_public) == (outage.project_id, outage.is_public)
+        if is_alike and incidents.joins(outage.occurred_at, each.started_at):
             incident_rows.add_monitors(connection, each.id, {outage.monitor_id: outage.seq})
             each.started_at = min(each.started_at, outage.occurred_at)
             each.has_grown = True
@@ -194,10 +202,11 @@ def _join_or_open(connection: Connection, outage: _Outage, open_ones: list[_Open
         "resolved_at": None,
         "created_at": now,
         "updated_at": now,
+        "project_id": outage.project_id,
     }
     incident_id = incident_rows.insert_incident(connection, columns, {outage.monitor_id: outage.seq})
     incident_rows.add_update(connection, incident_id, status, None, now=now)
-    open_ones.append(_Open(incident_id, outage.occurred_at, outage.is_public, is_new=True))
+    open_ones.append(_Open(incident_id, outage.project_id, outage.occurred_at, outage.is_public, is_new=True))
 
 
 def _members(connection: Connection) -> dict[int, list[_Member]]:

@@ -18,10 +18,11 @@ from pulsemon.core.edits import KEPT, Kept
 from pulsemon.core.incidents import Impact, IncidentStatus, resolved_at
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
-from pulsemon.db import Database
+from pulsemon.db import Database, audit
 from pulsemon.db.tables.incidents import Incident as IncidentRow
 from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
 from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.versions import renew_version
 from pulsemon.errors import NO_INCIDENT, FieldProblem, Invalid, NotFound
 from pulsemon.incidents import rows as incident_rows
@@ -83,15 +84,21 @@ def _find(connection: Connection, public_id: str) -> Incident:
     return found[0]
 
 
-def list_open(database: Database) -> list[Incident]:
-    """Return the incidents that are not resolved, those that began last first."""
+def list_open(database: Database, *, project_id: int | None = None) -> list[Incident]:
+    """Return the incidents of a project (None: of all) that are not resolved, those that began last first."""
+    where = (incident_rows.IS_OPEN, incident_rows.is_of(project_id))
     with database.read() as connection:
-        return incident_rows.read_incidents(connection, incident_rows.IS_OPEN, limit=MAX_OPEN)
+        return incident_rows.read_incidents(connection, *where, limit=MAX_OPEN)
 
 
-def list_resolved(database: Database, *, limit: int, before: int | None = None) -> tuple[list[Incident], int | None]:
-    """Return incidents that are resolved, the newest first, and where the next part begins if there is one."""
-    where = [~incident_rows.IS_OPEN]
+def list_resolved(
+    database: Database, *, limit: int, before: int | None = None, project_id: int | None = None
+) -> tuple[list[Incident], int | None]:
+    """Return incidents that are resolved, the newest first, and where the next part begins if there is one.
+
+    *project_id*: those of a project; None: of all.
+    """
+    where = [~incident_rows.IS_OPEN, incident_rows.is_of(project_id)]
     if before is not None:
         where.append(incident_rows.has_row_id_below(before))
     with database.read() as connection:
@@ -103,7 +110,9 @@ def list_resolved(database: Database, *, limit: int, before: int | None = None) 
 
 def open_of(database: Database, monitor_id: int) -> list[Incident]:
     """Return the open incidents that concern a monitor by name."""
-    return [each for each in list_open(database) if any(one.id == monitor_id for one in each.monitors)]
+    names_it = IncidentRow.id.in_(select(IncidentMonitor.incident_id).where(IncidentMonitor.monitor_id == monitor_id))
+    with database.read() as connection:
+        return incident_rows.read_incidents(connection, incident_rows.IS_OPEN, names_it, limit=MAX_OPEN)
 
 
 def down_since(database: Database, monitor_id: int) -> datetime | None:
@@ -117,15 +126,15 @@ def down_since(database: Database, monitor_id: int) -> datetime | None:
         return connection.scalar(query)
 
 
-def create(database: Database, new: NewIncident, *, now: datetime) -> Incident:
-    """Make an incident with its first update.
+def create(database: Database, new: NewIncident, *, now: datetime, project_id: int = DEFAULT_ID) -> Incident:
+    """Make an incident of a project with its first update.
 
     Raises:
-        Invalid: a monitor does not exist, or it concerns nothing.
+        Invalid: a monitor does not exist in the project, or it concerns nothing.
     """
     with database.write() as connection:
         incident_rows.hold(connection)
-        outages = _outages(connection, new.monitors)
+        outages = _outages(connection, new.monitors, project_id)
         _must_concern(new.is_general, outages)
         columns = {
             "title": new.title,
@@ -137,11 +146,14 @@ def create(database: Database, new: NewIncident, *, now: datetime) -> Incident:
             "resolved_at": resolved_at(new.status, None, now=now),
             "created_at": now,
             "updated_at": now,
+            "project_id": project_id,
         }
         incident_id = incident_rows.insert_incident(connection, columns, outages)
         incident_rows.add_update(connection, incident_id, new.status, new.body, now=now)
         event = Event.RESOLVED if new.status is IncidentStatus.RESOLVED else Event.OPENED
-        return _settled(connection, incident_id, event if new.tells_subscribers else None, now)
+        made = _settled(connection, incident_id, event if new.tells_subscribers else None, now)
+        _note(connection, "incident.create", made, after=_facts(made) | {"body": new.body})
+        return made
 
 
 def post(database: Database, public_id: str, new: NewUpdate, *, now: datetime) -> Incident:
@@ -161,7 +173,10 @@ def post(database: Database, public_id: str, new: NewUpdate, *, now: datetime) -
             _forget_what_is_over(connection, before)
         incident_rows.add_update(connection, before.id, new.status, new.body, now=now)
         event = Event.RESOLVED if new.status is IncidentStatus.RESOLVED else Event.UPDATED
-        return _settled(connection, before.id, event if new.tells_subscribers else None, now)
+        after = _settled(connection, before.id, event if new.tells_subscribers else None, now)
+        old, changed = audit.difference(_facts(before), _facts(after))
+        _note(connection, "incident.update", after, before=old, after=changed | {"body": new.body})
+        return after
 
 
 def edit(database: Database, public_id: str, changes: IncidentChanges, *, now: datetime) -> Incident:
@@ -177,7 +192,11 @@ def edit(database: Database, public_id: str, changes: IncidentChanges, *, now: d
         if changes.title is None and not before.is_automatic:
             raise Invalid((FieldProblem("title", "blank", TITLE_NEEDED),))
         _change(connection, before, changes, now)
-        return _settled(connection, before.id, None, now)
+        after = _settled(connection, before.id, None, now)
+        old, changed = audit.difference(_facts(before), _facts(after))
+        if changed:
+            _note(connection, "incident.edit", after, before=old, after=changed)
+        return after
 
 
 def edit_update(database: Database, public_id: str, number: int, body: str, *, now: datetime) -> Incident:
@@ -185,12 +204,16 @@ def edit_update(database: Database, public_id: str, number: int, body: str, *, n
     with database.write() as connection:
         incident_rows.hold(connection)
         incident = _find(connection, public_id)
-        if not any(each.number == number for each in incident.updates):
+        said = next((each.body for each in incident.updates if each.number == number), KEPT)
+        if said is KEPT:
             raise NotFound(NO_UPDATE)
         own = select(IncidentUpdate.id).where(IncidentUpdate.incident_id == incident.id).order_by(IncidentUpdate.id)
         row_id = connection.scalars(own.limit(1).offset(number - 1)).one()
         connection.execute(update(IncidentUpdate).where(IncidentUpdate.id == row_id).values(body=body))
         incident_rows.change_incident(connection, incident.id, {"updated_at": now})
+        old, changed = audit.difference({"body": said}, {"body": body})
+        if changed:
+            _note(connection, "incident.edit", incident, before=old, after={"update": number} | changed)
         return _settled(connection, incident.id, None, now)
 
 
@@ -204,7 +227,8 @@ def remove(database: Database, public_id: str, *, now: datetime) -> None:
         incident = _find(connection, public_id)
         told = _told(connection, incident)
         connection.execute(delete(IncidentRow).where(IncidentRow.id == incident.id))
-        incident_rows.let_go(connection, told, now=now)
+        incident_rows.let_go(connection, told, project_id=incident.project_id, now=now)
+        _note(connection, "incident.delete", incident, before=_facts(incident))
         renew_version(connection)
 
 
@@ -217,9 +241,28 @@ def _settled(connection: Connection, incident_id: int, event: Event | None, now:
     return incident
 
 
-def _outages(connection: Connection, slugs: Sequence[str]) -> dict[int, int | None]:
-    """Return monitor id -> the outage that it has, of the monitors of these slugs. Raises Invalid: one is not there."""
-    ids = lookup.ids_of(connection, slugs)
+def _facts(incident: Incident) -> dict[str, object]:
+    """Return what is noted of an incident where somebody changes it."""
+    return {
+        "title": incident.title,
+        "status": incident.status.value,
+        "impact": incident.impact.value,
+        "general": incident.is_general,
+        "monitors": [each.slug for each in incident.monitors],
+        "started_at": incident.started_at,
+    }
+
+
+def _note(connection: Connection, action: str, incident: Incident, **facts: Mapping[str, object]) -> None:
+    audit.note(connection, action, incident.public_id, project_id=incident.project_id, **facts)
+
+
+def _outages(connection: Connection, slugs: Sequence[str], project_id: int) -> dict[int, int | None]:
+    """Return monitor id -> the outage that it has, of the project's monitors of these slugs.
+
+    Raises Invalid: one is not there.
+    """
+    ids = lookup.ids_of(connection, slugs, project_id=project_id)
     outages = incident_rows.present_outages(connection, ids)
     if len(outages) != len(ids):  # one was deleted meanwhile
         raise lookup.not_there(
@@ -249,13 +292,13 @@ def _change(connection: Connection, before: Incident, changes: IncidentChanges, 
 def _change_scope(connection: Connection, before: Incident, changes: IncidentChanges, now: datetime) -> None:
     """Let the incident concern other monitors; those that it keeps keep the outage that it holds of them."""
     told = _told(connection, before)
-    wanted = told if changes.monitors is KEPT else _outages(connection, changes.monitors)
+    wanted = told if changes.monitors is KEPT else _outages(connection, changes.monitors, before.project_id)
     _must_concern(before.is_general if changes.is_general is KEPT else changes.is_general, wanted)
     gone = {each: seq for each, seq in told.items() if each not in wanted}
     own = IncidentMonitor.incident_id == before.id
     connection.execute(delete(IncidentMonitor).where(own, IncidentMonitor.monitor_id.in_(list(gone))))
     incident_rows.add_monitors(connection, before.id, {each: wanted[each] for each in wanted if each not in told})
-    incident_rows.let_go(connection, gone, now=now)
+    incident_rows.let_go(connection, gone, project_id=before.project_id, now=now)
 
 
 def _told(connection: Connection, incident: Incident) -> dict[int, int | None]:

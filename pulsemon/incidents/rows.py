@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, true, update
 
 from pulsemon.core.incidents import Impact, IncidentStatus
 from pulsemon.core.status import Status
@@ -67,6 +67,7 @@ class Incident:
     resolved_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    project_id: int
     monitors: tuple[Affected, ...]
     updates: tuple[Update, ...]
 
@@ -96,11 +97,15 @@ def resolved_since(instant: datetime) -> ColumnElement[bool]:
     return IncidentRow.resolved_at > instant
 
 
-def concerns(monitor_ids: Sequence[int] | Select[*tuple[Any, ...]]) -> ColumnElement[bool]:
-    """Return the condition that an incident is general, or concerns one of these monitors, or of those of a query."""
-    return IncidentRow.is_general | IncidentRow.id.in_(
-        select(IncidentMonitor.incident_id).where(IncidentMonitor.monitor_id.in_(monitor_ids))
-    )
+def is_of(project_id: int | None) -> ColumnElement[bool]:
+    """Return the condition that an incident belongs to a project; None: to any."""
+    return true() if project_id is None else IncidentRow.project_id == project_id
+
+
+def concerns(project_id: int, monitor_ids: Select[*tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Return the condition that an incident of a project is general, or concerns one of the monitors of a query."""
+    names_one = select(IncidentMonitor.incident_id).where(IncidentMonitor.monitor_id.in_(monitor_ids))
+    return is_of(project_id) & (IncidentRow.is_general | IncidentRow.id.in_(names_one))
 
 
 def has_public_id(public_id: str) -> ColumnElement[bool]:
@@ -198,6 +203,7 @@ def _incident(row: Row[*tuple[Any, ...]], monitors: Iterable[Affected], updates:
         resolved_at=row.resolved_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        project_id=row.project_id,
         monitors=tuple(monitors),
         updates=tuple(updates),
     )
@@ -252,10 +258,11 @@ def present_outages(connection: Connection, monitor_ids: Iterable[int]) -> dict[
     return {row.id: row.state_seq if row.status == Status.DOWN else None for row in rows}
 
 
-def let_go(connection: Connection, told: Mapping[int, int | None], *, now: datetime) -> None:
+def let_go(connection: Connection, told: Mapping[int, int | None], *, project_id: int, now: datetime) -> None:
     """Keep outages that somebody has dealt with from becoming automatic incidents, as long as they last.
 
     *told*: monitor id -> the outage that an incident held, which is no longer there or no longer concerns the monitor.
+    *project_id*: of that incident.
     """
     present = present_outages(connection, told)
     lasting = {each: seq for each, seq in told.items() if seq is not None and present.get(each) == seq}
@@ -268,7 +275,7 @@ def let_go(connection: Connection, told: Mapping[int, int | None], *, now: datet
     if lasting:
         row = dict.fromkeys(("started_at", "resolved_at", "created_at", "updated_at"), now)
         kind = {"title": None, "status": _LET_GO, "impact": Impact.NONE.value, "is_general": False}
-        insert_incident(connection, row | kind | {"is_automatic": True}, lasting)
+        insert_incident(connection, row | kind | {"is_automatic": True, "project_id": project_id}, lasting)
 
 
 def tell(connection: Connection, incident: Incident, event: Event, *, now: datetime) -> int:
@@ -284,5 +291,13 @@ def tell(connection: Connection, incident: Incident, event: Event, *, now: datet
         status=incident.status.value,
         is_general=incident.is_general,
         monitor_ids=[each.id for each in incident.monitors],
+        project_id=incident.project_id,
     )
     return announce(connection, notice, now=now)
+
+
+def leave(connection: Connection, monitor_id: int) -> None:
+    """Take a monitor out of every incident, open or over: it goes to another project."""
+    let_go = select(IncidentRow.id).where(IncidentRow.status == _LET_GO)
+    is_told = IncidentMonitor.incident_id.not_in(let_go)
+    connection.execute(delete(IncidentMonitor).where(IncidentMonitor.monitor_id == monitor_id, is_told))

@@ -16,6 +16,8 @@ from pulsemon.core.incidents import MAX_BODY_LENGTH, Impact, IncidentStatus
 from pulsemon.core.texts import N_
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.incidents.manage import IncidentChanges, NewIncident, NewUpdate
+from pulsemon.input import projects
+from pulsemon.input.projects import ProjectSlug
 from pulsemon.input.rules import (
     MAX_MONITORS,
     MAX_NAME_LENGTH,
@@ -96,7 +98,7 @@ _Start = Annotated[
 _Monitors = Annotated[
     Slugs, Field(description="Slugs of the monitors that it affects. A page shows it if it shows one of them.")
 ]
-_GENERAL = "It affects every page, whatever its monitors."
+_GENERAL = "It affects every page of its project, whatever its monitors."
 _TELL = "Whether subscribers of the pages that show it are told."
 
 
@@ -113,6 +115,7 @@ class IncidentCreate(BaseModel):
     monitors: _Monitors = []
     started_at: _Start | None = None
     tell_subscribers: bool = Field(True, description=_TELL)
+    project: ProjectSlug | None = None
 
 
 class IncidentPatch(BaseModel):
@@ -124,6 +127,7 @@ class IncidentPatch(BaseModel):
     impact: _Impact = ""
     general: bool = Field(False, description=_GENERAL)
     monitors: _Monitors = []
+    project: ProjectSlug | None = None
 
 
 def _update_schema(schema: dict[str, Any]) -> None:
@@ -223,8 +227,12 @@ _OUR_TYPES: dict[str, Callable[[Any], object]] = {"status": IncidentStatus, "imp
 
 
 def _by_our_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return checked fields of a body as arguments of `NewIncident`, `NewUpdate` and `IncidentChanges`."""
-    typed = {name: _OUR_TYPES[name](value) if name in _OUR_TYPES else value for name, value in values.items()}
+    """Return checked fields of a body as arguments of `NewIncident`, `NewUpdate` and `IncidentChanges`.
+
+    Its project is none of them: see `input.projects`.
+    """
+    ours = {name: value for name, value in values.items() if name != projects.NAME}
+    typed = {name: _OUR_TYPES[name](value) if name in _OUR_TYPES else value for name, value in ours.items()}
     return {_OUR_NAMES.get(name, name): value for name, value in typed.items()}
 
 

@@ -18,6 +18,7 @@ from pulsemon.core import maintenance, schedule
 from pulsemon.core.maintenance import MAX_ANNOUNCE_HOURS, Plan, Repeats
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
+from pulsemon.input.projects import ProjectSlug
 from pulsemon.input.rules import (
     MAX_MONITORS,
     MAX_NAME_LENGTH,
@@ -138,7 +139,9 @@ class MaintenanceCreate(BaseModel):
 
     title: Title
     description: _Description | None = Field(None, description="Markdown without HTML and pictures.")
-    monitors: _Monitors | None = Field(None, description="Slugs of the monitors that it affects. Null: all of them.")
+    monitors: _Monitors | None = Field(
+        None, description="Slugs of the monitors that it affects. Null: all of its project."
+    )
     repeats: Literal["once", "weekly", "cron"] = "once"
     timezone: Timezone = Field("UTC", description="The IANA name of the time zone of its times.")
     starts_at: _Moment = Field(
@@ -156,6 +159,7 @@ class MaintenanceCreate(BaseModel):
         168, ge=0, le=MAX_ANNOUNCE_HOURS, description="So long before it begins public pages show it."
     )
     tell_subscribers: bool = Field(True, description="Whether subscribers of the pages that show it are told.")
+    project: ProjectSlug | None = None
 
 
 class MaintenancePatch(MaintenanceCreate):

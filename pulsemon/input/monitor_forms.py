@@ -12,17 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
 from pulsemon.core.placement import Placement
 from pulsemon.core.rules import Rules
 from pulsemon.errors import FieldProblem, Invalid
-from pulsemon.input import meanwhile
+from pulsemon.input import meanwhile, projects
 from pulsemon.input.fields import REQUIRED
 from pulsemon.input.meanwhile import Merged
 from pulsemon.input.monitor_rules import MAX_SLUG_LENGTH, SECRET_MASK
-from pulsemon.input.monitors import BY_NAME, FIELDS, RULES, TABLE, MonitorCreate, MonitorPatch, problem
+from pulsemon.input.monitors import BODY_FIELDS, BY_NAME, FIELDS, RULES, TABLE, MonitorCreate, MonitorPatch, problem
 from pulsemon.input.rules import MAX_MONITORS, text_of
 from pulsemon.monitors.manage import NewMonitor, check
 from pulsemon.monitors.views import View
@@ -187,17 +188,26 @@ _READ = attrgetter(*(each.kept_at for each in TABLE))
 _SHOWN_OTHERWISE = tuple(each for each in TABLE if each.kind.show is not None)
 
 
-def values_of(view: View, *, reveals_secret: bool = False) -> dict[str, Any]:
+def values_of(view: View, *, reveals_secret: bool = False, sees_secrets: bool = True) -> dict[str, Any]:
     """Return what the owner set, by the names of the fields and as JSON holds it.
 
-    Unless it is revealed, a mask stands for the secret, and sent back it changes nothing.
+    Unless it is revealed, a mask stands for the secret, and sent back it changes nothing. Whoever sees no secrets is
+    told of the webhook's URL only where it goes.
     """
     values = dict(zip(FIELDS, _READ(view), strict=True))
     for each in _SHOWN_OTHERWISE:
         values[each.name] = each.show(values[each.name])
     if values["webhook_secret"] is not None and not reveals_secret:
         values["webhook_secret"] = SECRET_MASK
+    if not sees_secrets and view.webhook_url is not None:
+        values["webhook_url"] = masked_url(view.webhook_url)
     return values
+
+
+def masked_url(url: str) -> str:
+    """Return what of a webhook's URL is no secret: whither it goes."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
 def texts_of(view: View) -> dict[str, str]:
@@ -219,8 +229,11 @@ def _expectation(model: type[BaseModel], values: Mapping[str, Any]) -> list[Fiel
 
 
 def _read_json(model: type[BaseModel], data: object) -> dict[str, Any]:
-    known, unknown = RULES.known_of(data, FIELDS)
-    return _validate(model, known, also=unknown)
+    """Return what a body says of a monitor; of its project see `input.projects`. Raises Invalid."""
+    known, unknown = RULES.known_of(data, BODY_FIELDS)
+    values = _validate(model, known, also=unknown)
+    values.pop(projects.NAME, None)
+    return values
 
 
 def _validate(model: type[BaseModel], values: dict[str, Any], *, also: Iterable[FieldProblem] = ()) -> dict[str, Any]:

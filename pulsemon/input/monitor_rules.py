@@ -36,6 +36,7 @@ SECRET_MASK = "whsec_********"  # noqa: S105 - it stands for a secret and is non
 # Each rule that only monitors have, and what to write instead. The panel renders the same templates in the reader's
 # language; `rules.MESSAGES` has the rest.
 MESSAGES: dict[str, str] = {
+    "no-project": N_("There is no such project."),
     "how-many": N_("Send at least one monitor and at most %(max)d at once."),
     "slug": N_(
         "This must begin with a letter or a digit and go on with letters, digits, dots, hyphens or underscores; "

@@ -6,12 +6,13 @@ Read by `input.monitor_forms`, which reads and writes JSON and forms by it, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from pulsemon.core import incidents, placement
 from pulsemon.errors import FieldProblem
+from pulsemon.input import projects
 from pulsemon.input.fields import LENGTH, MINUTES, REQUIRED, SECONDS, SWITCH, TEXT, FieldRow, Rule, up_to, whole
 from pulsemon.input.monitor_rules import (
     KEYWORDS,
@@ -26,7 +27,17 @@ from pulsemon.input.monitor_rules import (
     WEBHOOK_URL,
     heading_up_to,
 )
-from pulsemon.input.rules import MAX_NAME_LENGTH, FieldRules, Limits, Timezone, Title, without_defaults
+from pulsemon.input.rules import (
+    CONTROL,
+    MAX_NAME_LENGTH,
+    FieldRules,
+    Limits,
+    Timezone,
+    Title,
+    documented,
+    printable,
+    without_defaults,
+)
 
 # Every field of a monitor that its owner sets, in the order of bodies and answers. How to add one: docs/development.md.
 TABLE = (
@@ -169,6 +180,16 @@ TABLE = (
 )
 BY_NAME = {each.name: each for each in TABLE}
 FIELDS = tuple(BY_NAME)
+BODY_FIELDS = (*FIELDS, projects.NAME)
+
+
+# Where a monitor belongs is said in bodies beside the table: it is no part of what its owner says of it.
+ProjectSlug = Annotated[
+    str,
+    Field(description="The slug of its project. Null: as it is, and of a new one the key's, else the first."),
+    AfterValidator(printable),
+    documented(pattern=f"^[^{CONTROL}]*$"),
+]
 
 
 def _create_schema(schema: dict[str, Any]) -> None:
@@ -196,6 +217,7 @@ def _model(
     """Return the model of a body: every field of the table, optional where *defaults* has it."""
     config = ConfigDict(strict=True, extra="forbid", json_schema_extra=schema)
     fields: dict[str, Any] = {each.name: (each.asked, defaults.get(each.name, ...)) for each in TABLE}
+    fields[projects.NAME] = (ProjectSlug | None, None)
     return create_model(name, __config__=config, __doc__=doc, __module__=__name__, **fields)
 
 

@@ -16,6 +16,8 @@ from pydantic_core import PydanticCustomError
 from pulsemon.core.hosts import MAX_LENGTH, read_host
 from pulsemon.core.texts import N_
 from pulsemon.errors import Invalid
+from pulsemon.input import projects
+from pulsemon.input.projects import ProjectSlug
 from pulsemon.input.rules import (
     MAX_MONITORS,
     MAX_NAME_LENGTH,
@@ -31,7 +33,7 @@ from pulsemon.input.rules import (
     without_defaults,
 )
 from pulsemon.settings import Settings
-from pulsemon.status_pages.manage import NewPage, PageChanges
+from pulsemon.status_pages.definition import NewPage, PageChanges
 
 MAX_TEXT_LENGTH = 5_000
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 4, 200
@@ -120,7 +122,7 @@ _HostName = Annotated[
     documented(pattern=f"^{_HOST.replace('a-z', 'A-Za-z')}[.]?$", maxLength=MAX_LENGTH),
 ]
 _Monitors = Annotated[
-    Slugs, Field(description="Slugs of the monitors it shows, in this order. Null: every public one.")
+    Slugs, Field(description="Slugs of the monitors it shows, in this order. Null: every public one of its project.")
 ]
 
 
@@ -139,6 +141,7 @@ class PageCreate(BaseModel):
     password: _Password | None = None
     host: _HostName | None = None
     monitors: _Monitors | None = None
+    project: ProjectSlug | None = None
 
 
 class PagePatch(PageCreate):
@@ -151,7 +154,7 @@ class PagePatch(PageCreate):
 
 FIELDS = tuple(PageCreate.model_fields)
 # Of the form, whose monitors have a page of their own. An emptied password's field says nothing: see `open`.
-_FORM_FIELDS = tuple(name for name in FIELDS if name not in ("monitors", "password"))
+_FORM_FIELDS = tuple(name for name in FIELDS if name not in ("monitors", "password", "project"))
 
 
 def create_from_json(data: object) -> NewPage:
@@ -175,7 +178,8 @@ def changes_from_form(typed: Mapping[str, str]) -> PageChanges:
 
 
 def _with_monitors(values: dict[str, Any]) -> dict[str, Any]:
-    """Return checked fields of a body as arguments of `NewPage` and `PageChanges`."""
+    """Return checked fields of a body as arguments of `NewPage` and `PageChanges`: without its project."""
+    values.pop(projects.NAME, None)
     if values.get("monitors") is not None:
         values["monitors"] = tuple(values["monitors"])
     return values

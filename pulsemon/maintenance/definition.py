@@ -9,7 +9,7 @@ from pulsemon.core.maintenance import Plan
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """`monitors`: slugs; None: all. How JSON and the form write them is said in `input.maintenance`."""
+    """`monitors`: slugs; None: all of the project. How JSON and the form write them is said in `input.maintenance`."""
 
     title: str
     plan: Plan

@@ -6,7 +6,7 @@ is one transaction. What time does to a window is `maintenance.ticks`' business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from pulsemon.core import maintenance
 from pulsemon.core.maintenance import Plan, PlanError, Repeats
 from pulsemon.core.uptime import Span
-from pulsemon.db import Database, held
+from pulsemon.db import Database, audit, held
 from pulsemon.db.tables.base import new_public_id
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.versions import renew_version
 from pulsemon.db.windows import IS_REAL
 from pulsemon.errors import Conflict, FieldProblem, Invalid
@@ -32,25 +33,30 @@ from pulsemon.subscribers.announcements import Event
 MAX_PLANS = 1_000
 
 
-def create(database: Database, definition: Definition, *, now: datetime) -> MaintenanceView:
-    """Make a plan and its next windows. The first may have begun, at most a day ago.
+def create(
+    database: Database, definition: Definition, *, now: datetime, project_id: int = DEFAULT_ID
+) -> MaintenanceView:
+    """Make a plan of a project and its next windows. The first may have begun, at most a day ago.
 
     Raises:
-        Invalid: the plan cannot be, or a monitor does not exist.
-        Conflict: there are too many plans.
+        Invalid: the plan cannot be, or a monitor does not exist in the project.
+        Conflict: the project has too many plans.
     """
     _check(definition.plan, now=now)
     with database.write() as connection:
-        count = connection.scalar(select(func.count()).where(Maintenance.removed_at.is_(None)))
+        present = (Maintenance.project_id == project_id, Maintenance.removed_at.is_(None))
+        count = connection.scalar(select(func.count()).where(*present))
         if count is not None and count >= MAX_PLANS:
             raise Conflict("too-many-plans")
         values = _columns(definition) | {"public_id": new_public_id(), "created_at": now, "updated_at": now}
+        values |= {"project_id": project_id}
         plan_id = connection.execute(insert(Maintenance).values(values).returning(Maintenance.id)).scalar_one()
-        _choose(connection, plan_id, lookup.ids_of(connection, definition.monitors or ()))
+        _choose(connection, plan_id, lookup.ids_of(connection, definition.monitors or (), project_id=project_id))
         plan = maintenance_views.find(connection, str(values["public_id"]))
         spans = maintenance_plans.wanted(plan, (), since=plan.plan.starts_at, now=now)
         maintenance_plans.add_windows(connection, plan, spans, now=now)
         renew_version(connection)
+        _note(connection, "maintenance.create", plan, after=_facts(definition))
         return maintenance_views.view_of(connection, plan, now)
 
 
@@ -76,7 +82,8 @@ def edit(
         values = _columns(definition) | {"updated_at": now}
         connection.execute(update(Maintenance).where(Maintenance.id == before.id).values(values))
         if has_other_monitors:
-            _choose(connection, before.id, lookup.ids_of(connection, definition.monitors or ()))
+            slugs = definition.monitors or ()
+            _choose(connection, before.id, lookup.ids_of(connection, slugs, project_id=before.project_id))
         after = maintenance_views.find(connection, public_id)
         if before.plan.repeats is Repeats.ONCE and running is not None:
             _move_end(connection, after, running, after.plan.starts_at + after.plan.length, now)
@@ -84,6 +91,9 @@ def edit(
             since = now if running is None else running.ends_at
             _rewrite(connection, before, after, since, now, has_other_monitors=has_other_monitors)
         renew_version(connection)
+        old, changed = audit.difference(_facts(view.definition), _facts(definition))
+        if changed:
+            _note(connection, "maintenance.edit", after, before=old, after=changed)
         return maintenance_views.view_of(connection, after, now)
 
 
@@ -129,7 +139,7 @@ def _rewrite(
         connection.execute(update(MaintenanceWindow).where(MaintenanceWindow.id == row.id).values(values))
         if span.start < now:
             ids = maintenance_plans.monitors_of_window(connection, row.id)
-            maintenance_plans.forget_since(connection, after.is_general, ids, span.start)
+            maintenance_plans.forget_since(connection, after, ids, span.start, is_general=after.is_general)
     moved = {span.start for _, span in pairs}
     maintenance_plans.add_windows(connection, after, [each for each in targets if each.start not in moved], now=now)
     _tell_of_changes(connection, before, after, pairs, now, has_other_monitors=has_other_monitors)
@@ -200,6 +210,7 @@ def _end(connection: Connection, plan: Stored, now: datetime) -> None:
     if running is None:
         raise Conflict("maintenance-not-running")
     _move_end(connection, plan, running, now, now)
+    _note(connection, "maintenance.end", plan, before={"ends_at": running.ends_at}, after={"ends_at": now})
 
 
 def set_end(database: Database, public_id: str, window_id: int, ends_at: datetime, *, now: datetime) -> MaintenanceView:
@@ -226,6 +237,8 @@ def set_end(database: Database, public_id: str, window_id: int, ends_at: datetim
         if next_start is not None and ends_at > next_start:
             raise _invalid("ends_at", "overlapping")
         _move_end(connection, plan, window, ends_at, now)
+        old, changed = audit.difference({"ends_at": window.ends_at}, {"ends_at": ends_at})
+        _note(connection, "maintenance.end", plan, before=old, after=changed)
 
     return _change(database, public_id, change, now)
 
@@ -242,7 +255,7 @@ def _move_end(connection: Connection, plan: Stored, window: WindowView, ends_at:
     row = connection.execute(maintenance_views.select_windows().where(MaintenanceWindow.id == window.id)).one()
     if ends_at < now:
         ids = maintenance_plans.monitors_of_window(connection, window.id)
-        maintenance_plans.forget_since(connection, row.is_general, ids, ends_at)
+        maintenance_plans.forget_since(connection, plan, ids, ends_at, is_general=row.is_general)
     if row.opened_at is not None and ends_at > now:
         maintenance_plans.tell(connection, plan, Event.CHANGED, row, at=now, now=now)
     held.look_again(connection, now=now)
@@ -262,6 +275,7 @@ def skip(database: Database, public_id: str, window_id: int, *, now: datetime) -
             return
         if window.starts_at <= now:
             raise Conflict("maintenance-not-coming")
+        _note(connection, "maintenance.skip", plan, before={"starts_at": window.starts_at, "ends_at": window.ends_at})
         if plan.plan.repeats is Repeats.ONCE:
             _remove(connection, plan, now)
             return
@@ -282,7 +296,10 @@ def remove(database: Database, public_id: str, *, now: datetime) -> None:
     Raises NotFound.
     """
     with database.write() as connection:
-        _remove(connection, maintenance_views.find(connection, public_id, is_locked=True), now)
+        plan = maintenance_views.find(connection, public_id, is_locked=True)
+        before = maintenance_views.view_of(connection, plan, now).definition
+        _remove(connection, plan, now)
+        _note(connection, "maintenance.delete", plan, before=_facts(before))
         renew_version(connection)
 
 
@@ -335,6 +352,15 @@ def _columns(definition: Definition) -> dict[str, Any]:
         "announce_hours": definition.announce_hours,
         "tells_subscribers": definition.tells_subscribers,
     }
+
+
+def _facts(definition: Definition) -> dict[str, Any]:
+    """Return what is noted of a plan where somebody changes it; `monitors` None: all of the project."""
+    return _columns(definition) | {"monitors": definition.monitors}
+
+
+def _note(connection: Connection, action: str, plan: Stored, **facts: Mapping[str, Any]) -> None:
+    audit.note(connection, action, plan.public_id, project_id=plan.project_id, **facts)
 
 
 def _choose(connection: Connection, plan_id: int, ids: Sequence[int]) -> None:

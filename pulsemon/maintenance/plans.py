@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pulsemon.availability import roll_marks
@@ -43,6 +43,7 @@ class Stored:
     removed_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    project_id: int
 
     def announce_at(self, starts_at: datetime) -> datetime:
         """Return from when on a window is announced."""
@@ -80,6 +81,7 @@ def stored(row: Row[*tuple[Any, ...]]) -> Stored:
         removed_at=row.removed_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        project_id=row.project_id,
     )
 
 
@@ -131,7 +133,7 @@ def add_windows(connection: Connection, plan: Stored, spans: Iterable[Span], *, 
     )
     give_monitors(connection, connection.scalars(query).all(), monitor_ids)
     if min(starts) < now:
-        forget_since(connection, plan.is_general, monitor_ids, min(starts))
+        forget_since(connection, plan, monitor_ids, min(starts), is_general=plan.is_general)
 
 
 def _window_row(plan: Stored, span: Span, now: datetime) -> dict[str, Any]:
@@ -163,14 +165,17 @@ def monitors_of_plan(connection: Connection, plan_id: int) -> list[int]:
 
 
 def monitors_of_window(connection: Connection, window_id: int) -> list[int]:
-    """Return the ids of the monitors that a window concerns; none of one that concerns all."""
+    """Return the ids of the monitors that a window concerns; none of one that concerns all of the project's."""
     query = select(WindowMonitor.monitor_id).where(WindowMonitor.window_id == window_id)
     return list(connection.scalars(query.order_by(WindowMonitor.monitor_id)))
 
 
-def forget_since(connection: Connection, is_general: bool, monitor_ids: Sequence[int], since: datetime) -> None:
-    """Have the days of the monitors concerned made again."""
-    ids = connection.scalars(select(Monitor.id)).all() if is_general else monitor_ids
+def forget_since(
+    connection: Connection, plan: Stored, monitor_ids: Sequence[int], since: datetime, *, is_general: bool
+) -> None:
+    """Have the days of these monitors made again, or of all in the plan's project."""
+    of_project = select(Monitor.id).where(Monitor.project_id == plan.project_id)
+    ids = connection.scalars(of_project).all() if is_general else monitor_ids
     if ids:
         roll_marks.forget_since(connection, ids, since)
 
@@ -184,6 +189,7 @@ def tell(connection: Connection, plan: Stored, event: Event, window: Any, *, at:
         public_id=plan.public_id,
         event=event,
         at=at,
+        project_id=plan.project_id,
         title=plan.title,
         text=plan.description,
         is_general=window.is_general,
@@ -192,3 +198,16 @@ def tell(connection: Connection, plan: Stored, event: Event, window: Any, *, at:
         ends_at=window.ends_at,
     )
     return announcements.announce(connection, notice, now=now)
+
+
+def leave(connection: Connection, monitor_id: int, *, now: datetime) -> None:
+    """Take a monitor out of every plan and of each window that has not begun: it goes to another project.
+
+    What was, and what is running, stays: its availability is made of that, and its messages wait for that end.
+    """
+    coming = select(MaintenanceWindow.id).where(
+        MaintenanceWindow.closed_at.is_(None), MaintenanceWindow.starts_at > now
+    )
+    its_windows = WindowMonitor.monitor_id == monitor_id
+    connection.execute(delete(WindowMonitor).where(its_windows, WindowMonitor.window_id.in_(coming)))
+    connection.execute(delete(MaintenanceMonitor).where(MaintenanceMonitor.monitor_id == monitor_id))

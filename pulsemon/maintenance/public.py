@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, true
 
 from pulsemon.core.maintenance import MAX_ANNOUNCE_HOURS, Repeats
 from pulsemon.db import placements
@@ -30,7 +30,7 @@ class PublicWindow:
     """One time of maintenance, [`starts_at`, `ends_at`).
 
     `id` stays the same for ever, and tells no number of ours; `plan_id` is that of its plan. `monitor_ids`: those that
-    may be named; `is_general`: it concerns everything.
+    may be named; `is_general`: it concerns everything in its project.
     """
 
     id: str
@@ -44,14 +44,16 @@ class PublicWindow:
     announced_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    project_id: int
 
     def is_running(self, at: datetime) -> bool:
         """Return whether there is maintenance at an instant."""
         return self.starts_at <= at < self.ends_at
 
 
-def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow, ...]:
-    """Return the windows that may be shown at *now*, in the order of their beginnings."""
+def read_windows(connection: Connection, *, now: datetime, project_id: int | None) -> tuple[PublicWindow, ...]:
+    """Return the windows of a project (None: of all) that may be shown at *now*, in the order of their beginnings."""
+    is_of_project = true() if project_id is None else Maintenance.project_id == project_id
     concerns_somebody = MaintenanceWindow.is_general | (
         select(WindowMonitor.window_id)
         .join(Monitor, Monitor.id == WindowMonitor.monitor_id)
@@ -59,9 +61,11 @@ def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow
         .where(WindowMonitor.window_id == MaintenanceWindow.id, placements.IS_PUBLIC)
         .exists()
     )
-    # That of private monitors crowds nothing out of either.
+    # That of private monitors crowds nothing out of either, nor does that of other projects.
     past = (
         select(MaintenanceWindow.id)
+        .join(Maintenance, Maintenance.id == MaintenanceWindow.maintenance_id)
+        .where(is_of_project)
         .where(MaintenanceWindow.ends_at > now - KEPT, MaintenanceWindow.ends_at <= now, IS_REAL)
         .where(concerns_somebody)
         .order_by(MaintenanceWindow.ends_at.desc(), MaintenanceWindow.id.desc())
@@ -83,8 +87,10 @@ def read_windows(connection: Connection, *, now: datetime) -> tuple[PublicWindow
             Maintenance.announce_hours,
             Maintenance.created_at,
             Maintenance.updated_at,
+            Maintenance.project_id,
         )
         .join(Maintenance, Maintenance.id == MaintenanceWindow.maintenance_id)
+        .where(is_of_project)
         .where(IS_REAL, or_(and_(MaintenanceWindow.closed_at.is_(None), may_be_told), MaintenanceWindow.id.in_(past)))
         .order_by(MaintenanceWindow.starts_at, MaintenanceWindow.id)
     )
@@ -131,4 +137,5 @@ def _window(row: Row[*tuple[Any, ...]], monitor_ids: Any) -> PublicWindow:
         announced_at=row.announced_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        project_id=row.project_id,
     )

@@ -1,4 +1,7 @@
-"""Maintenance as its owner sees it: plans with what is running and coming of them, and what is over. Reads only."""
+"""Maintenance as its owner sees it: plans with what is running and coming of them, and what is over. Reads only.
+
+*project_id* of a list: the project whose plans it holds; None: all projects.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, true
 
 from pulsemon.core import keyset
 from pulsemon.core.keyset import Cursor
@@ -52,6 +55,7 @@ class MaintenanceView:
     windows: tuple[WindowView, ...]
     created_at: datetime
     updated_at: datetime
+    project_id: int
 
     def running(self, *, now: datetime) -> WindowView | None:
         """Return the window of the moment."""
@@ -71,10 +75,16 @@ class PastWindow:
 
 
 def list_all(
-    database: Database, *, now: datetime, limit: int | None = None, after: int | None = None
+    database: Database,
+    *,
+    now: datetime,
+    project_id: int | None = None,
+    limit: int | None = None,
+    after: int | None = None,
 ) -> tuple[list[MaintenanceView], int | None]:
     """Return plans that were not removed, in the order of their creation, and after which the next part begins."""
-    query = maintenance_plans.select_plans().where(Maintenance.removed_at.is_(None)).order_by(Maintenance.id)
+    query = maintenance_plans.select_plans().where(Maintenance.removed_at.is_(None), _is_of(project_id))
+    query = query.order_by(Maintenance.id)
     if after is not None:
         query = query.where(Maintenance.id > after)
     with database.read() as connection:
@@ -83,13 +93,16 @@ def list_all(
         return _views(connection, found, now), following
 
 
-def list_running(database: Database, *, now: datetime) -> list[MaintenanceView]:
+def _is_of(project_id: int | None) -> ColumnElement[bool]:
+    return true() if project_id is None else Maintenance.project_id == project_id
+
+
+def list_running(database: Database, *, now: datetime, project_id: int | None = None) -> list[MaintenanceView]:
     """Return the plans of which a window is running, in the order of their creation, at most `MAX_RUNNING`."""
     query = (
         maintenance_plans.select_plans()
-        .where(
-            Maintenance.removed_at.is_(None), Maintenance.id.in_(_plans_with(MaintenanceWindow.starts_at <= now, now))
-        )
+        .where(Maintenance.removed_at.is_(None), _is_of(project_id))
+        .where(Maintenance.id.in_(_plans_with(MaintenanceWindow.starts_at <= now, now)))
         .order_by(Maintenance.id)
         .limit(MAX_RUNNING)
     )
@@ -102,7 +115,7 @@ def _plans_with(which: ColumnElement[bool], now: datetime) -> Select[int]:
 
 
 def list_coming(
-    database: Database, *, now: datetime, limit: int, after: Cursor | None = None
+    database: Database, *, now: datetime, limit: int, project_id: int | None = None, after: Cursor | None = None
 ) -> tuple[list[MaintenanceView], Cursor | None]:
     """Return the plans of which a window is coming, the next one first, and after which the next part begins."""
     first = (
@@ -115,7 +128,7 @@ def list_coming(
         maintenance_plans.select_plans()
         .add_columns(first.c.starts_at.label("next_at"))
         .join(first, first.c.maintenance_id == Maintenance.id)
-        .where(Maintenance.removed_at.is_(None))
+        .where(Maintenance.removed_at.is_(None), _is_of(project_id))
         .order_by(first.c.starts_at, Maintenance.id)
     )
     if after is not None:
@@ -162,7 +175,7 @@ def list_windows(
 
 
 def list_past(
-    database: Database, *, now: datetime, limit: int, before: Cursor | None = None
+    database: Database, *, now: datetime, limit: int, project_id: int | None = None, before: Cursor | None = None
 ) -> tuple[list[PastWindow], Cursor | None]:
     """Return windows of all plans that are over, newest first, and before which the next part begins."""
     query = (
@@ -176,7 +189,7 @@ def list_past(
             MaintenanceWindow.ends_at,
         )
         .join(Maintenance, Maintenance.id == MaintenanceWindow.maintenance_id)
-        .where(MaintenanceWindow.ends_at <= now, IS_REAL)
+        .where(MaintenanceWindow.ends_at <= now, IS_REAL, _is_of(project_id))
         .order_by(MaintenanceWindow.ends_at.desc(), MaintenanceWindow.id.desc())
         .limit(keyset.one_more(limit))
     )
@@ -258,4 +271,5 @@ def _view(plan: Stored, slugs: Mapping[int, Sequence[str]], windows: Sequence[Wi
         plan.announce_hours,
         plan.tells_subscribers,
     )
-    return MaintenanceView(plan.public_id, definition, tuple(windows), plan.created_at, plan.updated_at)
+    times = (plan.created_at, plan.updated_at)
+    return MaintenanceView(plan.public_id, definition, tuple(windows), *times, plan.project_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, true, update
 from sqlalchemy.orm import aliased
 
 from pulsemon.channels import registry
@@ -20,9 +20,10 @@ from pulsemon.channels.message import Addressed, Delivered, Outcome, Rejected, R
 from pulsemon.core import places, retries
 from pulsemon.core.deliveries import DeliveryState
 from pulsemon.core.places import Standing
-from pulsemon.db import Database, deliveries
+from pulsemon.db import Database, audit, deliveries
 from pulsemon.db.tables.messages import Attempt, Delivery, NoticeRow, Webhook
 from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.status_pages import StatusPage
 from pulsemon.db.tables.subscribers import Subscriber
 from pulsemon.db.upsert import upsert
 from pulsemon.errors import NO_MESSAGE, Conflict, NotFound
@@ -265,7 +266,7 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
     """
     with database.write() as connection:
         found = connection.execute(
-            select(Delivery.state, Monitor.webhook_url)
+            select(Delivery.state, Monitor.webhook_url, Monitor.slug, Monitor.project_id)
             .join(Monitor, Monitor.id == Delivery.monitor_id)
             .where(Delivery.id == delivery_id, Delivery.monitor_id == monitor_id)
             .with_for_update(of=Delivery)
@@ -279,6 +280,8 @@ def send_again(database: Database, monitor_id: int, delivery_id: int, *, now: da
         if not found.webhook_url:
             raise Conflict("no-webhook")
         deliveries.send_again(connection, delivery_id, receiver=retries.receiver(found.webhook_url), now=now)
+        said = {"message": delivery_id}
+        audit.note(connection, "message.again", found.slug, project_id=found.project_id, after=said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +327,21 @@ def unknown(database: Database) -> list[Unknown]:
         return [Unknown(*row) for row in connection.execute(query)]
 
 
-def backlog(database: Database) -> Backlog:
-    """Return the state of the outbox, for the metrics."""
+def backlog(database: Database, *, project_id: int | None = None) -> Backlog:
+    """Return the state of the outbox, for the metrics: of a project, or of all."""
+    of_project = _is_of(project_id)
     with database.read() as connection:
-        query = select(func.count(), func.min(Delivery.created_at)).where(_IS_PENDING)
+        query = select(func.count(), func.min(Delivery.created_at)).where(_IS_PENDING, of_project)
         count, oldest = connection.execute(query).one()
-        held = connection.scalar(select(func.count()).where(Delivery.state == DeliveryState.HELD))
+        held = connection.scalar(select(func.count()).where(Delivery.state == DeliveryState.HELD, of_project))
     return Backlog(count, oldest, held or 0)
+
+
+def _is_of(project_id: int | None) -> ColumnElement[bool]:
+    """Return the condition that a message is of a monitor of the project, or to a subscriber of one of its pages."""
+    if project_id is None:
+        return true()
+    its_monitors = select(Monitor.id).where(Monitor.project_id == project_id)
+    pages = select(StatusPage.id).where(StatusPage.project_id == project_id)
+    its_subscribers = select(Subscriber.id).where(Subscriber.page_id.in_(pages))
+    return or_(Delivery.monitor_id.in_(its_monitors), Delivery.subscriber_id.in_(its_subscribers))

@@ -5,12 +5,12 @@ Reads only. Receivers are named by host and port: the rest of a webhook's URL is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, exists, func, select, text
+from sqlalchemy import Row, Select, case, exists, func, select, text
 from sqlalchemy.orm import aliased
 
 from pulsemon.core import retries
@@ -41,9 +41,17 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that does not arrive, by the id of the monitor that it tells of."""
+    """Everything that does not arrive, by the id of the monitor that it tells of.
+
+    `projects`: the id of the project of each of them.
+    """
 
     by_monitor: Mapping[int, Undelivered] = field(default_factory=dict)
+    projects: Mapping[int, int] = field(default_factory=dict)
+
+    def of(self, project_id: int) -> Overview:
+        """Return what of it is of one project."""
+        return Overview({each: found for each, found in self.by_monitor.items() if self.projects[each] == project_id})
 
     @property
     def count(self) -> int:
@@ -86,11 +94,13 @@ def read_undelivered(database: Database) -> Overview:
     up a monitor's newest counts, as long as its webhook goes to the same receiver and nothing was delivered since.
     """
     with database.read() as connection:
-        owed = {row.monitor_id: _owed(row) for row in connection.execute(_OWED)}
-        given_up = _given_up(connection)
-    return Overview(
-        {**owed, **given_up, **{each: _both(owed[each], given_up[each]) for each in owed.keys() & given_up.keys()}}
-    )
+        rows = {row.monitor_id: row for row in connection.execute(_OWED)}
+        settled = {row.id: row for row in connection.execute(_GIVEN_UP) if _is_todays_receiver(row)}
+    owed = {each: _owed(row) for each, row in rows.items()}
+    given_up = {each: _given_up(row) for each, row in settled.items()}
+    both = {each: _both(owed[each], given_up[each]) for each in owed.keys() & given_up.keys()}
+    projects = {each: row.project_id for each, row in (rows | settled).items()}
+    return Overview({**owed, **given_up, **both}, projects)
 
 
 def _both(owed: Undelivered, given_up: Undelivered) -> Undelivered:
@@ -123,10 +133,10 @@ def _select_owed() -> Select[*tuple[Any, ...]]:
         .subquery()
     )
     return (
-        select(by_monitor, Delivery.receiver, Delivery.reason)
+        select(by_monitor, Monitor.project_id, Delivery.receiver, Delivery.reason)
         .join(Delivery, Delivery.id == by_monitor.c.failed_id)
         # Asked here and not of each row: SQLite would take the index over all messages of monitors.
-        .where(by_monitor.c.monitor_id.is_not(None))
+        .join(Monitor, Monitor.id == by_monitor.c.monitor_id)
     )
 
 
@@ -157,7 +167,8 @@ def _select_given_up() -> Select[*tuple[Any, ...]]:
         later.state == DeliveryState.DELIVERED,
     )
     return (
-        select(Monitor.id, Monitor.webhook_url, given_up.receiver, given_up.reason, given_up.retry_since)
+        select(Monitor.id, Monitor.project_id, Monitor.webhook_url)
+        .add_columns(given_up.receiver, given_up.reason, given_up.retry_since)
         .select_from(newest)
         .join(given_up, given_up.id == newest.c.id)
         .join(Monitor, Monitor.id == given_up.monitor_id)
@@ -168,10 +179,9 @@ def _select_given_up() -> Select[*tuple[Any, ...]]:
 _GIVEN_UP = _select_given_up()
 
 
-def _given_up(connection: Connection) -> dict[int, Undelivered]:
-    rows: Iterable[Row[*tuple[Any, ...]]] = connection.execute(_GIVEN_UP)
-    return {
-        row.id: Undelivered(1, row.retry_since, row.receiver, row.reason, is_given_up=True)
-        for row in rows
-        if retries.receiver(row.webhook_url) == row.receiver
-    }
+def _is_todays_receiver(row: Row[*tuple[Any, ...]]) -> bool:
+    return bool(retries.receiver(row.webhook_url) == row.receiver)
+
+
+def _given_up(row: Row[*tuple[Any, ...]]) -> Undelivered:
+    return Undelivered(1, row.retry_since, row.receiver, row.reason, is_given_up=True)

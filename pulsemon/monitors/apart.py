@@ -1,12 +1,12 @@
 """Monitors that are shown otherwise than the database says: late, not known after a blind window, under maintenance.
 
-That somebody is late no row tells: time passes. So a list looks for them in one statement over all that is UP, which
-runs inside the database; who shows lists keeps what was found for a moment (`web.http.kept`).
+That somebody is late no row tells: time passes. So lists look for them in one statement over all that is UP, of every
+project, which runs inside the database; who shows lists keeps what was found for a moment (`web.http.kept`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +28,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """The keys of those monitors, in order. `is_general`: all but the paused ones are under maintenance.
+    """The keys of those monitors of a project, in order. `is_general`: all but the paused ones are under maintenance.
 
     `beneath`: how many of each state there are by the status that they are stored with.
     """
@@ -54,6 +54,20 @@ class Apart:
         return kind
 
 
+NONE_APART = Apart()
+
+
+@dataclass(frozen=True, slots=True)
+class ApartByProject:
+    """The same of every project."""
+
+    _by_project: Mapping[int, Apart] = field(default_factory=dict)
+
+    def of(self, project_id: int) -> Apart:
+        """Return those of one project."""
+        return self._by_project.get(project_id, NONE_APART)
+
+
 STORED = {
     Status.UP: Shown.UP,
     Status.DOWN: Shown.DOWN,
@@ -75,6 +89,7 @@ _IS_MOVED = or_(Monitor.open_runs.is_not(None), Monitor.blind_due_at.is_not(None
 _CANDIDATES = (
     select(
         Monitor.id,
+        Monitor.project_id,
         SearchText.name_key,
         Monitor.last_ping,
         Monitor.due_at,
@@ -102,26 +117,42 @@ _CANDIDATES = (
 )
 
 
-def read(connection: Connection, *, now: datetime) -> Apart:
+def read(connection: Connection, *, now: datetime) -> ApartByProject:
     """Look for them."""
-    is_general, maintained = windows.running(connection, now)
-    if is_general:
-        return Apart(is_general=True)
-    keys: dict[Shown, list[Key]] = {Shown.LATE: [], Shown.BLIND: []}
+    general, maintained = windows.running(connection, now)
+    found: dict[int, _Found] = defaultdict(_Found)
     for row in connection.execute(_CANDIDATES, {"now": now}):
         kind = _shown(row, now) if row.is_moved else Shown.LATE
-        if kind in keys and row.id not in maintained:
-            keys[kind].append((row.name_key, row.id))
-    beneath = {kind: {Status.UP: len(found)} for kind, found in keys.items()}
+        if kind in _UNSTORED and row.id not in maintained:
+            found[row.project_id].add(kind, row.name_key, row.id, Status.UP)
     if maintained:
-        rows = connection.execute(_MAINTAINED.where(is_among(SearchText.monitor_id, maintained))).all()
-        keys[Shown.MAINTENANCE] = [(row.name_key, row.monitor_id) for row in rows]
-        beneath[Shown.MAINTENANCE] = Counter(Status(row.status) for row in rows)
-    return Apart({kind: sorted(found) for kind, found in keys.items() if found}, beneath)
+        for each in connection.execute(_MAINTAINED.where(is_among(SearchText.monitor_id, maintained))):
+            found[each.project_id].add(Shown.MAINTENANCE, each.name_key, each.monitor_id, Status(each.status))
+    apart = {project_id: each.apart() for project_id, each in found.items()}
+    return ApartByProject(apart | dict.fromkeys(general, Apart(is_general=True)))
+
+
+# What only time makes of a monitor that is UP.
+_UNSTORED = frozenset({Shown.LATE, Shown.BLIND})
+
+
+class _Found:
+    """What was found of a project so far."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Shown, list[Key]] = {}
+        self._beneath: dict[Shown, Counter[Status]] = {}
+
+    def add(self, kind: Shown, name_key: str, monitor_id: int, stored: Status) -> None:
+        self._keys.setdefault(kind, []).append((name_key, monitor_id))
+        self._beneath.setdefault(kind, Counter())[stored] += 1
+
+    def apart(self) -> Apart:
+        return Apart({kind: sorted(keys) for kind, keys in self._keys.items()}, self._beneath)
 
 
 _MAINTAINED = (
-    select(SearchText.name_key, SearchText.monitor_id, Monitor.status)
+    select(SearchText.name_key, SearchText.monitor_id, Monitor.project_id, Monitor.status)
     .join(Monitor, Monitor.id == SearchText.monitor_id)
     .where(Monitor.status != Status.PAUSED.value)
 )

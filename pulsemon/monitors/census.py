@@ -1,4 +1,4 @@
-"""All monitors in numbers: how many are shown in each state, and some columns of each of them.
+"""All monitors, or those of a project, in numbers: how many are shown in each state, and some columns of each of them.
 
 Made for a hundred thousand: the database judges what SQL can say, what is left is read, and nothing holds all of them
 at once. Every part is a snapshot of its own.
@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, null, or_, select
 
-from pulsemon.core.shown import Shown, covers
+from pulsemon.core.shown import Shown
 from pulsemon.core.status import Status
 from pulsemon.db import Database, windows
 from pulsemon.db.instants import fraction, whole_seconds
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.db.types import UtcDateTime
+from pulsemon.monitors import lookup
 from pulsemon.monitors.views import find_all
 
 # What one query reads: about a millisecond in which no other thread runs.
@@ -27,25 +28,29 @@ _OWED_FROM = case((Monitor.schedule_since > Monitor.last_ping, Monitor.schedule_
 _expected_sec = whole_seconds(_OWED_FROM) + Monitor.interval_seconds
 
 
-def counts(database: Database, *, now: datetime) -> dict[Shown, int]:
+def counts(database: Database, *, now: datetime, project_id: int | None = None) -> dict[Shown, int]:
     """Return how many monitors are shown in each state, all states included."""
     found: Counter[Shown] = Counter()
     with database.read() as connection:
         state = _shown(connection, now)
-        for value, count in connection.execute(select(state, func.count()).group_by(state)):
+        for value, count in connection.execute(
+            select(state, func.count()).where(lookup.is_of(project_id)).group_by(state)
+        ):
             if value is not None:
                 found[Shown(value)] += count
-    for part in _parts(database, where=state.is_(None)):
+    for part in _parts(database, project_id, where=state.is_(None)):
         with database.read() as connection:
             found.update(_judged(connection, [row.id for row in part], now).values())
     return {each: found[each] for each in Shown}
 
 
-def states(database: Database, *, now: datetime) -> Iterator[list[tuple[str, str, Shown]]]:
+def states(
+    database: Database, *, now: datetime, project_id: int | None = None
+) -> Iterator[list[tuple[str, str, Shown]]]:
     """Yield (name, slug, what is shown) of every monitor, in the order of their creation, part by part."""
     with database.read() as connection:
         state = _shown(connection, now)
-    for part in _parts(database, Monitor.name, Monitor.slug, state.label("state")):
+    for part in _parts(database, project_id, Monitor.name, Monitor.slug, state.label("state")):
         unjudged = [row.id for row in part if row.state is None]
         judged = {}
         if unjudged:
@@ -58,16 +63,18 @@ def states(database: Database, *, now: datetime) -> Iterator[list[tuple[str, str
         ]
 
 
-def values(database: Database, column: str) -> Iterator[list[tuple[str, str, Any]]]:
+def values(database: Database, column: str, *, project_id: int | None = None) -> Iterator[list[tuple[str, str, Any]]]:
     """Yield (name, slug, value of that column of `monitors`) of those where it is not null, part by part."""
     wanted = getattr(Monitor, column)
-    for part in _parts(database, Monitor.name, Monitor.slug, wanted, where=wanted.is_not(None)):
+    for part in _parts(database, project_id, Monitor.name, Monitor.slug, wanted, where=wanted.is_not(None)):
         yield [(row[1], row[2], row[3]) for row in part]
 
 
-def _parts(database: Database, *columns: Any, where: ColumnElement[bool] | None = None) -> Iterator[list[Any]]:
+def _parts(
+    database: Database, project_id: int | None, *columns: Any, where: ColumnElement[bool] | None = None
+) -> Iterator[list[Any]]:
     """Yield rows of the id and *columns*, in the order of their creation, a part in each snapshot."""
-    query = select(Monitor.id, *columns).order_by(Monitor.id).limit(PART)
+    query = select(Monitor.id, *columns).where(lookup.is_of(project_id)).order_by(Monitor.id).limit(PART)
     if where is not None:
         query = query.where(where)
     last_id = 0
@@ -90,13 +97,12 @@ def _shown(connection: Connection, now: datetime) -> ColumnElement[str | None]:
 
     That is under windows of maintenance of its own, and by a schedule.
     """
-    general = windows.current(connection, ())
+    projects, _ = windows.running(connection, now)
     is_paused = Monitor.status == Status.PAUSED.value
-    if covers(general.of_all, now):
-        return case((is_paused, Shown.PAUSED.value), else_=Shown.MAINTENANCE.value)
     is_blind = and_(Monitor.blind_due_at.is_not(None), Monitor.blind_due_at < now)
     return case(
         (is_paused, Shown.PAUSED.value),
+        (Monitor.project_id.in_(sorted(projects)), Shown.MAINTENANCE.value),
         (Monitor.id.in_(windows.concerned()), null()),
         (Monitor.status == Status.DOWN.value, Shown.DOWN.value),
         (Monitor.status == Status.UNKNOWN.value, Shown.WAITING.value),

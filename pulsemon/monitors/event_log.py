@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, null, select
 
 from pulsemon.channels.message import Message, read_stored
 from pulsemon.core.deliveries import UNSETTLED, DeliveryState
@@ -148,12 +148,14 @@ def read_log(
     wanted: Filter = EVERYTHING,
     translate: Callable[[str], str] = str,
     size: int = PART_SIZE,
+    with_excerpts: bool = True,
 ) -> LogPart:
     """Return one part of a monitor's log: three streams, each newest first, merged by time.
 
     The streams are read one event further than the part is long, so that it is known whether more follows. Where one
     ends early, nothing older than that is shown: it would stand above what the next part finds. A text is looked for
-    in the notes of transitions as *translate* says them.
+    in the notes of transitions as *translate* says them. *with_excerpts*: of what receivers answered, which may repeat
+    the address that they were called by.
     """
     asked = frozenset(kinds)
     pings, changes, messages = Part[PingEvent](), Part[ChangeEvent](), Part[MessageEvent]()
@@ -163,7 +165,7 @@ def read_log(
         if Kind.CHANGE in asked and not wanted.signal:
             changes = _changes(connection, monitor_id, start, size + 1, wanted, translate)
         if Kind.MESSAGE in asked and not wanted.signal:
-            messages = _messages(connection, monitor_id, start, size + 1, wanted)
+            messages = _messages(connection, monitor_id, start, size + 1, wanted, with_excerpts)
     stops = [part.stop for part in (pings, changes, messages)]
     floor = max((stop.at for stop in stops if stop is not None), default=None)
     streams: list[list[Event]] = [[*pings.events], [*changes.events], [*messages.events]]
@@ -265,7 +267,7 @@ def _stop(rows: Sequence[ChangeEvent | MessageEvent], found: Sequence[Event], li
 
 
 def _messages(
-    connection: Connection, monitor_id: int, start: LogCursor, length: int, wanted: Filter
+    connection: Connection, monitor_id: int, start: LogCursor, length: int, wanted: Filter, with_excerpts: bool
 ) -> Part[MessageEvent]:
     limit = _MAX_MESSAGES if wanted.text else length
     query = (
@@ -286,7 +288,7 @@ def _messages(
         .limit(limit)
     )
     rows = connection.execute(query).all()
-    attempts = _attempts(connection, [row.id for row in rows])
+    attempts = _attempts(connection, [row.id for row in rows], with_excerpts)
     events = [
         MessageEvent(
             at=row.created_at,
@@ -323,7 +325,7 @@ def _told(payload: str) -> str | None:
     return status if isinstance(status, str) else None
 
 
-def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[AttemptLine]]:
+def _attempts(connection: Connection, delivery_ids: Sequence[int], with_excerpts: bool) -> dict[int, list[AttemptLine]]:
     """Return delivery id -> its attempts, in their order."""
     # An empty list too: the number of queries must not depend on what is found.
     query = (
@@ -335,7 +337,7 @@ def _attempts(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, 
             Attempt.outcome,
             Attempt.status_code,
             Attempt.reason,
-            Attempt.excerpt,
+            Attempt.excerpt if with_excerpts else null().label("excerpt"),
         )
         .where(Attempt.delivery_id.in_(bindparam("ids", expanding=True)))
         .order_by(Attempt.id)

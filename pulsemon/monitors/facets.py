@@ -1,4 +1,4 @@
-"""By which groups, environments and tags the monitors can be told apart, and how many have each. Reads only."""
+"""By which groups, environments and tags a project's monitors can be told apart, and how many have each. Reads only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.core.search import fold
-from pulsemon.db.tables.monitors import PlacementRow
+from pulsemon.db import placements
+from pulsemon.db.tables.monitors import Monitor, PlacementRow
 
 # More of a kind than this nobody chooses from: those of the most monitors are there, and a search finds the others.
 MAX_OF_A_KIND = 200
@@ -32,11 +33,11 @@ class Facets:
     as_filters: Mapping[str, Sequence[Facet]] = field(default_factory=dict)
 
 
-def read(connection: Connection) -> Facets:
-    """Read them, in three queries that count inside the database."""
-    groups = [([name], count) for name, count in _counted(connection, PlacementRow.group_name)]
-    environments = [([name], count) for name, count in _counted(connection, PlacementRow.environment)]
-    tags = _counted(connection, PlacementRow.tags)
+def read(connection: Connection, project_id: int | None) -> Facets:
+    """Read them, in three queries that count inside the database; None: of all projects."""
+    groups = [([name], count) for name, count in _counted(connection, PlacementRow.group_name, project_id)]
+    environments = [([name], count) for name, count in _counted(connection, PlacementRow.environment, project_id)]
+    tags = _counted(connection, PlacementRow.tags, project_id)
     return Facets(
         groups=_greatest(_exact(groups)),
         environments=_greatest(_exact(environments)),
@@ -73,9 +74,13 @@ def _most_used(spellings: Counter[str]) -> str:
     return max(spellings, key=lambda name: (spellings[name], name))
 
 
-def _counted(connection: Connection, column: InstrumentedAttribute[Any]) -> list[tuple[Any, int]]:
-    rows = connection.execute(select(column, func.count()).where(column.is_not(None)).group_by(column))
-    return [(row[0], row[1]) for row in rows]
+def _counted(
+    connection: Connection, column: InstrumentedAttribute[Any], project_id: int | None
+) -> list[tuple[Any, int]]:
+    query = select(column, func.count()).where(column.is_not(None)).group_by(column)
+    if project_id is not None:
+        query = query.join(Monitor, placements.OF_MONITOR).where(Monitor.project_id == project_id)
+    return [(row[0], row[1]) for row in connection.execute(query)]
 
 
 def _greatest(found: Counter[str]) -> list[Facet]:

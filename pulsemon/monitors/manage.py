@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.core import keyset, retries, status
@@ -25,10 +25,11 @@ from pulsemon.db import Database, deliveries, transitions, windows
 from pulsemon.db.deliveries import Owed
 from pulsemon.db.states import Watched
 from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.types import is_among, is_exactly
 from pulsemon.db.versions import renew_version
 from pulsemon.errors import NO_MONITOR, Conflict, NotFound
-from pulsemon.monitors import rows
+from pulsemon.monitors import lookup, noted, rows
 from pulsemon.monitors.definition import Definition
 from pulsemon.monitors.views import View, find, find_all, select_views, view
 
@@ -67,10 +68,13 @@ def get(database: Database, which: ColumnElement[bool]) -> View:
 
 
 def list_all(
-    database: Database, *, limit: int | None = None, after: int | None = None
+    database: Database, *, limit: int | None = None, after: int | None = None, project_id: int | None = None
 ) -> tuple[list[View], int | None]:
-    """Return monitors in the order of their creation, and after which the next part begins if there is one."""
-    query = select_views().order_by(Monitor.id).limit(keyset.one_more(limit))
+    """Return monitors in the order of their creation, and after which the next part begins if there is one.
+
+    Those of a project; None: of all.
+    """
+    query = select_views().where(lookup.is_of(project_id)).order_by(Monitor.id).limit(keyset.one_more(limit))
     if after is not None:
         query = query.where(Monitor.id > after)
     with database.read() as connection:
@@ -90,33 +94,35 @@ def list_of(database: Database, monitor_ids: Sequence[int]) -> list[View]:
     return [found[each] for each in monitor_ids if each in found]
 
 
-def existing(database: Database, monitor_ids: Sequence[int]) -> list[int]:
-    """Return those of *monitor_ids* that there is a monitor of, in this order."""
+def existing(database: Database, monitor_ids: Sequence[int], *, project_id: int | None = None) -> list[int]:
+    """Return those of *monitor_ids* that there is a monitor of, in the project, in this order."""
+    query = select(Monitor.id).where(is_among(Monitor.id, monitor_ids), lookup.is_of(project_id))
     with database.read() as connection:
-        there = set(connection.scalars(select(Monitor.id).where(is_among(Monitor.id, monitor_ids))))
+        there = set(connection.scalars(query))
     return [each for each in monitor_ids if each in there]
 
 
-def is_any(database: Database) -> bool:
-    """Return whether there is a monitor."""
+def is_any(database: Database, *, project_id: int | None = None) -> bool:
+    """Return whether there is a monitor in the project; None: in any."""
     with database.read() as connection:
-        return connection.scalar(select(Monitor.id).limit(1)) is not None
+        return connection.scalar(select(Monitor.id).where(lookup.is_of(project_id)).limit(1)) is not None
 
 
-def create(database: Database, new: NewMonitor, *, now: datetime) -> View:
-    """Make a monitor with a token of its own; it waits for its first ping.
+def create(database: Database, new: NewMonitor, *, now: datetime, project_id: int = DEFAULT_ID) -> View:
+    """Make a monitor with a token of its own in a project; it waits for its first ping.
 
     Raises:
         Invalid: the schedule cannot be used.
         Conflict: the slug is taken.
     """
-    values = rows.first_values(new, now=now)
+    values = rows.first_values(new, project_id, now=now)
     with database.write() as connection:
         try:
             (monitor_id,) = rows.add(connection, [new], [values])
         except IntegrityError:
             raise Conflict("monitor-slug-taken") from None
-        renew_version(connection)
+        noted.created(connection, new, project_id)
+        renew_version(connection, project_id)
         return find(connection, by_id(monitor_id))
 
 
@@ -126,21 +132,27 @@ def check(new: NewMonitor, *, now: datetime) -> None:
         rows.nominal_seconds(new.schedule, new.timezone, now)
 
 
-def create_many(database: Database, news: Sequence[NewMonitor], *, now: datetime) -> list[View]:
+def create_many(
+    database: Database, news: Sequence[NewMonitor], *, now: datetime, project_ids: Sequence[int] = ()
+) -> list[View]:
     """Make monitors, all of them or none, in one transaction; return them in the order of *news*.
 
-    One that somebody deletes in that very moment is not among them.
+    *project_ids*: of which project each is; without them, of the first one. One that somebody deletes in that very
+    moment is not among them.
 
     Raises:
         Invalid: a schedule cannot be used; whoever wants to tell of all asks `check` before.
         Conflict: slugs that are taken, or stand here twice; all of them are named.
     """
-    values = [rows.first_values(new, now=now) for new in news]
+    placed = list(zip(news, project_ids or [DEFAULT_ID] * len(news), strict=True))
+    values = [rows.first_values(new, project_id, now=now) for new, project_id in placed]
     _refuse_taken(database, news)
     try:
         with database.write() as connection:
             ids = rows.add(connection, news, values)
-            renew_version(connection)
+            for new, project_id in placed:
+                noted.created(connection, new, project_id)
+            renew_version(connection, *{project_id for _, project_id in placed})
     except IntegrityError:  # somebody took one since
         _refuse_taken(database, news)
         raise
@@ -158,6 +170,18 @@ def _refuse_taken(database: Database, news: Sequence[NewMonitor]) -> None:
         raise Conflict("monitor-slugs-taken", slugs=", ".join(slug for slug in times if slug in taken))
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """To which project a monitor goes. `leave` takes it, by its id, out of what belongs to the one that it leaves.
+
+    `projects`: id -> slug of both of them.
+    """
+
+    project_id: int
+    projects: Mapping[int, str]
+    leave: Callable[[Connection, int, datetime], None]
+
+
 def edit(
     database: Database,
     which: ColumnElement[bool],
@@ -165,8 +189,9 @@ def edit(
     *,
     now: datetime,
     as_of: datetime | None = None,
+    move: Move | None = None,
 ) -> View:
-    """Change a monitor; a new timing moves the deadline.
+    """Change a monitor; a new timing moves the deadline. Where *move* says so, it goes to another project as well.
 
     *as_of*: the `updated_at` of what the changes were decided by.
 
@@ -189,8 +214,14 @@ def edit(
             rows.change(connection, [before], [seen], changes, now=now)
         except IntegrityError:
             raise Conflict("monitor-slug-taken") from None
-        renew_version(connection)
-        return find(connection, by_id(before.id))
+        if move is not None and move.project_id != seen.project_id:
+            rows.move(connection, before.id, move.project_id)
+            move.leave(connection, before.id, now)
+            noted.moved(connection, seen, move.projects, move.project_id)
+        found = find(connection, by_id(before.id))
+        renew_version(connection, *{seen.project_id, found.project_id})
+        noted.edited(connection, seen, found)
+        return found
 
 
 def edit_many(database: Database, ids: Sequence[int], changes: Mapping[str, Any], *, now: datetime) -> int:
@@ -210,9 +241,12 @@ def edit_many(database: Database, ids: Sequence[int], changes: Mapping[str, Any]
                 rows.schedule_columns(each, changes, now)
 
     def change(connection: Connection, part: Sequence[int]) -> int:
-        before = rows.lock(connection, Monitor.id.in_(part))
+        before, those = rows.lock(connection, Monitor.id.in_(part)), Monitor.id.in_(part)
         if before:
-            rows.change(connection, before, find_all(connection, Monitor.id.in_(part)), changes, now=now)
+            seen = find_all(connection, those)
+            rows.change(connection, before, seen, changes, now=now)
+            for old, new in zip(seen, find_all(connection, those), strict=True):
+                noted.edited(connection, old, new)
             renew_version(connection)
         return len(before)
 
@@ -246,22 +280,33 @@ def _locked(connection: Connection, which: ColumnElement[bool]) -> Watched:
 
 def pause(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
     """Stop judging a monitor; its pings are kept. Repeatable. Raises NotFound."""
-    return _decide_one(database, which, _paused, now)
+    return _decide_one(database, which, _PAUSE, now)
 
 
-def pause_many(database: Database, ids: Sequence[int], *, now: datetime) -> int:
-    """Pause the monitors of *ids*, a part in each transaction; return of how many it changed something."""
-    return _in_parts(database, ids, lambda connection, part: _decide(connection, _any_of(part), _paused, now))
+def pause_many(database: Database, ids: Sequence[int], *, now: datetime, project_id: int | None = None) -> int:
+    """Pause the monitors of *ids*, a part in each transaction; return of how many it changed something.
+
+    Those of the project; None: of any.
+    """
+
+    def pause(connection: Connection, part: Sequence[int]) -> int:
+        return _decide(connection, _any_of(part, project_id), _PAUSE, now)
+
+    return _in_parts(database, ids, pause)
 
 
 def resume(database: Database, which: ColumnElement[bool], *, now: datetime) -> View:
     """Judge a monitor again; it waits for its next ping. Repeatable. Raises NotFound."""
-    return _decide_one(database, which, _resumed, now)
+    return _decide_one(database, which, _RESUME, now)
 
 
-def resume_many(database: Database, ids: Sequence[int], *, now: datetime) -> int:
-    """Resume the monitors of *ids*, a part in each transaction; return of how many it changed something."""
-    return _in_parts(database, ids, lambda connection, part: _decide(connection, _any_of(part), _resumed, now))
+def resume_many(database: Database, ids: Sequence[int], *, now: datetime, project_id: int | None = None) -> int:
+    """Resume the monitors of *ids*, as `pause_many` pauses them."""
+
+    def resume(connection: Connection, part: Sequence[int]) -> int:
+        return _decide(connection, _any_of(part, project_id), _RESUME, now)
+
+    return _in_parts(database, ids, resume)
 
 
 def _paused(state: State, _: Timing, *, now: datetime) -> tuple[State, Transition | None]:
@@ -272,21 +317,29 @@ def _resumed(state: State, _: Timing, *, now: datetime) -> tuple[State, Transiti
     return status.resume(state, now=now)
 
 
-def _any_of(ids: Sequence[int]) -> ColumnElement[bool]:
-    return Monitor.id.in_(ids)
+# What decides, and as what it is noted.
+_Decision = tuple[rows.Judge, str]
+_PAUSE: _Decision = (_paused, "monitor.pause")
+_RESUME: _Decision = (_resumed, "monitor.resume")
 
 
-def _decide_one(database: Database, which: ColumnElement[bool], judge: rows.Judge, now: datetime) -> View:
+def _any_of(ids: Sequence[int], project_id: int | None) -> ColumnElement[bool]:
+    return and_(Monitor.id.in_(ids), lookup.is_of(project_id))
+
+
+def _decide_one(database: Database, which: ColumnElement[bool], decision: _Decision, now: datetime) -> View:
     with database.write() as connection:
         monitor = _locked(connection, which)
-        _decide(connection, by_id(monitor.id), judge, now)
+        _decide(connection, by_id(monitor.id), decision, now)
         return find(connection, by_id(monitor.id))
 
 
-def _decide(connection: Connection, which: ColumnElement[bool], judge: rows.Judge, now: datetime) -> int:
+def _decide(connection: Connection, which: ColumnElement[bool], decision: _Decision, now: datetime) -> int:
+    judge, action = decision
     changed = rows.decide(connection, rows.lock(connection, which), judge, now=now)
     if changed:
         rows.touch(connection, changed, now=now)
+        noted.done(connection, action, changed)
         renew_version(connection)
     return len(changed)
 
@@ -297,6 +350,7 @@ def rotate_token(database: Database, which: ColumnElement[bool], *, now: datetim
         monitor = _locked(connection, which)
         values = {"token": rows.new_token(), "updated_at": now}
         connection.execute(update(Monitor).where(by_id(monitor.id)).values(values))
+        noted.done(connection, "monitor.rotate-token", [monitor.id])
         renew_version(connection)
         return find(connection, by_id(monitor.id))
 
@@ -308,16 +362,22 @@ def remove(database: Database, which: ColumnElement[bool]) -> None:
     be too many of them for one transaction.
     """
     with database.write() as connection:
-        rows.remove(connection, [_locked(connection, which).id])
+        ids = [_locked(connection, which).id]
+        noted.done(connection, "monitor.delete", ids)
+        rows.remove(connection, ids)
         renew_version(connection)
 
 
-def remove_many(database: Database, ids: Sequence[int]) -> int:
-    """Delete the monitors of *ids*, as `remove` does, a part in each transaction; return how many there were."""
+def remove_many(database: Database, ids: Sequence[int], *, project_id: int | None = None) -> int:
+    """Delete the monitors of *ids*, as `remove` does, a part in each transaction; return how many there were.
+
+    Those of the project; None: of any.
+    """
 
     def forget(connection: Connection, part: Sequence[int]) -> int:
-        found = [each.id for each in rows.lock(connection, Monitor.id.in_(part))]
+        found = [each.id for each in rows.lock(connection, _any_of(part, project_id))]
         if found:
+            noted.done(connection, "monitor.delete", found)
             rows.remove(connection, found)
             renew_version(connection)
         return len(found)
@@ -341,3 +401,4 @@ def send_test_message(database: Database, which: ColumnElement[bool], *, now: da
         receiver = retries.receiver(monitor.webhook_url)
         owed = Owed(kind=WEBHOOK, monitor_id=monitor.id, payload=payload, receiver=receiver)
         deliveries.owe(connection, [owed], now=now)
+        noted.done(connection, "message.test", [monitor.id])

@@ -1,4 +1,7 @@
-"""The owner's order of the monitors, and tags for several at once. Each function is one transaction."""
+"""The order of a project's monitors, and tags for several at once. Each function is one transaction.
+
+Ids of other projects are passed over as those of no monitor.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from pulsemon.db import Database, placements, search_texts
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.versions import renew_version
 from pulsemon.errors import Conflict
-from pulsemon.monitors import lookup
+from pulsemon.monitors import lookup, noted
 from pulsemon.monitors.lookup import Named
 
 # Monitors that one look at an order names.
 PART_SIZE = 200
+# A group that moves may hold any number of them: the first ones say which it was.
+_MOST_NOTED = 200
 # No group has the empty name.
 _GROUP: ColumnElement[str] = func.coalesce(PlacementRow.group_name, "")
 
@@ -39,10 +44,11 @@ class Section:
         return end if self.monitors and end < self.count else None
 
 
-def sections(database: Database, *, opened: str | None, start: int) -> list[Section]:
-    """Return the groups of all monitors; see `read_sections`."""
+def sections(database: Database, project_id: int, *, opened: str | None, start: int) -> list[Section]:
+    """Return the groups of all monitors of a project; see `read_sections`."""
+    of_project = lookup.select_named().where(lookup.is_of(project_id))
     with database.read() as connection:
-        return read_sections(connection, lookup.select_named(), placements.POSITION, opened=opened, start=start)
+        return read_sections(connection, of_project, placements.POSITION, opened=opened, start=start)
 
 
 def read_sections(
@@ -85,48 +91,64 @@ def _whole_groups(counts: dict[str, int], first: str, *, room: int) -> list[str]
     return found
 
 
-def move_to_group(database: Database, ids: Sequence[int], group: str | None) -> Outcome:
+def move_to_group(database: Database, project_id: int, ids: Sequence[int], group: str | None) -> Outcome:
     """Put every monitor of *ids* into a group, or into none. Ids without a monitor are passed over."""
     with database.write() as connection:
-        there = [Seat(*row) for row in connection.execute(_locked(ids, PlacementRow.group_name))]
-        others = [each.id for each in there if each.group != group]
+        there = [Seat(*row) for row in connection.execute(_locked(project_id, ids, PlacementRow.group_name))]
+        others = {each.id: each.group for each in there if each.group != group}
         if not others:
             return Outcome.UNMOVED if there else Outcome.GONE
         placements.save_all(connection, {each: {"group": group} for each in others})
         search_texts.renew(connection, others)
+        noted.changed(connection, {each: ({"group": before}, {"group": group}) for each, before in others.items()})
         renew_version(connection)
         return Outcome.MOVED
 
 
-def rearrange(database: Database, move: Move) -> Outcome:
+def rearrange(database: Database, project_id: int, move: Move) -> Outcome:
     """Store the order that *move* makes of the present one, where that is another one."""
     with database.write() as connection:
-        seats = placements.seats(connection)
+        seats = placements.seats(connection, project_id)
         order = move.decide(seats)
         outcome = move.outcome(seats, order)
         if outcome is Outcome.MOVED:
-            placements.save_order(connection, order)
+            placements.save_order(connection, project_id, order)
+            _note_order(connection, move, seats, order)
             renew_version(connection)
         return outcome
 
 
-def add_tags(database: Database, ids: Sequence[int], tags: Sequence[str]) -> None:
+def _note_order(connection: Connection, move: Move, seats: Sequence[Seat], order: Sequence[int]) -> None:
+    """Note of those whom the move is about where they stand now; that others made way for them follows from it."""
+    before = {each.id: number for number, each in enumerate(seats, 1)}
+    after = {each: number for number, each in enumerate(order, 1)}
+    moved = [each.id for each in seats if move.concerns(each) and before[each.id] != after[each.id]]
+    told = {each: ({"position": before[each]}, {"position": after[each]}) for each in moved[:_MOST_NOTED]}
+    noted.changed(connection, told)
+
+
+def add_tags(database: Database, project_id: int, ids: Sequence[int], tags: Sequence[str]) -> None:
     """Give every monitor of *ids* the *tags* that it lacks. Ids without a monitor are passed over.
 
     Raises:
         Conflict: one would have too many; nothing was changed.
     """
     with database.write() as connection:
-        rows = connection.execute(_locked(ids, PlacementRow.tags))
-        together = {monitor_id: tuple(dict.fromkeys([*before, *tags])) for monitor_id, before in rows}
+        rows = connection.execute(_locked(project_id, ids, PlacementRow.tags))
+        before = {row[0]: tuple(row[1]) for row in rows}
+        together = {monitor_id: tuple(dict.fromkeys([*own, *tags])) for monitor_id, own in before.items()}
         if any(len(each) > MAX_TAGS for each in together.values()):
             raise Conflict("too-many-tags", max=MAX_TAGS)
         placements.save_all(connection, {each: {"tags": together[each]} for each in together})
         search_texts.renew(connection, together)
+        noted.changed(
+            connection,
+            {each: ({"tags": before[each]}, {"tags": now}) for each, now in together.items() if now != before[each]},
+        )
         renew_version(connection)
 
 
-def _locked(ids: Sequence[int], column: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
+def _locked(project_id: int, ids: Sequence[int], column: InstrumentedAttribute[Any]) -> Select[*tuple[Any, ...]]:
     """Return the query of the id and a column of their placements; it locks those monitors that are there, in order."""
     query = select(Monitor.id, column).outerjoin(PlacementRow, placements.OF_MONITOR)
-    return query.where(Monitor.id.in_(ids)).order_by(Monitor.id).with_for_update(of=Monitor)
+    return query.where(Monitor.id.in_(ids), lookup.is_of(project_id)).order_by(Monitor.id).with_for_update(of=Monitor)

@@ -22,7 +22,7 @@ from pulsemon.db import deliveries, placements, search_texts, states
 from pulsemon.db.states import Watched
 from pulsemon.db.tables.heartbeats import DoomedPings
 from pulsemon.db.tables.messages import Delivery, Webhook
-from pulsemon.db.tables.monitors import History, Monitor
+from pulsemon.db.tables.monitors import History, Monitor, PlacementRow, SearchText
 from pulsemon.db.transitions import Decision, apply_decisions
 from pulsemon.db.upsert import upsert_all
 from pulsemon.errors import Conflict, FieldProblem, Invalid
@@ -46,12 +46,13 @@ def new_token() -> str:
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
-def first_values(new: Definition, *, now: datetime) -> dict[str, Any]:
+def first_values(new: Definition, project_id: int, *, now: datetime) -> dict[str, Any]:
     """Return the columns of a new monitor, which waits for its first ping. Raises Invalid: its schedule is no good."""
     values = {name: getattr(new, name) for name in _COLUMNS}
     if new.schedule is not None:
         values["interval_seconds"] = nominal_seconds(new.schedule, new.timezone, now)
-    return values | {"token": new_token(), "status": Status.UNKNOWN.value, "created_at": now, "updated_at": now}
+    values |= {"token": new_token(), "status": Status.UNKNOWN.value, "created_at": now, "updated_at": now}
+    return values | {"project_id": project_id}
 
 
 def nominal_seconds(expression: str, timezone: str, now: datetime) -> int:
@@ -170,6 +171,14 @@ def decide(connection: Connection, monitors: Sequence[Watched], judge: Judge, *,
 def touch(connection: Connection, ids: Sequence[int], *, now: datetime) -> None:
     """Note that these were edited at *now*."""
     connection.execute(update(Monitor).where(Monitor.id.in_(ids)).values(updated_at=now))
+
+
+def move(connection: Connection, monitor_id: int, project_id: int) -> None:
+    """Have a monitor belong to another project, where it stands behind all that were put in order."""
+    connection.execute(update(Monitor).where(Monitor.id == monitor_id).values(project_id=project_id))
+    its_text = SearchText.monitor_id == monitor_id
+    connection.execute(update(SearchText).where(its_text).values(project_id=project_id))
+    connection.execute(update(PlacementRow).where(PlacementRow.monitor_id == monitor_id).values(position=None))
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> None:

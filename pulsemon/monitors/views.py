@@ -30,6 +30,7 @@ class View(Definition):
     """
 
     id: int
+    project_id: int
     interval_seconds: int
     status: Status
     last_ping: datetime | None
@@ -116,7 +117,7 @@ def view(row: Row[*tuple[Any, ...]], maintenance: Windows = NO_WINDOWS) -> View:
     """Read one row of `select_views`; *maintenance*: the windows of the present, of this monitor at least."""
     values: dict[str, Any] = dict(zip(_NAMES, row, strict=False))
     values["status"], values["timezone"] = Status(row.status), row.timezone or "UTC"
-    return View(**values, placement=placements.placement(row), windows=maintenance.of(row.id))
+    return View(**values, placement=placements.placement(row), windows=maintenance.of(row.id, row.project_id))
 
 
 def find(connection: Connection, which: ColumnElement[bool]) -> View:

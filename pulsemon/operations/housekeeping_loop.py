@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from pulsemon import clock, log
+from pulsemon.accounts import audit_log, keys
 from pulsemon.availability import roll_ups
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -54,6 +55,7 @@ class Housekeeping:
     def _clean_once(self, now: datetime) -> None:
         """Make windows, sum up days and remove what retention says, until all is done or the process stops."""
         before = now - timedelta(days=self._settings.ping_retention_days)
+        done_before = now - timedelta(days=self._settings.audit_retention_days)
         zones = {self._settings.availability_timezone} | status_pages.time_zones(self._database)
         steps: list[Callable[[], bool]] = [
             lambda: roll_ups.remove_other_zones(self._database, timezones=zones),
@@ -62,6 +64,8 @@ class Housekeeping:
             lambda: housekeeping.remove_old_messages(self._database, now=now).is_more,
             lambda: housekeeping.remove_unconfirmed(self._database, now=now).is_more,
             lambda: housekeeping.make_missing_search_texts(self._database).is_more,
+            lambda: keys.remove_old(self._database, now=now),
+            lambda: audit_log.remove_old(self._database, before=done_before),
         ]
         ticks.top_up(self._database, now=now)
         self._roll_up(zones, now)

@@ -108,19 +108,21 @@ def of_backlog(backlog: Backlog, *, now: datetime) -> Iterator[Metric]:
     yield _gauge("pulsemon_oldest_delivery_age_seconds", "Age of the oldest message that is still owed", age_sec)
 
 
-def of_monitors(database: Database, encode: Encode, *, now: datetime) -> Iterator[bytes]:
+def of_monitors(database: Database, encode: Encode, *, now: datetime, project_id: int | None = None) -> Iterator[bytes]:
     """Yield the text of what there is of each monitor, by its name and slug; memory does not grow with them.
+
+    Of those of a project; None: of all.
 
     Each family stands together, as the format wants it, so the monitors are read once for each.
     """
     status = GaugeMetricFamily("monitor_status", _STATUS_HELP, labels=_MONITOR_LABELS)
-    numbers = (_numbered(part) for part in census.states(database, now=now))
+    numbers = (_numbered(part) for part in census.states(database, now=now, project_id=project_id))
     yield from in_parts(encode, status, numbers, "push")
     labels = _MONITOR_LABELS[:2]
     pings = CounterMetricFamily("pulsemon_monitor_pings_total", "Pings of a monitor", labels=labels)
-    yield from in_parts(encode, pings, census.values(database, "ping_count"))
+    yield from in_parts(encode, pings, census.values(database, "ping_count", project_id=project_id))
     for column, name, text in _INSTANTS:
-        instants = (_timestamps(part) for part in census.values(database, column))
+        instants = (_timestamps(part) for part in census.values(database, column, project_id=project_id))
         yield from in_parts(encode, GaugeMetricFamily(name, text, labels=labels), instants)
 
 

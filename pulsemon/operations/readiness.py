@@ -42,12 +42,14 @@ class Readiness:
         timekeeping: Timekeeping,
         *,
         folder: Path,
+        vault_warning: str | None = None,
     ) -> None:
         self._database = database
         self._evaluation = evaluation
         self._dispatching = dispatching
         self._timekeeping = timekeeping
         self._folder = folder  # on the disk that fills
+        self._vault_warning = vault_warning
 
     def reasons(self) -> tuple[str, ...]:
         """Return why pings cannot be stored or deadlines are not watched; asks no database."""
@@ -91,6 +93,8 @@ class Readiness:
         yield from lost_zones.told(self._evaluation.lost)
         if clock_is_off := self._timekeeping.warning():
             yield clock_is_off
+        if self._vault_warning is not None:
+            yield self._vault_warning
 
     def _old_messages(self, now: datetime) -> Iterator[str]:
         oldest_at = outbox.oldest_owed_to_webhooks_at(self._database)

@@ -21,7 +21,7 @@ from pulsemon.db.versions import read_edits
 class PageDefinition:
     """What an owner says of a page (see `status_pages.manage`).
 
-    `is_chosen`: it shows the monitors that were chosen for it, in their order; else all public ones.
+    `is_chosen`: it shows the monitors that were chosen for it, in their order; else all public ones of its project.
     """
 
     slug: str = MAIN
@@ -36,6 +36,7 @@ class PageDefinition:
     host: str | None = None
     logo_digest: str | None = None
     is_chosen: bool = False
+    project_id: int = DEFAULT_ID
 
 
 MAIN_DEFINITION = PageDefinition()
@@ -65,9 +66,10 @@ class Directory:
         return next((each.slug for each in self.definitions.values() if each.host == host), None)
 
     @property
-    def shows_all(self) -> bool:
-        """Return whether some page shows every public monitor to everybody, without a password."""
-        return any(each.password_hash is None and not each.is_chosen for each in self.definitions.values())
+    def open_project_ids(self) -> frozenset[int]:
+        """Return the projects of which some page shows every public monitor to everybody, without a password."""
+        definitions = self.definitions.values()
+        return frozenset(each.project_id for each in definitions if each.password_hash is None and not each.is_chosen)
 
 
 def read_directory(database: Database, *, now: datetime, timezone: str = "UTC") -> Directory:
@@ -90,5 +92,6 @@ def read_directory(database: Database, *, now: datetime, timezone: str = "UTC") 
                 host=row.host,
                 logo_digest=row.logo_digest,
                 is_chosen=row.is_chosen,
+                project_id=row.project_id,
             )
     return Directory(definitions, now, timezone, edits)

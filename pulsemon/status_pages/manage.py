@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -20,19 +20,21 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from pulsemon.core import images, keyset, passwords, placement, schedule
 from pulsemon.core.addresses import MAIN
-from pulsemon.core.edits import KEPT, Kept, given
+from pulsemon.core.edits import KEPT, given
 from pulsemon.core.placement import Move, Outcome, Seat
 from pulsemon.core.texts import N_
-from pulsemon.db import Database, page_rows, placements
+from pulsemon.db import Database, audit, page_rows, placements
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
-from pulsemon.db.types import is_exactly
+from pulsemon.db.types import is_among, is_exactly
 from pulsemon.db.upsert import upsert
 from pulsemon.db.versions import renew_version
 from pulsemon.errors import NO_PAGE, Conflict, FieldProblem, Invalid, NotFound
 from pulsemon.monitors import lookup
 from pulsemon.monitors import order as monitor_order
 from pulsemon.monitors.order import Section
+from pulsemon.status_pages.definition import NewPage, PageChanges, PageView
 
 # Addresses below `/status`; a page that was called so before goes on.
 RESERVED = frozenset({"history", "subscribe"})
@@ -41,73 +43,22 @@ LOGO_TOO_LARGE = N_("A logo may have at most 256 kB.")
 LOGO_UNKNOWN = N_("This is no PNG, JPEG or WebP picture. SVG is not taken, because it can hold scripts.")
 
 
-@dataclass(frozen=True, slots=True)
-class NewPage:
-    """What is needed to make a page. `timezone` and `monitors` None: as for `PageView`."""
-
-    slug: str
-    title: str | None = None
-    description: str | None = None
-    footer: str | None = None
-    accent: str | None = None
-    timezone: str | None = None
-    language: str | None = None
-    password: str | None = field(default=None, repr=False)
-    host: str | None = None
-    monitors: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PageChanges:
-    """An edit of any of these."""
-
-    slug: str | Kept = KEPT
-    title: str | Kept | None = KEPT
-    description: str | Kept | None = KEPT
-    footer: str | Kept | None = KEPT
-    accent: str | Kept | None = KEPT
-    timezone: str | Kept | None = KEPT
-    language: str | Kept | None = KEPT
-    password: str | Kept | None = field(default=KEPT, repr=False)
-    host: str | Kept | None = KEPT
-    monitors: tuple[str, ...] | Kept | None = KEPT
-
-
-@dataclass(frozen=True, slots=True)
-class PageView:
-    """One page as its owner sees it. `id` 0 and no times: `/status`, never edited. `monitors` None: all public ones.
-
-    `timezone` None: that of AVAILABILITY_TIMEZONE.
-    """
-
-    id: int = 0
-    slug: str = MAIN
-    title: str | None = None
-    description: str | None = None
-    footer: str | None = None
-    accent: str | None = None
-    timezone: str | None = None
-    language: str | None = None
-    has_password: bool = False
-    host: str | None = None
-    monitors: tuple[str, ...] | None = None
-    logo_digest: str | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-
-
 def list_all(
-    database: Database, *, limit: int | None = None, after: int | None = None
+    database: Database, *, project_id: int | None = None, limit: int | None = None, after: int | None = None
 ) -> tuple[list[PageView], int | None]:
     """Return pages, `/status` first, the others in the order of their creation, and after which the next part begins.
 
-    `/status` goes by the key 0, for its row may be younger than another page's.
+    *project_id*: those of a project; None: of all. `/status` is the first project's, and goes by the key 0, for its row
+    may be younger than another page's.
     """
     query = select(StatusPage.__table__).where(StatusPage.slug != MAIN).order_by(StatusPage.id)
+    if project_id is not None:
+        query = query.where(StatusPage.project_id == project_id)
+    has_main = after is None and project_id in (None, DEFAULT_ID)
     if after is not None:
         query = query.where(StatusPage.id > after)
     with database.read() as connection:
-        found = [_find(connection, MAIN)] if after is None else []
+        found = [_find(connection, MAIN)] if has_main else []
         rows = connection.execute(query.limit(keyset.one_more(limit))).all()
         chosen = _chosen(connection, [row.id for row in rows])
     found += [_view(row, chosen) for row in rows]
@@ -137,13 +88,13 @@ def _find(connection: Connection, slug: str) -> PageView:
 
 
 def _chosen(connection: Connection, page_ids: Sequence[int]) -> dict[int, list[str]]:
-    """Return page id -> the slugs of its chosen monitors in their order, of pages that follow one another."""
+    """Return page id -> the slugs of its chosen monitors in their order."""
     found: dict[int, list[str]] = {}
     if page_ids:
         query = (
             select(PageMonitor.page_id, Monitor.slug)
             .join(Monitor, Monitor.id == PageMonitor.monitor_id)
-            .where(PageMonitor.page_id.between(page_ids[0], page_ids[-1]))
+            .where(is_among(PageMonitor.page_id, page_ids))
             .order_by(PageMonitor.page_id, PageMonitor.place, Monitor.id)
         )
         for page_id, slug in connection.execute(query):
@@ -167,21 +118,24 @@ def _view(row: Any, chosen: Mapping[int, list[str]]) -> PageView:
         logo_digest=row.logo_digest,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        project_id=row.project_id,
     )
 
 
-def create(database: Database, new: NewPage, *, now: datetime) -> PageView:
-    """Make a page.
+def create(database: Database, new: NewPage, *, now: datetime, project_id: int = DEFAULT_ID) -> PageView:
+    """Make a page of a project.
 
     Raises:
-        Conflict: the slug or the host name is taken.
-        Invalid: a chosen monitor does not exist, or the slug is reserved.
+        Conflict: the slug or the host name is taken, by whatever project.
+        Invalid: a chosen monitor does not exist in the project, or the slug is reserved.
     """
     with database.write() as connection:
         if new.slug == MAIN:
             raise Conflict("page-slug-taken")
         _must_not_be_reserved(new.slug)
-        return _insert(connection, new, now)
+        made = _insert(connection, new, project_id, now)
+        _note(connection, "page.create", made, after=_facts(made))
+        return made
 
 
 def edit(database: Database, slug: str, changes: PageChanges, *, now: datetime) -> PageView:
@@ -190,7 +144,7 @@ def edit(database: Database, slug: str, changes: PageChanges, *, now: datetime) 
     Raises:
         NotFound: there is no such page.
         Conflict: the new slug or host name is taken, or the page is `/status` and was to get a slug.
-        Invalid: a chosen monitor does not exist.
+        Invalid: a chosen monitor does not exist in the page's project.
     """
     new_slug = slug if changes.slug is KEPT else changes.slug
     with database.write() as connection:
@@ -202,16 +156,38 @@ def edit(database: Database, slug: str, changes: PageChanges, *, now: datetime) 
         if new_slug != slug:
             _must_not_be_reserved(new_slug)
         said = given(changes)
-        if not before.id:
-            return _insert(connection, NewPage(**said | {"slug": MAIN}), now)
-        columns = _columns(said)
-        with _unless_taken(connection, columns, own=before.id):
-            this = update(StatusPage).where(StatusPage.id == before.id)
-            connection.execute(this.values(columns | {"updated_at": now}))
-        if changes.monitors is not KEPT:
-            _choose(connection, before.id, lookup.ids_of(connection, changes.monitors or ()))
-        renew_version(connection)
-        return _find(connection, new_slug)
+        after = _change(connection, before, said, now) if before.id else _insert_main(connection, now, **said)
+        old, changed = audit.difference(_facts(before), _facts(after))
+        if "password" in said:
+            changed |= {"password": None if said["password"] is None else audit.CHANGED}
+        if changed:
+            _note(connection, "page.edit", after, before=old, after=changed)
+        return after
+
+
+def _change(connection: Connection, before: PageView, said: Mapping[str, Any], now: datetime) -> PageView:
+    columns = _columns(said)
+    with _unless_taken(connection, columns, own=before.id):
+        this = update(StatusPage).where(StatusPage.id == before.id)
+        connection.execute(this.values(columns | {"updated_at": now}))
+    if "monitors" in said:
+        _choose(connection, before.id, _ids_of(connection, said["monitors"], before.project_id))
+    renew_version(connection)
+    return _find(connection, said.get("slug", before.slug))
+
+
+def _facts(page: PageView) -> dict[str, Any]:
+    """Return what is noted of a page where somebody changes it: no password, and no logo."""
+    left_out = ("id", "has_password", "logo_digest", "created_at", "updated_at", "project_id")
+    return {name: value for name, value in asdict(page).items() if name not in left_out}
+
+
+def _note(connection: Connection, action: str, page: PageView, **facts: Mapping[str, Any]) -> None:
+    audit.note(connection, action, page.slug, project_id=page.project_id, **facts)
+
+
+def _ids_of(connection: Connection, slugs: Sequence[str] | None, project_id: int) -> list[int]:
+    return lookup.ids_of(connection, slugs or (), project_id=project_id)
 
 
 def _must_not_be_reserved(slug: str) -> None:
@@ -219,12 +195,17 @@ def _must_not_be_reserved(slug: str) -> None:
         raise Invalid((FieldProblem("slug", "slug-reserved", SLUG_RESERVED),))
 
 
-def _insert(connection: Connection, new: NewPage, now: datetime) -> PageView:
-    columns = _columns(asdict(new))
+def _insert_main(connection: Connection, now: datetime, **said: Any) -> PageView:
+    """Give `/status`, which nobody edited yet, a row."""
+    return _insert(connection, NewPage(**said | {"slug": MAIN}), DEFAULT_ID, now)
+
+
+def _insert(connection: Connection, new: NewPage, project_id: int, now: datetime) -> PageView:
+    columns = _columns(asdict(new)) | {"project_id": project_id}
     with _unless_taken(connection, columns, own=0):
         page_id = page_rows.add(connection, columns, now=now)
     if new.monitors is not None:
-        _choose(connection, page_id, lookup.ids_of(connection, new.monitors))
+        _choose(connection, page_id, _ids_of(connection, new.monitors, project_id))
     renew_version(connection)
     return _find(connection, new.slug)
 
@@ -283,19 +264,28 @@ def begin_choice(database: Database, slug: str, *, now: datetime) -> Outcome:
 
     Raises NotFound.
     """
-    query = select(Monitor.id).outerjoin(PlacementRow, placements.OF_MONITOR).where(placements.IS_PUBLIC)
+    public = select(Monitor.id).outerjoin(PlacementRow, placements.OF_MONITOR).where(placements.IS_PUBLIC)
     with database.write() as connection:
         page = _find(connection, slug)
         if page.monitors is not None:
             return Outcome.UNMOVED
         if not page.id:
-            page = _insert(connection, NewPage(MAIN), now)
+            page = _insert_main(connection, now)
+        query = public.where(Monitor.project_id == page.project_id)
         ids = connection.scalars(query.order_by(placements.POSITION, Monitor.id)).all()
         values = {"is_chosen": True, "updated_at": now}
         connection.execute(update(StatusPage).where(StatusPage.id == page.id).values(values))
         _choose(connection, page.id, ids)
+        _note(connection, "page.monitors", page, after={"monitors": _slugs_of(connection, ids)})
         renew_version(connection)
         return Outcome.MOVED
+
+
+def _slugs_of(connection: Connection, ids: Sequence[int]) -> list[str]:
+    """Return the slugs of these monitors, in this order."""
+    query = select(Monitor.id, Monitor.slug).where(is_among(Monitor.id, ids))
+    slugs = {row.id: row.slug for row in connection.execute(query)}
+    return [slugs[each] for each in ids if each in slugs]
 
 
 def add_monitors(database: Database, slug: str, slugs: Sequence[str]) -> Outcome:
@@ -303,10 +293,10 @@ def add_monitors(database: Database, slug: str, slugs: Sequence[str]) -> Outcome
 
     Raises:
         NotFound: there is no such page.
-        Invalid: there is no such monitor.
+        Invalid: there is no such monitor in the page's project.
     """
     with database.read() as connection:
-        ids = lookup.ids_of(connection, slugs)
+        ids = _ids_of(connection, slugs, _find(connection, slug).project_id)
     adding = placement.of_monitors(ids, lambda seats: list(dict.fromkeys([*(each.id for each in seats), *ids])))
     return rearrange(database, slug, adding)
 
@@ -326,11 +316,13 @@ def rearrange(database: Database, slug: str, move: Move) -> Outcome:
         if page.monitors is None:
             return Outcome.GONE
         seats = [Seat(*row) for row in connection.execute(query.where(PageMonitor.page_id == page.id))]
-        known = set(connection.scalars(select(Monitor.id)))
+        known = set(connection.scalars(select(Monitor.id).where(Monitor.project_id == page.project_id)))
         order = [each for each in move.decide(seats) if each in known]
         outcome = move.outcome(seats, order)
         if outcome is Outcome.MOVED:
             _choose(connection, page.id, order)
+            chosen = {"monitors": _slugs_of(connection, order)}
+            _note(connection, "page.monitors", page, before={"monitors": page.monitors}, after=chosen)
             renew_version(connection)
         return outcome
 
@@ -342,6 +334,7 @@ def remove(database: Database, slug: str) -> None:
         if slug == MAIN:
             raise Conflict("main-page-stays")
         connection.execute(delete(StatusPage).where(StatusPage.id == page.id))
+        _note(connection, "page.delete", page, before=_facts(page))
         renew_version(connection)
 
 
@@ -361,7 +354,7 @@ def save_logo(database: Database, slug: str, content: bytes | None, *, now: date
     with database.write() as connection:
         page = _find(connection, slug)
         if not page.id:
-            page = _insert(connection, NewPage(MAIN), now)
+            page = _insert_main(connection, now)
         digest = None if content is None else hashlib.sha256(content).hexdigest()[:16]
         changes = {"logo_digest": digest, "updated_at": now}
         connection.execute(update(StatusPage).where(StatusPage.id == page.id).values(changes))
@@ -370,6 +363,7 @@ def save_logo(database: Database, slug: str, content: bytes | None, *, now: date
         else:
             row = {"page_id": page.id, "media_type": media_type, "content": content}
             upsert(connection, PageLogo, "page_id", row)
+        _note(connection, "page.logo", page, before={"logo": page.logo_digest}, after={"logo": digest})
         renew_version(connection)
         return _find(connection, slug)
 
@@ -382,3 +376,8 @@ def logo(database: Database, slug: str) -> tuple[str, bytes]:
     if row is None:
         raise NotFound("This page has no logo.")
     return row.media_type, bytes(row.content)
+
+
+def leave(connection: Connection, monitor_id: int) -> None:
+    """Take a monitor out of the choice of every page: it goes to another project."""
+    connection.execute(delete(PageMonitor).where(PageMonitor.monitor_id == monitor_id))

@@ -7,7 +7,7 @@ sent (`channels`), in the subscriber's language.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -41,8 +41,8 @@ class Event(StrEnum):
 class Notice:
     """What is told once. `title` None: an automatic incident, named after the monitors that a page shows of it.
 
-    `is_general`: it concerns every page. `text` is Markdown, None where PulseMon's own words say it. `starts_at` and
-    `ends_at` are a maintenance's; `status` is the incident's.
+    `is_general`: it concerns every page of its project. `text` is Markdown, None where PulseMon's own words say it.
+    `starts_at` and `ends_at` are a maintenance's; `status` is the incident's.
     """
 
     kind: str  # incident, maintenance
@@ -56,12 +56,14 @@ class Notice:
     monitor_ids: Collection[int] = ()
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    project_id: int = field(kw_only=True)
 
 
 def announce(connection: Connection, notice: Notice, *, now: datetime) -> int:
-    """Owe *notice* to every confirmed subscriber of a page that shows it; return how many messages there are."""
+    """Owe *notice* to every confirmed subscriber of the pages of its project that show it; return how many they are."""
     pages = connection.execute(
         select(StatusPage.id, StatusPage.slug, StatusPage.title, StatusPage.is_chosen, StatusPage.timezone)
+        .where(StatusPage.project_id == notice.project_id)
         .where(StatusPage.id.in_(select(Subscriber.page_id).where(*_IS_TOLD)))
         .order_by(StatusPage.id)
     ).all()

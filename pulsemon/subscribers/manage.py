@@ -7,12 +7,12 @@ address is asked first, whoever entered it. What they are told is `subscribers.a
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pulsemon.channels import mailbox, registry, webhook
@@ -20,7 +20,7 @@ from pulsemon.channels.email import Email
 from pulsemon.channels.webhook import Webhook
 from pulsemon.core import keyset
 from pulsemon.core.addresses import MAIN
-from pulsemon.db import Database, deliveries, page_rows
+from pulsemon.db import Database, audit, deliveries, page_rows
 from pulsemon.db.deliveries import Owed
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.status_pages import StatusPage
@@ -52,11 +52,18 @@ class NewSubscriber:
 
 
 def list_of(
-    database: Database, slug: str, *, containing: str = "", limit: int | None = None, after: int | None = None
+    database: Database,
+    slug: str,
+    *,
+    containing: str = "",
+    sees_secrets: bool = True,
+    limit: int | None = None,
+    after: int | None = None,
 ) -> tuple[list[SubscriberView], int | None]:
     """Return a page's subscribers whose address holds *containing*, oldest first, and after which the next part begins.
 
-    Raises NotFound.
+    For whoever does not see secrets no webhook is found by its address: letter by letter, that would tell it. Raises
+    NotFound.
     """
     newest = (
         select(func.max(Delivery.id))
@@ -73,17 +80,20 @@ def list_of(
     )
     if after is not None:
         query = query.where(Subscriber.id > after)
+    if containing and not sees_secrets:
+        query = query.where(Subscriber.kind == EMAIL)
     with database.read() as connection:
         page_id = _page_id(connection, slug)
         found = [view_of(row) for row in connection.execute(query.where(Subscriber.page_id == page_id))]
     return keyset.cut(found, limit, lambda each: each.id)
 
 
-def counts(database: Database) -> dict[str, int]:
-    """Return page slug -> how many subscribers are told of it."""
+def counts(database: Database, *, project_id: int) -> dict[str, int]:
+    """Return page slug -> how many subscribers are told of it, of the pages of a project."""
     query = (
         select(StatusPage.slug, func.count())
         .join(Subscriber, Subscriber.page_id == StatusPage.id)
+        .where(StatusPage.project_id == project_id)
         .where(Subscriber.confirmed_at.is_not(None), Subscriber.switched_off_at.is_(None))
         .group_by(StatusPage.slug)
     )
@@ -122,9 +132,10 @@ def add_webhook(
         row = _row(page_id, WEBHOOK, url, locale, now) | {"secret": made, "confirmed_at": now}
         if _find(connection, page_id, WEBHOOK, url) is not None:
             raise Conflict("subscriber-known")
-        subscriber_id = _insert(connection, row)
+        found = _get(connection, _insert(connection, row))
+        _note(connection, "subscriber.add", slug, after=_facts(found))
         renew_version(connection)
-        return view_of(_get(connection, subscriber_id), secret=made)
+        return view_of(found, secret=made)
 
 
 def invite(database: Database, slug: str, address: str, *, locale: str, now: datetime) -> SubscriberView:
@@ -139,12 +150,14 @@ def invite(database: Database, slug: str, address: str, *, locale: str, now: dat
         known = _find(connection, page_id, EMAIL, address)
         if known is not None and known.confirmed_at is not None and known.switched_off_at is None:
             raise Conflict("subscriber-known")
-        same = connection.execute(select(Subscriber.__table__).where(*_is_address(address))).all()
+        same = connection.execute(_select_asked().where(*_is_address(address))).all()
         subscriber_id = _ask(connection, page_id, known, address, locale=locale, now=now, same=same)
         if subscriber_id is None:
             raise Conflict("subscriber-asked-lately")
+        found = _get(connection, subscriber_id)
+        _note(connection, "subscriber.add", slug, after=_facts(found))
         renew_version(connection)
-        return view_of(_get(connection, subscriber_id))
+        return view_of(found)
 
 
 def ask(database: Database, slug: str, address: str, *, locale: str, now: datetime) -> None:
@@ -163,6 +176,12 @@ def ask(database: Database, slug: str, address: str, *, locale: str, now: dateti
         return
 
 
+def _select_asked() -> Select[*tuple[Any, ...]]:
+    """Return the query for subscribers, with the project of their page; add where."""
+    query = select(Subscriber.__table__, StatusPage.project_id.label("project_id"))
+    return query.join(StatusPage, StatusPage.id == Subscriber.page_id)
+
+
 def _is_address(address: str) -> tuple[Any, Any]:
     return Subscriber.kind == EMAIL, Subscriber.address == address
 
@@ -173,7 +192,7 @@ def _of_mailbox(connection: Connection, address: str) -> list[Any]:
         Subscriber.address.startswith(beginning, autoescape=True) & Subscriber.address.endswith(end, autoescape=True)
         for beginning, end in mailbox.patterns_of(address)
     ]
-    rows = connection.execute(select(Subscriber.__table__).where(Subscriber.kind == EMAIL, or_(*candidates)))
+    rows = connection.execute(_select_asked().where(Subscriber.kind == EMAIL, or_(*candidates)))
     wanted = mailbox.mailbox_of(address)
     return [row for row in rows if mailbox.mailbox_of(row.address) == wanted]
 
@@ -190,12 +209,14 @@ def _ask(
 ) -> int | None:
     """Owe the mail that asks, and return who is asked; None where one is owed already, or went out lately.
 
-    *same* are those whose mails count as mails to this one.
+    *same* are those whose mails count as mails to this one. Those of other projects put the mail off and nothing else:
+    that somebody else asked this mailbox is not to be learned here.
     """
-    last = max((each.asked_at for each in same), default=None)
-    at = now if last is None else max(now, last + _pause_after(same))
+    project_id = connection.scalar(select(StatusPage.project_id).where(StatusPage.id == page_id))
+    at = _next_mail_at(same, now)
     was_asked_here = known is not None and known.asked_at > now - _pause_after([known])
-    if was_asked_here or at - now > ASK_AGAIN_AFTER:
+    ours_at = _next_mail_at([each for each in same if each.project_id == project_id], now)
+    if was_asked_here or ours_at - now > ASK_AGAIN_AFTER:
         return None
     if known is None:
         _refuse_full(connection, page_id)
@@ -206,6 +227,12 @@ def _ask(
         connection.execute(update(Subscriber).where(Subscriber.id == known.id).values(again))
     _owe(connection, subscriber_id, "confirm", due_at=at, now=now)
     return subscriber_id
+
+
+def _next_mail_at(same: Sequence[Any], now: datetime) -> datetime:
+    """Return when a mailbox may be asked again."""
+    last = max((each.asked_at for each in same), default=None)
+    return now if last is None else max(now, last + _pause_after(same))
 
 
 def _pause_after(same: Sequence[Any]) -> timedelta:
@@ -251,10 +278,21 @@ def unsubscribe(database: Database, token: str) -> bool:
 def remove(database: Database, slug: str, subscriber_id: int) -> None:
     """Take a subscriber off a page's list, with what it is owed. Raises NotFound."""
     with database.write() as connection:
-        this = (Subscriber.id == subscriber_id, Subscriber.page_id == _page_id(connection, slug))
-        if not connection.execute(delete(Subscriber).where(*this)).rowcount:
-            raise NotFound(NO_SUBSCRIBER)
+        found = _of_page(connection, slug, subscriber_id)
+        connection.execute(delete(Subscriber).where(Subscriber.id == found.id))
+        _note(connection, "subscriber.remove", slug, before=_facts(found))
         renew_version(connection)
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    """Return what is noted of a subscriber: not the address, for whoever is removed is forgotten."""
+    address = mailbox.masked(row.address) if row.kind == EMAIL else webhook.masked(row.address)
+    return {"kind": row.kind, "address": address, "locale": row.locale}
+
+
+def _note(connection: Connection, action: str, slug: str, **facts: Mapping[str, Any]) -> None:
+    found = connection.scalar(select(StatusPage.project_id).where(is_exactly(StatusPage.slug, slug)))
+    audit.note(connection, action, slug, project_id=found, **facts)
 
 
 def send_test_message(database: Database, slug: str, subscriber_id: int, *, now: datetime) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from pulsemon.channels import webhook
+from pulsemon.core.deliveries import WEBHOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,10 @@ class SubscriberView:
     reason: str | None = None
     # Only right after it was made.
     secret: str | None = field(default=None, repr=False)
+
+    def masked(self) -> SubscriberView:
+        """Return it as those see it who may not see secrets: a webhook's address is one."""
+        return replace(self, address=webhook.masked(self.address)) if self.kind == WEBHOOK else self
 
 
 @dataclass(frozen=True, slots=True)

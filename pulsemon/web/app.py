@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -17,27 +18,33 @@ from starlette.types import ASGIApp
 from pulsemon import __version__, log
 from pulsemon.errors import Conflict, Forbidden, Invalid, NotFound, PulseMonError, Unavailable
 from pulsemon.redaction import redact, redact_path
+from pulsemon.web.api import audit as api_audit
 from pulsemon.web.api import availability as api_availability
 from pulsemon.web.api import docs_page, health
 from pulsemon.web.api import incidents as api_incidents
 from pulsemon.web.api import insights as api_insights
+from pulsemon.web.api import keys as api_keys
 from pulsemon.web.api import log as api_log
 from pulsemon.web.api import maintenance as api_maintenance
 from pulsemon.web.api import monitors as api_monitors
+from pulsemon.web.api import projects as api_projects
 from pulsemon.web.api import status_pages as api_pages
 from pulsemon.web.api import subscribers as api_subscribers
+from pulsemon.web.api import users as api_users
 from pulsemon.web.heartbeats.ping import PingGate
 from pulsemon.web.html import rendering, static_files
 from pulsemon.web.http import after_login, trailing_slash
 from pulsemon.web.http.after_login import LoginNeeded
 from pulsemon.web.http.grounds import Grounds, grounds_of, require_declarations
-from pulsemon.web.http.routing import Route
+from pulsemon.web.http.proofs import ProofNeeded
+from pulsemon.web.http.routing import NO_DATABASE, RETRY_AFTER_SEC, Route
 from pulsemon.web.http.security import Gate, route_path
 from pulsemon.web.http.site import Site
 from pulsemon.web.http.turns import Turns
-from pulsemon.web.panel import logins
+from pulsemon.web.http.whose import NotAllowed
+from pulsemon.web.panel import logins, proving, refusals
 from pulsemon.web.panel import routes as panel
-from pulsemon.web.public import badges, feed, status_page, statuspage, subscribing
+from pulsemon.web.public import badges, feed, screen, status_page, statuspage, subscribing
 from pulsemon.web.public import calendar as calendar_feed
 from pulsemon.web.public import history as status_history
 from pulsemon.web.public.board import Board
@@ -45,7 +52,6 @@ from pulsemon.web.public.shared_answers import SharedAnswers
 
 _log = log.get(__name__)
 
-RETRY_AFTER_SEC = 5
 _STATUS_CODES: dict[type[PulseMonError], int] = {NotFound: 404, Conflict: 409, Forbidden: 403, Unavailable: 503}
 
 
@@ -78,12 +84,17 @@ def make_fastapi(site: Site) -> FastAPI:
         api_subscribers.router,
         api_incidents.router,
         api_maintenance.router,
+        api_users.router,
+        api_projects.router,
+        api_keys.router,
+        api_audit.router,
         health.router,
         health.metrics_router,
         docs_page.router,
         docs_page.page_router,
         # Before the pages: /status/subscribe, /status/history ... would be taken for pages of these names.
         subscribing.router,
+        screen.router,
         feed.router,
         badges.router,
         calendar_feed.router,
@@ -99,6 +110,7 @@ def make_fastapi(site: Site) -> FastAPI:
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(LoginNeeded, _on_login_needed)
+    app.add_exception_handler(ProofNeeded, proving.on_proof_needed)
     app.add_exception_handler(Exception, _on_bug)
     docs_page.describe(app)
     _require_access_rules(app)
@@ -138,7 +150,7 @@ def _error(
         detail = redact(detail)
     if wants_json(request):
         return JSONResponse({"detail": detail}, status_code=status_code, headers=headers)
-    said = str(detail) if status_code == 500 else ""
+    said = str(detail) if status_code in (403, 500) else ""
     response = rendering.error_page(request, status_code, detail=said, refused=refused)
     response.headers.update(headers or {})
     return response
@@ -151,11 +163,12 @@ async def _on_our_error(request: Request, error: Exception) -> Response:
             for problem in error.problems
         ]
         return _error(request, 422, detail)
+    if isinstance(error, NotAllowed) and not wants_json(request):
+        return await run_in_threadpool(refusals.page, request, error)
     status_code = next((code for kind, code in _STATUS_CODES.items() if isinstance(error, kind)), 500)
     if status_code == 503:
         _log.warning("request.unavailable", path=redact_path(request.url.path), reason=str(error))
-        detail_text = "The database does not answer at the moment; nothing is known to be changed. Try again."
-        return _error(request, 503, detail_text, {"retry-after": str(RETRY_AFTER_SEC)})
+        return _error(request, 503, NO_DATABASE, {"retry-after": str(RETRY_AFTER_SEC)})
     return _error(request, status_code, str(error), refused=error if isinstance(error, Conflict) else None)
 
 

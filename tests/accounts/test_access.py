@@ -112,6 +112,6 @@ def test_two_nodes_that_start_together_agree_on_one_secret(postgres_url: str) ->
 
     assert len(found) == 2
     assert len(set(found)) == 1
-    assert len(rows(nodes[0], Meta)) == 1
+    assert len(rows(nodes[0], Meta, Meta.key == "session-secret")) == 1
     for node in nodes:
         node.close()

@@ -81,8 +81,15 @@ def test_the_roles_are_in_order() -> None:
 
 @pytest.mark.parametrize("scope", Scope)
 def test_a_key_opens_what_its_scope_says_within_its_project(scope: Scope) -> None:
-    assert may(key(scope, HERE), HERE) == OPENS[scope]
+    assert may(key(scope, HERE), HERE) == OPENS[scope] - {Action.OWN}
     assert may(key(scope, HERE), ELSEWHERE) == may(key(scope, HERE), None) == set()
+
+
+def test_no_key_of_one_project_has_a_say_in_the_installation() -> None:
+    everything = Principal(is_owner=False, proof=Proof.KEY, scopes=frozenset(Scope), project_id=HERE)
+
+    assert Action.OWN not in may(everything, HERE) | may(everything, None)
+    assert Action.ADMINISTER in may(everything, HERE)
 
 
 @pytest.mark.parametrize("scope", Scope)

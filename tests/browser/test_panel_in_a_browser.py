@@ -258,7 +258,7 @@ def test_the_menu_opens_by_keyboard_and_closes_on_escape_and_outside(
     monitor = server.create(webhook_url="http://127.0.0.1:9/hook")
     tab.log_in()
     page = tab.open("/monitors/1/runs")
-    entries, summary = page.locator(".entries"), page.locator("#menu > summary")
+    entries, summary = page.locator("#menu .entries"), page.locator("#menu > summary")
 
     summary.press("Enter")
     expect(entries).to_be_visible()

@@ -143,6 +143,7 @@ def make_stranger() -> View:
         webhook_switched_off_at=None,
         blind_due_at=None,
         ping_count=0,
+        project_id=1,
     )
 
 

@@ -299,6 +299,7 @@ def test_every_message_can_be_rendered_from_its_code_and_limits() -> None:
         "two-readings",
         "duration-range",
         "how-many",  # of the array as a whole: tests/web/api/test_monitors.py
+        "no-project",  # of a form of the panel: tests/web/panel/test_project_shown.py
         "too-many-chosen",  # of a form that chooses monitors: tests/web/panel/test_chooser.py
     }
 

@@ -7,7 +7,7 @@ import pytest
 from pulsemon.core.edits import given
 from pulsemon.errors import Invalid
 from pulsemon.input import status_pages
-from pulsemon.status_pages.manage import NewPage, PageChanges
+from pulsemon.status_pages.definition import NewPage, PageChanges
 
 
 def test_json_and_the_form_make_the_same_page() -> None:

@@ -15,13 +15,14 @@ from pulsemon.core.search import Wanted
 from pulsemon.core.shown import WORST_FIRST, Shown
 from pulsemon.core.status import Signal
 from pulsemon.db import Database
-from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.monitors import Monitor, SearchText
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.monitors import apart, listing
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.listing import Ask, Cursor, Order
 from pulsemon.monitors.views import View
 from pulsemon.operations import housekeeping
-from tests.arrange import START, a_ping, make, record
+from tests.arrange import START, a_ping, a_project, make, record
 from tests.maintenance.test_manage import create as create_plan
 from tests.maintenance.test_manage import once
 from tests.statements import recorded_statements
@@ -92,12 +93,32 @@ WANTED = (
 )
 
 
+def shared(database: Database) -> list[int]:
+    """Give a third of the fleet to another project; return the ids of both."""
+    other = a_project(database)
+    third = Monitor.id % 3 == 0
+    with database.write() as connection:
+        connection.execute(update(Monitor).where(third).values(project_id=other))
+        theirs = SearchText.monitor_id % 3 == 0
+        connection.execute(update(SearchText).where(theirs).values(project_id=other))
+    return [DEFAULT_ID, other]
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["one project", "two projects"])
 @pytest.mark.parametrize("few_count", [0, 1_000], ids=["walked", "in memory"])
 @pytest.mark.parametrize("order", Order)
-def test_parts_are_the_whole_list_whatever_is_asked(fleet: Database, order: Order, few_count: int) -> None:
-    views = everything(fleet)
-    with fleet.read() as connection:
-        others = apart.read(connection, now=NOW)
+def test_parts_are_the_whole_list_whatever_is_asked(
+    fleet: Database, order: Order, few_count: int, is_shared: bool
+) -> None:
+    for project_id in shared(fleet) if is_shared else [DEFAULT_ID]:
+        views = [view for view in everything(fleet) if view.project_id == project_id]
+        assert views
+        _check_parts(fleet, project_id, views, order, few_count)
+
+
+def _check_parts(database: Database, project_id: int, views: list[View], order: Order, few_count: int) -> None:
+    with database.read() as connection:
+        others = apart.read(connection, now=NOW).of(project_id)
         for wanted in WANTED:
             for state in (None, *Shown):
                 ask = Ask(wanted, state, order)
@@ -106,7 +127,7 @@ def test_parts_are_the_whole_list_whatever_is_asked(fleet: Database, order: Orde
                 after: Cursor | None = None
                 parts = []
                 while True:
-                    part = listing.read(connection, ask, others, limit=7, after=after, few_count=few_count)
+                    part = listing.read(connection, project_id, ask, others, limit=7, after=after, few_count=few_count)
                     found += part.ids
                     parts.append(part)
                     if part.next is None:
@@ -115,9 +136,12 @@ def test_parts_are_the_whole_list_whatever_is_asked(fleet: Database, order: Orde
                 assert found == expected, (ask, few_count)
                 of_any = by_hand(views, Ask(wanted))
                 assert part.counts == {each: sum(v.shown(now=NOW) is each for v in of_any) for each in WORST_FIRST}
-                assert (part.total, part.found(state)) == (60, len(expected))
+                assert (part.total, part.found(state)) == (len(views), len(expected))
+                assert part.down_count == sum(view.shown(now=NOW) is Shown.DOWN for view in views)
                 for earlier, later in pairwise(parts):
-                    back = listing.read(connection, ask, others, limit=7, before=later.previous, few_count=few_count)
+                    back = listing.read(
+                        connection, project_id, ask, others, limit=7, before=later.previous, few_count=few_count
+                    )
                     assert back.ids == earlier.ids
 
 
@@ -133,19 +157,19 @@ def test_maintenance_goes_before_what_is_beneath(fleet: Database, is_general: bo
     views = everything(fleet)
     assert any(view.shown(now=NOW) is Shown.MAINTENANCE for view in views)
     with fleet.read() as connection:
-        others = apart.read(connection, now=NOW)
+        others = apart.read(connection, now=NOW).of(DEFAULT_ID)
         for state in (None, Shown.MAINTENANCE, Shown.DOWN, Shown.PAUSED):
-            part = listing.read(connection, Ask(state=state), others, limit=100, few_count=few_count)
+            part = listing.read(connection, DEFAULT_ID, Ask(state=state), others, limit=100, few_count=few_count)
             assert part.ids == [view.id for view in by_hand(views, Ask(state=state))]
             assert part.counts[Shown.MAINTENANCE] == sum(v.shown(now=NOW) is Shown.MAINTENANCE for v in views)
 
 
 def test_a_place_that_is_gone_leads_to_the_beginning(fleet: Database) -> None:
     with fleet.read() as connection:
-        others = apart.read(connection, now=NOW)
-        first = listing.read(connection, Ask(), others, limit=5)
-        beyond = listing.read(connection, Ask(), others, limit=5, after=Cursor(9, "zzz", 1))
-        before = listing.read(connection, Ask(), others, limit=5, before=Cursor(0, "", 0))
+        others = apart.read(connection, now=NOW).of(DEFAULT_ID)
+        first = listing.read(connection, DEFAULT_ID, Ask(), others, limit=5)
+        beyond = listing.read(connection, DEFAULT_ID, Ask(), others, limit=5, after=Cursor(9, "zzz", 1))
+        before = listing.read(connection, DEFAULT_ID, Ask(), others, limit=5, before=Cursor(0, "", 0))
     assert beyond.ids == before.ids == first.ids
 
 
@@ -163,8 +187,8 @@ def test_a_list_costs_the_same_with_twenty_and_with_two_thousand(database: Datab
     def statements(few_count: int) -> int:
         with recorded_statements() as seen:
             with database.read() as connection:
-                others = apart.read(connection, now=NOW)
-                listing.read(connection, Ask(), others, limit=10, few_count=few_count)
+                others = apart.read(connection, now=NOW).of(DEFAULT_ID)
+                listing.read(connection, DEFAULT_ID, Ask(), others, limit=10, few_count=few_count)
         return len(seen)
 
     for number in range(20):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import insert
 
 from pulsemon.db import Database, search_texts
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
+from pulsemon.db.tables.projects import DEFAULT_ID
+from pulsemon.errors import Invalid
 from pulsemon.monitors import facets, lookup
-from tests.arrange import START, make
+from tests.arrange import START, a_project, make
 from tests.statements import recorded_statements
 
 
@@ -40,7 +43,7 @@ def furnish(database: Database, count: int) -> None:
 
 def find(database: Database, text: str) -> lookup.Found:
     with database.read() as connection:
-        known = facets.read(connection)
+        known = facets.read(connection, None)
     return lookup.find(database, text, known, limit=20)
 
 
@@ -101,3 +104,44 @@ def test_groups_and_tags_become_their_monitors(database: Database) -> None:
     assert lookup.slugs_of(database, ["Group 1"], ["rack-3"], limit=3) == ["job-00003", "job-00009", "job-00021"]
     assert lookup.slugs_of(database, [], [], limit=1_000) == []
     assert list(lookup.named(database, ["job-00007", "nobody", "\0"])) == ["job-00007"]
+
+
+def test_what_is_of_another_project_is_found_by_nothing(database: Database) -> None:
+    other = a_project(database, "payroll")
+    here, there = make(database, "job-here"), make(database, "job-there", project_id=other)
+    place = {"group": "Jobs", "tags": ("db",)}
+    with database.write() as connection:
+        lookup.placements.save_all(connection, {here.id: place, there.id: place})
+        search_texts.renew(connection, [here.id, there.id])
+    slugs_given = ["job-here", "job-there"]
+
+    def everything(project_id: int | None) -> object:
+        found = lookup.find(database, "job", facets.Facets(), limit=20, project_id=project_id)
+        first = lookup.find(database, "job", facets.Facets(), limit=0, project_id=project_id)
+        return (
+            slugs(found),
+            first.more,
+            list(lookup.named(database, slugs_given, project_id=project_id)),
+            lookup.sizes(database, ["Jobs"], ["db"], project_id=project_id),
+            lookup.slugs_of(database, ["Jobs"], ["db"], limit=9, project_id=project_id),
+        )
+
+    assert everything(DEFAULT_ID) == (["job-here"], 1, ["job-here"], ({"Jobs": 1}, {"db": 1}), ["job-here"])
+    assert everything(other) == (["job-there"], 1, ["job-there"], ({"Jobs": 1}, {"db": 1}), ["job-there"])
+    assert everything(None) == (slugs_given, 2, slugs_given, ({"Jobs": 2}, {"db": 2}), slugs_given)
+
+
+def test_a_slug_of_another_project_is_refused_as_one_that_nobody_has(database: Database) -> None:
+    other = a_project(database, "payroll")
+    here = make(database, "here")
+    make(database, "there", project_id=other)
+
+    with database.read() as connection:
+        assert lookup.ids_of(connection, ["here"], project_id=DEFAULT_ID) == [here.id]
+        with pytest.raises(Invalid) as foreign:
+            lookup.ids_of(connection, ["here", "there"], project_id=DEFAULT_ID)
+        with pytest.raises(Invalid) as missing:
+            lookup.ids_of(connection, ["here", "nobody"], project_id=DEFAULT_ID)
+    assert repr(foreign.value.problems).replace("there", "nobody") == repr(missing.value.problems).replace(
+        "there", "nobody"
+    )

@@ -12,6 +12,7 @@ from pulsemon.core.rules import Rules
 from pulsemon.db import Database
 from pulsemon.db.tables.heartbeats import DoomedPings
 from pulsemon.db.tables.monitors import History
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.versions import read_version
 from pulsemon.deadlines import passes
 from pulsemon.errors import Conflict, Invalid
@@ -179,7 +180,7 @@ class TestMany:
                 case "remove":
                     return monitors.remove_many(database, ids)
                 case _:
-                    return order.add_tags(database, ids, ["a"])
+                    return order.add_tags(database, DEFAULT_ID, ids, ["a"])
 
         asked = []
         for count in (2, 50):

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.db import Database
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.monitors import order as monitor_order
 from pulsemon.web.panel import monitor_lists
 from tests.monitors.test_lookup import furnish
@@ -347,14 +348,15 @@ def test_those_that_are_there_move_and_those_that_are_gone_are_passed_over(panel
 def test_a_long_order_comes_in_parts(database: Database) -> None:
     furnish(database, 1_000)
     with recorded_statements() as seen:
-        found = monitor_order.sections(database, opened=None, start=0)
+        found = monitor_order.sections(database, DEFAULT_ID, opened=None, start=0)
     shown = {each.name: (each.count, each.start, len(each.monitors), each.following) for each in found}
     assert shown[""] == (667, 0, 200, 200)
     assert sum(len(each.monitors) for each in found) == monitor_order.PART_SIZE
-    last = monitor_order.sections(database, opened="", start=600)[0]
+    last = monitor_order.sections(database, DEFAULT_ID, opened="", start=600)[0]
     assert (last.start, len(last.monitors), last.following) == (600, 67, None)
-    assert monitor_order.sections(database, opened="", start=9_999)[0].start == 666
-    third = {each.name: each for each in monitor_order.sections(database, opened="Group 2", start=0)}["Group 2"]
+    assert monitor_order.sections(database, DEFAULT_ID, opened="", start=9_999)[0].start == 666
+    opened = monitor_order.sections(database, DEFAULT_ID, opened="Group 2", start=0)
+    third = {each.name: each for each in opened}["Group 2"]
     assert third.count == len(third.monitors)
     assert len(seen) <= 3 + (not database.is_sqlite) * 2
 

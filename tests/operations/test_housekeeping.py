@@ -8,8 +8,13 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import insert, select, update
 
+from pulsemon.accounts import audit_log
+from pulsemon.accounts.roles import Scope
 from pulsemon.channels.message import Delivered
-from pulsemon.db import Database
+from pulsemon.db import Database, audit
+from pulsemon.db.audit import Actor, ActorKind, acting
+from pulsemon.db.tables.accounts import ApiKey
+from pulsemon.db.tables.audit import AuditEntry
 from pulsemon.db.tables.deadlines import BlindWindowRow
 from pulsemon.db.tables.heartbeats import DoomedPings, Ping
 from pulsemon.db.tables.messages import Delivery, NoticeRow
@@ -17,9 +22,11 @@ from pulsemon.messages.outbox import Sent, lease_due, settle
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.operations import housekeeping
+from pulsemon.operations.housekeeping_loop import Housekeeping
 from tests.arrange import (
     HOOK,
     START,
+    a_key,
     a_ping,
     attempts,
     blind_windows,
@@ -33,6 +40,7 @@ from tests.arrange import (
     seconds,
     stored,
 )
+from tests.conftest import settings_for
 
 DAY = timedelta(days=1)
 
@@ -221,3 +229,19 @@ def test_blind_windows_stay_as_long_as_the_patience_with_a_monitor_is_measured_b
     housekeeping.remove_old_blind_windows(database, now=START)
 
     assert [started_at for started_at, *_ in blind_windows(database)] == [START - 499 * DAY]
+
+
+def test_a_round_removes_who_did_what_beyond_its_days_and_keys_that_are_over(database: Database) -> None:
+    """The loop's own round, with a clock of ours."""
+    late = START + timedelta(days=400)
+    a_key(database, Scope.READ, expires_at=START)
+    kept = a_key(database, Scope.READ)
+    for when in (START, late):
+        with acting(Actor(ActorKind.USER, "ana@example.org", when)), database.write() as connection:
+            audit.note(connection, "monitor.edit", when.isoformat(), project_id=1)
+
+    Housekeeping(database, settings_for("sqlite:///unused.db", audit_retention_days=365))._clean_once(late)
+
+    assert [row.object for row in rows(database, AuditEntry)] == [late.isoformat()]
+    assert [row.beginning for row in rows(database, ApiKey)] == [kept[:8]]
+    assert audit_log.verify(database).faults == ()

@@ -41,7 +41,7 @@ UNKNOWN = Rejected(Reason.RECIPIENT, 550, switch_off=True)
 def told(database: Database, *monitor_ids: int, now: datetime = START, **fields: Any) -> int:
     """Announce an incident."""
     values: dict[str, Any] = {"public_id": "abc", "event": Event.OPENED, "at": now, "title": "Slow", "status": None}
-    values |= {"kind": "incident", "monitor_ids": monitor_ids, "is_general": not monitor_ids}
+    values |= {"kind": "incident", "monitor_ids": monitor_ids, "is_general": not monitor_ids, "project_id": 1}
     with database.write() as connection:
         return announcements.announce(connection, Notice(**values | fields), now=now)
 

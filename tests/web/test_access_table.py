@@ -32,18 +32,20 @@ class Line(NamedTuple):
 
     who: str
     action: str
+    may: str
+    names: str
     method: str
     path: str
 
 
 def lines_of(page: str) -> list[Line]:
     """Read the table without the script that writes it."""
-    block = re.search(r"^```text\nwho +action +methods +path\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    block = re.search(r"^```text\nwho +action +may +names +methods +path\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert block is not None
     found = []
     for line in block[1].splitlines():
-        who, action, *methods, path = line.split()
-        found += [Line(who, action, method, path) for method in methods]
+        who, action, may, names, *methods, path = line.split()
+        found += [Line(who, action, may, names, method, path) for method in methods]
     return found
 
 

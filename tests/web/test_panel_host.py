@@ -18,8 +18,9 @@ from tests.conftest import ADMIN_TOKEN, Server
 ADMIN = {"X-Admin-Token": ADMIN_TOKEN}
 PANEL = {"host": "panel.example.org"}
 ELSEWHERE = {"host": "status.example.org"}
-# What is there under every name: pages, what programs read of them, links of mails, and whether PulseMon is well.
-EVERYWHERE = re.compile(r"/|/health|/ready|/status(/.*)?|/badge/.*|/api/v2/.*|/subscriptions/.*")
+# What is there under every name: pages, what programs read of them, links of mails, wall screens, and whether PulseMon
+# is well.
+EVERYWHERE = re.compile(r"/|/health|/ready|/status(/.*)?|/badge/.*|/api/v2/.*|/subscriptions/.*|/screen/.*")
 THE_SAME = [
     "panel.example.org",
     "PANEL.Example.org.",

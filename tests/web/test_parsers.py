@@ -36,7 +36,7 @@ from pulsemon.locale import negotiate
 from pulsemon.web.api import health
 from pulsemon.web.heartbeats import ping
 from pulsemon.web.html import markdown
-from pulsemon.web.http import bounds, paging
+from pulsemon.web.http import bounds, credentials, paging
 from pulsemon.web.http.bounds import (
     MAX_HEADER_BYTES,
     MAX_PATH_BYTES,
@@ -207,7 +207,12 @@ PARSERS = [
     Parser("host", limit("host"), lambda n: "a." * (n // 2), host.is_host),
     Parser("host: colons", limit("host"), lambda n: "[" + ":" * n, host.is_host),
     Parser("authorization: Basic", KIB_64, lambda n: "Basic " + "YTpi" * (n // 4), basic_password),
-    Parser("authorization: of the metrics", KIB_64, lambda n: "Basic " + "OjpB" * (n // 4), health._credential),
+    Parser(
+        "authorization: of the metrics",
+        KIB_64,
+        lambda n: "Basic " + "OjpB" * (n // 4),
+        lambda text: credentials.of_metrics(Headers({"authorization": text})),
+    ),
     Parser("x-admin-token: not ASCII", KIB_64, lambda n: Headers({"x-admin-token": "\xe9" * n}), header_token),
     Parser("x-forwarded-for: proxies", KIB_64, lambda n: "127.0.0.1," * (n // 10), forwarded),
     Parser(

@@ -131,7 +131,7 @@ class ApiKey(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(16))
     name: Mapped[str] = mapped_column(Text)
-    kind: Mapped[str] = mapped_column(String(16))  # key: of programs; screen: the address of a wall screen
+    kind: Mapped[str] = mapped_column(String(16))  # key, short: of programs; screen: the address of a wall screen
     key_hash: Mapped[str] = mapped_column(String(64))
     beginning: Mapped[str] = mapped_column(String(16))
     scopes: Mapped[str] = mapped_column(Text)  # with blanks between
@@ -140,5 +140,6 @@ class ApiKey(Base):
     made_by_user_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # kept for a while: who shows it is told why
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # to the minute
     last_used_addr: Mapped[str | None] = mapped_column(Text)

@@ -17,9 +17,11 @@ class Incident(Base):
     __tablename__ = "incidents"
     __table_args__ = (
         UniqueConstraint("public_id"),
-        # incidents: those that are open, and the history page, newest first.
+        # incidents: those that are open, and the history of a project's pages, newest first.
         Index("ix_incidents_resolved_at", "resolved_at"),
-        Index("ix_incidents_started_at", "started_at"),
+        Index("ix_incidents_started_at", "project_id", "started_at"),
+        # incidents: those of a project that are resolved, newest first.
+        Index("ix_incidents_project_id", "project_id", "id"),
         {"sqlite_autoincrement": True},
     )
 

@@ -18,7 +18,12 @@ class Maintenance(Base):
     """
 
     __tablename__ = "maintenances"
-    __table_args__ = (UniqueConstraint("public_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("public_id"),
+        # maintenance.views: the plans of a project, in the order of their creation. maintenance.public: their windows.
+        Index("ix_maintenances_project_id", "project_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(16))

@@ -15,7 +15,13 @@ class StatusPage(Base):
     """A public page. The one at `/status` has a row as soon as it was edited."""
 
     __tablename__ = "status_pages"
-    __table_args__ = (UniqueConstraint("slug"), UniqueConstraint("host"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("slug"),
+        UniqueConstraint("host"),
+        # status_pages.manage and subscribers: the pages of a project, in the order of their creation.
+        Index("ix_status_pages_project_id", "project_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     slug: Mapped[str] = mapped_column(Text)

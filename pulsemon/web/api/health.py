@@ -2,7 +2,8 @@
 
 None of them needs a login. Strangers hear whether PulseMon does its work, and how many of the monitors that public
 pages show are in which state. Why it does not, what else is amiss, and every count that a private monitor takes part
-in, is for whoever shows the admin token.
+in, is for whoever shows the admin token or a key with the scope `metrics`. A key of one project sees the numbers of its
+monitors, and nothing of the process.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from enum import Enum
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from pulsemon import clock
-from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Action, Principal, allowed
+from pulsemon.accounts.roles import Action, Principal, Proof, allowed
 from pulsemon.core.shown import Shown
 from pulsemon.db import Database
 from pulsemon.errors import Unavailable
@@ -35,15 +35,19 @@ from pulsemon.operations.exposition import Encode, whole
 from pulsemon.status_pages import public as public_pages
 from pulsemon.status_pages.directory import read_directory
 from pulsemon.web.api import openapi
+from pulsemon.web.http import credentials
+from pulsemon.web.http.credentials import Judged
 from pulsemon.web.http.json_api import HEADERS
-from pulsemon.web.http.principals import TOO_MANY_TOKENS, basic_password, bearer_token, header_token, judge_token
+from pulsemon.web.http.principals import TOO_MANY_TOKENS
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.whose import NOT_ALLOWED
 
 router = Router(Audience.PROGRAMS, is_described=True)
 metrics_router = Router(Audience.API, is_described=True)
 
-_TOKEN_OR_NONE: dict[str, Any] = {"security": [{}, {"adminToken": []}, {"bearer": []}, {"basic": []}]}
+_TOKEN_OR_NONE: dict[str, Any] = {"security": [{}, *openapi.CREDENTIALS, {"basic": []}]}
+_WRONG = "The token is wrong."
 _Totals = tuple[dict[Shown, int], Backlog]
 _YES_OR_NO = "This must be yes or no."
 _MONITORS_OR_NOT: dict[str, Any] = {
@@ -100,13 +104,13 @@ async def health() -> Response:
 def ready(request: Request) -> Response:
     """Say whether pings can be stored and deadlines are watched; to the owner also why not, and what else is amiss.
 
-    The admin token comes as for `/metrics`. Without it, and with a wrong one, there are neither reasons nor warnings,
-    and the status code is the same: whoever looks for it here is a load balancer.
+    The admin token or a key comes as for `/metrics`. Without it, and with a wrong one, there are neither reasons nor
+    warnings, and the status code is the same: whoever looks for it here is a load balancer.
     """
     site = site_of(request)
     reasons = site.readiness.reasons()
     answer: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
-    if allowed(_principal(_shown_token(site, request)), Action.METRICS, None):
+    if _may_see_reasons(site, request):
         answer |= {"reasons": list(reasons), "warnings": list(site.readiness.warnings())}
     return JSONResponse(answer, status_code=503 if reasons else 200, headers=HEADERS)
 
@@ -119,28 +123,32 @@ def ready(request: Request) -> Response:
     summary="Prometheus metrics",
     operation_id="metrics",
     responses=_METRICS_ANSWER
-    | openapi.error(401, "A token was shown, and it is wrong.", "The token is wrong.")
+    | openapi.error(401, "A token or a key was shown, and it is wrong.", _WRONG)
+    | openapi.error(403, "The key does not open the metrics.", NOT_ALLOWED)
     | openapi.TOO_MANY_TOKENS
+    | openapi.UNAVAILABLE
     | openapi.invalid("query", "monitors", msg=_YES_OR_NO, rule="yes-or-no"),
     openapi_extra=_TOKEN_OR_NONE | _MONITORS_OR_NOT,
 )
 def scrape(request: Request) -> Response:
-    """Give totals of what is public to anybody, and all totals and every monitor to whoever shows the admin token.
+    """Give totals of what is public to anybody; all totals and every monitor to whoever shows the admin token or a key.
 
-    The token comes in `X-Admin-Token`, as `Authorization: Bearer`, or as the password of Basic authentication.
+    It comes in `X-Admin-Token`, `X-Api-Key`, as `Authorization: Bearer`, or as the password of Basic authentication.
     `?monitors=no` leaves out what there is of each monitor.
     """
     site = site_of(request)
     wants_monitors = _wants_monitors(request)
     encode, content_type = _encoder(request.headers.get("accept", ""))
-    if not _may_see_all(site, request):
+    principal = _who_sees_all(site, request)
+    if principal is None:
         return Response(b"".join(whole(encode, _read_public(site))), media_type=content_type, headers=HEADERS)
-    totals = _read_totals(site)
-    text, end = whole(encode, _read_all(site, totals))
+    project_id = principal.project_id
+    totals = _read_totals(site, project_id)
+    text, end = whole(encode, _read_all(site, totals, project_id))
     if totals is None or not wants_monitors:
         return Response(text + end, media_type=content_type, headers=HEADERS)
     is_head = request.method == "HEAD"  # which is sent no body: nobody is read for it
-    parts = iter(()) if is_head else metrics.of_monitors(site.database, encode, now=site.now())
+    parts = iter(()) if is_head else metrics.of_monitors(site.database, encode, now=site.now(), project_id=project_id)
     return StreamingResponse(_at_leisure(text, parts, end), media_type=content_type, headers=HEADERS)
 
 
@@ -173,53 +181,51 @@ def _encoder(accept: str) -> tuple[Encode, str]:
         return choose_encoder("")
 
 
-class _Token(Enum):
-    """What became of the admin token that a request may bring."""
-
-    NONE = "none"
-    RIGHT = "right"
-    WRONG = "wrong"
+_CREDENTIALS = ("authorization", "x-admin-token", "x-api-key")
 
 
-def _shown_token(site: Site, request: Request) -> _Token | int:
-    """Judge the token that *request* brings; a number is the seconds for which nothing from there is judged."""
-    authorization = request.headers.get("authorization")
-    if authorization is None and "x-admin-token" not in request.headers:
-        return _Token.NONE
-    # Where both are sent, one right one does; each is a try of its own.
-    verdict = judge_token(site, request.scope, header_token(request.headers))
-    if authorization is not None and not verdict.is_right and not verdict.wait_sec:
-        verdict = judge_token(site, request.scope, _credential(authorization), is_ours=False)
-    return verdict.wait_sec or (_Token.RIGHT if verdict.is_right else _Token.WRONG)
+def _judged(site: Site, request: Request) -> Judged | None:
+    """Judge the token or the key that *request* brings; None: it brings none."""
+    if not any(each in request.headers for each in _CREDENTIALS):
+        return None
+    return credentials.judge(site, request.scope, credentials.of_metrics(request.headers))
 
 
-def _principal(token: _Token | int) -> Principal:
-    return OWNER_BY_TOKEN if token is _Token.RIGHT else NOBODY
+def _may_see_reasons(site: Site, request: Request) -> bool:
+    try:
+        judged = _judged(site, request)
+    except Unavailable:  # whoever looks for that is told by the status
+        return False
+    return judged is not None and allowed(judged.principal, Action.METRICS, None)
 
 
-def _may_see_all(site: Site, request: Request) -> bool:
-    """Return whether the admin token was shown.
+def _who_sees_all(site: Site, request: Request) -> Principal | None:
+    """Return who showed the admin token, or a key that opens the metrics, of its project or of all; None: nobody.
 
     Raises:
-        HTTPException: 401, a wrong one (a scraper must notice); 429, too many wrong ones before it.
+        HTTPException: 401, a wrong one (a scraper must notice); 403, a key that does not open them; 429, too many wrong
+            ones before it.
     """
-    token = _shown_token(site, request)
-    if isinstance(token, int):
-        raise HTTPException(429, TOO_MANY_TOKENS, headers=HEADERS | {"retry-after": str(token)})
-    if token is not _Token.WRONG:
-        return allowed(_principal(token), Action.METRICS, None)
-    detail = "The token is wrong." if site.settings.admin_token else "Administration is closed: ADMIN_TOKEN is not set."
-    raise HTTPException(401, detail, headers=HEADERS | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
+    judged = _judged(site, request)
+    if judged is None:
+        return None
+    if judged.wait_sec:
+        raise HTTPException(429, TOO_MANY_TOKENS, headers=HEADERS | {"retry-after": str(judged.wait_sec)})
+    if judged.principal.proof is Proof.NONE:
+        is_closed = not site.settings.admin_token
+        detail = judged.refusal or ("Administration is closed: ADMIN_TOKEN is not set." if is_closed else _WRONG)
+        raise HTTPException(401, detail, headers=HEADERS | {"www-authenticate": 'Bearer, Basic realm="PulseMon"'})
+    if not allowed(judged.principal, Action.METRICS, judged.principal.project_id):
+        raise HTTPException(403, NOT_ALLOWED, headers=HEADERS)
+    return judged.principal
 
 
-def _credential(authorization: str) -> str:
-    return bearer_token(authorization) or (basic_password(authorization) or "").strip()
-
-
-def _read_all(site: Site, totals: _Totals | None) -> Iterator[Metric]:
+def _read_all(site: Site, totals: _Totals | None, project_id: int | None = None) -> Iterator[Metric]:
+    """Yield the totals of all projects; of one alone nothing in which others take part, counters of the process too."""
     yield from _wellness(site)
-    yield metrics.of_warnings(len(site.readiness.warnings()))
-    yield from metrics.of_process(site.figures())
+    if project_id is None:
+        yield metrics.of_warnings(len(site.readiness.warnings()))
+        yield from metrics.of_process(site.figures())
     yield metrics.of_database(is_up=totals is not None)
     # With the database away, what the process knows by itself is still worth telling, just then.
     if totals is not None:
@@ -268,9 +274,10 @@ def _count_public(site: Site) -> dict[Shown, int] | None:
     return {state: counts[state] for state in Shown}
 
 
-def _read_totals(site: Site) -> _Totals | None:
+def _read_totals(site: Site, project_id: int | None = None) -> _Totals | None:
     """Return how many monitors are in which state, and what is owed; None: the database did not answer."""
     try:
-        return census.counts(site.database, now=site.now()), outbox.backlog(site.database)
+        counts = census.counts(site.database, now=site.now(), project_id=project_id)
+        return counts, outbox.backlog(site.database, project_id=project_id)
     except Unavailable:
         return None

@@ -18,13 +18,15 @@ from pulsemon.errors import NO_INCIDENT
 from pulsemon.incidents import manage as incidents
 from pulsemon.incidents.rows import Incident, Update
 from pulsemon.input import incidents as incident_fields
+from pulsemon.input import projects
 from pulsemon.input.incidents import IncidentCreate, IncidentPatch, UpdateCreate, UpdatePatch
 from pulsemon.input.rules import id_in
 from pulsemon.web.api import openapi
+from pulsemon.web.http import whose
 from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
-from pulsemon.web.http.site import site_of
+from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.http.whose import About
 
 router = Router(Audience.API, about=About.INCIDENT, is_described=True)
@@ -49,13 +51,14 @@ class IncidentAnswer(BaseModel):
     title: str | None = Field(description="Null: an automatic one, named after its monitors.")
     status: StatusName
     impact: Literal["none", "minor", "major", "critical"]
-    general: bool = Field(description="It affects every page.")
+    general: bool = Field(description="It affects every page of its project.")
     monitors: list[str] = Field(description="Slugs of the monitors that it affects.")
     automatic: bool = Field(description="It opened by itself, and closes by itself.")
     started_at: AwareDatetime
     resolved_at: AwareDatetime | None
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    project: str
     updates: list[UpdateAnswer] = Field(description="Newest first, at most 100.")
 
 
@@ -79,6 +82,7 @@ EXAMPLE_INCIDENT = {
     "resolved_at": None,
     "created_at": "2026-03-02T04:05:00.000Z",
     "updated_at": "2026-03-02T04:05:00.000Z",
+    "project": "default",
     "updates": [EXAMPLE_UPDATE | {"posted_at": "2026-03-02T04:05:00.000Z"}],
 }
 _NOT_FOUND = openapi.error(404, NO_INCIDENT, NO_INCIDENT)
@@ -88,7 +92,7 @@ _ONE = openapi.UNAUTHORIZED | _NOT_FOUND | openapi.UNAVAILABLE
 _WRITE = openapi.BODY_ERRORS | openapi.UNAUTHORIZED | _BAD_BODY | openapi.UNAVAILABLE
 
 
-def incident_answer(incident: Incident) -> dict[str, Any]:
+def incident_answer(site: Site, incident: Incident) -> dict[str, Any]:
     """Return an incident as the API shows it."""
     return {
         "id": incident.public_id,
@@ -102,6 +106,7 @@ def incident_answer(incident: Incident) -> dict[str, Any]:
         "resolved_at": instant(incident.resolved_at),
         "created_at": instant(incident.created_at),
         "updated_at": instant(incident.updated_at),
+        "project": site.project_slug(incident.project_id),
         "updates": [_update_answer(each) for each in incident.updates],
     }
 
@@ -123,15 +128,19 @@ def _update_answer(update: Update) -> dict[str, Any]:
     tags=["Incidents"],
     summary="Create an incident",
     operation_id="create_incident",
-    responses=openapi.answer(201, "Created.", EXAMPLE_INCIDENT, {"Location": "Where it is."}) | _WRITE,
+    responses=openapi.answer(201, "Created.", EXAMPLE_INCIDENT, {"Location": "Where it is."})
+    | openapi.NO_SUCH_PROJECT
+    | _WRITE,
     openapi_extra=openapi.body(IncidentCreate, EXAMPLE_CREATE),
 )
 def create_incident(request: Request, data: Body) -> Response:
-    """Tell of something on the public pages that show one of its monitors, or on all if it is general."""
+    """Tell of something on public pages that show one of its monitors; if it is general, on all of the project."""
     site, now = site_of(request), site_of(request).now()
-    made = incidents.create(site.database, incident_fields.create_from_json(data, now=now), now=now)
+    new = incident_fields.create_from_json(data, now=now)
+    project_id = whose.project_for(request, projects.named_in(data))
+    made = incidents.create(site.database, new, now=now, project_id=project_id)
     site.wake()
-    return _one(made, status_code=201, headers={"location": f"/api/incidents/{made.public_id}"})
+    return _one(site, made, status_code=201, headers={"location": f"/api/incidents/{made.public_id}"})
 
 
 @router.reads(
@@ -143,21 +152,24 @@ def create_incident(request: Request, data: Body) -> Response:
     operation_id="list_incidents",
     responses=openapi.answer(200, "Open ones first.", [EXAMPLE_INCIDENT], openapi.PAGED)
     | openapi.UNAUTHORIZED
+    | openapi.NO_SUCH_PROJECT
     | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
-    openapi_extra={"parameters": openapi.PAGING},
+    openapi_extra={"parameters": openapi.PAGING + openapi.OF_PROJECT},
 )
 def list_incidents(request: Request, asked: Paging) -> Response:
     """Return the open incidents, then the newest 100 that are resolved, or as many as `limit` says.
 
     Open ones stand on the first page and do not count for `limit`.
     """
-    site = site_of(request)
+    site, project_id = site_of(request), whose.project_of(request)
     limit = asked.limit or DEFAULT_LIMIT
-    found = incidents.list_open(site.database) if asked.position is None else []
-    resolved, following = incidents.list_resolved(site.database, limit=limit, before=asked.position)
-    headers = link(f"{site.origin(request)}/api/incidents", asked, following)
-    return JSONResponse([incident_answer(each) for each in [*found, *resolved]], headers=HEADERS | headers)
+    found = incidents.list_open(site.database, project_id=project_id) if asked.position is None else []
+    resolved, following = incidents.list_resolved(
+        site.database, limit=limit, before=asked.position, project_id=project_id
+    )
+    headers = link(f"{site.origin(request)}/api/incidents", asked, following, whose.asked_project(request))
+    return JSONResponse([incident_answer(site, each) for each in [*found, *resolved]], headers=HEADERS | headers)
 
 
 @router.reads(
@@ -171,7 +183,8 @@ def list_incidents(request: Request, asked: Paging) -> Response:
 )
 def read_incident(request: Request, incident_id: str) -> Response:
     """Return one incident with what was said of it."""
-    return _one(incidents.get(site_of(request).database, incident_id))
+    site = site_of(request)
+    return _one(site, incidents.get(site.database, incident_id))
 
 
 @router.patch(
@@ -188,11 +201,12 @@ def edit_incident(request: Request, incident_id: str, data: Body) -> Response:
     """Change the fields that are sent; the others stay. Subscribers are not told."""
     site = site_of(request)
     changes = incident_fields.changes_from_json(data)
+    whose.refuse_move(request, projects.named_in(data))
     if not given(changes):
         return read_incident(request, incident_id)
     edited = incidents.edit(site.database, incident_id, changes, now=site.now())
     site.wake()
-    return _one(edited)
+    return _one(site, edited)
 
 
 @router.delete(
@@ -229,7 +243,7 @@ def post_update(request: Request, incident_id: str, data: Body) -> Response:
     site = site_of(request)
     posted = incidents.post(site.database, incident_id, incident_fields.update_from_json(data), now=site.now())
     site.wake()
-    return _one(posted, status_code=201)
+    return _one(site, posted, status_code=201)
 
 
 @router.patch(
@@ -248,8 +262,8 @@ def edit_update(request: Request, incident_id: str, number: str, data: Body) -> 
     wanted = id_in(number, otherwise=incidents.NO_UPDATE)
     edited = incidents.edit_update(site.database, incident_id, wanted, body, now=site.now())
     site.wake()
-    return _one(edited)
+    return _one(site, edited)
 
 
-def _one(incident: Incident, *, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(incident_answer(incident), status_code=status_code, headers=HEADERS | (headers or {}))
+def _one(site: Site, incident: Incident, *, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(incident_answer(site, incident), status_code=status_code, headers=HEADERS | (headers or {}))

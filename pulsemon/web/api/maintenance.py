@@ -19,15 +19,17 @@ from pulsemon.core import keyset
 from pulsemon.core.maintenance import Plan, read_weekly
 from pulsemon.errors import NO_MAINTENANCE, REFUSALS
 from pulsemon.input import maintenance as maintenance_fields
+from pulsemon.input import projects
 from pulsemon.input.maintenance import DAYS, PROBLEMS, MaintenanceCreate, MaintenancePatch, WindowPatch
 from pulsemon.maintenance import manage as maintenance
 from pulsemon.maintenance import views as maintenance_views
 from pulsemon.maintenance.views import MaintenanceView, WindowView
 from pulsemon.web.api import openapi
+from pulsemon.web.http import whose
 from pulsemon.web.http.json_api import HEADERS, Body, LongPaging, Paging, instant
 from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
-from pulsemon.web.http.site import site_of
+from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.http.whose import About
 
 router = Router(Audience.API, about=About.MAINTENANCE, is_described=True)
@@ -49,7 +51,7 @@ class MaintenanceAnswer(BaseModel):
     id: str
     title: str
     description: str | None
-    monitors: list[str] | None = Field(description="Slugs; null: all monitors.")
+    monitors: list[str] | None = Field(description="Slugs; null: all monitors of its project.")
     repeats: Literal["once", "weekly", "cron"]
     timezone: str
     starts_at: AwareDatetime = Field(description="Of what repeats: not before.")
@@ -63,6 +65,7 @@ class MaintenanceAnswer(BaseModel):
     windows: list[WindowAnswer] = Field(description="What is running and what is coming, at most ten of it.")
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    project: str
 
 
 EXAMPLE_CREATE = {
@@ -98,6 +101,7 @@ EXAMPLE_MAINTENANCE = {
     "windows": [EXAMPLE_WINDOW],
     "created_at": "2026-11-26T12:00:00.000Z",
     "updated_at": "2026-11-26T12:00:00.000Z",
+    "project": "default",
 }
 _NOT_FOUND = openapi.error(404, "There is no such maintenance.", NO_MAINTENANCE)
 _CONFLICT = openapi.error(409, "It has begun, is over, or is not running.", REFUSALS["maintenance-begun"])
@@ -113,7 +117,7 @@ _PATH = "/api/maintenance/{maintenance_id}"
 _WindowId = Annotated[str, Path(description="The `id` of one of the windows.")]
 
 
-def maintenance_answer(view: MaintenanceView, *, now: datetime) -> dict[str, Any]:
+def maintenance_answer(site: Site, view: MaintenanceView, *, now: datetime) -> dict[str, Any]:
     """Return a plan as the API shows it."""
     definition, plan = view.definition, view.definition.plan
     weekly = read_weekly(plan.schedule) if plan.repeats == "weekly" else None
@@ -135,6 +139,7 @@ def maintenance_answer(view: MaintenanceView, *, now: datetime) -> dict[str, Any
         "windows": [window_answer(each, now=now) for each in view.windows],
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
+        "project": site.project_slug(view.project_id),
     }
 
 
@@ -164,7 +169,9 @@ def window_answer(window: WindowView, *, now: datetime) -> dict[str, Any]:
     tags=["Maintenance"],
     summary="Plan maintenance",
     operation_id="create_maintenance",
-    responses=openapi.answer(201, "Planned.", EXAMPLE_MAINTENANCE, {"Location": "Where it is."}) | _WRITE,
+    responses=openapi.answer(201, "Planned.", EXAMPLE_MAINTENANCE, {"Location": "Where it is."})
+    | openapi.NO_SUCH_PROJECT
+    | _WRITE,
     openapi_extra=openapi.body(MaintenanceCreate, EXAMPLE_CREATE),
 )
 def create_maintenance(request: Request, data: Body) -> Response:
@@ -174,10 +181,11 @@ def create_maintenance(request: Request, data: Body) -> Response:
     """
     site, now = site_of(request), site_of(request).now()
     definition = maintenance_fields.to_definition(maintenance_fields.from_json(MaintenanceCreate, data), None, now=now)
-    view = maintenance.create(site.database, definition, now=now)
+    project_id = whose.project_for(request, projects.named_in(data))
+    view = maintenance.create(site.database, definition, now=now, project_id=project_id)
     site.wake()
     location = {"location": f"/api/maintenance/{view.id}"}
-    return JSONResponse(maintenance_answer(view, now=now), status_code=201, headers=HEADERS | location)
+    return JSONResponse(maintenance_answer(site, view, now=now), status_code=201, headers=HEADERS | location)
 
 
 @router.reads(
@@ -189,16 +197,19 @@ def create_maintenance(request: Request, data: Body) -> Response:
     operation_id="list_maintenance",
     responses=openapi.answer(200, "In the order of their creation.", [EXAMPLE_MAINTENANCE], openapi.PAGED)
     | openapi.UNAUTHORIZED
+    | openapi.NO_SUCH_PROJECT
     | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
-    openapi_extra={"parameters": openapi.PAGING},
+    openapi_extra={"parameters": openapi.PAGING + openapi.OF_PROJECT},
 )
 def list_maintenance(request: Request, asked: Paging) -> Response:
     """Return every plan that was not removed, or with `limit` a page of them."""
     site, now = site_of(request), site_of(request).now()
-    views, following = maintenance_views.list_all(site.database, now=now, limit=asked.limit, after=asked.position)
-    headers = link(f"{site.origin(request)}/api/maintenance", asked, following)
-    return JSONResponse([maintenance_answer(view, now=now) for view in views], headers=HEADERS | headers)
+    views, following = maintenance_views.list_all(
+        site.database, now=now, project_id=whose.project_of(request), limit=asked.limit, after=asked.position
+    )
+    headers = link(f"{site.origin(request)}/api/maintenance", asked, following, whose.asked_project(request))
+    return JSONResponse([maintenance_answer(site, view, now=now) for view in views], headers=HEADERS | headers)
 
 
 @router.reads(
@@ -213,7 +224,7 @@ def list_maintenance(request: Request, asked: Paging) -> Response:
 def read_maintenance(request: Request, maintenance_id: str) -> Response:
     """Return one plan with what is running and coming of it."""
     site, now = site_of(request), site_of(request).now()
-    return _answer(maintenance_views.get(site.database, maintenance_id, now=now), now)
+    return _answer(site, maintenance_views.get(site.database, maintenance_id, now=now), now)
 
 
 @router.patch(
@@ -230,6 +241,7 @@ def edit_maintenance(request: Request, maintenance_id: str, data: Body) -> Respo
     """Change the fields that are sent; the others stay. What has begun stays as it is, but for the end of once."""
     site, now = site_of(request), site_of(request).now()
     given = maintenance_fields.from_json(MaintenancePatch, data)
+    whose.refuse_move(request, given.pop(projects.NAME, None))
     if not given:
         return read_maintenance(request, maintenance_id)
 
@@ -240,7 +252,7 @@ def edit_maintenance(request: Request, maintenance_id: str, data: Body) -> Respo
         now=now,
     )
     site.wake()
-    return _answer(view, now)
+    return _answer(site, view, now)
 
 
 @router.delete(
@@ -275,7 +287,7 @@ def end_maintenance(request: Request, maintenance_id: str) -> Response:
     site, now = site_of(request), site_of(request).now()
     view = maintenance.end_now(site.database, maintenance_id, now=now)
     site.wake()
-    return _answer(view, now)
+    return _answer(site, view, now)
 
 
 @router.reads(
@@ -320,7 +332,7 @@ def edit_window(request: Request, maintenance_id: str, window_id: _WindowId, dat
     ends_at = maintenance_fields.end_from_json(data, view.definition.plan.timezone)
     view = maintenance.set_end(site.database, view.id, maintenance_fields.window_number(window_id), ends_at, now=now)
     site.wake()
-    return _answer(view, now)
+    return _answer(site, view, now)
 
 
 @router.delete(
@@ -341,5 +353,5 @@ def skip_window(request: Request, maintenance_id: str, window_id: _WindowId) -> 
     return Response(status_code=204, headers=HEADERS)
 
 
-def _answer(view: MaintenanceView, now: datetime) -> Response:
-    return JSONResponse(maintenance_answer(view, now=now), headers=HEADERS)
+def _answer(site: Site, view: MaintenanceView, now: datetime) -> Response:
+    return JSONResponse(maintenance_answer(site, view, now=now), headers=HEADERS)

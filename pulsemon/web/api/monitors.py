@@ -7,7 +7,7 @@ slug, which an old database may hold, is written `%2F` in a path (`web.http.rout
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Set
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -17,15 +17,18 @@ from starlette.responses import JSONResponse, Response
 
 from pulsemon.accounts.roles import Action
 from pulsemon.core.open_runs import Run
-from pulsemon.input import monitor_forms
+from pulsemon.input import monitor_forms, projects
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitors import MonitorCreate, MonitorPatch
 from pulsemon.input.rules import MAX_MONITORS
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.history import Entry, history
+from pulsemon.monitors.manage import Move
 from pulsemon.monitors.rows import GENERATE
 from pulsemon.monitors.views import View
+from pulsemon.operations import moving
 from pulsemon.web.api import openapi
+from pulsemon.web.http import whose
 from pulsemon.web.http.json_api import HEADERS, Body, BodyOrMany, Paging, array, instant
 from pulsemon.web.http.paging import MAX_LIMIT, link
 from pulsemon.web.http.routing import Audience, Router
@@ -38,16 +41,24 @@ router = Router(Audience.API, about=About.MONITOR, is_described=True)
 _IN_ORDER: dict[str, Any] = dict.fromkeys(openapi.MONITOR_KEYS)
 
 
-def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bool = False) -> dict[str, Any]:
+def monitor_answer(
+    view: View,
+    *,
+    origin: str,
+    project: str,
+    now: datetime,
+    sees_secrets: bool = True,
+    reveals_secret: bool = False,
+) -> dict[str, Any]:
     """Return a monitor as the API shows it, the original specification's fields first.
 
-    The ping URL has no host where *origin* is empty.
+    The ping URL has no host where *origin* is empty. *project*: the slug of its project.
     """
     observed = {
         "status": view.status.value,
         "last_ping": instant(view.last_ping),
-        "token": view.token,
-        "ping_url": origin + monitors.ping_path(view.slug, view.token),
+        "token": view.token if sees_secrets else None,
+        "ping_url": origin + monitors.ping_path(view.slug, view.token) if sees_secrets else None,
         "due_at": instant(view.due_at),
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
@@ -57,8 +68,10 @@ def monitor_answer(view: View, *, origin: str, now: datetime, reveals_secret: bo
         "next_expected_at": instant(view.next_expected_at),
         "open_runs": [_open_run_answer(run) for run in view.open_runs],
         "under_maintenance": view.maintained_until(now=now) is not None,
+        "project": project,
     }
-    return {**_IN_ORDER, **monitor_forms.values_of(view, reveals_secret=reveals_secret), **observed}
+    said = monitor_forms.values_of(view, reveals_secret=reveals_secret, sees_secrets=sees_secrets)
+    return {**_IN_ORDER, **said, **observed}
 
 
 def _open_run_answer(run: Run) -> dict[str, Any]:
@@ -106,6 +119,7 @@ _ONE = openapi.UNAUTHORIZED | openapi.NOT_FOUND | openapi.UNAVAILABLE
     | openapi.BODY_ERRORS
     | openapi.ARRAY_ERRORS
     | openapi.UNAUTHORIZED
+    | openapi.NO_SUCH_PROJECT
     | _BAD_BODY
     | openapi.UNAVAILABLE,
     openapi_extra=openapi.body_or_many(MonitorCreate, openapi.EXAMPLE_CREATE, most=MAX_MONITORS),
@@ -120,7 +134,8 @@ def create_monitor(request: Request, data: BodyOrMany) -> Response:
     if isinstance(data, list):
         return _create_many(request, data)
     new = monitor_forms.create_from_json(data)
-    view = monitors.create(site.database, new, now=site.now())
+    project_id = whose.project_for(request, projects.named_in(data))
+    view = monitors.create(site.database, new, now=site.now(), project_id=project_id)
     site.wake()
     location = {"location": f"/api/monitors/{quote(view.slug, safe='')}"}
     return _one(request, view, status_code=201, headers=location, reveals_secret=new.webhook_secret == GENERATE)
@@ -129,12 +144,26 @@ def create_monitor(request: Request, data: BodyOrMany) -> Response:
 def _create_many(request: Request, data: list[object]) -> Response:
     site, now = site_of(request), site_of(request).now()
     news = monitor_forms.create_many_from_json(data, now=now)
-    views = monitors.create_many(site.database, news, now=now)
+    named = [projects.named_in(each) for each in data]
+    project_of = {each: whose.project_for(request, each) for each in set(named)}
+    views = monitors.create_many(site.database, news, now=now, project_ids=[project_of[each] for each in named])
     site.wake()
-    origin = site.origin(request)
     revealed = {new.slug for new in news if new.webhook_secret == GENERATE}
-    answers = (monitor_answer(view, origin=origin, now=now, reveals_secret=view.slug in revealed) for view in views)
-    return array(answers, {}, status_code=201)
+    return array(_answers(request, views, revealed), {}, status_code=201)
+
+
+def _answers(request: Request, views: Iterable[View], revealed: Set[str] = frozenset()) -> Iterator[dict[str, Any]]:
+    """Yield monitors as whoever asks may see them; *revealed*: the slugs of those whose secret is shown this once."""
+    site, now, origin = site_of(request), site_of(request).now(), site_of(request).origin(request)
+    for view in views:
+        yield monitor_answer(
+            view,
+            origin=origin,
+            project=site.project_slug(view.project_id),
+            now=now,
+            sees_secrets=whose.may(request, Action.SEE_SECRETS, view.project_id),
+            reveals_secret=view.slug in revealed,
+        )
 
 
 @router.reads(
@@ -146,17 +175,17 @@ def _create_many(request: Request, data: list[object]) -> Response:
     operation_id="list_monitors",
     responses=openapi.answer(200, "In the order of their creation.", [openapi.EXAMPLE_MONITOR], openapi.PAGED)
     | openapi.UNAUTHORIZED
+    | openapi.NO_SUCH_PROJECT
     | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
-    openapi_extra={"parameters": openapi.PAGING},
+    openapi_extra={"parameters": openapi.PAGING + openapi.OF_PROJECT},
 )
 def list_monitors(request: Request, asked: Paging) -> Response:
     """Return all monitors, or with `limit` a page of them."""
-    site, now = site_of(request), site_of(request).now()
-    origin = site.origin(request)
-    views, following = monitors.list_all(site.database, limit=asked.limit, after=asked.position)
-    headers = link(f"{origin}/api/monitors", asked, following)
-    return array((monitor_answer(view, origin=origin, now=now) for view in views), headers)
+    site, project_id = site_of(request), whose.project_of(request)
+    views, following = monitors.list_all(site.database, limit=asked.limit, after=asked.position, project_id=project_id)
+    headers = link(f"{site.origin(request)}/api/monitors", asked, following, whose.asked_project(request))
+    return array(_answers(request, views), headers)
 
 
 @router.reads(
@@ -190,15 +219,26 @@ def read_monitor(request: Request, slug: str) -> Response:
 def edit_monitor(request: Request, slug: str, data: Body) -> Response:
     """Change the fields that are sent; the others stay. A new interval or grace moves the deadline at once.
 
-    A new slug moves the ping URL: the old one is unknown from that moment.
+    A new slug moves the ping URL: the old one is unknown from that moment. Another `project` takes the monitor there,
+    with its ping URL and its past, and out of the pages, incidents and maintenance of the one that it leaves.
     """
     site = site_of(request)
     changes = monitor_forms.changes_from_json(data)
-    if not changes:
+    move = _move(request, projects.named_in(data))
+    if not changes and move is None:
         return _one(request, monitors.get(site.database, monitors.by_slug(slug)))
-    view = monitors.edit(site.database, monitors.by_slug(slug), changes, now=site.now())
+    view = monitors.edit(site.database, monitors.by_slug(slug), changes, now=site.now(), move=move)
     site.wake()
     return _one(request, view, reveals_secret=changes.get("webhook_secret") == GENERATE)
+
+
+def _move(request: Request, named: str | None) -> Move | None:
+    """Return the move to the project that a body names, None where it is there. Raises NotFound, Forbidden."""
+    site, here = site_of(request), whose.the_project_of(request)
+    there = here if named is None else whose.destination(request, named)
+    if there == here:
+        return None
+    return moving.to(there, {each: site.project_slug(each) for each in (here, there)})
 
 
 @router.delete(
@@ -304,6 +344,5 @@ def _one(
     headers: dict[str, str] | None = None,
     reveals_secret: bool = False,
 ) -> Response:
-    site = site_of(request)
-    content = monitor_answer(view, origin=site.origin(request), now=site.now(), reveals_secret=reveals_secret)
+    (content,) = _answers(request, [view], {view.slug} if reveals_secret else frozenset())
     return JSONResponse(content, status_code=status_code, headers=HEADERS | (headers or {}))

@@ -15,28 +15,32 @@ from pydantic import AwareDatetime, BaseModel, Field, create_model
 from pydantic.json_schema import models_json_schema
 
 from pulsemon.accounts.roles import OPEN
-from pulsemon.errors import NO_MONITOR
+from pulsemon.errors import NO_MONITOR, NO_PROJECT
 from pulsemon.input import monitors as monitor_fields
 from pulsemon.input.monitor_rules import SECRET_MASK
 from pulsemon.web.api import openapi_paths
 from pulsemon.web.api.openapi_paths import EXAMPLE_TOKEN, RETRY_AFTER
-from pulsemon.web.http import principals
+from pulsemon.web.http import credentials, principals, whose
 from pulsemon.web.http.routing import Route
 
 _DESCRIPTION = """\
 PulseMon watches jobs that report by themselves: each calls its ping URL when it has run, and PulseMon tells when one
 stays silent for longer than its interval and grace.
 
-Paths below `/api/` ask for the header `X-Admin-Token`. Times are ISO 8601 in UTC with milliseconds. Errors are
-`{"detail": ...}`; they name the field and the rule and never repeat what was sent.
+Paths below `/api/` ask for the header `X-Admin-Token`, or for a key in `X-Api-Key` or `Authorization: Bearer`. Times
+are ISO 8601 in UTC with milliseconds. Errors are `{"detail": ...}`; they name the field and the rule and never repeat
+what was sent.
 """
 _TAGS = [
-    {"name": "Monitors", "description": "What is watched. Every path asks for the header `X-Admin-Token`."},
+    {"name": "Monitors", "description": "What is watched. Every path asks for the header `X-Admin-Token`, or a key."},
     {"name": "History", "description": "When a monitor went up and down, and why."},
     {"name": "Heartbeats", "description": "What a job calls. The URL holds the monitor's token and is a secret."},
     {"name": "Health", "description": "Whether PulseMon itself does its work."},
     {"name": "Incidents", "description": "What the owner tells visitors of public pages."},
     {"name": "Maintenance", "description": "When nothing is told, because somebody works on what is watched."},
+    {"name": "People", "description": "Users, projects, and who may do what in which."},
+    {"name": "Keys", "description": "What programs show to be let in, and the addresses of wall screens."},
+    {"name": "Audit", "description": "Who did what, from where and when."},
     {"name": "Pages", "description": "For people, and what their owner sets of them."},
 ]
 
@@ -57,8 +61,13 @@ class _Observed(BaseModel):
 
     status: StatusName
     last_ping: AwareDatetime | None = Field(description="The last success or failure that arrived.")
-    token: str = Field(description="A secret: whoever has it can ping.")
-    ping_url: str = Field(description="What the job calls. Without a host where the request named none.")
+    token: str | None = Field(
+        description="A secret: whoever has it can ping. Null for whoever may not see secrets; of "
+        "`webhook_url` there is the host then."
+    )
+    ping_url: str | None = Field(
+        description="What the job calls. Without a host where the request named none; null as the token is."
+    )
     due_at: AwareDatetime | None = Field(description="When it is DOWN if nothing arrives; null: never.")
     created_at: AwareDatetime
     updated_at: AwareDatetime = Field(description="The last edit. Pings leave it alone.")
@@ -70,6 +79,7 @@ class _Observed(BaseModel):
     next_expected_at: AwareDatetime | None = Field(description="When the next ping is expected, before any grace.")
     open_runs: list[OpenRunAnswer]
     under_maintenance: bool = Field(description="There is maintenance at the moment; nothing is told before its end.")
+    project: str = Field(description="The slug of the project that it belongs to.")
 
 
 _ANSWERED: dict[str, Any] = {
@@ -152,6 +162,7 @@ _EXAMPLE: dict[str, Any] = _DEFAULTS | {
     "next_expected_at": "2026-03-03T03:00:12.480Z",
     "open_runs": [],
     "under_maintenance": False,
+    "project": "default",
 }
 EXAMPLE_MONITOR = {name: _EXAMPLE[name] for name in MONITOR_KEYS}
 EXAMPLE_NEW_MONITOR = EXAMPLE_MONITOR | {
@@ -184,9 +195,12 @@ class ReadyAnswer(BaseModel):
 
     status: Literal["ready", "not ready"]
     reasons: list[str] = Field(
-        default=[], description="With the admin token alone: why pings cannot be stored or deadlines are not watched."
+        default=[],
+        description="With the admin token, or a key for metrics: why pings cannot be stored or deadlines be watched.",
     )
-    warnings: list[str] = Field(default=[], description="With the admin token alone: what else is amiss.")
+    warnings: list[str] = Field(
+        default=[], description="With the admin token, or a key for metrics: what else is amiss."
+    )
 
 
 class ErrorAnswer(BaseModel):
@@ -243,7 +257,8 @@ def answer(
 
 TOO_MANY_TOKENS = error(429, "Sixty wrong tokens came from this address within a minute.", principals.TOO_MANY_TOKENS)
 UNAUTHORIZED = (
-    error(401, "Without the admin token, or with a wrong one.", "The header X-Admin-Token is missing or wrong.")
+    error(401, "Without the admin token and without a key, or with a wrong one.", credentials.NO_CREDENTIAL)
+    | error(403, "The key has not the scope that this takes.", whose.NOT_ALLOWED)
     | TOO_MANY_TOKENS
 )
 NOT_FOUND = error(404, NO_MONITOR, NO_MONITOR)
@@ -272,6 +287,13 @@ def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
 
 
+def optional_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """Describe a request's body that may be left out."""
+    described = body(model, example)
+    described["requestBody"]["required"] = False
+    return described
+
+
 def body_or_many(model: type[BaseModel], example: dict[str, Any], *, most: int) -> dict[str, Any]:
     """Describe a request's body that is one thing, or an array of at most so many."""
     described = body(model, example)
@@ -298,6 +320,17 @@ PAGING = [
         "schema": {"type": "string"},
     },
 ]
+OF_PROJECT = [
+    {
+        "name": "project",
+        "in": "query",
+        "required": False,
+        "description": "Those of the project with this slug alone.",
+        "schema": {"type": "string"},
+        "example": "default",
+    }
+]
+NO_SUCH_PROJECT = error(404, NO_PROJECT, NO_PROJECT)
 BAD_PAGING = invalid("query", "limit", msg="This must be a whole number between 1 and 1000.", rule="range")
 PAGED = {"Link": 'The next page, where more follow: `<...>; rel="next"`.'}
 
@@ -314,8 +347,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas |= extra["$defs"]
     made["components"]["securitySchemes"] = {
         "adminToken": {"type": "apiKey", "in": "header", "name": "X-Admin-Token", "description": "ADMIN_TOKEN"},
-        "bearer": {"type": "http", "scheme": "bearer", "description": "ADMIN_TOKEN, for `/metrics`"},
-        "basic": {"type": "http", "scheme": "basic", "description": "ADMIN_TOKEN as password, for `/metrics`"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "A key, or ADMIN_TOKEN"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A key; for `/metrics` ADMIN_TOKEN too"},
+        "basic": {"type": "http", "scheme": "basic", "description": "The same as a password, for `/metrics`"},
     }
     made["paths"] |= openapi_paths.pings() | openapi_paths.public_pages()
     closed = {each.path_format for each in app.routes if isinstance(each, Route) and each.action not in OPEN}
@@ -324,11 +358,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     return made
 
 
+# Each by itself opens a closed path.
+CREDENTIALS: list[dict[str, list[str]]] = [{"adminToken": []}, {"apiKey": []}, {"bearer": []}]
+
+
 def _settle_security(paths: dict[str, Any], closed: Set[str]) -> None:
-    """Say at each operation whom it lets in; those of *closed* paths ask for the token."""
+    """Say at each operation whom it lets in; those of *closed* paths ask for the token or a key."""
     for path, operations in paths.items():
         for operation in operations.values():
-            operation.setdefault("security", [{"adminToken": []}] if path in closed else [])
+            operation.setdefault("security", CREDENTIALS if path in closed else [])
 
 
 def _drop_unused(paths: dict[str, Any], schemas: dict[str, Any]) -> None:

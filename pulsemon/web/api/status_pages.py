@@ -17,11 +17,13 @@ from pulsemon.core.addresses import page_path
 from pulsemon.core.edits import given
 from pulsemon.core.images import MAX_LOGO_BYTES
 from pulsemon.errors import NO_PAGE, REFUSALS
+from pulsemon.input import projects
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.status_pages import PageCreate, PagePatch
 from pulsemon.status_pages import manage as status_pages
-from pulsemon.status_pages.manage import PageView
+from pulsemon.status_pages.definition import PageView
 from pulsemon.web.api import openapi
+from pulsemon.web.http import whose
 from pulsemon.web.http.bodies import receive_up_to
 from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
@@ -47,10 +49,11 @@ class PageAnswer(BaseModel):
     language: str | None = Field(description="Null: the reader's.")
     has_password: bool
     host: str | None = Field(description="Requests for this host get the page at `/`.")
-    monitors: list[str] | None = Field(description="Slugs in their order; null: every public monitor.")
+    monitors: list[str] | None = Field(description="Slugs in their order; null: every public monitor of its project.")
     has_logo: bool
     created_at: AwareDatetime | None = Field(description="Null: the page at `/status`, as long as nobody edited it.")
     updated_at: AwareDatetime | None
+    project: str
 
 
 EXAMPLE_CREATE = {"slug": "shop", "title": "Shop", "accent": "#3b4fc4", "timezone": "America/Sao_Paulo"}
@@ -69,6 +72,7 @@ EXAMPLE_PAGE = {
     "has_logo": False,
     "created_at": "2026-03-01T12:00:00.000Z",
     "updated_at": "2026-03-01T12:00:00.000Z",
+    "project": "default",
 }
 _NOT_FOUND = openapi.error(404, NO_PAGE, NO_PAGE)
 _CONFLICT = openapi.error(
@@ -105,6 +109,7 @@ def page_answer(request: Request, view: PageView) -> dict[str, Any]:
         "has_logo": view.logo_digest is not None,
         "created_at": instant(view.created_at),
         "updated_at": instant(view.updated_at),
+        "project": site_of(request).project_slug(view.project_id),
     }
 
 
@@ -116,15 +121,18 @@ def page_answer(request: Request, view: PageView) -> dict[str, Any]:
     tags=["Pages"],
     summary="Create a public page",
     operation_id="create_page",
-    responses=openapi.answer(201, "Created.", EXAMPLE_PAGE, {"Location": "Where it is."}) | _WRITE,
+    responses=openapi.answer(201, "Created.", EXAMPLE_PAGE, {"Location": "Where it is."})
+    | openapi.NO_SUCH_PROJECT
+    | _WRITE,
     openapi_extra=openapi.body(PageCreate, EXAMPLE_CREATE),
 )
 def create_page(request: Request, data: Body) -> Response:
-    """Make a page at `/status/{slug}`. Without `monitors` it shows every public monitor."""
+    """Make a page at `/status/{slug}`. Without `monitors` it shows every public monitor of its project."""
     site = site_of(request)
     new = page_fields.create_from_json(data)
     page_fields.refuse_panels_host(new, site.settings, asked=host_of(request))
-    view = status_pages.create(site.database, new, now=site.now())
+    project_id = whose.project_for(request, projects.named_in(data))
+    view = status_pages.create(site.database, new, now=site.now(), project_id=project_id)
     site.wake()
     location = {"location": f"/api/pages/{view.slug}"}
     return JSONResponse(page_answer(request, view), status_code=201, headers=HEADERS | location)
@@ -139,15 +147,21 @@ def create_page(request: Request, data: Body) -> Response:
     operation_id="list_pages",
     responses=openapi.answer(200, "`/status` first.", [EXAMPLE_PAGE], openapi.PAGED)
     | openapi.UNAUTHORIZED
+    | openapi.NO_SUCH_PROJECT
     | openapi.BAD_PAGING
     | openapi.UNAVAILABLE,
-    openapi_extra={"parameters": openapi.PAGING},
+    openapi_extra={"parameters": openapi.PAGING + openapi.OF_PROJECT},
 )
 def list_pages(request: Request, asked: Paging) -> Response:
-    """Return every public page, or with `limit` some of them. The one at `/status`, `status`, is always there."""
+    """Return every public page, or with `limit` some of them.
+
+    The one at `/status`, `status`, is always there; it belongs to the project `default`.
+    """
     site = site_of(request)
-    views, following = status_pages.list_all(site.database, limit=asked.limit, after=asked.position)
-    headers = link(f"{site.origin(request)}/api/pages", asked, following)
+    views, following = status_pages.list_all(
+        site.database, project_id=whose.project_of(request), limit=asked.limit, after=asked.position
+    )
+    headers = link(f"{site.origin(request)}/api/pages", asked, following, whose.asked_project(request))
     return JSONResponse([page_answer(request, view) for view in views], headers=HEADERS | headers)
 
 
@@ -180,6 +194,7 @@ def edit_page(request: Request, slug: str, data: Body) -> Response:
     site = site_of(request)
     changes = page_fields.changes_from_json(data)
     page_fields.refuse_panels_host(changes, site.settings, asked=host_of(request))
+    whose.refuse_move(request, projects.named_in(data))
     if not given(changes):
         return read_page(request, slug)
     view = status_pages.edit(site.database, slug, changes, now=site.now())

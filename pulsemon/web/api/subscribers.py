@@ -21,6 +21,7 @@ from pulsemon.input.subscribers import SubscriberCreate
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.subscribers.views import SubscriberView
 from pulsemon.web.api import openapi
+from pulsemon.web.http import whose
 from pulsemon.web.http.json_api import HEADERS, Body, Paging, instant
 from pulsemon.web.http.paging import link
 from pulsemon.web.http.routing import Audience, Router
@@ -35,7 +36,7 @@ class SubscriberAnswer(BaseModel):
 
     id: int
     kind: Literal["email", "webhook"]
-    address: str = Field(description="The e-mail address, or the webhook's URL.")
+    address: str = Field(description="The e-mail address, or the webhook's URL; masked for who may not see secrets.")
     locale: str = Field(description="The language of what it is told.")
     secret: str | None = Field(description="Masked, except in the answer that made it.")
     state: Literal["waiting", "active", "refused"] = Field(
@@ -128,7 +129,8 @@ def list_subscribers(request: Request, slug: str, asked: Paging) -> Response:
     site = site_of(request)
     found, following = subscribers.list_of(site.database, slug, limit=asked.limit, after=asked.position)
     headers = link(f"{site.origin(request)}/api/pages/{quote(slug, safe='')}/subscribers", asked, following)
-    return JSONResponse([subscriber_answer(view) for view in found], headers=HEADERS | headers)
+    shown = found if whose.may(request, Action.SEE_SECRETS) else [each.masked() for each in found]
+    return JSONResponse([subscriber_answer(view) for view in shown], headers=HEADERS | headers)
 
 
 @router.delete(

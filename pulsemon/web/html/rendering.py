@@ -22,11 +22,12 @@ from pulsemon.core.shown import Shown
 from pulsemon.core.texts import N_
 from pulsemon.errors import Conflict
 from pulsemon.locale import LOCALES, negotiate, times, translator
-from pulsemon.web.html import markdown, wall_clock
+from pulsemon.web.html import markdown, viewpoint, wall_clock
 from pulsemon.web.html.excerpts import excerpt
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.codings import takes_gzip
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import found_project
 
 _FOLDER = Path(__file__).parent.parent
 TEMPLATES = _FOLDER / "templates"
@@ -44,7 +45,7 @@ _COOKIE_SEC = 365 * 24 * 3600
 _ERRORS: dict[int, tuple[str, str]] = {
     400: (N_("This request makes no sense"), N_("Something in it cannot be read. Go back and try again.")),
     401: (N_("Log in first"), N_("This page needs the admin token.")),
-    403: (N_("This request came from another site"), N_("PulseMon takes changes only from its own pages.")),
+    403: (N_("This is not allowed"), N_("Nothing was changed.")),
     404: (N_("There is nothing here"), N_("The monitor or page does not exist, or it was deleted.")),
     405: (N_("This cannot be done here"), N_("This address does not take requests of that kind.")),
     409: (N_("That does not fit"), N_("What you asked for no longer fits what is there. Go back and look again.")),
@@ -135,7 +136,8 @@ def page(
     now = site.now().astimezone(UTC)
     links = {each: language_link(request, each) for each in LOCALES}
     # A function: pages that do not say it need not know.
-    values.setdefault("undelivered_count", lambda: site.undelivered().count)
+    values.setdefault("undelivered_count", lambda: _undelivered_count(request))
+    values = viewpoint.names_of(request) | values
     html = render(template, locale=locale, now=now, reader_zone=zone_of(request), language_links=links, **values)
     response = HTMLResponse(html, status_code=status_code)
     if not holds_secret:
@@ -143,6 +145,12 @@ def page(
     set_language(request, response, locale)
     response.headers.setdefault("cache-control", "no-store")
     return response
+
+
+def _undelivered_count(request: Request) -> int:
+    """Return how many messages do not arrive of the project that the page is about."""
+    project_id = found_project(request)
+    return 0 if project_id is None else site_of(request).undelivered(project_id).count
 
 
 def _compress(request: Request, response: Response) -> None:
@@ -182,7 +190,7 @@ def error_page(request: Request, status_code: int, *, detail: str = "", refused:
     values: dict[str, Any] = {
         "title": words.translate(title),
         "sentence": words.translate(sentence),
-        "detail": detail if refused is None else words.refusal(refused),
+        "detail": words.refusal(refused) if refused is not None else words.translate(detail) if detail else "",
         "number": status_code,
     }
     return page(request, "error.html", status_code=status_code, **values)

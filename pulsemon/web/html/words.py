@@ -16,6 +16,7 @@ from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import REFUSALS, Conflict, FieldProblem
 from pulsemon.incidents.rows import Incident, Update
+from pulsemon.input import accounts as account_fields
 from pulsemon.input import meanwhile, monitor_rules
 from pulsemon.input import rules as input_rules
 from pulsemon.locale import times, translator
@@ -79,6 +80,8 @@ REASON_WORDS = {
     "recipient": N_("the mail server knows no such address"),
     "login": N_("the mail server refuses our login"),
     "no-mail": N_("mail is not set up"),
+    "sealed": N_("a secret in it cannot be opened"),
+    "expired": N_("the link in it is over"),
     "maintenance": N_("not told because of maintenance"),
 }
 _TABLES = {
@@ -93,6 +96,7 @@ _TABLES = {
 # Words with room for limits; what others say of a field is whole.
 _TEMPLATES = {
     **REFUSALS,
+    **account_fields.PROBLEMS,
     **input_rules.MESSAGES,
     **monitor_rules.MESSAGES,
     **meanwhile.MESSAGES,

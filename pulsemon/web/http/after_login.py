@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote_plus
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -24,7 +24,7 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")
 # Texts of 10,000 characters, in any script, as a form sends them. What is longer cannot be kept through a login.
 MAX_KEPT_BYTES = 128 * 1024
 # What nobody wants to see in the source of a page; the rest was on the screen.
-_SECRET = frozenset({"token", "password"})
+_SECRET = frozenset({"token", "password", "password_again", "old_password", "code"})
 
 
 class LoginNeeded(Exception):
@@ -42,7 +42,7 @@ def read_address(text: str) -> str:
     path, _, query = text.partition("?")
     if path == "/":  # the list of monitors as somebody asked for it; not the login itself
         return text if query and not {"next", UNDONE} & dict(parse_qsl(query, keep_blank_values=True)).keys() else ""
-    return "" if path in ("/login", "/logout") else text
+    return "" if path in ("/login", "/logout", "/prove", "/forgot") else text
 
 
 def address_of(request: Request) -> str:
@@ -71,35 +71,50 @@ def undone_address(page: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KeptForm:
-    """A form that was sent without a session: to which address, and the fields in their order; no files, no secrets."""
+    """A form that was sent without a session: to which address, and the fields in their order; no files, no secrets.
+
+    `project`: the slug of the one that it was opened in, where its address said so.
+    """
 
     address: str
     fields: tuple[tuple[str, str], ...]
+    project: str = ""
+
+    @property
+    def sent_address(self) -> str:
+        """Return the address that it was sent to."""
+        return f"{self.address}?{urlencode({'project': self.project})}" if self.project else self.address
+
+    @property
+    def drawing_address(self) -> str:
+        """Return the address that draws it again and does nothing else."""
+        return f"{self.address}?{urlencode({DRAW: 'yes'} | ({'project': self.project} if self.project else {}))}"
 
     def to_text(self) -> str:
         """Return what `from_text` reads; "" where it is too long to be carried through a login."""
-        text = json.dumps([self.address, self.fields], ensure_ascii=False)
+        text = json.dumps([self.address, self.fields, self.project], ensure_ascii=False)
         return text if len(quote_plus(text)) <= MAX_KEPT_BYTES else ""
 
     @classmethod
     def from_text(cls, text: str) -> KeptForm | None:
         """Read what `to_text` wrote; None for anything else, for it comes back from a browser."""
         try:
-            address, fields = json.loads(text)
+            address, fields, *said = json.loads(text)
+            project = said[0] if said else ""  # a page of the version before says nothing of it
             kept = tuple((name, value) for name, value in fields)
         except (ValueError, TypeError, RecursionError):
             return None
-        texts: Sequence[object] = [address, *(part for pair in kept for part in pair)]
+        texts: Sequence[object] = [address, project, *(part for pair in kept for part in pair)]
         if not all(isinstance(each, str) and not _BROKEN.search(each) for each in texts) or not read_address(address):
             return None
         # `DRAW` is put behind it, and would be part of a query or a fragment that stands there.
         if "?" in address or "#" in address:
             return None
-        return cls(address, kept)
+        return cls(address, kept, project)
 
 
 def kept_form(request: Request, fields: FormData) -> KeptForm:
     """Return what is kept of a form that *request* sent."""
     texts = [(name, value) for name, value in fields.multi_items() if isinstance(value, str)]
     kept = tuple((name, value) for name, value in texts if name not in _SECRET)
-    return KeptForm(read_address(path_of(request)), kept)
+    return KeptForm(read_address(path_of(request)), kept, request.query_params.get("project", ""))

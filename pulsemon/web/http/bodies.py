@@ -16,6 +16,8 @@ from starlette.types import Message
 from pulsemon.web.http.site import site_of
 from pulsemon.web.http.turns import address_of
 
+# Where the body that was received stands in the scope of a request.
+RECEIVED_KEY = "pulsemon.body"
 # A text of 10,000 characters may be 90,000 bytes of a form; such forms say so, others have this.
 MAX_FORM_BYTES = 65_536
 MAX_FIELDS = 50
@@ -29,6 +31,9 @@ async def receive_up_to(request: Request, max_bytes: int, *, too_large: str) -> 
     Raises:
         HTTPException: 413, it is larger than *max_bytes*, with *too_large* for its text; 400, it did not arrive.
     """
+    if RECEIVED_KEY in request.scope:  # a form that was read, and is to be carried on
+        kept: bytes = request.scope[RECEIVED_KEY]
+        return kept
     received = bytearray()
     try:
         async for chunk in request.stream():
@@ -38,6 +43,7 @@ async def receive_up_to(request: Request, max_bytes: int, *, too_large: str) -> 
                 raise HTTPException(413, too_large, headers={"connection": "close"})
     except ClientDisconnect:
         raise HTTPException(400, "The body did not arrive.") from None
+    request.scope[RECEIVED_KEY] = bytes(received)
     return bytes(received)
 
 

@@ -13,8 +13,6 @@ from pulsemon.web.http.routing import Audience, Route
 
 API_ROOT = "/api/"
 PING_ROOT = "/h/"
-# Closed before there is a route: that there is none yet is told to nobody either.
-_RESERVED = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Grounds:
     pages: frozenset[str]
 
     def is_closed(self, path: str) -> bool:
-        """Return whether nothing is told there without the token, not even that there is nothing."""
+        """Return whether nothing is told there without the token or a key, not even that there is nothing."""
         return path.startswith(API_ROOT) and _first_name(path, API_ROOT) in self.closed_names
 
     def is_one_click(self, path: str) -> bool:
@@ -64,7 +62,7 @@ def grounds_of(routes: Iterable[BaseRoute]) -> Grounds:
     of_programs = {_first_name(each.path, "/") for each in declared if each.audience.is_of_programs}
     of_pages = {_first_name(each.path, "/") for each in declared if not each.audience.is_of_programs}
     return Grounds(
-        closed_names=frozenset({*closed, _RESERVED}),
+        closed_names=frozenset(closed),
         one_click_paths=tuple({each.path_regex for each in declared if each.action is Action.ONE_CLICK}),
         names_of_programs=frozenset({*of_programs - of_pages, _first_name(PING_ROOT, "/")}),
         pages=frozenset(each.path_format for each in declared if _is_page(each)),

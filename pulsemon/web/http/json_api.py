@@ -54,6 +54,12 @@ async def read_json(request: Request) -> object:
     return await _decoded(request, await _receive(request, MAX_BODY_BYTES, _TOO_LARGE))
 
 
+async def read_json_if_any(request: Request) -> object:
+    """Return the decoded body as `read_json` does; None where there is none."""
+    received = await _receive(request, MAX_BODY_BYTES, _TOO_LARGE)
+    return await _decoded(request, received) if received else None
+
+
 async def read_one_or_many(request: Request) -> object:
     """Return the decoded body as `read_json` does; one that is an array may be longer.
 
@@ -94,6 +100,7 @@ def _decode(received: bytes) -> object:
 
 
 Body = Annotated[object, Depends(read_json)]
+OptionalBody = Annotated[object, Depends(read_json_if_any)]
 BodyOrMany = Annotated[object, Depends(read_one_or_many)]
 Paging = Annotated[AskedPart, Depends(read_part)]
 LongPaging = Annotated[AskedPart, Depends(read_long_part)]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+# Readings that are of one thing each, such as a project, are kept of so many of them: those that were asked for last.
+MAX_KEPT = 64
 
 # Renewed once a second at most, and so many times as seldom as long as it took to read: with 100,000 monitors nobody's
 # page costs more than a small part of a core.
@@ -86,3 +90,25 @@ class Kept(Generic[T]):
         turn = 0 if before is None else before.turn + (before.value != value)
         self._kept = _Reading(value, version, turn, ended, ended - began)
         return self._kept
+
+
+class KeptOfEach(Generic[T]):
+    """Such a reading of each of many things, by their ids; of what was not asked for lately nothing is kept."""
+
+    def __init__(self, read: Callable[[int], T], *, version: Callable[[], object], most: int = MAX_KEPT) -> None:
+        self._read = read
+        self._version = version
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, Kept[T]] = OrderedDict()
+
+    def of(self, which: int) -> T:
+        """Return what was read last of one, or read it anew where that is too old. Raises what reading raises."""
+        with self._lock:
+            found = self._kept.get(which)
+            if found is None:
+                found = self._kept[which] = Kept(partial(self._read, which), version=self._version)
+            self._kept.move_to_end(which)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return found.get()

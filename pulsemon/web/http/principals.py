@@ -1,4 +1,4 @@
-"""Who asks: the admin token in a header, or the cookie of a session. What they may do says `accounts.roles`."""
+"""Who asks: the token or the key of a header, or the cookie of a session. What they may do says `accounts.roles`."""
 
 from __future__ import annotations
 
@@ -16,35 +16,55 @@ from pulsemon.accounts import access
 from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Principal, Proof
 from pulsemon.db.audit import Actor, ActorKind
 from pulsemon.web.http import session_cookies
+from pulsemon.web.http.machine_proof import OWNER_BY_MACHINE
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.http.throttle import MAX_ADDRESS, Verdict
 
 # Where whoever was found out stands in the scope of a request.
 PRINCIPAL_KEY = "pulsemon.principal"
+# Where the id of the session that let him in stands.
+SESSION_KEY = "pulsemon.session"
 TOO_MANY_TOKENS = "Too many wrong tokens came from this address. Try again after the seconds in Retry-After."
 # A JSON Web Token, signed or encrypted: two to four more parts after a header that is a JSON object (`{"`).
 _SIGNED = re.compile(r"eyJ[\w-]+(\.[\w-]*){2,4}", re.ASCII)
 
 
 def by_token(request: HTTPConnection) -> Principal:
-    """Return who the header X-Admin-Token says that this is: whom the gate found by it, else by a look at it here.
+    """Return who a program says that it is: whom the gate found by token or key, else by a look at X-Admin-Token here.
 
     Counts nothing: the gate, which judged it, did. Whoever was found by a session has shown no token.
     """
     found = request.scope.get(PRINCIPAL_KEY)
-    if isinstance(found, Principal) and found.proof is Proof.TOKEN:
+    if isinstance(found, Principal) and found.proof in (Proof.TOKEN, Proof.KEY):
         return found
     given = header_token(request.headers)
-    is_right = access.is_admin_token(given, site_of(request).settings.admin_token.get_secret_value())
+    is_right = access.is_admin_token(given, site_of(request).admin_token)
     return _put(request, OWNER_BY_TOKEN if is_right else NOBODY)
 
 
 def by_session(request: HTTPConnection) -> Principal:
     """Return who the cookie of an open session says that this is. A token in a header is none. Reads the database."""
-    site = site_of(request)
-    admin_token = site.settings.admin_token.get_secret_value()
-    found = (access.find_session(site.database, each, admin_token, now=site.now()) for each in session_ids_of(request))
-    return _put(request, next((each for each in found if each is not None), NOBODY))
+    site, now = site_of(request), site_of(request).now()
+    for session_id in session_ids_of(request):
+        found = access.find_session(site.database, session_id, site.admin_token, now=now)
+        if found is not None:
+            request.scope[SESSION_KEY] = session_id
+            if found.user_id is not None:
+                site.session_uses.note(session_id, remote_addr_of(request), now=now)
+            return _put(request, found)
+    return _put(request, NOBODY)
+
+
+def session_id_of(request: HTTPConnection) -> str:
+    """Return the id of the session that `by_session` let in; '' where it let in nobody."""
+    found: str = request.scope.get(SESSION_KEY, "")
+    return found
+
+
+def remote_addr_of(request: HTTPConnection) -> str | None:
+    """Return where a request comes from."""
+    host = request.client.host if request.client else None
+    return host[:MAX_ADDRESS] if host else None
 
 
 def principal_of(request: HTTPConnection) -> Principal:
@@ -57,13 +77,14 @@ def actor_of(request: HTTPConnection) -> Actor:
     """Return whom the log of who did what names, now and from where this request came."""
     principal = principal_of(request)
     kind = ActorKind.KEY if principal.proof is Proof.KEY else ActorKind.USER
-    host = request.client.host if request.client else None
+    if principal == OWNER_BY_MACHINE:
+        return Actor(ActorKind.MACHINE, "", site_of(request).now(), remote_addr=remote_addr_of(request))
     return Actor(
         kind=kind if principal.public_id else ActorKind.ADMIN_TOKEN,
         name=principal.name,
         at=site_of(request).now(),
         public_id=principal.public_id or None,
-        remote_addr=host[:MAX_ADDRESS] if host else None,
+        remote_addr=remote_addr_of(request),
     )
 
 
@@ -95,18 +116,18 @@ def _signer(site: Site) -> Signer:
 
 def header_token(headers: Headers) -> str:
     """Return what the header X-Admin-Token holds, '' without one."""
-    return _as_sent(headers.get("x-admin-token", ""))
+    return as_sent(headers.get("x-admin-token", ""))
 
 
 def bearer_token(authorization: str) -> str | None:
     """Return the token of `Authorization: Bearer`, None where there is none. Source: RFC 6750, 2.1."""
     scheme, _, token = authorization.partition(" ")
     # The blanks of HTTP alone: read as latin-1, the last byte of an "à" is one too.
-    return _as_sent(token.strip(" \t")) if scheme.lower() == "bearer" else None
+    return as_sent(token.strip(" \t")) if scheme.lower() == "bearer" else None
 
 
-def _as_sent(text: str) -> str:
-    """Headers arrive as latin-1; a token outside ASCII was sent as UTF-8."""
+def as_sent(text: str) -> str:
+    """Return a header, which arrives as latin-1; a token outside ASCII was sent as UTF-8."""
     return text.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
@@ -126,7 +147,7 @@ def judge_token(site: Site, scope: Scope, given: str, *, is_ours: bool = True) -
 
     *is_ours*: it came in a header of ours. In one that proxies use too, a signed token of somebody else's is no guess.
     """
-    expected = site.settings.admin_token.get_secret_value()
+    expected = site.admin_token
     if not given or not expected:
         return Verdict(is_right=False, wait_sec=0)
     if not is_ours and _SIGNED.fullmatch(given) and not _SIGNED.fullmatch(expected):

@@ -19,7 +19,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from pulsemon.accounts.roles import OPEN, Action, Principal, Proof
-from pulsemon.db import audit
+from pulsemon.db import audit, versions
 from pulsemon.web.http import after_login, convertors, whose
 from pulsemon.web.http.after_login import LoginNeeded
 from pulsemon.web.http.principals import actor_of, by_session, by_token
@@ -30,6 +30,9 @@ convertors.register()
 
 # Set in the scope of a request that names another host than PANEL_HOST: what is the owner's is not there.
 ELSEWHERE_KEY = "pulsemon.elsewhere"
+# What is said while the database is away, and after how long it is worth another try.
+NO_DATABASE = "The database does not answer at the moment; nothing is known to be changed. Try again."
+RETRY_AFTER_SEC = 5
 
 Handler = Callable[..., Any]
 _SomeHandler = TypeVar("_SomeHandler", bound=Handler)
@@ -78,7 +81,7 @@ class Route(APIRoute):
         # What its path names, and so to which project belongs what it does.
         self.about = about
         # Whether the handler draws its form, and does nothing else, where the address says `after_login.DRAW`.
-        self._redraws = redraws
+        self.redraws = redraws
         # Asked of many routes until one takes the request.
         self._is_owners = audience.is_owners
         # A slug or a tag may hold a slash; the panel names monitors by numbers, and no token holds one.
@@ -118,7 +121,12 @@ class Route(APIRoute):
 
     def _behind_a_token(self, handle: _Handle) -> _Handle:
         async def handle_with_token(request: Request) -> Response:
-            if await run_in_threadpool(self._admit, request, by_token) is Proof.NONE:
+            # A list without a project in its address is judged by what the gate found: no thread is asked for that.
+            if whose.needs_database(request, self.about):
+                proof = await run_in_threadpool(self._admit, request, by_token)
+            else:
+                proof = self._admit(request, by_token)
+            if proof is Proof.NONE:
                 return refuse(401, "The header X-Admin-Token is missing or wrong.")
             return await _handle_as_asked(handle, request)
 
@@ -126,13 +134,13 @@ class Route(APIRoute):
 
     def _behind_a_session(self, handle: _Handle) -> _Handle:
         async def handle_with_session(request: Request) -> Response:
-            if after_login.DRAW in request.query_params and request.method == "POST" and not self._redraws:
+            if after_login.DRAW in request.query_params and request.method == "POST" and not self.redraws:
                 return RedirectResponse("/", status_code=303)
             if await run_in_threadpool(self._admit, request, by_session) is not Proof.NONE:
                 return await _handle_as_asked(handle, request)
             if request.method == "POST":
                 # With or without a cookie: browsers forget it when the session ends. The gate has looked at the origin.
-                raise LoginNeeded(keeps_form=self._redraws)
+                raise LoginNeeded(keeps_form=self.redraws)
             if "text/html" in request.headers.get("accept", "") and "hx-request" not in request.headers:
                 return RedirectResponse(after_login.login_address(request), status_code=303)
             return JSONResponse({"detail": "Log in at / first."}, status_code=401)
@@ -152,7 +160,7 @@ class Route(APIRoute):
 
 async def _handle_as_asked(handle: _Handle, request: Request) -> Response:
     """Have what *handle* changes noted as done by whoever was let in."""
-    with audit.acting(actor_of(request)):
+    with audit.acting(actor_of(request)), versions.within(request.scope.get(whose.PROJECT_KEY)):
         return await handle(request)
 
 

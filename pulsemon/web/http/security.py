@@ -1,7 +1,7 @@
 """The gate in front of the routes: closed paths, foreign origins, and the headers that every answer carries.
 
 What it knows of paths follows from what the routes declare (`web.http.routing`). Paths of the API are closed as a
-whole, so that not even a 404 answers without the token.
+whole, so that not even a 404 answers without the token or a key.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import clock, log
-from pulsemon.accounts.roles import OWNER_BY_TOKEN
+from pulsemon.accounts.roles import Proof
 from pulsemon.core.hosts import is_same_origin
+from pulsemon.errors import Unavailable
 from pulsemon.redaction import redact_path
-from pulsemon.web.http import bounds, permissions
+from pulsemon.web.http import bounds, credentials, machine_proof, permissions
 from pulsemon.web.http.grounds import API_ROOT, PING_ROOT, Grounds
-from pulsemon.web.http.principals import PRINCIPAL_KEY, TOO_MANY_TOKENS, header_token, judge_token
-from pulsemon.web.http.routing import ELSEWHERE_KEY, refuse
+from pulsemon.web.http.machine_proof import OWNER_BY_MACHINE
+from pulsemon.web.http.principals import PRINCIPAL_KEY, TOO_MANY_TOKENS
+from pulsemon.web.http.routing import ELSEWHERE_KEY, NO_DATABASE, RETRY_AFTER_SEC, refuse
 from pulsemon.web.http.site import Site, asked_host
 
 _log = log.get(__name__)
@@ -51,6 +53,7 @@ _HEADERS = {
     "permissions-policy": permissions.POLICY,
 }
 _OURS = tuple((name.encode(), value.encode()) for name, value in _HEADERS.items())
+TOKEN_IS_OFF = "The admin token is switched off. Whoever has the machine brings it back: `pulsemon admin-token on`."  # noqa: S105
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -76,6 +79,7 @@ class Gate:
         self._app = app
         self._site = site
         self._grounds = grounds
+        self._machine_secret = site.vault.derive(machine_proof.PURPOSE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse what may not pass; give every answer its headers."""
@@ -94,7 +98,7 @@ class Gate:
                 message["headers"] = _with_ours(message.get("headers", ()), is_secure=scope["scheme"] == "https")
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = await self._refusal(scope)
         try:
             await (refusal or self._app)(bounds.with_our_cookies(scope), receive, send_with_headers)
         except Exception:
@@ -103,8 +107,11 @@ class Gate:
                 raise
         if self._site.known.needs_care:
             await run_in_threadpool(self._site.known.care, self._site.database, now=self._site.now())
+        for each in (self._site.key_uses, self._site.session_uses, self._site.token_switch):
+            if each.needs_care:
+                await run_in_threadpool(each.care, self._site.database)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope) -> Response | None:
         if refused := bounds.refusal_of(scope):
             return refuse(*refused)
         headers = Headers(scope=scope)
@@ -112,7 +119,7 @@ class Gate:
         if not is_panels_host(self._site.settings.panel_host, headers):
             scope[ELSEWHERE_KEY] = True
         elif self._grounds.is_closed(path):
-            return self._refusal_without_token(scope, headers)
+            return await self._refusal_of_stranger(scope, headers)
         if scope["method"] not in _SAFE_METHODS and is_from_elsewhere(scope, headers) and not self._is_free(path):
             return refuse(403, "This request came from another site.")
         return None
@@ -120,17 +127,32 @@ class Gate:
     def _is_free(self, path: str) -> bool:
         return path.startswith(_NO_ORIGIN_CHECK) or self._grounds.is_one_click(path)
 
-    def _refusal_without_token(self, scope: Scope, headers: Headers) -> Response | None:
-        """Judge the token, and put whoever has the right one into the request."""
-        if not self._site.settings.admin_token:
-            return refuse(401, "Administration is closed: ADMIN_TOKEN is not set. Set it and start PulseMon again.")
-        is_right, wait_sec = judge_token(self._site, scope, header_token(headers))
-        if wait_sec:
-            return refuse(429, TOO_MANY_TOKENS, {"retry-after": str(wait_sec)})
-        if not is_right:
-            return refuse(401, "The header X-Admin-Token is missing or wrong.")
-        scope[PRINCIPAL_KEY] = OWNER_BY_TOKEN
+    async def _refusal_of_stranger(self, scope: Scope, headers: Headers) -> Response | None:
+        """Judge what was shown, and put whoever it lets in into the request."""
+        if machine_proof.is_right(headers, scope, self._machine_secret, now=self._site.now()):
+            scope[PRINCIPAL_KEY] = OWNER_BY_MACHINE
+            return None
+        shown = credentials.of_api(headers)
+        try:
+            if any(each.is_key for each in shown):
+                judged = await run_in_threadpool(credentials.judge, self._site, scope, shown)
+            else:
+                judged = credentials.judge(self._site, scope, shown)
+        except Unavailable as failed:
+            _log.warning("request.unavailable", path=redact_path(scope["path"]), reason=str(failed))
+            return refuse(503, NO_DATABASE, {"retry-after": str(RETRY_AFTER_SEC)})
+        if judged.wait_sec:
+            return refuse(429, TOO_MANY_TOKENS, {"retry-after": str(judged.wait_sec)})
+        if judged.principal.proof is Proof.NONE:
+            return refuse(401, judged.refusal or self._nothing_shown())
+        scope[PRINCIPAL_KEY] = judged.principal
         return None
+
+    def _nothing_shown(self) -> str:
+        """Return what is told where nothing that was shown lets anybody in."""
+        if not self._site.token_switch.is_on:
+            return TOKEN_IS_OFF
+        return credentials.NO_CREDENTIAL if self._site.settings.admin_token else credentials.CLOSED
 
 
 def is_panels_host(panel_host: tuple[str, ...], headers: Headers) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -16,21 +16,29 @@ from pulsemon.accounts.projects import Directory
 from pulsemon.core.hosts import Host, read_host
 from pulsemon.db import Database
 from pulsemon.db.versions import read_edits
+from pulsemon.errors import Unavailable
 from pulsemon.heartbeats.pings import Answer, Ping
 from pulsemon.messages.undelivered import Overview, read_undelivered
 from pulsemon.monitors import apart, facets
-from pulsemon.monitors.apart import Apart
+from pulsemon.monitors.apart import ApartByProject
+from pulsemon.monitors.changes import Changes
 from pulsemon.monitors.facets import Facets
 from pulsemon.operations.metrics import Process
 from pulsemon.operations.readiness import Readiness
 from pulsemon.settings import Settings
+from pulsemon.vault import NO_KEYS, Vault
+from pulsemon.web.http.account_guard import AccountGuard
+from pulsemon.web.http.account_passwords import AccountPasswords
 from pulsemon.web.http.drawings import Drawings
 from pulsemon.web.http.fair_share import FairShare
-from pulsemon.web.http.kept import Kept
+from pulsemon.web.http.kept import Kept, KeptOfEach
+from pulsemon.web.http.key_uses import KeyUses
 from pulsemon.web.http.known_addresses import KnownAddresses
 from pulsemon.web.http.live import Live
 from pulsemon.web.http.page_passwords import PagePasswords
+from pulsemon.web.http.session_uses import SessionUses
 from pulsemon.web.http.throttle import Throttle
+from pulsemon.web.http.token_switch import TokenSwitch
 from pulsemon.web.http.turns import Pool
 from pulsemon.web.http.undelivered import UndeliveredReading
 
@@ -86,24 +94,39 @@ class Site:
     # What the process counts, for the metrics.
     figures: Callable[[], Process]
     live: Live = field(default_factory=Live)
+    # Seals what a stolen database must not tell.
+    vault: Vault = NO_KEYS
     # Where the right token came from lately.
     known: KnownAddresses = field(init=False)
+    # When keys were used.
+    key_uses: KeyUses = field(default_factory=KeyUses)
     # Two, so that a script with an old token does not close the login form for whoever shares its address.
     logins: Throttle = field(init=False)
     tokens: Throttle = field(init=False)
     # Of public pages.
     passwords: PagePasswords = field(init=False)
+    # Of users: their logins by address and by account, and the thread for their passwords.
+    accounts: Throttle = field(init=False)
+    guard: AccountGuard = field(default_factory=AccountGuard)
+    hashing: AccountPasswords = field(default_factory=AccountPasswords)
     # Where bodies are read that cost something to read.
     reading: Pool = field(default_factory=Pool)
+    # Of those who forgot their passwords.
+    resets: FairShare = field(default_factory=FairShare)
+    # When sessions were used.
+    session_uses: SessionUses = field(default_factory=SessionUses)
+    # Whether the admin token opens anything.
+    token_switch: TokenSwitch = field(default_factory=TokenSwitch)
     # Of visitors who subscribe.
     subscriptions: FairShare = field(default_factory=FairShare)
     # Lists of monitors, as they were drawn for whoever looks.
     drawings: Drawings = field(default_factory=Drawings)
     # What lists ask of all monitors at once: which are shown otherwise than they are stored, and what tells them apart.
-    apart: Kept[Apart] = field(init=False)
-    facets: Kept[Facets] = field(init=False)
+    apart: Kept[ApartByProject] = field(init=False)
+    _facets: KeptOfEach[Facets] = field(init=False)
     # Which projects there are.
     _projects: Kept[Directory] = field(init=False)
+    _changes: Changes = field(init=False)
     # What pages of the panel say of messages that do not arrive.
     _undelivered: UndeliveredReading = field(init=False)
 
@@ -113,14 +136,31 @@ class Site:
         object.__setattr__(self, "known", known)
         object.__setattr__(self, "logins", Throttle("login", known))
         object.__setattr__(self, "tokens", Throttle("header", known))
+        object.__setattr__(self, "accounts", Throttle("account", known))
         object.__setattr__(self, "passwords", PagePasswords(Throttle("page", known)))
         object.__setattr__(self, "apart", Kept(self._read_apart, version=self._read_edits))
-        object.__setattr__(self, "facets", Kept(self._read_facets, version=self._read_edits))
+        object.__setattr__(self, "_facets", KeptOfEach(self._read_facets, version=self._read_edits))
         object.__setattr__(self, "_projects", Kept(self._read_projects, version=lambda: self.live.version))
+        object.__setattr__(self, "_changes", Changes(self.database))
         reading = UndeliveredReading(lambda: read_undelivered(self.database))
         object.__setattr__(self, "_undelivered", reading)
 
-    def _read_apart(self) -> Apart:
+    @property
+    def admin_token(self) -> str:
+        """Return what opens everything; '' where nothing is set, or it is switched off."""
+        return self.settings.admin_token.get_secret_value() if self.token_switch.is_on else ""
+
+    async def changed_projects(self) -> Collection[int] | None:
+        """Return in which projects something changed since this was last asked; None: perhaps in any."""
+        try:
+            return await asyncio.to_thread(self._look_for_changes)
+        except Unavailable:
+            return None
+
+    def _look_for_changes(self) -> Collection[int] | None:
+        return self._changes.look() if self.projects().has_several else None
+
+    def _read_apart(self) -> ApartByProject:
         with self.database.read() as connection:
             return apart.read(connection, now=self.now())
 
@@ -132,6 +172,11 @@ class Site:
         """Return the projects; those of another node may be missing for some seconds, see `project_of_slug`."""
         return self._projects.get()
 
+    def project_slug(self, project_id: int) -> str:
+        """Return the slug of a project that something belongs to; one that is not known yet is looked for."""
+        found = self.projects().of_id(project_id) or self._read_projects().of_id(project_id)
+        return "" if found is None else found.slug
+
     def project_of_slug(self, slug: str) -> int | None:
         """Return the id of the project with this slug; one that is not known yet is looked for."""
         found = self.projects().of_slug(slug) or self._read_projects().of_slug(slug)
@@ -141,13 +186,19 @@ class Site:
         with self.database.read() as connection:
             return read_edits(connection)
 
-    def _read_facets(self) -> Facets:
-        with self.database.read() as connection:
-            return facets.read(connection)
+    def facets(self, project_id: int) -> Facets:
+        """Return by what the monitors of a project can be told apart."""
+        return self._facets.of(project_id)
 
-    def undelivered(self) -> Overview:
-        """Return what messages do not arrive; up to a second old, shared by all who ask."""
-        return self._undelivered.at(self.live.version, self.now())
+    def _read_facets(self, project_id: int) -> Facets:
+        with self.database.read() as connection:
+            # While there is one project, nobody has to be asked whose a monitor is.
+            return facets.read(connection, project_id if self.projects().has_several else None)
+
+    def undelivered(self, project_id: int) -> Overview:
+        """Return what messages of a project do not arrive; up to a second old, shared by all who ask."""
+        found = self._undelivered.at(self.live.version, self.now())
+        return found.of(project_id) if self.projects().has_several else found
 
     def origin(self, connection: HTTPConnection) -> str:
         """Return `scheme://host` for display: BASE_URL, else what the request says, if it has that form, else ''."""

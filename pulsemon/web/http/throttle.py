@@ -28,7 +28,7 @@ _log = log.get(__name__)
 # What is judged of an address in a minute, by the way in. Ten are enough for a person with several tokens in mind. A
 # program with a token that was replaced tries more often, and whoever shares its address should not suffer for it. To
 # a guesser of 192 bits either is nothing.
-WRONG_TOKENS = {"login": 10, "page": 10, "header": 60}
+WRONG_TOKENS = {"login": 10, "account": 10, "page": 10, "header": 60}
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 # Behind a trusted proxy the address is what the proxy says; no address is longer.
 MAX_ADDRESS = 64
@@ -72,7 +72,7 @@ class Throttle:
         self._way = way
         self._allowed = WRONG_TOKENS[way]
         self._known = known
-        self._kind = "page" if way == "page" else "admin"
+        self._kind = {"page": "page", "account": "user"}.get(way, "admin")
         self._minutes: OrderedDict[str, _Minute] = OrderedDict()
         self._kept_count = 0
         # Beyond the limit at known addresses: since when, and how many. What the limit lets pass in a day and no more,
@@ -92,7 +92,7 @@ class Throttle:
         Where the result has no verdict it has to be judged, and `end` or `forget` called with it.
         """
         who = network(host)
-        key = secrets.token_bytes(16) if self._way == "login" else self.key_of(given, door)
+        key = secrets.token_bytes(16) if self._way in ("login", "account") else self.key_of(given, door)
         with self._lock:
             minute = self._minute(who, now)
             is_known_wrong = minute.tries.get(key, False)

@@ -27,6 +27,7 @@ from pulsemon.web.html import rendering
 from pulsemon.web.http.form_data import lists_up_to
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import the_project_of
 from pulsemon.web.panel import shared
 from pulsemon.web.panel.monitor_lists import ids_of
 
@@ -85,7 +86,9 @@ def _page(request: Request, part: Part, typed: Mapping[str, str], problems: Sequ
         request,
         "panel/arrange.html",
         status_code=shared.status_of(problems),
-        sections=monitor_order.sections(site_of(request).database, opened=part.opened, start=part.start),
+        sections=monitor_order.sections(
+            site_of(request).database, the_project_of(request), opened=part.opened, start=part.start
+        ),
         part=part,
         done=shared.done_of(request, DONE),
         **shared.form_values(request, typed, problems),
@@ -95,14 +98,15 @@ def _page(request: Request, part: Part, typed: Mapping[str, str], problems: Sequ
 @router.post("/monitors/arrange", Action.EDIT)
 def arrange(request: Request, form: ArrangeLists) -> Response:
     """Move monitors inside their group or to another one, or a whole group."""
-    site = site_of(request)
+    site, project_id = site_of(request), the_project_of(request)
     try:
         meant = arranging.as_meant(form)
         is_regrouping = first_of(meant, "do") == "group"
         if is_regrouping:
-            outcome = monitor_order.move_to_group(site.database, ticked_in(form), _group(first_of(form, "to_group")))
+            ids, group = ticked_in(form), _group(first_of(form, "to_group"))
+            outcome = monitor_order.move_to_group(site.database, project_id, ids, group)
         else:
-            outcome = monitor_order.rearrange(site.database, read_move(meant))
+            outcome = monitor_order.rearrange(site.database, project_id, read_move(meant))
     except Invalid as wrong:
         return _page(request, part_of_form(form), typed_of(form), wrong.problems)
     if is_regrouping and outcome is Outcome.MOVED:

@@ -22,6 +22,7 @@ from pulsemon.monitors.lookup import Found, Named
 from pulsemon.web.html import rendering
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.whose import the_project_of
 
 router = Router(Audience.PANEL)
 
@@ -64,11 +65,14 @@ def names_some(form: Lists) -> bool:
     return any(each.strip() for name in ("monitor", "slugs", "group", "tag") for each in form.get(name, ()))
 
 
-def choice_of(site: Site, form: Lists) -> Choice:
-    """Return what the field shows of a form, with what its search finds, in a fixed number of queries."""
+def choice_of(site: Site, form: Lists, *, project_id: int) -> Choice:
+    """Return what the field shows of a form, with what its search finds, in a fixed number of queries.
+
+    Of monitors, groups and tags of the project alone: any other is shown as one that is not there.
+    """
     slugs = list(dict.fromkeys(form.get("monitor", ())))[: MAX_MONITORS + 1]
-    known = lookup.named(site.database, slugs)
-    groups, tags = lookup.sizes(site.database, _names(form, "group"), _names(form, "tag"))
+    known = lookup.named(site.database, slugs, project_id=project_id)
+    groups, tags = lookup.sizes(site.database, _names(form, "group"), _names(form, "tag"), project_id=project_id)
     text = first_of(form, "find")[:_MAX_SEARCH_LENGTH]
     return Choice(
         monitors={each: known.get(each) for each in slugs},
@@ -76,12 +80,12 @@ def choice_of(site: Site, form: Lists) -> Choice:
         tags=tags,
         typed=first_of(form, "slugs"),
         text=text,
-        found=_found(site, text),
+        found=_found(site, text, project_id),
     )
 
 
-def resolved(database: Database, form: Lists) -> Lists:
-    """Return the form with all that is chosen as slugs in `monitor`.
+def resolved(database: Database, form: Lists, *, project_id: int) -> Lists:
+    """Return the form with all that is chosen of a project as slugs in `monitor`; whether each is there is asked later.
 
     Raises:
         Invalid: these are more monitors than a form takes.
@@ -89,15 +93,15 @@ def resolved(database: Database, form: Lists) -> Lists:
     named = [*form.get("monitor", ()), *first_of(form, "slugs").replace(",", " ").split()]
     groups, tags = _names(form, "group"), _names(form, "tag")
     if groups or tags:
-        named += lookup.slugs_of(database, groups, tags, limit=MAX_MONITORS + 1)
+        named += lookup.slugs_of(database, groups, tags, limit=MAX_MONITORS + 1, project_id=project_id)
     slugs = list(dict.fromkeys(named))
     if len(slugs) > MAX_MONITORS and first_of(form, "scope") != "all":
         raise Invalid((_RULES.problem("monitors", _TOO_MANY),))
     return {**form, "monitor": slugs}
 
 
-def _found(site: Site, text: str) -> Found:
-    return lookup.find(site.database, text, site.facets.get(), limit=RESULTS_SHOWN)
+def _found(site: Site, text: str, project_id: int) -> Found:
+    return lookup.find(site.database, text, site.facets(project_id), limit=RESULTS_SHOWN, project_id=project_id)
 
 
 def _names(form: Lists, field: str) -> Sequence[str]:
@@ -108,5 +112,5 @@ def _names(form: Lists, field: str) -> Sequence[str]:
 def found_fragment(request: Request) -> Response:
     """Answer with what a search for monitors finds."""
     text = request.query_params.get("find", "")[:_MAX_SEARCH_LENGTH]
-    found = _found(site_of(request), text)
+    found = _found(site_of(request), text, the_project_of(request))
     return rendering.page(request, "parts/found.html", found=found, is_fragment=True)

@@ -19,13 +19,14 @@ from pulsemon.incidents.rows import Incident
 from pulsemon.input import incidents as incident_fields
 from pulsemon.input import meanwhile
 from pulsemon.input.rules import Lists
+from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering, wall_clock
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
-from pulsemon.web.http.whose import About
+from pulsemon.web.http.whose import About, the_project_of
 from pulsemon.web.panel import chooser, monitor_lists, shared
 
 router = Router(Audience.PANEL, about=About.INCIDENT)
@@ -42,13 +43,13 @@ _DONE = {
 @router.get("/incidents", Action.READ_INCIDENTS)
 def list_incidents(request: Request) -> Response:
     """Answer with the open incidents and, fifty at a time, those that are over."""
-    database = site_of(request).database
+    database, project_id = site_of(request).database, the_project_of(request)
     before = read_position(request, "before")
-    found, following = incidents.list_resolved(database, limit=PAGE_SIZE, before=before)
+    found, following = incidents.list_resolved(database, limit=PAGE_SIZE, before=before, project_id=project_id)
     return rendering.page(
         request,
         "panel/incidents.html",
-        open_ones=[] if before is not None else incidents.list_open(database),
+        open_ones=[] if before is not None else incidents.list_open(database, project_id=project_id),
         resolved=found,
         before=before,
         following=following,
@@ -61,10 +62,7 @@ def new_incident(request: Request) -> Response:
     """Answer with the form; `?monitor=` names the one that it is about, and since when it is down."""
     site = site_of(request)
     (monitor_id,) = monitor_lists.ids_of([request.query_params.get("monitor", "")]) or [0]
-    try:
-        about = shared.find(site, monitor_id)
-    except NotFound:
-        about = None
+    about = _monitor_of(request, monitor_id)
     started_at = incidents.down_since(site.database, monitor_id) if about else None
     words, zone = Words(rendering.locale_of(request), site.now()), site.settings.availability_timezone
     typed = {
@@ -80,6 +78,15 @@ def new_incident(request: Request) -> Response:
     return _new_page(request, typed, others=others)
 
 
+def _monitor_of(request: Request, monitor_id: int) -> View | None:
+    """Return a monitor that an address asks for, None where the project has none of that id."""
+    try:
+        found = shared.find(site_of(request), monitor_id)
+    except NotFound:
+        return None
+    return found if found.project_id == the_project_of(request) else None
+
+
 @router.post("/incidents", Action.REPORT, redraws=True)
 def create_incident(request: Request, form: FormLists) -> Response:
     """Open an incident, or show how its text will look."""
@@ -88,9 +95,9 @@ def create_incident(request: Request, form: FormLists) -> Response:
         return _new_page(request, form, is_preview=_is_preview(form))
     try:
         shared.only_draw(request)
-        whole = chooser.resolved(site.database, form)
+        whole = chooser.resolved(site.database, form, project_id=the_project_of(request))
         new = incident_fields.create_from_form(whole, timezone=site.settings.availability_timezone, now=now)
-        made = incidents.create(site.database, new, now=now)
+        made = incidents.create(site.database, new, now=now, project_id=the_project_of(request))
     except Invalid as wrong:
         return _new_page(request, form, wrong.problems)
     site.wake()
@@ -151,7 +158,7 @@ def post_update(request: Request, public_id: str, form: FormLists) -> Response:
         return _one_page(request, incident, form, is_preview=_is_preview(form))
     try:
         shared.only_draw(request)
-        whole = chooser.resolved(site.database, form)
+        whole = chooser.resolved(site.database, form, project_id=the_project_of(request))
         new = incident_fields.update_from_form(whole)
         if _is_scope_kept(incident, whole):  # its monitors may be gone, and there is still something to say
             new = replace(new, changes=replace(new.changes, is_general=KEPT, monitors=KEPT))
@@ -204,7 +211,7 @@ def edit(request: Request, public_id: str, form: FormLists) -> Response:
         merged.require_no_clash(present, places={"scope": "monitors", "monitor": "monitors"})
         chooser.only_search(form)
         shared.only_draw(request)
-        whole = chooser.resolved(site.database, meant)
+        whole = chooser.resolved(site.database, meant, project_id=the_project_of(request))
         incidents.edit(site.database, public_id, incident_fields.changes_from_form(whole), now=site.now())
     except Invalid as wrong:
         return _edit_page(request, incident, meant, wrong.problems)
@@ -307,7 +314,7 @@ def _form_values(
 
 def _boxes(request: Request, form: Lists) -> dict[str, Any]:
     """Return what the choice of monitors shows."""
-    return {"choice": chooser.choice_of(site_of(request), form)}
+    return {"choice": chooser.choice_of(site_of(request), form, project_id=the_project_of(request))}
 
 
 def _to(public_id: str, done: str) -> Response:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from pulsemon.accounts.roles import Action
 from pulsemon.core.days import zone_of
 from pulsemon.core.schedule import zone_names
 from pulsemon.core.status import Signal
@@ -25,6 +26,7 @@ from pulsemon.web.html import charts, rendering
 from pulsemon.web.html.charts import Chart
 from pulsemon.web.html.wall_clock import field_in
 from pulsemon.web.html.words import Words
+from pulsemon.web.http import whose
 from pulsemon.web.http.site import site_of
 
 # The chart shows so many runs, the list the newest of them.
@@ -79,6 +81,7 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
         start="" if start == event_log.NEWEST else start.to_text(),
         typed=_typed(wanted, zone),
     )
+    sees_secrets = whose.may(request, Action.SEE_SECRETS, view.project_id)
     log = event_log.read_log(
         site_of(request).database,
         view.id,
@@ -86,6 +89,7 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
         kinds=kinds,
         wanted=wanted,
         translate=translator(locale).gettext,
+        with_excerpts=sees_secrets,
     )
     said = {each.field: words.problem(each) for each in problems}
     return {
@@ -95,7 +99,7 @@ def log_values(request: Request, view: View) -> dict[str, Any]:
         "log_problems": said,
         "log_zone": zone,
         # Then what waits behind a message that failed does not arrive either.
-        "is_stuck": view.id in site_of(request).undelivered().by_monitor,
+        "is_stuck": view.id in site_of(request).undelivered(view.project_id).by_monitor,
         "signals": tuple(Signal),
     }
 

@@ -27,7 +27,7 @@ from pulsemon.web.html import rendering, schedule_words, wall_clock
 from pulsemon.web.http.form_data import Form, FormLists
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
-from pulsemon.web.http.whose import About
+from pulsemon.web.http.whose import About, the_project_of
 from pulsemon.web.panel import chooser, shared
 
 router = Router(Audience.PANEL, about=About.MAINTENANCE)
@@ -47,12 +47,16 @@ _IN_FORM = {"length_seconds": "length_minutes"}
 @router.get("/maintenance", Action.READ_INCIDENTS)
 def list_page(request: Request) -> Response:
     """Answer with what is running and, fifty at a time, what is coming and what is over."""
-    site, now = site_of(request), site_of(request).now()
+    site, now, project_id = site_of(request), site_of(request).now(), the_project_of(request)
     query = request.query_params
     after, before = Cursor.from_text(query.get("after", "")), Cursor.from_text(query.get("before", ""))
-    running = maintenance_views.list_running(site.database, now=now)
-    coming, later = maintenance_views.list_coming(site.database, now=now, limit=PAGE_SIZE, after=after)
-    past, earlier = maintenance_views.list_past(site.database, now=now, limit=PAGE_SIZE, before=before)
+    running = maintenance_views.list_running(site.database, now=now, project_id=project_id)
+    coming, later = maintenance_views.list_coming(
+        site.database, now=now, limit=PAGE_SIZE, project_id=project_id, after=after
+    )
+    past, earlier = maintenance_views.list_past(
+        site.database, now=now, limit=PAGE_SIZE, project_id=project_id, before=before
+    )
     return rendering.page(
         request,
         "panel/maintenance.html",
@@ -123,9 +127,9 @@ def create(request: Request, filled: FormLists) -> Response:
         return _form_page(request, None, _UNTICKED | filled)
     try:
         shared.only_draw(request)
-        given = maintenance_fields.from_form(chooser.resolved(site.database, filled), {})
+        given = maintenance_fields.from_form(_resolved(request, filled), {})
         definition = maintenance_fields.to_definition(given, None, now=now)
-        view = maintenance.create(site.database, definition, now=now)
+        view = maintenance.create(site.database, definition, now=now, project_id=the_project_of(request))
     except Invalid as wrong:
         return _form_page(request, None, _UNTICKED | filled, wrong.problems)
     site.wake()
@@ -139,7 +143,7 @@ def plan_page(request: Request, maintenance_id: str) -> Response:
     return _form_page(request, view, fields_of(view), here="when")
 
 
-@router.get("/maintenance/{maintenance_id}/settings", Action.READ_INCIDENTS)
+@router.get("/maintenance/{maintenance_id}/settings", Action.REPORT)
 def plan_settings(request: Request, maintenance_id: str) -> Response:
     """Answer with its form."""
     view = _view(request, maintenance_id)
@@ -158,7 +162,7 @@ def edit(request: Request, maintenance_id: str, filled: FormLists) -> Response:
         merged.require_no_clash(shown, places={"scope": "monitors", "monitor": "monitors"})
         chooser.only_search(filled)
         shared.only_draw(request)
-        given = maintenance_fields.from_form(chooser.resolved(site.database, meant), shown)
+        given = maintenance_fields.from_form(_resolved(request, meant), shown)
         maintenance.edit(
             site.database,
             view.id,
@@ -321,7 +325,7 @@ def _form_page(
         coming=[] if view is None else _coming(view, now),
         is_over=is_over,
         here=here,
-        choice=chooser.choice_of(site, lists) if here == "settings" else None,
+        choice=chooser.choice_of(site, lists, project_id=the_project_of(request)) if here == "settings" else None,
         days=list(zip(DAYS, schedule_words.weekdays(locale=rendering.locale_of(request)), strict=True)),
         chosen_days=set(lists.get("days", ())),
         done=shared.done_of(request, _DONE),
@@ -331,3 +335,7 @@ def _form_page(
 
 def _to(maintenance_id: str, done: str) -> Response:
     return RedirectResponse(f"/maintenance/{maintenance_id}?done={done}", status_code=303)
+
+
+def _resolved(request: Request, form: Lists) -> Lists:
+    return chooser.resolved(site_of(request).database, form, project_id=the_project_of(request))

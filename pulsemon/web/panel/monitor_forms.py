@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,12 +14,16 @@ from pulsemon.core.status import Signal, Status
 from pulsemon.core.texts import N_
 from pulsemon.errors import NO_MESSAGE, NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound, Unavailable
 from pulsemon.heartbeats.pings import Answer, Ping
-from pulsemon.input import monitor_forms
+from pulsemon.input import monitor_forms, projects
+from pulsemon.input.monitors import problem
 from pulsemon.messages import outbox
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.belongings import belongings
+from pulsemon.monitors.manage import Move
 from pulsemon.monitors.views import View
+from pulsemon.operations import moving
 from pulsemon.web.html import rendering
+from pulsemon.web.http import whose
 from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
@@ -45,7 +49,8 @@ def create(request: Request, form: Form) -> Response:
     site = site_of(request)
     try:
         shared.only_draw(request)
-        made = monitors.create(site.database, monitor_forms.from_form(form), now=site.now())
+        new, project_id = monitor_forms.from_form(form), whose.the_project_of(request)
+        made = monitors.create(site.database, new, now=site.now(), project_id=project_id)
     except Invalid as wrong:
         return panel_monitors.form_page(request, typed=form, problems=wrong.problems)
     except Conflict as refused:
@@ -60,19 +65,33 @@ def edit(request: Request, monitor_id: int, form: Form) -> Response:
     site = site_of(request)
     view = shared.find(site, monitor_id)
     merged = monitor_forms.merge(form, view)
+    typed = merged.firsts() | {name: form[name] for name in (projects.NAME,) if name in form}
     try:
         monitor_forms.require_no_clash(merged, view)
         shared.only_draw(request)
         changes = monitor_forms.changes_from_form(monitor_forms.changed(merged, view, form))
-        monitors.edit(site.database, monitors.by_id(view.id), changes, now=site.now(), as_of=view.updated_at)
+        move, which = _move(request, view, form), monitors.by_id(view.id)
+        monitors.edit(site.database, which, changes, now=site.now(), as_of=view.updated_at, move=move)
     except Invalid as wrong:
-        return one_monitor.settings_page(request, view, typed=merged.firsts(), problems=wrong.problems)
+        return one_monitor.settings_page(request, view, typed=typed, problems=wrong.problems)
     except Conflict as refused:
         if refused.code == "edited-meanwhile":  # between the two lines above: it is merged anew
             return edit(request, monitor_id, form)
-        return one_monitor.settings_page(request, view, typed=merged.firsts(), problems=(_problem(refused),))
+        return one_monitor.settings_page(request, view, typed=typed, problems=(_problem(refused),))
     site.wake()
-    return _to(view.id, "saved")
+    return _to(view.id, "saved") if move is None else RedirectResponse("/?done=moved", status_code=303)
+
+
+def _move(request: Request, view: View, form: Mapping[str, str]) -> Move | None:
+    """Return the move to the project that was chosen, None where it is there. Raises Invalid: it cannot be had."""
+    there = shared.projects_to_edit(request)
+    named = form.get(projects.NAME)
+    chosen = next((each for each in there if each.slug == named), None)
+    if named is None or (chosen is not None and chosen.id == view.project_id):
+        return None
+    if chosen is None:
+        raise Invalid((problem(projects.NAME, "no-project"),))
+    return moving.to(chosen.id, {each.id: each.slug for each in there})
 
 
 @router.post("/monitors/{monitor_id:id}/pause", Action.RESPOND)
@@ -103,6 +122,7 @@ def rotate_token(request: Request, monitor_id: int) -> Response:
 @router.get("/monitors/{monitor_id:id}/delete", Action.ADMINISTER)
 def confirm_deletion(request: Request, monitor_id: int) -> Response:
     """Say what is lost."""
+    shared.require_proof_of_user(request)
     site, view = _named(request, monitor_id)
     lost = belongings(site.database, [view.id])
     return rendering.page(request, "panel/delete.html", view=view, lost=lost)
@@ -111,6 +131,7 @@ def confirm_deletion(request: Request, monitor_id: int) -> Response:
 @router.post("/monitors/{monitor_id:id}/delete", Action.ADMINISTER)
 def delete(request: Request, monitor_id: int) -> Response:
     """Delete the monitor and what belongs to it."""
+    shared.require_proof_of_user(request)
     site, view = _named(request, monitor_id)
     monitors.remove(site.database, monitors.by_id(view.id))
     site.wake()

@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.availability import track_record
 from pulsemon.core.search import fold
 from pulsemon.core.shown import WORST_FIRST, Shown
@@ -26,12 +27,13 @@ from pulsemon.monitors.facets import Facet
 from pulsemon.monitors.listing import Order, Part
 from pulsemon.monitors.views import View
 from pulsemon.status_pages import public as public_pages
-from pulsemon.web.html import bars, rendering
+from pulsemon.web.html import bars, rendering, viewpoint
 from pulsemon.web.html.words import Words
 from pulsemon.web.http.codings import takes_gzip
 from pulsemon.web.http.drawings import Answer, Drawing
 from pulsemon.web.http.etags import read_etags
 from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.whose import the_project_of
 from pulsemon.web.panel import list_address
 from pulsemon.web.panel.list_address import ListAddress
 from pulsemon.web.panel.shared import PAGE_SIZE, done_of
@@ -68,12 +70,12 @@ def page(
 
     *selected*: ids that are ticked. *wrong*, *wrong_tags*: why nothing was done; the latter stands at the field.
     """
-    site = site_of(request)
-    if not monitors.is_any(site.database):
+    site, project_id = site_of(request), the_project_of(request)
+    if not monitors.is_any(site.database, project_id=project_id):
         return None
     answer = _drawn(request, asked, at_once=True)
     drawing = answer.drawing
-    facets = site.facets.get().as_filters
+    facets = site.facets(project_id).as_filters
     chosen = {"group": asked.group, "environment": asked.environment, "tag": asked.tag}
     response = rendering.page(
         request,
@@ -146,17 +148,20 @@ def _drawn(request: Request, asked: ListAddress, etags: Container[str] = (), *, 
     site, locale = site_of(request), rendering.locale_of(request)
     # Before anything is read: what changes meanwhile is drawn next time.
     version = (site.live.version, site.apart.turn)
-    zone = rendering.zone_of(request)
-    key = (locale, zone, asked)
-    draw = partial(_draw, site, locale, zone, asked)
+    zone, project_id = rendering.zone_of(request), the_project_of(request)
+    is_choosable = viewpoint.may(request, Action.RESPOND)
+    key = (project_id, locale, zone, asked, is_choosable)
+    draw = partial(_draw, site, project_id, locale, zone, asked, is_choosable=is_choosable)
     return site.drawings.get(key, draw, version=version, etags=etags, at_once=at_once)
 
 
-def _draw(site: Site, locale: str, zone: str, asked: ListAddress) -> Drawing:
+def _draw(site: Site, project_id: int, locale: str, zone: str, asked: ListAddress, *, is_choosable: bool) -> Drawing:
     now = site.now()
-    apart = site.apart.get()
+    apart = site.apart.get().of(project_id)
     with site.database.read() as connection:
-        part = listing.read(connection, asked.ask, apart, limit=PAGE_SIZE, after=asked.after, before=asked.before)
+        part = listing.read(
+            connection, project_id, asked.ask, apart, limit=PAGE_SIZE, after=asked.after, before=asked.before
+        )
     words = Words(locale, now, zone)
     lines = _lines(site, part, words)
     values = {
@@ -165,12 +170,12 @@ def _draw(site: Site, locale: str, zone: str, asked: ListAddress) -> Drawing:
         "states": [(kind, part.counts[kind]) for kind in WORST_FIRST],
         "blind": blind_window(site.database, [line.shown for line in lines]),
         "often_blind_sec": site.readiness.often_blind_sec(),
-        "undelivered": site.undelivered(),
+        "undelivered": site.undelivered(project_id),
         "down_count": part.down_count,
         "state_words": {kind: words.state(kind) for kind in WORST_FIRST},
         "tag_links": {tag: asked.link(tag=tag) for line in lines for tag in line.view.placement.tags},
     }
-    context = {"words": words, "now": now, "asked": asked}
+    context = {"words": words, "now": now, "asked": asked, "is_choosable": is_choosable}
     head, rows, foot = (_render(locale, part_of, context | values) for part_of in ("head", "rows", "foot"))
     drawn = rows.split(_BETWEEN_ROWS)
     return Drawing(head, {line.view.id: html for line, html in zip(lines, drawn, strict=False)}, foot)
@@ -220,12 +225,12 @@ def blind_window(database: Database, shown: Sequence[Shown]) -> BlindWindow | No
     return None if window is None else BlindWindow(*window)
 
 
-def ids_that_fit(site: Site, asked: ListAddress, *, limit: int) -> Sequence[int]:
-    """Return the ids of all monitors that fit, at most *limit*."""
+def ids_that_fit(site: Site, project_id: int, asked: ListAddress, *, limit: int) -> Sequence[int]:
+    """Return the ids of all monitors of a project that fit, at most *limit*."""
     site.apart.renew()
-    apart = site.apart.get()
+    apart = site.apart.get().of(project_id)
     with site.database.read() as connection:
-        return listing.read(connection, asked.ask, apart, limit=limit).ids
+        return listing.read(connection, project_id, asked.ask, apart, limit=limit).ids
 
 
 def fields_of(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:

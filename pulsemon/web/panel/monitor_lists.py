@@ -24,12 +24,15 @@ from pulsemon.monitors import order as monitor_order
 from pulsemon.monitors.belongings import belongings
 from pulsemon.web.html import rendering
 from pulsemon.web.html.words import Words
+from pulsemon.web.http import whose
 from pulsemon.web.http.bodies import MAX_FIELDS
 from pulsemon.web.http.form_data import MAX_LISTS_BYTES, lists_up_to
 from pulsemon.web.http.routing import Audience, Router
-from pulsemon.web.http.site import Site, site_of
+from pulsemon.web.http.site import site_of
+from pulsemon.web.http.whose import the_project_of
 from pulsemon.web.panel import list_address, monitor_list
 from pulsemon.web.panel.list_address import ListAddress
+from pulsemon.web.panel.shared import require_proof_of_user
 
 router = Router(Audience.PANEL)
 
@@ -44,7 +47,11 @@ SelectedLists = Annotated[
 ]
 
 
-@router.post("/monitors/selected", Action.ADMINISTER)
+# Beyond what the route asks for.
+_TAKES = {"tag": Action.EDIT, "delete": Action.ADMINISTER, "delete-for-good": Action.ADMINISTER}
+
+
+@router.post("/monitors/selected", Action.RESPOND)
 def change_selected(request: Request, lists: SelectedLists) -> Response:
     """Pause, resume, tag or delete the selected monitors, or all that fit the filters; deleting asks first."""
     asked = list_address.read(monitor_list.fields_of(lists))
@@ -56,27 +63,30 @@ def change_selected(request: Request, lists: SelectedLists) -> Response:
 
 def _change_selected(request: Request, lists: Lists, asked: ListAddress) -> Response:
     """Do it. Raises Conflict: nothing was done, for a reason that the list can say."""
-    site = site_of(request)
-    ids = _chosen(site, lists, asked)
+    site, project_id = site_of(request), the_project_of(request)
     wish = first_of(lists, "do")
+    whose.require(request, _TAKES.get(wish, Action.RESPOND))
+    if wish in ("delete", "delete-for-good"):
+        require_proof_of_user(request)
+    ids = _chosen(request, lists, asked)
     if not ids:
         return _to_list(asked, "none-selected" if _is_all(lists) or not lists.get("monitor") else "gone")
     if _is_all(lists) and wish != "delete":
         _agree(lists, ids, names_them=wish == "delete-for-good")
     match wish:
         case "pause":
-            monitors.pause_many(site.database, ids, now=site.now())
+            monitors.pause_many(site.database, ids, now=site.now(), project_id=project_id)
             done = "paused-several"
         case "resume":
-            monitors.resume_many(site.database, ids, now=site.now())
+            monitors.resume_many(site.database, ids, now=site.now(), project_id=project_id)
             done = "resumed-several"
         case "tag":
-            monitor_order.add_tags(site.database, ids, _tags(lists))
+            monitor_order.add_tags(site.database, project_id, ids, _tags(lists))
             done = "tagged"
         case "delete":
             return _ask(request, lists, asked, ids)
         case "delete-for-good":
-            monitors.remove_many(site.database, ids)
+            monitors.remove_many(site.database, ids, project_id=project_id)
             done = "deleted-several"
         case _:
             raise HTTPException(400, "There is no such action.")
@@ -100,16 +110,19 @@ def _mark_of(ids: Sequence[int]) -> str:
     return hashlib.sha256(",".join(map(str, sorted(ids))).encode()).hexdigest()
 
 
-def _chosen(site: Site, lists: Lists, asked: ListAddress) -> list[int]:
+def _chosen(request: Request, lists: Lists, asked: ListAddress) -> list[int]:
     """Return the ids of those of the monitors that a form names which are still there, or of all monitors that fit.
+
+    What is of another project is not there.
 
     Raises Conflict: those are too many, or a filter says something that there is not.
     """
+    site, project_id = site_of(request), the_project_of(request)
     if not _is_all(lists):
-        return monitors.existing(site.database, ids_of(lists.get("monitor", [])))
+        return monitors.existing(site.database, ids_of(lists.get("monitor", [])), project_id=project_id)
     if asked.remarks:
         raise Conflict("unreadable-filter")
-    found = monitor_list.ids_that_fit(site, asked, limit=MAX_AT_ONCE + 1)
+    found = monitor_list.ids_that_fit(site, project_id, asked, limit=MAX_AT_ONCE + 1)
     if len(found) > MAX_AT_ONCE:
         raise Conflict("too-many-at-once", max=MAX_AT_ONCE)
     return list(found)
@@ -140,7 +153,7 @@ def _unusable() -> Conflict:
 def _refused(request: Request, lists: Lists, asked: ListAddress, refused: Conflict) -> Response:
     """Give the list back as it was, with what is wrong: at the field, if that is the tags'; or ask about others."""
     if refused.code == "others-fit" and first_of(lists, "do") == "delete-for-good":
-        return _ask(request, lists, asked, _chosen(site_of(request), lists, asked))
+        return _ask(request, lists, asked, _chosen(request, lists, asked))
     words = Words(rendering.locale_of(request), site_of(request).now())
     wrong, is_at_tags = words.refusal(refused), refused.code in ("unusable-tags", "too-many-tags")
     found = monitor_list.page(
@@ -158,7 +171,7 @@ def _refused(request: Request, lists: Lists, asked: ListAddress, refused: Confli
 def _ask(request: Request, lists: Lists, asked: ListAddress, ids: Sequence[int]) -> Response:
     """Say what is lost with those that are still there, and ask."""
     site = site_of(request)
-    ids = monitors.existing(site.database, ids)
+    ids = monitors.existing(site.database, ids, project_id=the_project_of(request))
     return rendering.page(
         request,
         "panel/delete_selected.html",

@@ -11,8 +11,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pulsemon.accounts.roles import Action
 from pulsemon.errors import FieldProblem
-from pulsemon.web.html import rendering, schedule_words
+from pulsemon.web.html import rendering, schedule_words, viewpoint
 from pulsemon.web.http.site import site_of
 from pulsemon.web.panel import list_address, monitor_list
 from pulsemon.web.panel.shared import done_of, form_values
@@ -21,9 +22,13 @@ NEW_MONITOR = {"interval_seconds": "15 min", "grace_seconds": "3 min", "public":
 
 
 def list_page(request: Request) -> Response:
-    """Answer with the list; where there is no monitor yet, the form is the page."""
+    """Answer with the list; where there is no monitor yet, the form is the page of whoever may make one."""
     found = monitor_list.page(request, list_address.read(request.query_params))
-    return form_page(request, is_first=True) if found is None else found
+    if found is not None:
+        return found
+    if not viewpoint.may(request, Action.EDIT):
+        return rendering.page(request, "panel/no_monitor.html")
+    return form_page(request, is_first=True)
 
 
 def form_page(

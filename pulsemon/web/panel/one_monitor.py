@@ -24,6 +24,7 @@ from pulsemon.monitors.causes import read_causes
 from pulsemon.monitors.views import View
 from pulsemon.web.html import bars, rendering
 from pulsemon.web.html.words import Words
+from pulsemon.web.http import whose
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import host_of, site_of
 from pulsemon.web.http.whose import About
@@ -69,13 +70,13 @@ def event_log_section(request: Request, monitor_id: int) -> Response:
     return _section(request, monitor_id, Section.LOG, log.log_values)
 
 
-@router.get("/monitors/{monitor_id:id}/connect", Action.READ)
+@router.get("/monitors/{monitor_id:id}/connect", Action.SEE_SECRETS)
 def connect_section(request: Request, monitor_id: int) -> Response:
     """Answer with its ping URL and the lines that call it."""
     return _section(request, monitor_id, Section.CONNECT, connect_values)
 
 
-@router.get("/monitors/{monitor_id:id}/settings", Action.READ)
+@router.get("/monitors/{monitor_id:id}/settings", Action.EDIT)
 def settings(request: Request, monitor_id: int) -> Response:
     """Answer with its settings, to be edited."""
     return settings_page(request, shared.find(site_of(request), monitor_id))
@@ -154,13 +155,16 @@ def head_values(request: Request, view: View, here: Section) -> dict[str, Any]:
         "line": Line(view, shown, changed_at),
         "view": view,
         "down": read_causes(site.database, [view]).get(view.id),
-        "undelivered": site.undelivered().by_monitor.get(view.id),
+        "undelivered": site.undelivered(view.project_id).by_monitor.get(view.id),
         "blind": blind_window(site.database, [shown]),
         "lost": lost_schedules.problem(view.schedule, view.timezone),
     }
 
 
-def _ping_url(request: Request, view: View) -> str:
+def _ping_url(request: Request, view: View) -> str | None:
+    """Return the ping URL, None for whoever may not see it."""
+    if not whose.may(request, Action.SEE_SECRETS, view.project_id):
+        return None
     return site_of(request).origin(request) + monitors.ping_path(view.slug, view.token)
 
 
@@ -183,6 +187,8 @@ def overview_values(request: Request, view: View) -> dict[str, Any]:
 def connect_values(request: Request, view: View) -> dict[str, Any]:
     """Return what *Connect* shows: the ping URL, the ready lines, and whether other machines can use them at all."""
     site, url = site_of(request), _ping_url(request, view)
+    if url is None:
+        return {"ping_url": None}
     return {
         "ping_url": url,
         "connect_lines": connect.lines(url, interval_seconds=view.interval_seconds, calendar=view.timing.calendar),

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from pulsemon.accounts.roles import Action
 from pulsemon.availability import corrections, track_record
 from pulsemon.availability.track_record import Outage, Report
+from pulsemon.core.cells import safe_cell
 from pulsemon.core.days import date_at
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.uptime import Availability
@@ -34,8 +35,6 @@ from pulsemon.web.panel import shared
 router = Router(Audience.PANEL, about=About.MONITOR)
 
 _MONTH = re.compile(r"(20[0-9]{2}|19[7-9][0-9])-(0[1-9]|1[0-2])")
-# What spreadsheets take for the beginning of a formula, the full-width forms included.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +128,6 @@ def to_csv(view: View, found: Report, *, timezone: str, now: datetime) -> str:
     for row in _records(view, found, ZoneInfo(timezone), now):
         writer.writerow({name: safe_cell(value) if isinstance(value, str) else value for name, value in row.items()})
     return out.getvalue()
-
-
-def safe_cell(text: str) -> str:
-    """Return *text* so that no spreadsheet computes with it."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def _records(view: View, found: Report, zone: ZoneInfo, now: datetime) -> Iterator[dict[str, Any]]:

@@ -19,14 +19,32 @@ from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.security import is_panels_host
 from pulsemon.web.http.site import site_of
 from pulsemon.web.http.whose import About
-from pulsemon.web.panel import arrange, chooser, logins, monitor_forms, monitor_list, monitor_lists, one_monitor, shared
+from pulsemon.web.panel import (
+    account,
+    arrange,
+    chooser,
+    join,
+    logins,
+    monitor_forms,
+    monitor_list,
+    monitor_lists,
+    one_monitor,
+    proving,
+    refusals,
+    shared,
+)
+from pulsemon.web.panel import audit as panel_audit
 from pulsemon.web.panel import incidents as panel_incidents
 from pulsemon.web.panel import insights as panel_insights
+from pulsemon.web.panel import keys as panel_keys
 from pulsemon.web.panel import maintenance as panel_maintenance
 from pulsemon.web.panel import monitors as panel_monitors
+from pulsemon.web.panel import people as panel_people
+from pulsemon.web.panel import projects as panel_projects
 from pulsemon.web.panel import record as panel_record
 from pulsemon.web.panel import status_pages as panel_status_pages
 from pulsemon.web.panel import subscribers as panel_subscribers
+from pulsemon.web.panel import users as panel_users
 from pulsemon.web.public import status_page
 
 home_router = Router(Audience.VISITORS)
@@ -49,6 +67,8 @@ def home(request: Request) -> Response:
     principal = by_session(request)
     if principal.proof is Proof.NONE:
         return logins.page(request)
+    if whose.shown_project(site_of(request), principal) is None:
+        return refusals.no_project(request)
     whose.admit(request, principal, Action.READ, None)
     wanted = after_login.read_address(request.query_params.get("next", ""))
     return RedirectResponse(wanted, status_code=303) if wanted else panel_monitors.list_page(request)
@@ -108,13 +128,17 @@ async def events(request: Request) -> Response:
             return True
 
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(site_of(request).live.stream(may_listen), media_type="text/event-stream", headers=headers)
+    stream = site_of(request).live.stream(may_listen, whose.the_project_of(request))
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 router.include(
     chooser.router,
     one_monitor.router,
     logins.router,
+    join.router,
+    proving.router,
+    account.router,
     monitor_forms.router,
     panel_incidents.router,
     panel_insights.router,
@@ -124,4 +148,9 @@ router.include(
     panel_subscribers.router,
     panel_maintenance.router,
     panel_record.router,
+    panel_projects.router,
+    panel_people.router,
+    panel_users.router,
+    panel_keys.router,
+    panel_audit.router,
 )

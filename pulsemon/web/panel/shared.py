@@ -7,16 +7,21 @@ from typing import Any
 
 from starlette.requests import Request
 
+from pulsemon.accounts.projects import Entry
+from pulsemon.accounts.roles import Action
 from pulsemon.core import durations
 from pulsemon.core.keyset import LARGEST_ID
 from pulsemon.core.texts import N_
 from pulsemon.errors import NO_MONITOR, Conflict, FieldProblem, Invalid, NotFound
-from pulsemon.input import meanwhile, monitor_forms
+from pulsemon.input import meanwhile, monitor_forms, projects
 from pulsemon.monitors import manage as monitors
 from pulsemon.monitors.views import View
 from pulsemon.web.html import rendering, schedule_words
 from pulsemon.web.html.words import Words
+from pulsemon.web.http import whose
 from pulsemon.web.http.after_login import DRAW
+from pulsemon.web.http.principals import principal_of
+from pulsemon.web.http.proofs import require_proof
 from pulsemon.web.http.site import Site, site_of
 
 PAGE_SIZE = 100
@@ -32,6 +37,7 @@ DONE = {
     "resumed": N_("Resumed. The next ping turns it green."),
     "rotated": N_("The token was replaced. The old ping URL is unknown from now on."),
     "deleted": N_("Deleted. Its slug is free again."),
+    "moved": N_("Moved. It is in the other project now, with its ping URL and its past."),
     "pinged": N_("A test ping was stored."),
     "queued": N_("A test message is on its way; the event log shows what comes of it."),
     "again": N_("The message is on its way again."),
@@ -85,6 +91,15 @@ def only_draw(request: Request) -> None:
         raise Invalid(())
 
 
+def require_proof_of_user(request: Request) -> None:
+    """Have a user prove that the session is his own before something is lost for good. Raises ProofNeeded.
+
+    Whoever came in by the admin token deletes as before there were users.
+    """
+    if principal_of(request).user_id is not None:
+        require_proof(request)
+
+
 def done_of(request: Request, said: Mapping[str, str] = DONE) -> str:
     """Return what is *said* of the action that led here, in English; empty if there was none, or none of these."""
     if DRAW in request.query_params:
@@ -125,5 +140,12 @@ def settings_values(
     request: Request, view: View, typed: Mapping[str, str] | None = None, problems: Sequence[FieldProblem] = ()
 ) -> dict[str, Any]:
     """Return what the form of a monitor's settings shows: as it is, or as typed with what is wrong at each field."""
-    values = form_values(request, typed or monitor_forms.texts_of(view), problems)
-    return values | {"stamp": monitor_forms.stamp(view)}
+    its_project = {projects.NAME: site_of(request).project_slug(view.project_id)}
+    values = form_values(request, its_project | dict(typed or monitor_forms.texts_of(view)), problems)
+    choice = [(each.slug, each.name) for each in projects_to_edit(request)]
+    return values | {"stamp": monitor_forms.stamp(view), "projects": choice if len(choice) > 1 else []}
+
+
+def projects_to_edit(request: Request) -> list[Entry]:
+    """Return the projects in which whoever asks may edit monitors."""
+    return [each for each in site_of(request).projects().entries if whose.may(request, Action.EDIT, each.id)]

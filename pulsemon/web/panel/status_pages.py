@@ -21,7 +21,7 @@ from pulsemon.input import arranging, meanwhile
 from pulsemon.input import status_pages as page_fields
 from pulsemon.input.rules import Lists, first_of
 from pulsemon.status_pages import manage as status_pages
-from pulsemon.status_pages.manage import NewPage, PageChanges, PageView
+from pulsemon.status_pages.definition import NewPage, PageChanges, PageView
 from pulsemon.subscribers import manage as subscribers
 from pulsemon.web.html import rendering
 from pulsemon.web.http.bodies import read_fields
@@ -29,7 +29,7 @@ from pulsemon.web.http.form_data import FormLists
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, host_of, site_of
-from pulsemon.web.http.whose import About
+from pulsemon.web.http.whose import About, the_project_of
 from pulsemon.web.panel import arrange, chooser, shared
 from pulsemon.web.panel.arrange import Part
 
@@ -68,15 +68,16 @@ Filled = Annotated[PageForm, Depends(read_page_form)]
 @router.get("/pages", Action.READ)
 def list_pages(request: Request) -> Response:
     """Answer with the public pages, fifty at a time."""
-    database, after = site_of(request).database, read_position(request, "after")
-    found, following = status_pages.list_all(database, limit=PAGE_SIZE, after=after)
+    database, project_id = site_of(request).database, the_project_of(request)
+    after = read_position(request, "after")
+    found, following = status_pages.list_all(database, project_id=project_id, limit=PAGE_SIZE, after=after)
     return rendering.page(
         request,
         "panel/pages.html",
         pages=[(view, page_path(view.slug)) for view in found],
         after=after,
         following=following,
-        subscriber_counts=subscribers.counts(database),
+        subscriber_counts=subscribers.counts(database, project_id=project_id),
         done=shared.done_of(request, _DONE),
     )
 
@@ -95,7 +96,7 @@ def create_page(request: Request, filled: Filled) -> Response:
         shared.only_draw(request)
         new = page_fields.create_from_form(filled.typed)
         _check(request, new, filled.logo)
-        view = status_pages.create(site.database, new, now=site.now())
+        view = status_pages.create(site.database, new, now=site.now(), project_id=the_project_of(request))
         if filled.logo is not None:
             status_pages.save_logo(site.database, view.slug, filled.logo, now=site.now())
     except (Invalid, Conflict) as wrong:
@@ -104,7 +105,7 @@ def create_page(request: Request, filled: Filled) -> Response:
     return RedirectResponse(f"/pages/{view.slug}?done=saved", status_code=303)
 
 
-@router.get("/pages/{slug}", Action.READ)
+@router.get("/pages/{slug}", Action.EDIT)
 def page_form(request: Request, slug: str) -> Response:
     """Answer with the form of one page."""
     view = status_pages.get(site_of(request).database, slug)
@@ -176,16 +177,21 @@ def _form_page(
         view=view,
         path=None if view is None else page_path(view.slug),
         main=MAIN,
-        subscriber_count=0 if view is None else subscribers.counts(site_of(request).database).get(view.slug, 0),
+        subscriber_count=0 if view is None else _subscriber_count(request, view),
         timezone=site_of(request).settings.availability_timezone,
         done=shared.done_of(request, _DONE),
         **values,
     )
 
 
+def _subscriber_count(request: Request, view: PageView) -> int:
+    return subscribers.counts(site_of(request).database, project_id=view.project_id).get(view.slug, 0)
+
+
 @router.get("/pages/{slug}/delete", Action.ADMINISTER)
 def confirm_deletion(request: Request, slug: str) -> Response:
     """Say what is lost."""
+    shared.require_proof_of_user(request)
     view = status_pages.get(site_of(request).database, slug)
     if view.slug == MAIN:
         raise Conflict("main-page-stays")
@@ -195,6 +201,7 @@ def confirm_deletion(request: Request, slug: str) -> Response:
 @router.post("/pages/{slug}/delete", Action.ADMINISTER)
 def delete_page(request: Request, slug: str) -> Response:
     """Delete the page."""
+    shared.require_proof_of_user(request)
     site = site_of(request)
     status_pages.remove(site.database, slug)
     site.wake()
@@ -221,7 +228,9 @@ def _monitors_page(
         path=page_path(view.slug),
         sections=status_pages.sections(database, slug, opened=part.opened, start=part.start),
         part=part,
-        choice=chooser.choice_of(site_of(request), adding if _is_adding(form) else {}),
+        choice=chooser.choice_of(
+            site_of(request), adding if _is_adding(form) else {}, project_id=the_project_of(request)
+        ),
         main=MAIN,
         done=shared.done_of(request, _DONE),
         **shared.form_values(request, arrange.typed_of(form), problems),
@@ -240,22 +249,23 @@ def change_monitors(request: Request, slug: str, form: FormLists) -> Response:
     kept = {} if _is_adding(form) else form
     try:
         chooser.only_search(form)
-        outcome = _change_monitors(site, slug, arranging.as_meant(form))
+        outcome = _change_monitors(request, slug, arranging.as_meant(form))
     except Invalid as wrong:
         return _monitors_page(request, slug, arrange.part_of_form(kept), form, wrong.problems)
     site.wake()
     return arrange.to_arranged(f"/pages/{slug}/monitors", kept, outcome)
 
 
-def _change_monitors(site: Site, slug: str, form: Lists) -> Outcome:
+def _change_monitors(request: Request, slug: str, form: Lists) -> Outcome:
     """Do it. Raises Invalid, and HTTPException for an action that does not exist."""
+    site = site_of(request)
     match first_of(form, "show"), first_of(form, "do"):
         case "all", "":
             return _show_all(site, slug)
         case "chosen", "":
             return status_pages.begin_choice(site.database, slug, now=site.now())
         case "", "add":
-            slugs = chooser.resolved(site.database, form)["monitor"]
+            slugs = chooser.resolved(site.database, form, project_id=the_project_of(request))["monitor"]
             if not slugs:
                 raise arranging.none_to_add()
             return status_pages.add_monitors(site.database, slug, slugs)

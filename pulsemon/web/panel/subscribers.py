@@ -21,7 +21,7 @@ from pulsemon.web.http.form_data import Form
 from pulsemon.web.http.paging import read_position
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import site_of
-from pulsemon.web.http.whose import About
+from pulsemon.web.http.whose import About, may
 from pulsemon.web.panel import shared
 
 router = Router(Audience.PANEL, about=About.PAGE)
@@ -114,7 +114,10 @@ def _list_page(
     values = shared.form_values(request, dict(typed or {}), problems)
     wanted = "".join(each for each in request.query_params.get("q", "").strip()[:200] if each.isprintable())
     after = read_position(request, "after")
-    found, following = subscribers.list_of(site.database, slug, containing=wanted, limit=PAGE_SIZE, after=after)
+    sees_secrets = may(request, Action.SEE_SECRETS)
+    found, following = subscribers.list_of(
+        site.database, slug, containing=wanted, sees_secrets=sees_secrets, limit=PAGE_SIZE, after=after
+    )
     return rendering.page(
         request,
         "panel/subscribers.html",
@@ -123,7 +126,7 @@ def _list_page(
         view=view,
         path=page_path(view.slug),
         main=MAIN,
-        subscribers=found,
+        subscribers=found if sees_secrets else [each.masked() for each in found],
         after=after,
         following=following,
         q=wanted,

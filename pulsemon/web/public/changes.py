@@ -29,7 +29,9 @@ class ChangeKeeper:
             return self._keeper.get(
                 page.definition.slug,
                 version,
-                lambda: public_pages.read_changes(self._database, page.definition, limit=COUNT),
+                lambda: public_pages.read_changes(
+                    self._database, page.definition, limit=COUNT, monitor_count=len(page.monitors)
+                ),
             )
         except Unavailable:
             last: tuple[Change, ...] | None = self._keeper.last(page.definition.slug)

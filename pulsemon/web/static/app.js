@@ -172,8 +172,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/") {
     event.preventDefault();
     if ($("#q")) $("#q").focus(); else if (document.body.dataset.live) location.assign("/#q");
-  } else if (event.key === "n" && document.body.dataset.live) {
-    location.assign("/monitors/new");
+  } else if (event.key === "n" && document.body.dataset.new) {
+    location.assign(document.body.dataset.new);
   } else if (event.key === "?") {
     $("#help")?.showModal();
   }

@@ -6,6 +6,7 @@ const list = $("[data-list]");
 const filters = $("#filters");
 const bulk = $("#selected");
 const rows = $("[data-rows]", list);
+// Nothing is selected by whoever may do nothing with it.
 const picks = () => [...$$(".pick", rows)];
 
 // A refusal comes from another address: what is asked for from here on, and by a reload, is this list.
@@ -15,6 +16,9 @@ if (location.pathname !== "/") history.replaceState(null, "", list.dataset.addre
 function remember() {
   sessionStorage.setItem("list", location.pathname + location.search);
 }
+
+// The project that this page shows, whatever other tabs show by now.
+const within = (asked) => (asked && list.dataset.project ? `${asked}&${list.dataset.project.slice(1)}` : asked || list.dataset.project);
 
 // One request at a time, and the next one when the server says that it pays.
 let etag = list.dataset.etag;
@@ -32,7 +36,7 @@ async function ask() {
   asking = true;
   const asked = location.search;
   try {
-    const answer = await fetch(`/fragments/list${asked}`, { headers: { "if-none-match": etag }, cache: "no-store" });
+    const answer = await fetch(`/fragments/list${within(asked)}`, { headers: { "if-none-match": etag }, cache: "no-store" });
     if (answer.status === 401 || answer.status === 404) return location.reload();
     earliest = Date.now() + Number(answer.headers.get("refresh-after") ?? 1000);
     tell("answers", answer.status >= 500);
@@ -62,14 +66,14 @@ function show(told) {
     if (!(id in told.rows)) return before;
     parse.innerHTML = told.rows[id];
     const row = parse.content.firstElementChild;
-    $(".pick", row).checked = before ? $(".pick", before).checked : takeBack(id);
+    if (bulk) $(".pick", row).checked = before ? $(".pick", before).checked : takeBack(id);
     return row;
   }).filter(Boolean);
   if (inOrder.length !== told.order.length) {
     etag = "";  // a row that the server took for known is not here
     ask();
   }
-  for (const row of known.values()) if (!told.order.includes(Number(row.id.slice(2)))) keepSelected($(".pick", row));
+  for (const row of known.values()) if (bulk && !told.order.includes(Number(row.id.slice(2)))) keepSelected($(".pick", row));
   // Only what moved is moved: a row that somebody is about to click stays under the pointer where it can.
   inOrder.forEach((row, index) => {
     if (rows.children[index] !== row) rows.insertBefore(row, rows.children[index] ?? null);
@@ -92,7 +96,7 @@ function follow() {
   remember();
   etag = "";
   earliest = 0;
-  whole.checked = false;  // others fit now than those that were meant
+  if (bulk) whole.checked = false;  // others fit now than those that were meant
   count();
   ask();
 }
@@ -113,8 +117,8 @@ filters.addEventListener("submit", (event) => {
 });
 
 // What is selected: counted, all at once, from here to there.
-const whole = $("[name=all]", bulk);
-const counted = $(".tally", bulk);
+const whole = bulk && $("[name=all]", bulk);
+const counted = bulk && $(".tally", bulk);
 let last = null;
 
 // What is selected stays so while its row is not shown: the form names it by a field of its own.
@@ -131,6 +135,7 @@ function takeBack(id) {
 }
 
 function count() {
+  if (!bulk) return;
   const out = unseen().length;
   const chosen = picks().filter((pick) => pick.checked).length + out;
   const found = $("[data-fitting]", list)?.dataset.fitting ?? "";
@@ -151,8 +156,8 @@ list.addEventListener("click", (event) => {
   last = pick;
   count();
 });
-bulk.addEventListener("change", count);
-$("[data-clear]", bulk).addEventListener("click", () => {
+bulk?.addEventListener("change", count);
+if (bulk) $("[data-clear]", bulk).addEventListener("click", () => {
   for (const pick of picks()) pick.checked = false;
   for (const field of unseen()) field.remove();
   whole.checked = false;

@@ -29,7 +29,7 @@ FURTHER_FIELDS = [
     "max_run_seconds", "webhook_switched_off_at", "ping_count", "late", "schedule", "timezone", "failures_to_down",
     "successes_to_up", "post_only", "success_keywords", "failure_keywords", "start_keywords", "min_gap_seconds",
     "group", "environment", "tags", "position", "public", "incident_after_minutes", "next_expected_at", "open_runs",
-    "under_maintenance",
+    "under_maintenance", "project",
 ]  # fmt: skip
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 MASK = "whsec_********"
@@ -121,6 +121,7 @@ def test_create_answers_201_with_the_specifications_fields_first(api: TestClient
         "next_expected_at": None,
         "open_runs": [],
         "under_maintenance": False,
+        "project": "default",
     }
     assert len(token) >= 24
     assert instant(made["created_at"]) == instant(made["updated_at"])

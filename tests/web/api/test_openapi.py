@@ -113,7 +113,7 @@ def test_every_route_for_programs_is_described(document: dict[str, Any]) -> None
 def test_closed_paths_ask_for_the_token_and_say_what_comes_without_it(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         if path.startswith("/api/") and not path.startswith("/api/v2/"):
-            assert operation["security"] == [{"adminToken": []}], (method, path)
+            assert operation["security"] == openapi.CREDENTIALS, (method, path)
             assert {"401", "429", "503"} <= set(operation["responses"]), (method, path)
         else:
             assert {} in operation["security"] or operation["security"] == [], (method, path)
@@ -151,7 +151,7 @@ def test_the_schemas_of_bodies_state_the_rules(document: dict[str, Any]) -> None
         schema = document["components"]["schemas"][name]
         columns = schema["properties"]
         assert schema["additionalProperties"] is False
-        assert tuple(columns) == monitor_fields.FIELDS
+        assert tuple(columns) == monitor_fields.BODY_FIELDS
         assert (columns["name"]["minLength"], columns["name"]["maxLength"]) == (1, 200)
         assert columns["slug"]["pattern"] == "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
         assert (columns["interval_seconds"]["minimum"], columns["interval_seconds"]["maximum"]) == (1, 315_360_000)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
+import anyio
 import httpx2
 import pytest
 
@@ -127,7 +128,7 @@ async def test_a_burst_of_changes_is_one_event() -> None:
     for _ in range(100):
         live.bump()
 
-    assert await anext(stream) == b"event: changed\ndata: 100\n\n"
+    assert await anext(stream) == b"event: changed\ndata: 1\n\n"
     live.close()
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
@@ -174,3 +175,38 @@ def test_a_reader_that_goes_away_is_noticed(make_server: Callable[..., Server], 
     httpx2.get(f"{server.url}/h/{monitor['slug']}/{monitor['token']}")
 
     wait_until(lambda: float(open_panels()) == 0)
+
+
+@pytest.mark.anyio
+async def test_where_there_are_several_projects_a_stream_hears_of_its_own_alone() -> None:
+    live = Live()
+    answers: list[frozenset[int] | None] = [frozenset(), *map(frozenset, ([7], [8], [8])), None]
+
+    async def which() -> Collection[int] | None:
+        return answers.pop(0)
+
+    live.sort_by(which)
+    mine, other = live.stream(yes, 7), live.stream(yes, 8)
+    for each in (mine, other):
+        await anext(each)
+    heard: dict[int, list[bytes]] = {7: [], 8: []}
+
+    async def listen(project_id: int, stream: AsyncIterator[bytes]) -> None:
+        async for said in stream:
+            heard[project_id].append(said)
+
+    async with anyio.create_task_group() as listeners:
+        listeners.start_soon(listen, 7, mine)
+        listeners.start_soon(listen, 8, other)
+        for expected in ((1, 0), (1, 1), (1, 2), (2, 3)):
+            live.bump()
+            await anyio.to_thread.run_sync(_wait_for, heard, expected)
+        live.close()
+
+    # Each counts its own: no number tells of the others.
+    assert heard[7] == [b"event: changed\ndata: 1\n\n", b"event: changed\ndata: 2\n\n"]
+    assert heard[8][-1] == b"event: changed\ndata: 3\n\n"
+
+
+def _wait_for(heard: dict[int, list[bytes]], expected: tuple[int, int]) -> None:
+    wait_until(lambda: (len(heard[7]), len(heard[8])) == expected)

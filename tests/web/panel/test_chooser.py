@@ -13,8 +13,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pulsemon.db import Database
+from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.monitors.facets import Facets
-from pulsemon.web.http.kept import Kept
 from pulsemon.web.http.site import Site
 from pulsemon.web.panel import chooser
 from tests.monitors.test_lookup import furnish
@@ -124,8 +124,8 @@ def test_forms_grow_with_the_choice_alone(make_client: Callable[..., TestClient]
         database.migrate()
         furnish(database, count)
         with recorded_statements() as seen:
-            site = SimpleNamespace(database=database, facets=Kept(Facets))
-            chooser.choice_of(cast("Site", site), {"monitor": ["job-00001"]})
+            site = SimpleNamespace(database=database, facets=lambda _: Facets())
+            chooser.choice_of(cast("Site", site), {"monitor": ["job-00001"]}, project_id=DEFAULT_ID)
         database.close()
         client = make_client(url)
         client.headers.update(PAGE | {"accept-language": "en"})

@@ -97,7 +97,7 @@ def mails_to(sink: MailSink, address: str, count: int) -> list[Any]:
 
 def tell(client: TestClient, **fields: Any) -> int:
     values: dict[str, Any] = {"kind": "incident", "public_id": "abc", "event": Event.OPENED, "at": NOW, "title": "Slow"}
-    values |= {"status": "investigating", "is_general": not fields.get("monitor_ids")}
+    values |= {"status": "investigating", "is_general": not fields.get("monitor_ids"), "project_id": 1}
     with database_of(client).write() as connection:
         return announcements.announce(connection, Notice(**values | fields), now=client.app._app._site.now())  # type: ignore[attr-defined]
 
@@ -601,7 +601,8 @@ def with_subscribers(database_url: str, count: int) -> dict[str, Any]:
                 values | {"address": f"m{number}@example.org", "token": f"{number:043}"} for number in range(count)
             ]
             connection.execute(Subscriber.__table__.insert(), people)
-            notice = Notice("incident", "abc", Event.OPENED, now, "Slow", status="investigating", is_general=True)
+            fields: dict[str, Any] = {"status": "investigating", "is_general": True, "project_id": 1}
+            notice = Notice("incident", "abc", Event.OPENED, now, "Slow", **fields)
             assert announcements.announce(connection, notice, now=now) == count
         return {"slug": monitor.slug, "token": monitor.token}
     finally:

@@ -63,6 +63,10 @@ def _index_by_project() -> None:
     op.create_index("ix_monitors_not_up", "monitors", columns, sqlite_where=_NOT_UP, postgresql_where=_NOT_UP)
     op.drop_index("ix_search_texts_name_key", "search_texts")
     op.create_index("ix_search_texts_name_key", "search_texts", ["project_id", "name_key", "monitor_id"])
+    op.drop_index("ix_incidents_started_at", "incidents")
+    op.create_index("ix_incidents_started_at", "incidents", ["project_id", "started_at"])
+    for table in ("incidents", "status_pages", "maintenances"):
+        op.create_index(f"ix_{table}_project_id", table, ["project_id", "id"])
 
 
 def _make_users() -> None:
@@ -167,6 +171,7 @@ def _make_keys() -> None:
         sa.Column("made_by_user_id", sa.Integer(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=True),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
         sa.Column("last_used_at", UtcDateTime(), nullable=True),
         sa.Column("last_used_addr", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["made_by_user_id"], ["users.id"], ondelete="SET NULL"),
