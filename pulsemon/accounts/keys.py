@@ -14,17 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
 from pulsemon.accounts.roles import OPENED_BY, Action, Principal, Proof, Scope, allowed
 from pulsemon.core.keyset import cut, one_more
-from pulsemon.db import Database, audit
+from pulsemon.db import Database, audit, projects
 from pulsemon.db.tables.accounts import ApiKey
-from pulsemon.db.tables.projects import Project
 from pulsemon.db.types import is_exactly
-from pulsemon.errors import NO_PROJECT, Conflict, Forbidden, NotFound
+from pulsemon.errors import Conflict, Forbidden, NotFound
 
 NO_KEY = "There is no such key."
 ONLY_OWNERS = "Only an owner can make a key of all projects."
@@ -135,6 +134,7 @@ def create(database: Database, new: NewKey, *, maker: Principal, made_by: str, n
     """Make a key. *made_by* names the maker as others read it.
 
     Raises:
+        NotFound: there is no such project, or no more.
         Forbidden: it would open more than *maker* may.
         Conflict: there are too many.
     """
@@ -148,6 +148,8 @@ def create(database: Database, new: NewKey, *, maker: Principal, made_by: str, n
 
 def _insert(connection: Connection, new: NewKey, *, maker: Principal, made_by: str, now: datetime) -> MadeKey:
     there = select(ApiKey.id).where(ApiKey.project_id.is_not_distinct_from(new.project_id), _is_alive(now))
+    if new.project_id is not None:
+        projects.hold(connection, new.project_id)
     if len(connection.scalars(there.limit(MAX_KEYS)).all()) >= MAX_KEYS:
         raise Conflict("too-many-keys")
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -298,49 +300,6 @@ def remove_old(database: Database, *, now: datetime) -> bool:
         with database.write() as connection:
             connection.execute(delete(ApiKey).where(ApiKey.id.in_(ids)))
     return len(ids) == _PART
-
-
-def read_ping_key(database: Database, project_id: int) -> str | None:
-    """Return what opens the ping URLs by slug of a project, None: it was never made. Raises NotFound: no project."""
-    with database.read() as connection:
-        kept = connection.execute(select(Project.ping_key).where(Project.id == project_id)).first()
-    if kept is None:
-        raise NotFound(NO_PROJECT)
-    return cast("str | None", kept.ping_key)
-
-
-def ensure_ping_key(database: Database, project_id: int) -> str:
-    """Return the same, made now where there is none. Raises NotFound: there is no such project."""
-    kept = read_ping_key(database, project_id)
-    if kept is not None:
-        return kept
-    with database.write() as connection:
-        # Whoever was faster made the one that counts.
-        empty = (Project.id == project_id, Project.ping_key.is_(None))
-        connection.execute(update(Project).where(*empty).values(ping_key=_new_ping_key()))
-        return str(connection.execute(select(Project.ping_key).where(Project.id == project_id)).scalar_one())
-
-
-def renew_ping_key(database: Database, project_id: int, *, now: datetime) -> str:
-    """Make a project another ping key; the old one opens nothing from this moment on. Raises NotFound."""
-    made = _new_ping_key()
-    with database.write() as connection:
-        slug = connection.scalar(
-            update(Project)
-            .where(Project.id == project_id)
-            .values(ping_key=made, updated_at=now)
-            .returning(Project.slug)
-        )
-        if slug is None:
-            raise NotFound(NO_PROJECT)
-        after = {"ping_key": audit.CHANGED}
-        audit.note(connection, "key.ping-key", slug, project_id=project_id, after=after)
-    return made
-
-
-def _new_ping_key() -> str:
-    # As long as Healthchecks makes them: it stands in URLs beside the slug.
-    return secrets.token_urlsafe(16)
 
 
 def _digest(secret: str) -> str:

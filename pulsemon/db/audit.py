@@ -22,12 +22,13 @@ from sqlalchemy import Connection, insert, select, update
 from pulsemon.db.tables.audit import AuditEntry
 from pulsemon.db.tables.base import Meta
 from pulsemon.db.types import to_text
+from pulsemon.db.upsert import insert_missing
 
 # The row of `meta` with the hash of the newest entry, which the migration made; and the one with the hash of the last
 # entry that retention removed, which is there as soon as it removed any.
 HEAD_KEY, TAIL_KEY = "audit-head", "audit-tail"
-# What the first entry of all follows.
-BEGINNING = "0" * 64
+# What the first entry of all follows; and what the next one does where somebody removed the row of the newest hash.
+BEGINNING, LOST = "0" * 64, "f" * 64
 # What stands for a secret that became another one.
 CHANGED = "changed"
 _PENDING = "pulsemon.audit"
@@ -132,9 +133,16 @@ def write_pending(connection: Connection) -> None:
 
 
 def lock_head(connection: Connection) -> str:
-    """Return the hash of the newest entry; nobody else writes or removes any until this transaction ends."""
-    is_head = Meta.key == HEAD_KEY
-    return connection.execute(select(Meta.value).where(is_head).with_for_update()).scalar_one()
+    """Return the hash of the newest entry; nobody else writes or removes any until this transaction ends.
+
+    Where its row was removed, changes go on all the same: what is noted next follows `LOST`, which is found.
+    """
+    query = select(Meta.value).where(Meta.key == HEAD_KEY).with_for_update()
+    newest = connection.execute(query).scalar_one_or_none()
+    if newest is not None:
+        return newest
+    insert_missing(connection, Meta, "key", {"key": HEAD_KEY, "value": LOST})
+    return connection.execute(query).scalar_one()
 
 
 def _as_kept_by(connection: Connection) -> Callable[[str], str]:

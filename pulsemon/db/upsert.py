@@ -18,6 +18,12 @@ def upsert(connection: Connection, table: type[Base], key: str, row: Mapping[str
     connection.execute(make(table).values(dict(row)).on_conflict_do_update(index_elements=[key], set_=changes))
 
 
+def insert_missing(connection: Connection, table: type[Base], key: str, row: Mapping[str, Any]) -> None:
+    """Insert *row*, unless one has its *key* already."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(make(table).values(dict(row)).on_conflict_do_nothing(index_elements=[key]))
+
+
 def upsert_all(connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert *rows*, all with the same columns, or write them into the rows that have their primary keys already."""
     if not rows:

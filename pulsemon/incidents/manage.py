@@ -18,7 +18,7 @@ from pulsemon.core.edits import KEPT, Kept
 from pulsemon.core.incidents import Impact, IncidentStatus, resolved_at
 from pulsemon.core.status import Status
 from pulsemon.core.texts import N_
-from pulsemon.db import Database, audit
+from pulsemon.db import Database, audit, projects
 from pulsemon.db.tables.incidents import Incident as IncidentRow
 from pulsemon.db.tables.incidents import IncidentMonitor, IncidentUpdate
 from pulsemon.db.tables.monitors import History, Monitor
@@ -130,9 +130,11 @@ def create(database: Database, new: NewIncident, *, now: datetime, project_id: i
     """Make an incident of a project with its first update.
 
     Raises:
+        NotFound: there is no such project, or no more.
         Invalid: a monitor does not exist in the project, or it concerns nothing.
     """
     with database.write() as connection:
+        projects.hold(connection, project_id)
         incident_rows.hold(connection)
         outages = _outages(connection, new.monitors, project_id)
         _must_concern(new.is_general, outages)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from pulsemon.core import maintenance
 from pulsemon.core.maintenance import Plan, PlanError, Repeats
 from pulsemon.core.uptime import Span
-from pulsemon.db import Database, audit, held
+from pulsemon.db import Database, audit, held, projects
 from pulsemon.db.tables.base import new_public_id
 from pulsemon.db.tables.maintenance import Maintenance, MaintenanceMonitor, MaintenanceWindow
 from pulsemon.db.tables.projects import DEFAULT_ID
@@ -39,11 +39,13 @@ def create(
     """Make a plan of a project and its next windows. The first may have begun, at most a day ago.
 
     Raises:
+        NotFound: there is no such project, or no more.
         Invalid: the plan cannot be, or a monitor does not exist in the project.
         Conflict: the project has too many plans.
     """
     _check(definition.plan, now=now)
     with database.write() as connection:
+        projects.hold(connection, project_id)
         present = (Maintenance.project_id == project_id, Maintenance.removed_at.is_(None))
         count = connection.scalar(select(func.count()).where(*present))
         if count is not None and count >= MAX_PLANS:

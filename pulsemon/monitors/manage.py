@@ -112,6 +112,7 @@ def create(database: Database, new: NewMonitor, *, now: datetime, project_id: in
     """Make a monitor with a token of its own in a project; it waits for its first ping.
 
     Raises:
+        NotFound: there is no such project, or no more.
         Invalid: the schedule cannot be used.
         Conflict: the slug is taken.
     """
@@ -141,6 +142,7 @@ def create_many(
     moment is not among them.
 
     Raises:
+        NotFound: there is no such project, or no more.
         Invalid: a schedule cannot be used; whoever wants to tell of all asks `check` before.
         Conflict: slugs that are taken, or stand here twice; all of them are named.
     """

@@ -18,7 +18,7 @@ from pulsemon.core import retries, schedule, status
 from pulsemon.core.placement import NOWHERE_SPECIAL
 from pulsemon.core.schedule import ScheduleError
 from pulsemon.core.status import State, Status, Transition
-from pulsemon.db import deliveries, placements, search_texts, states
+from pulsemon.db import deliveries, placements, projects, search_texts, states
 from pulsemon.db.states import Watched
 from pulsemon.db.tables.heartbeats import DoomedPings
 from pulsemon.db.tables.messages import Delivery, Webhook
@@ -73,8 +73,11 @@ def add(connection: Connection, news: Sequence[Definition], values: Sequence[Map
     """Make monitors of their *values* (`first_values`), in this order; return their ids.
 
     Raises:
+        NotFound: a project is not there any more.
         IntegrityError: a slug is taken.
     """
+    for project_id in sorted({each["project_id"] for each in values}):
+        projects.hold(connection, project_id)
     connection.execute(insert(Monitor), [dict(each) for each in values])
     slugs = [new.slug for new in news]
     query = select(Monitor.slug, Monitor.id).where(Monitor.slug.in_(slugs))

@@ -23,7 +23,7 @@ from pulsemon.core.addresses import MAIN
 from pulsemon.core.edits import KEPT, given
 from pulsemon.core.placement import Move, Outcome, Seat
 from pulsemon.core.texts import N_
-from pulsemon.db import Database, audit, page_rows, placements
+from pulsemon.db import Database, audit, page_rows, placements, projects
 from pulsemon.db.tables.monitors import Monitor, PlacementRow
 from pulsemon.db.tables.projects import DEFAULT_ID
 from pulsemon.db.tables.status_pages import PageLogo, PageMonitor, StatusPage
@@ -201,6 +201,7 @@ def _insert_main(connection: Connection, now: datetime, **said: Any) -> PageView
 
 
 def _insert(connection: Connection, new: NewPage, project_id: int, now: datetime) -> PageView:
+    projects.hold(connection, project_id)
     columns = _columns(asdict(new)) | {"project_id": project_id}
     with _unless_taken(connection, columns, own=0):
         page_id = page_rows.add(connection, columns, now=now)

@@ -190,6 +190,18 @@ def forge(database: Database) -> None:
         connection.execute(update(Meta).where(Meta.key == HEAD_KEY).values(value=newest))
 
 
+def test_where_the_row_of_the_newest_hash_is_gone_changes_go_on_and_it_is_found(database: Database) -> None:
+    a_log(database, 2)
+    with database.write() as connection:
+        connection.execute(delete(Meta).where(Meta.key == HEAD_KEY))
+    assert faults(database) == [(Fault.END, 2)]
+
+    a_log(database, 2)
+
+    assert [row.object for row in rows(database, AuditEntry)] == ["job-0", "job-1"] * 2
+    assert faults(database) == [(Fault.LINK, 3)]
+
+
 def test_retention_cuts_the_beginning_in_small_parts_and_the_chain_holds(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

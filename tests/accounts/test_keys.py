@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from pulsemon.accounts import keys
+from pulsemon.accounts import keys, ping_keys
 from pulsemon.accounts.keys import Found, Kind, MadeKey, NewKey, Refusal, Use
 from pulsemon.accounts.projects import DEFAULT_ID
 from pulsemon.accounts.roles import NOBODY, OWNER_BY_SESSION, OWNER_BY_TOKEN, Principal, Proof, Role, Scope
@@ -270,15 +270,15 @@ def test_there_is_an_end_to_how_many_a_project_has(database: Database, monkeypat
 
 def test_the_ping_key_of_a_project_is_made_once_and_stays_until_it_is_made_anew(database: Database) -> None:
     elsewhere = a_project(database)
-    assert keys.read_ping_key(database, HERE) is None
-    first = keys.ensure_ping_key(database, HERE)
+    assert ping_keys.read(database, HERE) is None
+    first = ping_keys.ensure(database, HERE)
 
     assert len(first) == 22
-    assert keys.ensure_ping_key(database, HERE) == keys.read_ping_key(database, HERE) == first
-    assert keys.ensure_ping_key(database, elsewhere) != first
-    second = keys.renew_ping_key(database, HERE, now=NOW)
-    assert keys.read_ping_key(database, HERE) == second != first
-    for ask in (lambda: keys.read_ping_key(database, 99), lambda: keys.renew_ping_key(database, 99, now=NOW)):
+    assert ping_keys.ensure(database, HERE) == ping_keys.read(database, HERE) == first
+    assert ping_keys.ensure(database, elsewhere) != first
+    second = ping_keys.renew(database, HERE, now=NOW)
+    assert ping_keys.read(database, HERE) == second != first
+    for ask in (lambda: ping_keys.read(database, 99), lambda: ping_keys.renew(database, 99, now=NOW)):
         with pytest.raises(NotFound, match="project"):
             ask()
 
@@ -288,7 +288,7 @@ def test_what_is_done_to_keys_is_noted_without_a_secret(database: Database) -> N
         key = made(database)
         new = keys.rotate(database, key.view.public_id, project_id=HERE, maker=OWNER_BY_TOKEN, made_by="ana", now=NOW)
         keys.revoke(database, new.view.public_id, project_id=HERE, now=NOW)
-        ping_key = keys.renew_ping_key(database, HERE, now=NOW)
+        ping_key = ping_keys.renew(database, HERE, now=NOW)
 
     entries = rows(database, AuditEntry)
     assert [(each.action, each.object) for each in entries] == [

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import Connection, insert, update
 
-from pulsemon.accounts import members, projects, users
+from pulsemon.accounts import keys, members, projects, users
+from pulsemon.accounts.keys import NewKey
 from pulsemon.accounts.projects import NewProject
-from pulsemon.accounts.roles import Role
+from pulsemon.accounts.roles import OWNER_BY_TOKEN, Role, Scope
 from pulsemon.accounts.users import NewUser
+from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.db import Database, audit
+from pulsemon.db import projects as held_projects
 from pulsemon.db.audit import Actor, ActorKind
+from pulsemon.db.tables.accounts import ApiKey
 from pulsemon.db.tables.audit import AuditEntry
 from pulsemon.db.tables.incidents import Incident
+from pulsemon.db.tables.maintenance import Maintenance
 from pulsemon.db.tables.monitors import Monitor
-from pulsemon.errors import Conflict
+from pulsemon.db.tables.status_pages import StatusPage
+from pulsemon.errors import Conflict, NotFound
+from pulsemon.incidents import manage as incidents
+from pulsemon.incidents.manage import NewIncident
+from pulsemon.maintenance import manage as maintenance
+from pulsemon.maintenance.definition import Definition
+from pulsemon.monitors import manage as monitors
+from pulsemon.monitors.manage import NewMonitor
+from pulsemon.status_pages import manage as status_pages
+from pulsemon.status_pages.definition import NewPage
 from tests.arrange import START, make, rows
 
+JOB = NewMonitor("Late", "late", interval_seconds=240)
+WORKS = Definition("Late", Plan(Repeats.ONCE, START, timedelta(hours=1), "UTC"))
+KEY = ("Late", frozenset({Scope.READ}))
 ANA = Actor(ActorKind.USER, "ana@example.org", START, public_id="a" * 16, remote_addr="10.0.0.1")
 
 
@@ -46,6 +67,47 @@ def test_a_project_that_holds_anything_is_not_deleted(database: Database, put: o
 
     assert refused.value.code == "project-not-empty"
     assert projects.get(database, "shop").id == project_id
+
+
+@pytest.mark.parametrize(
+    "make_in",
+    [
+        lambda database, there: monitors.create(database, JOB, now=START, project_id=there),
+        lambda database, there: monitors.create_many(database, [JOB], now=START, project_ids=[there]),
+        lambda database, there: incidents.create(
+            database, NewIncident("Late", "Late", is_general=True), now=START, project_id=there
+        ),
+        lambda database, there: maintenance.create(database, WORKS, now=START, project_id=there),
+        lambda database, there: status_pages.create(database, NewPage("late"), now=START, project_id=there),
+        lambda database, there: keys.create(
+            database, NewKey(*KEY, there), maker=OWNER_BY_TOKEN, made_by="x", now=START
+        ),
+    ],
+    ids=["monitor", "monitors", "incident", "maintenance", "page", "key"],
+)
+def test_nothing_is_made_in_a_project_that_was_deleted_meanwhile(
+    database: Database, make_in: Callable[[Database, int], object]
+) -> None:
+    there = _made(database)
+    projects.remove(database, "shop")
+
+    with pytest.raises(NotFound):
+        make_in(database, there)
+
+    assert [rows(database, table) for table in (Monitor, Incident, Maintenance, StatusPage, ApiKey)] == [[]] * 5
+
+
+def test_a_project_in_which_something_is_being_made_is_not_deleted(database: Database) -> None:
+    there = _made(database)
+    with ThreadPoolExecutor() as pool:
+        with database.write() as connection:
+            held_projects.hold(connection, there)
+            removal = pool.submit(projects.remove, database, "shop")
+            _incident(connection, there)
+        with pytest.raises(Conflict, match="Something belongs"):
+            removal.result(timeout=60)
+
+    assert len(rows(database, Incident)) == 1
 
 
 def test_what_is_done_to_projects_and_members_is_noted(database: Database) -> None:

@@ -45,6 +45,8 @@ INTERVAL_SEC, GRACE_SEC = 10, 2
 LIVING_INTERVAL_SEC = 3
 # What a control looks on for, once the deadline has passed.
 IN_VAIN_SEC = 4
+# A busy machine may give the clients no time while the evaluator writes; then it is tried again.
+TRIES = 6
 
 # Sending waits for an answer for longer than this test runs: who hangs, hangs until its end.
 PATIENT_WITH_RECEIVERS = """
@@ -136,6 +138,16 @@ def burst(folder: Path, *, patch: str = "", late: int = LATE, are_down: bool = T
         )
 
 
+def burst_with_pings_between(folder: Path) -> Burst:
+    """Let very many be late at once until a ping came in between, or it came in none of the tries."""
+    folder.mkdir()
+    for number in range(TRIES):
+        run = burst(folder / str(number))
+        if run.operations_between():
+            break
+    return run
+
+
 def _populate(url: str, late: int, *, well: list[Sink], hung: list[Sink]) -> None:
     """Make those who live, those who are late, and those who are late before and whose receivers hang."""
     seed(url, LIVING, prefix="living", status="UNKNOWN", interval_seconds=LIVING_INTERVAL_SEC, grace_seconds=0)
@@ -184,7 +196,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     folder = tmp_path_factory.mktemp("detection")
     control = partial(burst, late=LATE_IN_A_CONTROL, are_told=False)
     trials: dict[str, Callable[[], Burst]] = {
-        "as it is": partial(burst, folder / "as it is"),
+        "as it is": partial(burst_with_pings_between, folder / "as it is"),
         "nobody looks": partial(control, folder / "nobody looks", are_down=False, patch=NOBODY_LOOKS_AT_DEADLINES),
         "one transaction": partial(control, folder / "one transaction", patch=ALL_IN_ONE_TRANSACTION),
         "one queue": partial(control, folder / "one queue", patch=one_queue_for_all(HANGING)),

@@ -17,10 +17,14 @@ from pulsemon.accounts import audit_log
 from pulsemon.accounts.audit_log import Entry, Filter
 from pulsemon.accounts.roles import OPEN
 from pulsemon.monitors import manage as monitors
+from pulsemon.monitors import noted
+from pulsemon.monitors.manage import NewMonitor
 from pulsemon.web import app as web_app
+from pulsemon.web.html.audit_words import DONE_WORDS, FIELD_WORDS, KIND_WORDS
 from pulsemon.web.http.routing import Route
 from pulsemon.web.http.site import Site
 from tests.arrange import a_session, a_user, log_in, site_of
+from tests.conftest import ROOT
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
@@ -240,6 +244,24 @@ def test_what_a_user_does_in_the_panel_is_noted_as_his_doing(client: TestClient,
 
         assert done.action in {each.action for each in found}, done
         assert {(each.actor, each.actor_kind) for each in found} == {("ana@example.org", "user")}, done
+
+
+def test_all_that_is_noted_has_words(client: TestClient, admin: dict[str, str], ids: dict[str, str]) -> None:
+    for done in (each for each in API if each.path not in ELSEWHERE):
+        body = {} if done.body is None else {"json": done.body}
+        run(client, done, ids, send=lambda m, path, _, body=body: client.request(m, path, headers=admin, **body))
+    found = entries(client)
+    fields = {name for each in found for values in (each.before, each.after) for name in values or ()}
+    of_a_monitor = {*noted.values_of(NewMonitor("A", "a"))}
+
+    assert (fields | of_a_monitor) - set(FIELD_WORDS) == set()
+    assert len(fields) > 30
+    # What the code notes, whether it was asked for here or not.
+    lines = [line for path in (ROOT / "pulsemon").rglob("*.py") for line in path.read_text().splitlines()]
+    is_one = re.compile(rf'"((?:{"|".join(KIND_WORDS)})\.[a-z-]+)"')
+    actions = {action for line in lines if "_log." not in line for action in is_one.findall(line)}
+    assert actions > {each.action for each in found}
+    assert {action.partition(".")[2] for action in actions} - set(DONE_WORDS) == set()
 
 
 def test_who_only_looks_leaves_nothing(client: TestClient, admin: dict[str, str], ids: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pulsemon.accounts import keys
+from pulsemon.accounts import keys, ping_keys
 from pulsemon.accounts.keys import KeyView, Kind, MadeKey, NewKey
 from pulsemon.accounts.projects import DEFAULT_ID
 from pulsemon.accounts.roles import Action, Scope
@@ -156,7 +156,7 @@ def create_key(request: Request, data: Body) -> Response:
     )
     if asked.scope is None or project_id is None:
         return _made_answer(request, made)
-    ping_key = keys.ensure_ping_key(site.database, project_id)
+    ping_key = ping_keys.ensure(site.database, project_id)
     return _made_answer(request, made, {"scope": asked.scope, "ping_key": ping_key})
 
 
@@ -217,7 +217,7 @@ def list_keys(request: Request, asked: Paging) -> Response:
 def read_ping_key(request: Request) -> Response:
     """Return what opens the ping URLs by slug of all monitors of a project; POST makes it, and makes it anew."""
     site, project_id = site_of(request), project_of(request) or DEFAULT_ID
-    return _ping_key_answer(site, project_id, keys.read_ping_key(site.database, project_id))
+    return _ping_key_answer(site, project_id, ping_keys.read(site.database, project_id))
 
 
 @router.post(
@@ -235,7 +235,7 @@ def read_ping_key(request: Request) -> Response:
 def renew_ping_key(request: Request) -> Response:
     """Make another ping key. Every URL with the old one is 404 at once; the monitors' own URLs stay as they are."""
     site, project_id = site_of(request), project_of(request) or DEFAULT_ID
-    return _ping_key_answer(site, project_id, keys.renew_ping_key(site.database, project_id, now=site.now()))
+    return _ping_key_answer(site, project_id, ping_keys.renew(site.database, project_id, now=site.now()))
 
 
 def _ping_key_answer(site: Site, project_id: int, ping_key: str | None) -> Response:

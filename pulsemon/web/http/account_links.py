@@ -1,4 +1,4 @@
-"""Links by which users set a password, handed out: shown to whoever made one, and mailed where mail is set up."""
+"""Links by which users set a password, handed out: mailed where mail is set up, and shown to whoever made one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from starlette.requests import Request
 from pulsemon import log
 from pulsemon.accounts import letters, links
 from pulsemon.accounts.links import LinkKind
+from pulsemon.accounts.roles import Action, allowed
 from pulsemon.accounts.users import UserView
 from pulsemon.channels import mailbox
 from pulsemon.errors import Conflict
+from pulsemon.web.http.principals import principal_of
 from pulsemon.web.http.site import Site, site_of
 
 _log = log.get(__name__)
 
 
 def hand_out(request: Request, user: UserView, kind: LinkKind, token: str, *, locale: str | None = None) -> str:
-    """Return the address of a link that was made for *user*, to be copied; mail it to him where mail is set up."""
+    """Return the address of a link that was made for *user*, to be copied; mail it to him where mail is set up.
+
+    It is empty where it was mailed and whoever asks is no owner: he could choose that password himself, and be
+    somebody else in every project that gives this address a role later.
+    """
     site = site_of(request)
-    mail(site, user.email, kind, token, locale=locale)
+    is_mailed = mail(site, user.email, kind, token, locale=locale)
+    if is_mailed and not allowed(principal_of(request), Action.OWN, None):
+        return ""
     return site.origin(request) + links.path_of(kind, token)
 
 

@@ -74,7 +74,8 @@ def list_entries(request: Request) -> Response:
         link=_links(request, asked),
         action_in_words=lambda action: audit_words.action_in_words(words, action),
         actor_in_words=lambda actor: audit_words.actor_in_words(words, actor),
-        changes_of=audit_words.changes_of,
+        changes_of=lambda entry: audit_words.changes_of(words, entry.before, entry.after),
+        title_of=lambda entry: audit_words.title_of(entry.action, entry.before, entry.after),
         project_of=_project_names(site),
     )
 

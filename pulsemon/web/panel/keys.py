@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon.accounts import keys
+from pulsemon.accounts import keys, ping_keys
 from pulsemon.accounts.keys import KeyView, Kind, MadeKey, NewKey
 from pulsemon.accounts.roles import Action, Scope
 from pulsemon.core.texts import N_
@@ -77,7 +77,7 @@ def create_screen(request: Request, form: FormLists) -> Response:
 def show_ping_key(request: Request) -> Response:
     """Show what opens the ping URLs by slug of the project's monitors."""
     require_proof(request)
-    ping_key = keys.ensure_ping_key(site_of(request).database, the_project_of(request))
+    ping_key = ping_keys.ensure(site_of(request).database, the_project_of(request))
     return _list_page(request, ping_key=ping_key)
 
 
@@ -93,7 +93,7 @@ def renew_ping_key(request: Request) -> Response:
     """Make another ping key; the old one opens nothing at once."""
     require_proof(request)
     site = site_of(request)
-    ping_key = keys.renew_ping_key(site.database, the_project_of(request), now=site.now())
+    ping_key = ping_keys.renew(site.database, the_project_of(request), now=site.now())
     site.wake()
     return _list_page(request, ping_key=ping_key)
 

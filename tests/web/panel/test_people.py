@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,8 +17,9 @@ from pulsemon import clock
 from pulsemon.accounts import members, users
 from pulsemon.accounts.roles import Role
 from pulsemon.db.tables.accounts import ApiKey, Session, User
+from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.projects import DEFAULT_ID
-from tests.arrange import a_member
+from tests.arrange import a_member, rows
 from tests.conftest import ADMIN_TOKEN
 from tests.members import database_of, log_in_as, make_project, make_user
 from tests.web.panel.test_monitors import text_of
@@ -171,6 +173,25 @@ def test_nobody_gets_a_link_to_another_ones_password_from_an_admin(people: TestC
         connection.execute(update(User).where(User.id == user_id).values(password_hash="x"))
 
     assert send(people, f"/people/{id_of(people, 'eva@example.org')}/link").status_code == 403
+
+
+def test_where_mail_is_set_up_an_admin_does_not_see_the_link_and_an_owner_does(
+    make_client: Callable[..., TestClient], database_url: str
+) -> None:
+    mail = {"smtp_host": "127.0.0.1", "smtp_port": 9, "mail_from": "a@example.org", "base_url": "http://testserver"}
+    client = make_client(database_url, **mail, smtp_security="none")
+    client.headers.update({"accept": "text/html", "accept-language": "en"})
+    log_in_as(client, make_user(client, "ana@example.org", Role.ADMIN))
+
+    answers = [send(client, "/people", email="eva@example.org", name="Eva", role="viewer", sure="yes")]
+    answers.append(send(client, f"/people/{id_of(client, 'eva@example.org')}/link"))
+
+    for answer in answers:
+        assert "An invitation was mailed to eva@example.org." in text_of(answer)
+        assert "/join/" not in answer.text
+    assert len(rows(database_of(client), Delivery)) == len(answers)
+    log_in_as(client, make_user(client, "owner@example.org", is_owner=True))
+    assert "/join/" in link_on(send(client, f"/people/{id_of(client, 'eva@example.org')}/link"))
 
 
 # Once more, please
@@ -401,7 +422,7 @@ def test_the_audit_log_says_who_did_what_filtered_and_as_a_table(people: TestCli
     page = text_of(people.get("/audit"))
 
     assert "Member: change eva@example.org ana@example.org" in page
-    assert "role viewer → editor" in page
+    assert "Role viewer → editor" in page
     assert "theirs" not in page
     assert page.index("Key: creation") < page.index("Member: change") < page.index("Member: addition")
     assert "Member: change" not in text_of(people.get("/audit?action=key"))
