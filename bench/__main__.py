@@ -15,6 +15,7 @@ from bench.intake import measure_flush, measure_kinds, measure_pings, measure_po
 from bench.measure import LOAD_SEC, Bench
 from bench.million import measure_million
 from bench.panel import measure_panel, measure_panels
+from bench.people import measure_doors, measure_logins, measure_projects
 from bench.rest import measure_idle, measure_public_page, measure_status_page
 from bench.servers import ROOT
 
@@ -34,6 +35,9 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "sweep": measure_sweep,
     "panel": measure_panel,
     "panels": measure_panels,
+    "doors": measure_doors,
+    "logins": measure_logins,
+    "projects": measure_projects,
     "million": measure_million,
 }
 

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from pulsemon import clock
 from pulsemon.db import Database, search_texts
-from pulsemon.db.tables.monitors import Monitor
+from pulsemon.db.tables.monitors import Monitor, SearchText
+from pulsemon.db.tables.projects import DEFAULT_ID, Project
 from pulsemon.db.types import to_text
 
 # The load knows the tokens: this, and the monitor's number.
@@ -83,6 +84,22 @@ def seed(
             connection.execute(insert(Monitor), rows)
             while search_texts.renew_missing(connection):
                 pass
+    database.close()
+
+
+def scatter(url: str, projects: int) -> None:
+    """Make projects `project-1` ... so that there are so many, and give each as many of the monitors that are there."""
+    database = Database.open(url)
+    now = clock.now()
+    made = [
+        {"id": each, "slug": f"project-{each}", "name": f"Project {each}", "created_at": now, "updated_at": now}
+        for each in range(DEFAULT_ID + 1, DEFAULT_ID + projects)
+    ]
+    with database.write() as connection:
+        if made:
+            connection.execute(insert(Project), made)
+        for table, key in ((Monitor, Monitor.id), (SearchText, SearchText.monitor_id)):
+            connection.execute(update(table).values(project_id=DEFAULT_ID + key % projects))
     database.close()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pulsemon.channels.message import Delivered
 from pulsemon.core.status import BlindWindow, Signal, Status
-from pulsemon.db import Database
+from pulsemon.db import Database, sessions
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.monitors import Monitor
 from pulsemon.deadlines import passes
@@ -46,8 +46,13 @@ OVERDUE = START + PERIOD + seconds(1)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def nodes(request: pytest.FixtureRequest) -> Iterator[tuple[Database, Database]]:
-    """Two nodes: on PostgreSQL two connections to one database, on SQLite the one process that there may be."""
+def nodes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Database, Database]]:
+    """Two nodes: on PostgreSQL two connections to one database, on SQLite the one process that there may be.
+
+    They wait for each other for as long as a busy machine makes them: here it is about who wins, not about how soon.
+    """
+    for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+        monkeypatch.setitem(sessions._SETTINGS, name, "60000")
     if request.param == "sqlite":
         only = Database.open(request.getfixturevalue("sqlite_url"))
         only.migrate()

@@ -279,13 +279,13 @@ def test_behind_a_trusted_proxy_each_visitor_counts_by_the_address_that_the_prox
 
 
 def contents(url: str) -> dict[str, list[Any]]:
-    """Return every row of a SQLite file, the heartbeats of nodes apart."""
+    """Return every row of a SQLite file but those that PulseMon writes of itself: it lives, it stood still."""
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
             name: connection.execute(f"SELECT * FROM {name}").fetchall()
             for name in tables
-            if name not in ("nodes", "sqlite_stat1")
+            if name not in ("nodes", "blind_windows", "unseen_spans", "sqlite_stat1")
         }
 
 
