@@ -20,6 +20,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     Text,
     and_,
+    bindparam,
     cast,
     func,
     or_,
@@ -32,7 +33,7 @@ from pulsemon.core.search import Wanted, fits_group, fits_tag, read
 from pulsemon.core.texts import N_
 from pulsemon.db import Database, placements, search_texts
 from pulsemon.db.tables.monitors import Monitor, PlacementRow, SearchText
-from pulsemon.db.types import is_exactly, is_storable
+from pulsemon.db.types import is_storable
 from pulsemon.errors import FieldProblem, Invalid
 from pulsemon.monitors.facets import Facet, Facets
 
@@ -67,8 +68,14 @@ def is_of(project_id: int | None) -> ColumnElement[bool]:
 
 def project_of(connection: Connection, named: str | int) -> int | None:
     """Return the id of the project that a monitor belongs to, named by its slug or its id; None: there is none."""
-    which = is_exactly(Monitor.slug, named) if isinstance(named, str) else Monitor.id == named
-    return connection.scalar(select(Monitor.project_id).where(which))
+    if isinstance(named, str) and not is_storable(named):
+        return None
+    return connection.scalar(_PROJECT_BY_SLUG if isinstance(named, str) else _PROJECT_BY_ID, {"named": named})
+
+
+# Asked with every request that names a monitor: made once.
+_PROJECT_BY_SLUG = select(Monitor.project_id).where(Monitor.slug == bindparam("named"))
+_PROJECT_BY_ID = select(Monitor.project_id).where(Monitor.id == bindparam("named"))
 
 
 def not_there(slugs: Sequence[str]) -> Invalid:

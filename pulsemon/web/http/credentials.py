@@ -6,21 +6,31 @@ strangers too, ask by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from pulsemon.accounts import keys
 from pulsemon.accounts.keys import Refusal
 from pulsemon.accounts.roles import NOBODY, OWNER_BY_TOKEN, Principal, Proof
-from pulsemon.web.http.principals import as_sent, basic_password, bearer_token, header_token, judge_token
-from pulsemon.web.http.site import Site
+from pulsemon.web.http.principals import (
+    PRINCIPAL_KEY,
+    as_sent,
+    basic_password,
+    bearer_token,
+    header_token,
+    judge_token,
+)
+from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.http.throttle import MAX_ADDRESS
 
 # What stands for all keys where wrong ones are counted: an address from which a right one came is known as theirs.
 _DOOR = "api-keys"
+# Where a key stands in the scope of a request that the gate let pass because it remembers it.
+_UNCONFIRMED_KEY = "pulsemon.unconfirmed"
 NO_CREDENTIAL = "The header X-Admin-Token is missing or wrong."
 CLOSED = "Administration is closed: ADMIN_TOKEN is not set. Set it and start PulseMon again."
 
@@ -60,6 +70,34 @@ def of_metrics(headers: Headers) -> list[Credential]:
     told = bearer_token(authorization) or (basic_password(authorization) or "").strip()
     ours = [Credential(each) for each in dict.fromkeys([header_token(headers), key_header(headers)]) if each]
     return [*ours, Credential(told, is_ours=False)] if told else ours
+
+
+def recall(site: Site, scope: Scope, shown: Sequence[Credential]) -> Principal | None:
+    """Return whom the one key that was shown let in a moment ago; whoever takes the request has to `confirm` it."""
+    if len(shown) != 1 or not shown[0].is_key:
+        return None
+    found = site.recent_keys.find(shown[0].text, host_of(scope))
+    if found is not None:
+        scope[_UNCONFIRMED_KEY] = shown[0].text
+    return found
+
+
+def is_unconfirmed(request: HTTPConnection) -> bool:
+    """Return whether the gate let this request pass by a key that it only remembers."""
+    return _UNCONFIRMED_KEY in request.scope
+
+
+def confirm(request: HTTPConnection) -> Refusal | None:
+    """Ask whether the key that the gate remembers opens yet; say why not. Reads the database. Raises Unavailable."""
+    site, secret, host = site_of(request), request.scope.pop(_UNCONFIRMED_KEY), host_of(request.scope)
+    found = keys.find(site.database, secret, now=site.now())
+    if isinstance(found, Refusal):
+        site.recent_keys.forget(secret, host)
+        request.scope[PRINCIPAL_KEY] = NOBODY
+        return found
+    request.scope[PRINCIPAL_KEY] = found.principal
+    site.key_uses.note(found.id, host[:MAX_ADDRESS] or None, now=site.now())
+    return None
 
 
 def key_header(headers: Headers) -> str:
@@ -105,6 +143,7 @@ def _judge_key(site: Site, scope: Scope, secret: str) -> Judged:
         return Judged(refusal=found)
     site.tokens.end(attempt, is_right=True, now=now)
     site.key_uses.note(found.id, host[:MAX_ADDRESS] or None, now=now)
+    site.recent_keys.note(secret, host, found.principal)
     return Judged(found.principal)
 
 

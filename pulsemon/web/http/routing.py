@@ -20,7 +20,7 @@ from starlette.types import Scope
 
 from pulsemon.accounts.roles import OPEN, Action, Principal, Proof
 from pulsemon.db import audit, versions
-from pulsemon.web.http import after_login, convertors, whose
+from pulsemon.web.http import after_login, convertors, credentials, whose
 from pulsemon.web.http.after_login import LoginNeeded
 from pulsemon.web.http.principals import actor_of, by_session, by_token
 from pulsemon.web.http.whose import About
@@ -122,12 +122,16 @@ class Route(APIRoute):
     def _behind_a_token(self, handle: _Handle) -> _Handle:
         async def handle_with_token(request: Request) -> Response:
             # A list without a project in its address is judged by what the gate found: no thread is asked for that.
+            if credentials.is_unconfirmed(request):
+                if refusal := await run_in_threadpool(self._confirm_and_admit, request):
+                    return refuse(401, refusal)
+                return await _handle_as_asked(handle, request)
             if whose.needs_database(request, self.about):
                 proof = await run_in_threadpool(self._admit, request, by_token)
             else:
                 proof = self._admit(request, by_token)
             if proof is Proof.NONE:
-                return refuse(401, "The header X-Admin-Token is missing or wrong.")
+                return refuse(401, credentials.NO_CREDENTIAL)
             return await _handle_as_asked(handle, request)
 
         return handle_with_token
@@ -146,6 +150,13 @@ class Route(APIRoute):
             return JSONResponse({"detail": "Log in at / first."}, status_code=401)
 
         return handle_with_session
+
+    def _confirm_and_admit(self, request: Request) -> str | None:
+        """Ask about a key that the gate remembers, and then as `_admit` does; return why the key opens nothing."""
+        refusal = credentials.confirm(request)
+        if refusal is None:
+            self._admit(request, by_token)
+        return refusal
 
     def _admit(self, request: Request, ask: Callable[[Request], Principal]) -> Proof:
         """Find out who *request* comes from, and whether he may do this; in one thread, because it asks the database.

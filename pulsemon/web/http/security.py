@@ -133,6 +133,9 @@ class Gate:
             scope[PRINCIPAL_KEY] = OWNER_BY_MACHINE
             return None
         shown = credentials.of_api(headers)
+        if (recalled := credentials.recall(self._site, scope, shown)) is not None:
+            scope[PRINCIPAL_KEY] = recalled
+            return None
         try:
             if any(each.is_key for each in shown):
                 judged = await run_in_threadpool(credentials.judge, self._site, scope, shown)

@@ -36,6 +36,7 @@ from pulsemon.web.http.key_uses import KeyUses
 from pulsemon.web.http.known_addresses import KnownAddresses
 from pulsemon.web.http.live import Live
 from pulsemon.web.http.page_passwords import PagePasswords
+from pulsemon.web.http.recent_keys import RecentKeys
 from pulsemon.web.http.session_uses import SessionUses
 from pulsemon.web.http.throttle import Throttle
 from pulsemon.web.http.token_switch import TokenSwitch
@@ -100,6 +101,8 @@ class Site:
     known: KnownAddresses = field(init=False)
     # When keys were used.
     key_uses: KeyUses = field(default_factory=KeyUses)
+    # Those that were right a moment ago.
+    recent_keys: RecentKeys = field(default_factory=RecentKeys)
     # Two, so that a script with an old token does not close the login form for whoever shares its address.
     logins: Throttle = field(init=False)
     tokens: Throttle = field(init=False)

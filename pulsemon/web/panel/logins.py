@@ -71,7 +71,7 @@ async def login(request: Request, lists: LoginForm) -> Response:
         return await _by_code(request, form)
     if form["email"] or form["password"]:
         return await _by_password(request, form)
-    return await run_in_threadpool(_by_token, request, form)
+    return await site_of(request).hashing.in_turn(_by_token, request, form)
 
 
 def _by_token(request: Request, form: Mapping[str, str]) -> Response:
@@ -97,37 +97,36 @@ async def _by_password(request: Request, form: Mapping[str, str]) -> Response:
     key = account_fields.key_of(form["email"])
     attempt = _begin(request, key)
     if isinstance(attempt, Refused):
-        return await run_in_threadpool(page, request, form, refused=attempt)
+        return await site.hashing.in_turn(page, request, form, refused=attempt)
     try:
-        who = await run_in_threadpool(logins.find, site.database, key)
-        is_right = await _compare(site, attempt, form["password"], who)
+        who, is_right = await _compare(site, attempt, form["password"])
     except Busy:
         site.accounts.forget(attempt)
         busy = Refused("busy", 503, account_passwords.RETRY_AFTER_SEC)
-        return await run_in_threadpool(page, request, form, refused=busy)
+        return await site.hashing.in_turn(page, request, form, refused=busy)
     except BaseException:
         site.accounts.forget(attempt)
         raise
     if not is_right or who.user_id is None:
-        return await run_in_threadpool(_refuse, request, form, attempt, "wrong")
+        return await site.hashing.in_turn(_refuse, request, form, attempt, "wrong")
     if who.has_second_factor:
         site.accounts.forget(attempt)  # the code decides whether it was somebody who may come in
         kept = dict(form) | {"pending": pending.make(site.session_secret, who, now=site.now())}
-        return await run_in_threadpool(code_page, request, kept)
+        return await site.hashing.in_turn(code_page, request, kept)
     new_hash = await _fresh_hash(site, who, form["password"], attempt.who)
-    return await run_in_threadpool(_enter, request, form, attempt, who, new_hash)
+    return await site.hashing.in_turn(_enter, request, form, attempt, who, new_hash)
 
 
 async def _by_code(request: Request, form: Mapping[str, str]) -> Response:
     site = site_of(request)
     found = pending.read(site.session_secret, form["pending"], now=site.now())
-    who = None if found is None else await run_in_threadpool(logins.of_user, site.database, found[0])
+    who = None if found is None else await site.hashing.in_turn(logins.of_user, site.database, found[0])
     if found is None or who is None or who.user_id is None or who.password_version != found[1]:
-        return await run_in_threadpool(page, request, form, refused=Refused("over"))
+        return await site.hashing.in_turn(page, request, form, refused=Refused("over"))
     attempt = _begin(request, account_fields.key_of(who.email))
     if isinstance(attempt, Refused):
-        return await run_in_threadpool(code_page, request, form, refused=attempt)
-    return await run_in_threadpool(_enter, request, form, attempt, who)
+        return await site.hashing.in_turn(code_page, request, form, refused=attempt)
+    return await site.hashing.in_turn(_enter, request, form, attempt, who)
 
 
 def _begin(request: Request, key: str) -> Attempt | Refused:
@@ -145,9 +144,15 @@ def _begin(request: Request, key: str) -> Attempt | Refused:
     return attempt
 
 
-async def _compare(site: Site, attempt: Attempt, given: str, who: Credentials) -> bool:
+async def _compare(site: Site, attempt: Attempt, given: str) -> tuple[Credentials, bool]:
+    """Return whose the account is that is tried, or nobody's, and whether *given* is its password. Raises Busy."""
+
+    def compare() -> tuple[Credentials, bool]:
+        who = logins.find(site.database, attempt.door)
+        return who, passwords.matches(given, who.password_hash)
+
     is_known = site.accounts.is_known(attempt.who, attempt.door, now=site.now())
-    return await site.hashing.judge(given, who.password_hash, who=attempt.who, is_known=is_known)
+    return await site.hashing.work(compare, who=attempt.who, is_known=is_known)
 
 
 async def _fresh_hash(site: Site, who: Credentials, given: str, address: str) -> str | None:

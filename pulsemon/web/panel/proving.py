@@ -7,6 +7,7 @@ more, and does what it says when it is pressed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from pulsemon.accounts import logins, sessions
+from pulsemon.accounts import logins, passwords, sessions
 from pulsemon.accounts.factors import Judged
 from pulsemon.accounts.roles import Action, Principal, Proof
 from pulsemon.input import accounts as account_fields
@@ -98,7 +99,8 @@ async def _why_not(request: Request, principal: Principal, form: Mapping[str, st
         )
         return {Judged.RIGHT: "", Judged.USED: "used", Judged.UNREADABLE: "unreadable"}.get(judged, "code")
     host = request.client.host if request.client else ""
-    is_right = await site.hashing.judge(form["password"], who.password_hash, who=host, is_known=True)
+    judge = partial(passwords.matches, form["password"], who.password_hash)
+    is_right = await site.hashing.work(judge, who=host, is_known=True)
     return "" if is_right else "wrong"
 
 

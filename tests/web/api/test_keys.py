@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import delete, update
 from starlette.testclient import TestClient
 
 from pulsemon.accounts import keys
 from pulsemon.accounts.roles import Scope
 from pulsemon.db import Database
+from pulsemon.db.tables.accounts import ApiKey
 from pulsemon.db.tables.audit import AuditEntry
 from pulsemon.errors import Unavailable
 from tests.arrange import a_key, a_project, rows, site_of
@@ -85,6 +87,59 @@ def test_a_key_that_is_over_is_told_why(client: TestClient, admin: dict[str, str
         for path in ("/api/monitors", "/api/monitors/nobody", "/api/audit/nobody", "/metrics"):
             answer = client.get(path, headers=bearer(key))
             assert (answer.status_code, said in answer.json()["detail"]) == (401, True), path
+
+
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({"revoked_at": datetime(2026, 1, 1, tzinfo=UTC)}, "was revoked"),
+        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, "has expired"),
+        (None, "is wrong"),
+    ],
+)
+def test_a_key_that_another_node_ended_opens_nothing_though_it_was_right_a_moment_ago(
+    client: TestClient, over: dict[str, Any] | None, said: str
+) -> None:
+    database = site_of(client).database
+    key = a_key(database, Scope.READ, Scope.INCIDENTS)
+    paths = ("/api/monitors", "/api/monitors/nobody", "/api/incidents")
+    assert [client.get(path, headers=shown(key)).status_code for path in paths] == [200, 404, 200]
+
+    with database.write() as connection:
+        connection.execute(delete(ApiKey) if over is None else update(ApiKey).values(over))
+    answers = [client.get(path, headers=shown(key)) for path in paths * 2]
+
+    assert {(each.status_code, said in each.json()["detail"]) for each in answers} == {(401, True)}
+
+
+def test_what_a_remembered_key_opens_is_what_it_opens_now(client: TestClient) -> None:
+    database = site_of(client).database
+    key = a_key(database, Scope.READ, Scope.INCIDENTS)
+    body = {"title": "Water", "body": "Everywhere.", "general": True}
+    assert client.post("/api/incidents", json=body, headers=shown(key)).status_code == 201
+
+    with database.write() as connection:
+        connection.execute(update(ApiKey).values(scopes="read"))
+
+    assert client.post("/api/incidents", json=body, headers=shown(key)).status_code == 403
+    assert client.get("/api/incidents", headers=shown(key)).status_code == 200
+
+
+def test_a_database_that_is_away_says_so_of_a_remembered_key_too(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = a_key(site_of(client).database, Scope.READ)
+    assert client.get("/api/monitors", headers=shown(key)).status_code == 200
+    found = keys.find
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise Unavailable("it is away")
+
+    monkeypatch.setattr(keys, "find", fail)
+    answer = client.get("/api/monitors", headers=shown(key))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    monkeypatch.setattr(keys, "find", found)
+    assert client.get("/api/monitors", headers=shown(key)).status_code == 200
 
 
 def test_nothing_is_told_before_a_key_is_right(client: TestClient, admin: dict[str, str]) -> None:
