@@ -58,7 +58,8 @@ def call_server(
         with httpx2.Client(trust_env=False, timeout=_API_TIMEOUT_SEC) as client:
             answer = client.request(method, f"http://{host}:{settings.app_port}{path}", headers=sent, json=body)
     except httpx2.TransportError as failed:
-        raise StartRefused(f"The server holds the database and does not answer at {host}: {failed}") from None
+        where = f"{host}:{settings.app_port} (APP_HOST, APP_PORT)"
+        raise StartRefused(f"The server holds the database and does not answer at {where}: {failed}") from None
     if answer.is_error:
         raise StartRefused(f"The server answered {answer.status_code}: {_detail(answer)}")
     return answer

@@ -23,6 +23,12 @@ def is_on(database: Database) -> bool:
         return not _is_off(connection) or not factors.is_with_an_owner(connection)
 
 
+def can_be_off(database: Database) -> bool:
+    """Return whether somebody could come in without it: an owner with a second factor."""
+    with database.read() as connection:
+        return factors.is_with_an_owner(connection)
+
+
 def switch(database: Database, *, on: bool) -> None:
     """Switch it on or off. Raises Conflict: no owner has a second factor, so off would lock everybody out."""
     with database.write() as connection:

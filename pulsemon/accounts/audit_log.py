@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
 from pulsemon.core.keyset import cut, one_more
 from pulsemon.db import Database, audit
@@ -90,7 +90,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         found.append(AuditEntry.project_id == wanted.project_id)
     if wanted.actor is not None:
         columns = (AuditEntry.actor, AuditEntry.actor_id, AuditEntry.actor_kind)
-        found.append(or_(*(is_exactly(column, wanted.actor) for column in columns)))
+        folded = func.lower(AuditEntry.actor) == wanted.actor.lower().replace("\0", "")  # however it is typed
+        found.append(or_(folded, *(is_exactly(column, wanted.actor) for column in columns)))
     if wanted.action is not None:
         of_kind = AuditEntry.action.startswith(f"{wanted.action.replace(chr(0), '')}.", autoescape=True)
         found.append(or_(is_exactly(AuditEntry.action, wanted.action), of_kind))

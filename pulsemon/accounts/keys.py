@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
-from pulsemon.accounts.roles import OPENED_BY, Action, Principal, Proof, Scope, allowed
+from pulsemon.accounts.roles import OPENED_BY, Action, Principal, Proof, Role, Scope, allowed
 from pulsemon.core.keyset import cut, one_more
 from pulsemon.db import Database, audit, projects
 from pulsemon.db.tables.accounts import ApiKey
@@ -126,6 +126,10 @@ def may_make(maker: Principal, scopes: frozenset[Scope], project_id: int | None)
     """Return whether *maker* may make such a key: an owner any, others in their project, and none beyond themselves."""
     if not allowed(maker, Action.OWN if project_id is None else Action.ADMINISTER, project_id):
         return False
+    return _may_open(maker, scopes, project_id)
+
+
+def _may_open(maker: Principal, scopes: frozenset[Scope], project_id: int | None) -> bool:
     opened = frozenset().union(*(OPENED_BY[each] for each in scopes)) - {Action.OWN}
     return all(allowed(maker, action, project_id) for action in opened)
 
@@ -280,14 +284,34 @@ def revoke_of_user(connection: Connection, user_id: int, *, now: datetime, proje
 
     In the transaction in which the user is removed, and before: who made a key is forgotten with him.
     """
-    theirs = select(*_COLUMNS).where(ApiKey.made_by_user_id == user_id, ApiKey.revoked_at.is_(None))
-    if project_id is not None:
-        theirs = theirs.where(ApiKey.project_id == project_id)
-    views = [_view(row) for row in connection.execute(theirs.order_by(ApiKey.id))]
+    here = () if project_id is None else (ApiKey.project_id == project_id,)
+    views = _of_user(connection, user_id, *here)
+    _revoke(connection, views, now=now)
+    return len(views)
+
+
+def revoke_of_all_projects(connection: Connection, user_id: int, *, now: datetime) -> None:
+    """Have the keys of all projects that a user made open nothing any more: he is no owner from now on."""
+    _revoke(connection, _of_user(connection, user_id, ApiKey.project_id.is_(None)), now=now)
+
+
+def revoke_beyond(connection: Connection, user_id: int, project_id: int, role: Role, *, now: datetime) -> None:
+    """Have the keys of a project that a user made, and that open more than *role* may, open nothing any more."""
+    there = Principal(is_owner=False, proof=Proof.SESSION, roles={project_id: role})
+    theirs = _of_user(connection, user_id, ApiKey.project_id == project_id)
+    beyond = [view for view in theirs if not _may_open(there, frozenset(view.scopes), project_id)]
+    _revoke(connection, beyond, now=now)
+
+
+def _of_user(connection: Connection, user_id: int, *where: ColumnElement[bool]) -> list[KeyView]:
+    theirs = select(*_COLUMNS).where(ApiKey.made_by_user_id == user_id, ApiKey.revoked_at.is_(None), *where)
+    return [_view(row) for row in connection.execute(theirs.order_by(ApiKey.id))]
+
+
+def _revoke(connection: Connection, views: Sequence[KeyView], *, now: datetime) -> None:
     for view in views:
         connection.execute(update(ApiKey).where(ApiKey.id == view.id).values(revoked_at=now))
         audit.note(connection, "key.delete", _named(view), project_id=view.project_id, before=_told(view))
-    return len(views)
 
 
 def remove_old(database: Database, *, now: datetime) -> bool:

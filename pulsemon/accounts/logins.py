@@ -119,13 +119,15 @@ def prove_by_code(database: Database, vault: Vault, user_id: int, code: str, *, 
         return factors.judge(connection, vault, user_id, code, now=now)
 
 
-def set_by_link(database: Database, kind: LinkKind, token: str, password_hash: str, *, now: datetime) -> str:
+def set_by_link(
+    database: Database, kind: LinkKind, token: str, password_hash: str, *, remote_addr: str | None, now: datetime
+) -> str:
     """Give the user of a link the password that he chose by it; return his address. Raises NotFound."""
     with database.write() as connection:
         linked = links.use(connection, kind, token, now=now)
         users.set_password(connection, linked.user_id, password_hash, now=now)
         action = "user.join" if kind is LinkKind.INVITATION else "user.password"
-        with audit.acting(Actor(ActorKind.USER, linked.email, now, linked.public_id)):
+        with audit.acting(Actor(ActorKind.USER, linked.email, now, linked.public_id, remote_addr)):
             audit.note(connection, action, linked.email, project_id=None)
         return linked.email
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pulsemon.accounts import users
+from pulsemon.accounts import keys, users
 from pulsemon.accounts.roles import Role
 from pulsemon.accounts.users import NewUser, UserView
 from pulsemon.core import keyset
@@ -74,8 +74,16 @@ def get(database: Database, project_id: int, public_id: str) -> MemberView:
         return _get(connection, Member.project_id == project_id, is_exactly(User.public_id, public_id))
 
 
+def by_email(database: Database, project_id: int, email_key: str) -> MemberView | None:
+    """Return the member of a project who has this address, as it is compared; None: nobody has."""
+    query = _VIEW.where(Member.project_id == project_id, is_exactly(User.email_key, email_key))
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    return None if row is None else _view(row)
+
+
 def set_role(database: Database, project_id: int, public_id: str, role: Role, *, now: datetime) -> MemberView:
-    """Make a user a member of a project, or give him another role in it.
+    """Make a user a member of a project, or give him another role in it; keys that open more than it end.
 
     Raises:
         NotFound: there is no such user, or no such project.
@@ -104,12 +112,13 @@ def invite(
         return _get(connection, Member.project_id == project_id, User.id == user.row_id), token
 
 
-def remove(database: Database, project_id: int, public_id: str) -> None:
-    """Take a user out of a project; he stays a user. Raises NotFound."""
+def remove(database: Database, project_id: int, public_id: str, *, now: datetime) -> None:
+    """Take a user out of a project, with the keys of it that he made; he stays a user. Raises NotFound."""
     with database.write() as connection:
         found = _get(connection, Member.project_id == project_id, is_exactly(User.public_id, public_id))
         this = (Member.project_id == project_id, Member.user_id == found.row_id)
         connection.execute(delete(Member).where(*this))
+        keys.revoke_of_user(connection, found.row_id, project_id=project_id, now=now)
         before = {"role": found.role.value}
         audit.note(connection, "member.remove", found.email, project_id=project_id, before=before)
         renew_version(connection)
@@ -131,6 +140,7 @@ def _put(connection: Connection, project_id: int, user: UserView, role: Role, no
             raise Unavailable("the user or the project was removed at the same moment") from None
     else:
         connection.execute(update(Member).where(*this).values(role=role.value))
+        keys.revoke_beyond(connection, user.row_id, project_id, role, now=now)
     before = None if had is None else {"role": had}
     action = "member.add" if had is None else "member.edit"
     audit.note(connection, action, user.email, project_id=project_id, before=before, after={"role": role.value})

@@ -27,11 +27,16 @@ def normalised(password: str) -> str:
     return unicodedata.normalize("NFC", password)
 
 
-def problem_of(password: str) -> str | None:
-    """Return why nobody may have this password, None if he may: `password-length` or `password-common`."""
+def problem_of(password: str, *, email: str = "") -> str | None:
+    """Return why nobody may have this password, None if he may: a code such as `password-common`.
+
+    *email*: of whoever is to have it, which is tried as soon as the commonest are.
+    """
     text = normalised(password)
     if not MIN_LENGTH <= len(text) <= MAX_LENGTH or any("\ud800" <= each <= "\udfff" for each in text):
         return "password-length"
+    if email and text.casefold() == email.strip().casefold():
+        return "password-address"
     return "password-common" if text.casefold() in _common() or _is_worn(text.casefold()) else None
 
 

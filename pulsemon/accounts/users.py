@@ -19,7 +19,7 @@ from pulsemon.accounts.links import LinkKind
 from pulsemon.core import keyset
 from pulsemon.core.edits import KEPT, Kept, given
 from pulsemon.db import Database, audit
-from pulsemon.db.tables.accounts import SecondFactor, Session, User
+from pulsemon.db.tables.accounts import Member, SecondFactor, Session, User
 from pulsemon.db.tables.base import new_public_id
 from pulsemon.db.types import is_exactly
 from pulsemon.db.versions import renew_version
@@ -133,15 +133,24 @@ def edit(
 ) -> UserView:
     """Change what *changes* says. Who is disabled has no session any more, and unless *keeps_keys* no keys.
 
+    Links that were mailed to another address work no more, and neither do keys of all projects that one made who is
+    no owner any more.
+
     Raises:
         NotFound: there is no such user.
         Conflict: the address is taken; or no owner would be left.
     """
     with database.write() as connection:
-        before = lock(connection, public_id)
         said = given(changes)
+        if not said.get("is_owner", True) or said.get("is_disabled", False):
+            _lock_owners(connection)
+        before = lock(connection, public_id)
         _refuse_to_lose_the_last_owner(connection, before, said)
         _write(connection, before, said, now)
+        if said.get("email", before.email) != before.email:  # a link went to whoever has the old address
+            links.end_all(connection, before.row_id)
+        if before.is_owner and not said.get("is_owner", True):
+            keys.revoke_of_all_projects(connection, before.row_id, now=now)
         if said.get("is_disabled") and before.disabled_at is None:
             shut_out(connection, before, keeps_keys=keeps_keys, now=now)
         after = _get(connection, User.id == before.row_id)
@@ -158,9 +167,14 @@ def remove(database: Database, public_id: str, *, keeps_keys: bool = False, now:
         Conflict: no owner would be left.
     """
     with database.write() as connection:
+        _lock_owners(connection)
         before = lock(connection, public_id)
         _refuse_to_lose_the_last_owner(connection, before, {"is_owner": False})
         shut_out(connection, before, keeps_keys=keeps_keys, now=now)
+        roles = select(Member.project_id, Member.role).where(Member.user_id == before.row_id)
+        for row in connection.execute(roles.order_by(Member.project_id)):
+            left = {"role": row.role}
+            audit.note(connection, "member.remove", before.email, project_id=row.project_id, before=left)
         connection.execute(delete(User).where(User.id == before.row_id))
         audit.note(connection, "user.delete", before.email, project_id=None, before=_noted(before))
         renew_version(connection)
@@ -233,9 +247,14 @@ def _refuse_to_lose_the_last_owner(connection: Connection, user: UserView, said:
     stays_one = said.get("is_owner", True) and not said.get("is_disabled", False)
     if not is_one or stays_one:
         return
-    owners = select(User.id).where(User.is_owner, User.disabled_at.is_(None)).order_by(User.id).with_for_update()
-    if connection.scalars(owners).all() == [user.row_id]:
+    if _lock_owners(connection) == [user.row_id]:
         raise Conflict("last-owner")
+
+
+def _lock_owners(connection: Connection) -> list[int]:
+    """Return the owners by their ids, all locked in one order: before one of them is, or two wait for each other."""
+    owners = select(User.id).where(User.is_owner, User.disabled_at.is_(None)).order_by(User.id).with_for_update()
+    return list(connection.scalars(owners))
 
 
 def _note_edit(connection: Connection, before: UserView, after: UserView) -> None:

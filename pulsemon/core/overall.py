@@ -45,7 +45,7 @@ def of_monitors(counts: Mapping[Shown, int]) -> Overall:
         return Overall.EMPTY
     is_working = has(Shown.UP, Shown.LATE, Shown.MAINTENANCE)
     if has(Shown.DOWN):
-        return Overall.SOME_DOWN if is_working or has(Shown.BLIND) else Overall.ALL_DOWN
+        return Overall.SOME_DOWN if is_working or has(Shown.BLIND, Shown.WAITING) else Overall.ALL_DOWN
     if has(Shown.BLIND):
         return Overall.BLIND
     if has(Shown.MAINTENANCE):

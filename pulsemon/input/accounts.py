@@ -40,6 +40,7 @@ PROBLEMS: dict[str, str] = {
     "password-length": N_(
         "A password must be %(min)d to %(max)d characters long. A few words in a row are a good one."
     ),
+    "password-address": N_("This password is the e-mail address, which is tried first. Choose another one."),
     "password-common": N_("This password is one of the commonest, which are tried first. Choose another one."),
     "password-twice": N_("The two are not the same. Type the new password twice."),
     "role": N_("This must be viewer, responder, editor or admin."),
@@ -269,10 +270,10 @@ def project_name_from_form(typed: Mapping[str, str]) -> str:
     return str(RULES.check(ProjectPatch, {"name": text_of(typed.get("name", ""))})["name"])
 
 
-def new_password_from_form(typed: Mapping[str, str]) -> str:
-    """Read a new password, which is typed twice. Raises Invalid."""
+def new_password_from_form(typed: Mapping[str, str], *, email: str) -> str:
+    """Read a new password, which is typed twice, of the user with this address. Raises Invalid."""
     password = typed.get("password", "")
-    if (code := passwords.problem_of(password)) is not None:
+    if (code := passwords.problem_of(password, email=email)) is not None:
         raise Invalid((RULES.problem("password", code),))
     if passwords.normalised(password) != passwords.normalised(typed.get("password_again", "")):
         raise Invalid((RULES.problem("password_again", "password-twice"),))

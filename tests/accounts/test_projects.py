@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,7 +14,7 @@ from pulsemon.accounts import keys, members, projects, users
 from pulsemon.accounts.keys import NewKey
 from pulsemon.accounts.projects import NewProject
 from pulsemon.accounts.roles import OWNER_BY_TOKEN, Role, Scope
-from pulsemon.accounts.users import NewUser
+from pulsemon.accounts.users import NewUser, UserChanges
 from pulsemon.core.maintenance import Plan, Repeats
 from pulsemon.db import Database, audit
 from pulsemon.db import projects as held_projects
@@ -118,7 +119,7 @@ def test_what_is_done_to_projects_and_members_is_noted(database: Database) -> No
         members.set_role(database, project_id, user.id, Role.VIEWER, now=START)
         members.set_role(database, project_id, user.id, Role.VIEWER, now=START)
         members.set_role(database, project_id, user.id, Role.ADMIN, now=START)
-        members.remove(database, project_id, user.id)
+        members.remove(database, project_id, user.id, now=START)
         projects.remove(database, "shop")
         users.remove(database, user.id, now=START)
 
@@ -137,6 +138,29 @@ def test_what_is_done_to_projects_and_members_is_noted(database: Database) -> No
             None,
         ),
     ]
+
+
+def test_owners_who_go_at_once_are_told_apart_and_one_stays(database: Database) -> None:
+    for number in range(6):
+        pair = [
+            users.create(database, NewUser(f"{who}@x.org", f"{who}@x.org", is_owner=True), now=START)[0].id
+            for who in (f"a{number}", f"b{number}")
+        ]
+        for each in users.list_all(database)[0]:
+            if each.is_owner and each.id not in pair:
+                users.remove(database, each.id, now=START)
+        barrier = threading.Barrier(2)
+
+        def go(user_id: str, barrier: threading.Barrier = barrier) -> str:
+            barrier.wait(60)
+            try:
+                users.edit(database, user_id, UserChanges(is_owner=False), now=START)
+            except Conflict as refused:
+                return refused.code
+            return "gone"
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(go, pair)) == ["gone", "last-owner"]
 
 
 def test_whoever_is_invited_into_a_project_is_made_where_he_is_not_there_yet(database: Database) -> None:

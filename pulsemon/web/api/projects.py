@@ -250,6 +250,6 @@ def set_role(request: Request, slug: str, user_id: str, data: Body) -> Response:
 def remove_member(request: Request, slug: str, user_id: str) -> Response:
     """Take away a user's role in the project."""
     site = site_of(request)
-    members.remove(site.database, the_project_of(request), user_id)
+    members.remove(site.database, the_project_of(request), user_id, now=site.now())
     site.wake()
     return Response(status_code=204, headers=HEADERS)

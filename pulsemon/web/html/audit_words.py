@@ -161,6 +161,8 @@ def changes_of(words: Words, before: Any, after: Any) -> list[tuple[str, str | N
     """Return (field, what it was, what it became) of an entry; None: nothing is said of that."""
     old, new = (each if isinstance(each, dict) else {} for each in (before, after))
     names = [*new, *(name for name in old if name not in new)]
+    # What was empty from the start is no news.
+    names = [name for name in names if name in old or new[name] not in (None, "", [], {}, False)]
     return [
         (words.translate(FIELD_WORDS.get(name, name)), _text(words, old, name), _text(words, new, name))
         for name in names
@@ -180,7 +182,7 @@ def _text(words: Words, values: Mapping[str, Any], name: str) -> str | None:
     if name.endswith("_seconds") and isinstance(value, int):
         return words.duration(value)
     if name.endswith("_at") and isinstance(value, str):
-        return f"{value} UTC"
+        return f"{value[:16]} UTC"
     if value in (audit.CHANGED, "set"):
         return words.translate(N_("changed") if value == audit.CHANGED else N_("set"))
     if isinstance(value, list) and all(isinstance(each, str | int) for each in value):

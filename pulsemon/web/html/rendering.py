@@ -46,7 +46,7 @@ _ERRORS: dict[int, tuple[str, str]] = {
     400: (N_("This request makes no sense"), N_("Something in it cannot be read. Go back and try again.")),
     401: (N_("Log in first"), N_("This page needs the admin token.")),
     403: (N_("This is not allowed"), N_("Nothing was changed.")),
-    404: (N_("There is nothing here"), N_("The monitor or page does not exist, or it was deleted.")),
+    404: (N_("There is nothing here"), N_("What you look for does not exist, or it was deleted.")),
     405: (N_("This cannot be done here"), N_("This address does not take requests of that kind.")),
     409: (N_("That does not fit"), N_("What you asked for no longer fits what is there. Go back and look again.")),
     413: (N_("That is too much"), N_("The request is larger than PulseMon takes.")),
@@ -134,7 +134,9 @@ def page(
     """
     locale, site = locale_of(request), site_of(request)
     now = site.now().astimezone(UTC)
-    links = {each: language_link(request, each) for each in LOCALES}
+    # What is shown once, in the answer to a form, is gone on any other page: nobody is led away from it by mistake.
+    is_shown_once = holds_secret and request.method == "POST" and request.url.path != "/login"
+    links = {} if is_shown_once else {each: language_link(request, each) for each in LOCALES}
     # A function: pages that do not say it need not know.
     values.setdefault("undelivered_count", lambda: _undelivered_count(request))
     values = viewpoint.names_of(request) | values

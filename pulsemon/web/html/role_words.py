@@ -15,7 +15,7 @@ ROLE_WORDS: Mapping[Role, str] = {
     Role.ADMIN: N_("admin"),
 }
 ROLE_SENTENCES: Mapping[Role, str] = {
-    Role.VIEWER: N_("Sees everything but ping URLs and other secrets, and changes nothing."),
+    Role.VIEWER: N_("Sees everything but ping URLs and other secrets."),
     Role.RESPONDER: N_(
         "Also pauses and resumes monitors, sends messages again, writes incidents and plans maintenance."
     ),

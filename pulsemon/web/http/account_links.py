@@ -1,4 +1,4 @@
-"""Links by which users set a password, handed out: mailed where mail is set up, and shown to whoever made one."""
+"""Links by which users set a password, handed out: mailed where mail is set up, and shown to owners."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _log = log.get(__name__)
 def hand_out(request: Request, user: UserView, kind: LinkKind, token: str, *, locale: str | None = None) -> str:
     """Return the address of a link that was made for *user*, to be copied; mail it to him where mail is set up.
 
-    It is empty where it was mailed and whoever asks is no owner: he could choose that password himself, and be
-    somebody else in every project that gives this address a role later.
+    It is empty for whoever is no owner: he could choose that password himself, and be somebody else in every project
+    that gives this address a role.
     """
     site = site_of(request)
-    is_mailed = mail(site, user.email, kind, token, locale=locale)
-    if is_mailed and not allowed(principal_of(request), Action.OWN, None):
+    mail(site, user.email, kind, token, locale=locale)
+    if not allowed(principal_of(request), Action.OWN, None):
         return ""
     return site.origin(request) + links.path_of(kind, token)
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pulsemon import clock, log
+from pulsemon.accounts.keys import Refusal
 from pulsemon.accounts.roles import Proof
 from pulsemon.core.hosts import is_same_origin
 from pulsemon.errors import Unavailable
@@ -22,7 +23,7 @@ from pulsemon.redaction import redact_path
 from pulsemon.web.http import bounds, credentials, machine_proof, permissions
 from pulsemon.web.http.grounds import API_ROOT, PING_ROOT, Grounds
 from pulsemon.web.http.machine_proof import OWNER_BY_MACHINE
-from pulsemon.web.http.principals import PRINCIPAL_KEY, TOO_MANY_TOKENS
+from pulsemon.web.http.principals import PRINCIPAL_KEY, TOO_MANY_TOKENS, header_token
 from pulsemon.web.http.routing import ELSEWHERE_KEY, NO_DATABASE, RETRY_AFTER_SEC, refuse
 from pulsemon.web.http.site import Site, asked_host
 
@@ -147,12 +148,14 @@ class Gate:
         if judged.wait_sec:
             return refuse(429, TOO_MANY_TOKENS, {"retry-after": str(judged.wait_sec)})
         if judged.principal.proof is Proof.NONE:
-            return refuse(401, judged.refusal or self._nothing_shown())
+            return refuse(401, judged.refusal or self._nothing_shown(headers))
         scope[PRINCIPAL_KEY] = judged.principal
         return None
 
-    def _nothing_shown(self) -> str:
+    def _nothing_shown(self, headers: Headers) -> str:
         """Return what is told where nothing that was shown lets anybody in."""
+        if credentials.key_header(headers) and not header_token(headers):
+            return Refusal.WRONG
         if not self._site.token_switch.is_on:
             return TOKEN_IS_OFF
         return credentials.NO_CREDENTIAL if self._site.settings.admin_token else credentials.CLOSED

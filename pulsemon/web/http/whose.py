@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from pulsemon.accounts import access, projects
 from pulsemon.accounts.projects import DEFAULT_ID, Entry
-from pulsemon.accounts.roles import Action, Principal, Proof, allowed
+from pulsemon.accounts.roles import LEAST_ROLE, OPENED_BY, Action, Principal, Proof, Scope, allowed
 from pulsemon.errors import NO_INCIDENT, NO_MAINTENANCE, NO_MONITOR, NO_PAGE, NO_PROJECT, Forbidden, NotFound
 from pulsemon.incidents import rows as incident_rows
 from pulsemon.input import projects as project_fields
@@ -28,7 +28,7 @@ from pulsemon.web.http.site import Site, site_of
 PROJECT_KEY = "pulsemon.project"
 # In an address of the API: the project of a list.
 PARAMETER = "project"
-NOT_ALLOWED = "What you are here does not allow this."
+NOT_ALLOWED = "Your role here, or the scopes of this key, do not allow this."
 # What scripts fetch of a page that stays open: it says nothing of what somebody looks at now.
 _FRAGMENTS = ("/fragments/", "/events")
 
@@ -37,8 +37,16 @@ class NotAllowed(Forbidden):
     """Whoever asks may look at it, and not do *action*."""
 
     def __init__(self, action: Action) -> None:
-        super().__init__(NOT_ALLOWED)
+        super().__init__(f"{NOT_ALLOWED} {_needs(action)}".rstrip())
         self.action = action
+
+
+def _needs(action: Action) -> str:
+    """Return what an action takes, as the API says it."""
+    if action not in LEAST_ROLE:
+        return "It takes an owner."
+    scopes = [each.value for each in Scope if action in OPENED_BY[each]]
+    return f"It takes the role {LEAST_ROLE[action].value}, or a key with one of the scopes {', '.join(scopes)}."
 
 
 class About(StrEnum):

@@ -30,6 +30,9 @@ ISSUER = "PulseMon"
 DONE = {
     "password": N_("Your password is changed. All other sessions have ended."),
     "factor-off": N_("The second factor is switched off."),
+    "factor-off-token-on": N_(
+        "The second factor is switched off. No owner has one any more: the admin token opens everything again."
+    ),
     "ended": N_("The session has ended."),
     "ended-others": N_("All other sessions have ended."),
     "token-on": N_("The admin token opens everything again."),
@@ -67,6 +70,7 @@ def _page(request: Request, wrong: Invalid | None = None, *, status_code: int = 
         "is_owner": principal.is_owner,
         "has_token": bool(site.settings.admin_token),
         "token_is_on": admin_token.is_on(site.database) if principal.is_owner else True,
+        "can_switch_token_off": principal.is_owner and admin_token.can_be_off(site.database),
         "done": DONE.get(request.query_params.get("done", ""), ""),
     }
     answer = rendering.page(request, "panel/account.html", status_code=status_code, **values)
@@ -81,7 +85,7 @@ async def change_password(request: Request, typed: SmallForm) -> Response:
     site = site_of(request)
     await run_in_threadpool(require_proof, request)
     try:
-        password = account_fields.new_password_from_form(typed)
+        password = account_fields.new_password_from_form(typed, email=principal_of(request).name)
         host = request.client.host if request.client else ""
         kept = await site.hashing.work(lambda: passwords.keep(password), who=host, is_known=True)
     except Invalid as wrong:
@@ -138,9 +142,10 @@ def switch_second_factor_off(request: Request) -> Response:
     """Take the second factor away."""
     require_proof(request)
     site = site_of(request)
+    was_on = admin_token.is_on(site.database)
     factors.remove(site.database, _user_id(request))
     site.token_switch.look(site.database)
-    return _back("factor-off")
+    return _back("factor-off" if was_on or not admin_token.is_on(site.database) else "factor-off-token-on")
 
 
 @router.post("/account/recovery-codes", Action.OWN_ACCOUNT)

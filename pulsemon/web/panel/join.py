@@ -25,6 +25,7 @@ from pulsemon.web.html.words import Words
 from pulsemon.web.http import account_links
 from pulsemon.web.http.account_passwords import RETRY_AFTER_SEC, Busy
 from pulsemon.web.http.form_data import SmallForm
+from pulsemon.web.http.principals import remote_addr_of
 from pulsemon.web.http.routing import Audience, Router
 from pulsemon.web.http.site import Site, site_of
 from pulsemon.web.panel import logins as login_pages
@@ -73,11 +74,12 @@ def _form(
 async def _choose(request: Request, kind: LinkKind, token: str, typed: dict[str, str]) -> Response:
     site = site_of(request)
     try:
-        await run_in_threadpool(links.find, site.database, kind, token, now=site.now())
-        password = account_fields.new_password_from_form(typed)
+        linked = await run_in_threadpool(links.find, site.database, kind, token, now=site.now())
+        password = account_fields.new_password_from_form(typed, email=linked.email)
         host = request.client.host if request.client else ""
         kept = await site.hashing.work(lambda: passwords.keep(password), who=host)
-        await run_in_threadpool(logins.set_by_link, site.database, kind, token, kept, now=site.now())
+        where = remote_addr_of(request)
+        await run_in_threadpool(logins.set_by_link, site.database, kind, token, kept, remote_addr=where, now=site.now())
     except NotFound:
         return await run_in_threadpool(_page, request, kind, None, status_code=404)
     except Invalid as wrong:

@@ -95,7 +95,7 @@ async def _by_password(request: Request, form: Mapping[str, str]) -> Response:
     """Compare a password, always: with what is kept of the user's, or of nobody's."""
     site = site_of(request)
     key = account_fields.key_of(form["email"])
-    attempt = _begin(request, key)
+    attempt = begin(request, key)
     if isinstance(attempt, Refused):
         return await site.hashing.in_turn(page, request, form, refused=attempt)
     try:
@@ -123,13 +123,13 @@ async def _by_code(request: Request, form: Mapping[str, str]) -> Response:
     who = None if found is None else await site.hashing.in_turn(logins.of_user, site.database, found[0])
     if found is None or who is None or who.user_id is None or who.password_version != found[1]:
         return await site.hashing.in_turn(page, request, form, refused=Refused("over"))
-    attempt = _begin(request, account_fields.key_of(who.email))
+    attempt = begin(request, account_fields.key_of(who.email))
     if isinstance(attempt, Refused):
         return await site.hashing.in_turn(code_page, request, form, refused=attempt)
     return await site.hashing.in_turn(_enter, request, form, attempt, who)
 
 
-def _begin(request: Request, key: str) -> Attempt | Refused:
+def begin(request: Request, key: str) -> Attempt | Refused:
     """Count a try at an account; say how long to wait where there were too many, from here or at the account."""
     site, now = site_of(request), site_of(request).now()
     host = request.client.host if request.client else ""
@@ -248,7 +248,7 @@ def page(
         "wait_sec": why.wait_sec,
         "is_lost": is_lost,
         "is_undone": UNDONE in request.query_params,
-        "has_ended": any(session_cookies.values_of(request.headers)) and not done,
+        "has_ended": any(session_cookies.values_of(request.headers)) and not (done or why.why),
         "next_address": after_login.read_address(carried["next"]),
         "kept": kept.to_text() if kept else "",
         "done": done,

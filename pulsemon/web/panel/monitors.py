@@ -27,7 +27,7 @@ def list_page(request: Request) -> Response:
     if found is not None:
         return found
     if not viewpoint.may(request, Action.EDIT):
-        return rendering.page(request, "panel/no_monitor.html")
+        return rendering.page(request, "panel/no_monitor.html", done=done_of(request))
     return form_page(request, is_first=True)
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts import members, users
-from pulsemon.accounts.links import LinkKind
+from pulsemon.accounts.links import LIFETIMES, LinkKind
 from pulsemon.accounts.members import MemberView
 from pulsemon.accounts.roles import Action, Role
 from pulsemon.accounts.users import NewUser
@@ -56,7 +56,8 @@ def add(request: Request, form: Form) -> Response:
         role = account_fields.role_from_form(form)
         if form.get("sure") != "yes":
             kept = {"email": asked.email, "name": asked.name, "role": role.value}
-            return _sure_page(request, "/people", kept, role, back="/people")
+            here = members.by_email(site.database, project_id, asked.email_key)
+            return _sure_page(request, "/people", kept, role, back="/people", member=here)
         new = NewUser(asked.email, asked.email_key, asked.name)
         member, token = members.invite(site.database, project_id, new, role, now=site.now())
     except Invalid as wrong:
@@ -88,9 +89,11 @@ def give_role(request: Request, user_id: str, form: Form) -> Response:
         return _one_page(request, member, form, wrong.problems)
     if form.get("sure") != "yes":
         here = f"/people/{member.id}"
-        return _sure_page(request, here, _shown(member, role), role, back=here)
+        return _sure_page(request, here, _shown(member, role), role, back=here, member=member)
     members.set_role(site.database, the_project_of(request), member.id, role, now=site.now())
     site.wake()
+    if _is_oneself(request, member) and role is not Role.ADMIN:  # who may look at this page no more
+        return RedirectResponse("/?done=own-role", status_code=303)
     return _to(request, "role-given")
 
 
@@ -106,10 +109,9 @@ def remove(request: Request, user_id: str) -> Response:
     """Take a member out of the project."""
     require_proof(request)
     site, member = site_of(request), _member(request, user_id)
-    members.remove(site.database, the_project_of(request), member.id)
+    members.remove(site.database, the_project_of(request), member.id, now=site.now())
     site.wake()
-    is_self = member.id == principal_of(request).public_id
-    return RedirectResponse("/", status_code=303) if is_self else _to(request, "member-removed")
+    return RedirectResponse("/", status_code=303) if _is_oneself(request, member) else _to(request, "member-removed")
 
 
 @router.post("/people/{user_id}/link", Action.ADMINISTER)
@@ -131,9 +133,16 @@ def _may_invite_again(request: Request, member: MemberView) -> bool:
         return False
     if principal_of(request).is_owner:
         return True
+    if site_of(request).settings.mail_server is None:  # nobody but owners is shown one
+        return False
     user = users.get(site_of(request).database, member.id)
     elsewhere = members.of_user(site_of(request).database, member.row_id)
     return not user.is_owner and {each.project_id for each in elsewhere} == {the_project_of(request)}
+
+
+def _is_oneself(request: Request, member: MemberView) -> bool:
+    principal = principal_of(request)
+    return not principal.is_owner and member.id == principal.public_id
 
 
 def _member(request: Request, user_id: str) -> MemberView:
@@ -166,6 +175,7 @@ def _list_page(
         after=after,
         following=following,
         link=link,
+        link_sec=LIFETIMES[LinkKind.INVITATION].total_seconds(),
         invited=invited,
         has_mail=site.settings.mail_server is not None,
         done=shared.done_of(request, _DONE),
@@ -189,10 +199,20 @@ def _one_page(
     )
 
 
-def _sure_page(request: Request, action: str, fields: Mapping[str, str], role: Role, *, back: str) -> Response:
-    """Ask, before a role is given, with all that it opens."""
+def _sure_page(
+    request: Request, action: str, fields: Mapping[str, str], role: Role, *, back: str, member: MemberView | None
+) -> Response:
+    """Ask, before a role is given, with all that it opens. *member*: who has one here already."""
     return rendering.page(
-        request, "panel/person_sure.html", action=action, fields=fields, role=role.value, back=back, **_role_values()
+        request,
+        "panel/person_sure.html",
+        action=action,
+        fields=fields,
+        role=role.value,
+        back=back,
+        had=member and member.role.value,
+        loses_own=member is not None and _is_oneself(request, member) and role is not Role.ADMIN,
+        **_role_values(),
     )
 
 

@@ -28,7 +28,7 @@ from pulsemon.web.http.bodies import MAX_FIELDS, read_fields
 from pulsemon.web.http.principals import by_session, principal_of, session_id_of
 from pulsemon.web.http.routing import Audience, Route, Router
 from pulsemon.web.http.site import site_of
-from pulsemon.web.panel.logins import LoginForm, Refused
+from pulsemon.web.panel.logins import LoginForm, Refused, begin
 
 router = Router(Audience.PANEL)
 # In the form: whether what was kept can be drawn again.
@@ -73,9 +73,9 @@ async def _refusal(request: Request, principal: Principal, form: Mapping[str, st
         is_right, wait_sec = site.logins.judge(form["token"].strip(), site.admin_token, host=host, now=now)
         return None if is_right else Refused("wrong-token", 429 if wait_sec else 401, wait_sec)
     key = account_fields.key_of(principal.name)
-    attempt = site.accounts.begin("", key, host=host, now=now)
-    if attempt.verdict is not None:
-        return Refused("wrong", 429, attempt.verdict.wait_sec)
+    attempt = begin(request, key)
+    if isinstance(attempt, Refused):
+        return attempt
     try:
         why = await _why_not(request, principal, form)
     except Busy:
@@ -85,6 +85,8 @@ async def _refusal(request: Request, principal: Principal, form: Mapping[str, st
         site.accounts.forget(attempt)
         raise
     site.accounts.end(attempt, is_right=not why, now=now)
+    if why:
+        site.guard.note_wrong(attempt.door, now=now)
     return Refused(why) if why else None
 
 

@@ -38,6 +38,7 @@ DONE = {
     "rotated": N_("The token was replaced. The old ping URL is unknown from now on."),
     "deleted": N_("Deleted. Its slug is free again."),
     "moved": N_("Moved. It is in the other project now, with its ping URL and its past."),
+    "own-role": N_("You have another role in this project now."),
     "pinged": N_("A test ping was stored."),
     "queued": N_("A test message is on its way; the event log shows what comes of it."),
     "again": N_("The message is on its way again."),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pulsemon.accounts import members, users
-from pulsemon.accounts.links import LinkKind
+from pulsemon.accounts.links import LIFETIMES, LinkKind
 from pulsemon.accounts.roles import Action
 from pulsemon.accounts.users import NewUser, UserChanges, UserView
 from pulsemon.core.texts import N_
@@ -95,7 +95,7 @@ def make_link(request: Request, user_id: str) -> Response:
     require_proof(request)
     site = site_of(request)
     user, kind, token = users.invite_again(site.database, user_id, now=site.now())
-    return _one_page(request, user, link=hand_out(request, user, kind, token))
+    return _one_page(request, user, link=hand_out(request, user, kind, token), kind=kind)
 
 
 @router.get("/users/{user_id}/disable", Action.OWN)
@@ -180,6 +180,7 @@ def _one_page(
     typed: Mapping[str, str] | None = None,
     problems: Sequence[FieldProblem] = (),
     link: str = "",
+    kind: LinkKind = LinkKind.INVITATION,
 ) -> Response:
     site, fields = site_of(request), _fields_of(user)
     return rendering.page(
@@ -191,6 +192,7 @@ def _one_page(
         memberships=members.of_user(site.database, user.row_id),
         role_words=role_words.ROLE_WORDS,
         link=link,
+        link_sec=LIFETIMES[kind].total_seconds(),
         has_mail=site.settings.mail_server is not None,
         stamp=meanwhile.stamp({name: [text] for name, text in fields.items()}),
         done=shared.done_of(request, _DONE),

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from pulsemon import log
 from pulsemon.accounts import keys
-from pulsemon.accounts.keys import Found, Kind
+from pulsemon.accounts.keys import Found, Kind, Refusal
 from pulsemon.accounts.roles import Action
 from pulsemon.core import overall
 from pulsemon.core.shown import WORST_FIRST
@@ -49,6 +49,10 @@ _OF_SCREENS = frozenset({Kind.SCREEN})
 _FEW, _SOME = 12, 40
 
 
+class _Over(NotFound):
+    """The address was one, until it was revoked."""
+
+
 class _Screens:
     """What the screens of an installation show, for at most a second, and each as it was drawn of that."""
 
@@ -73,7 +77,9 @@ def screen(request: Request, token: str) -> Response:
         rendered = _rendered(site, project_id, rendering.locale_of(request))
     except Unavailable as failed:
         _log.warning("screen.unavailable", reason=str(failed))
-        return _away(request)
+        return _bare(request, 503)
+    except _Over:
+        return _bare(request, 404)
     response = send(request, rendered, media_type="text/html", is_private=True)
     response.background = BackgroundTask(_look_again, site)
     return _finished(request, response)
@@ -81,6 +87,8 @@ def screen(request: Request, token: str) -> Response:
 
 def _project_of(site: Site, request: Request, token: str) -> int:
     found = keys.find(site.database, token, kinds=_OF_SCREENS, now=site.now()) if keys.looks_like_one(token) else None
+    if found in (Refusal.REVOKED, Refusal.EXPIRED):
+        raise _Over(NOTHING_HERE)
     if not isinstance(found, Found) or found.principal.project_id is None:
         raise NotFound(NOTHING_HERE)
     site.key_uses.note(found.id, host_of(request.scope)[:MAX_ADDRESS] or None, now=site.now())
@@ -106,6 +114,7 @@ def _draw(site: Site, project_id: int, locale: str, found: Wall) -> Rendered:
         locale=locale,
         now=found.at,
         wall=found,
+        is_over=False,
         title=site.settings.public_status_title if project is None else project.name,
         sentence=words.translate(SENTENCES[headline]),
         tone=TONES[headline].value,
@@ -122,18 +131,20 @@ def _look_again(site: Site) -> None:
         site.apart.renew()
 
 
-def _away(request: Request) -> Response:
-    """Say that nothing is known at the moment, and have the browser ask again all the same."""
+def _bare(request: Request, status_code: int) -> Response:
+    """Say that nothing is known at the moment, or that this address is over; the browser asks again all the same."""
     site, locale = site_of(request), rendering.locale_of(request)
     html = rendering.render(
         "public/screen.html",
         locale=locale,
         now=site.now(),
         wall=None,
+        is_over=status_code == 404,
         title=site.settings.public_status_title,
         refresh_sec=REFRESH_SEC,
     )
-    response = HTMLResponse(html, status_code=503, headers={"retry-after": str(RETRY_AFTER_SEC)})
+    headers = {"cache-control": "no-store"} | ({} if status_code == 404 else {"retry-after": str(RETRY_AFTER_SEC)})
+    response = HTMLResponse(html, status_code=status_code, headers=headers)
     return _finished(request, response)
 
 

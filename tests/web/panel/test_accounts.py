@@ -360,6 +360,80 @@ def test_what_matters_is_asked_for_once_more_and_leads_back(browser: TestClient,
     assert "factor-secret" in browser.post("/account/second-factor", data={"ticked": "yes"}).text
 
 
+def test_guessing_at_the_proof_counts_as_guessing_at_the_account(browser: TestClient) -> None:
+    make_user(browser)
+    assert log_in(browser).status_code == 303
+    stolen = browser.cookies
+
+    def guess(address: str, path: str, **form: str) -> int:
+        elsewhere = TestClient(browser.app, base_url="http://testserver", client=(address, 5_000))
+        elsewhere.cookies = stolen if path == "/prove" else {}
+        return elsewhere.post(path, data=form, follow_redirects=False).status_code
+
+    wrong = {"password": OTHER}
+    assert [guess(f"198.51.100.{number}", "/prove", **wrong) for number in range(20)] == [401] * 20
+
+    assert [guess("203.0.113.9", "/prove", **wrong) for _ in range(3)] == [401, 429, 429]
+    assert [guess("203.0.113.10", "/login", email="ana@example.org", **wrong) for _ in range(2)] == [401, 429]
+    assert browser.post("/prove", data={"password": PASSWORD}, follow_redirects=False).status_code == 303
+
+
+def test_who_chooses_a_password_by_a_link_is_noted_with_the_place_that_it_came_from(
+    browser: TestClient, look: Any
+) -> None:
+    made = make_user(browser, "bia@example.org")
+    join = invite(browser)
+    reset = browser.post(f"/api/users/{made['id']}/link", headers=ADMIN).json()["url"]
+    for link in (join, reset):
+        browser.post(link, data={"password": OTHER, "password_again": OTHER})
+
+    noted = [row for row in look(AuditEntry) if row.action in ("user.join", "user.password")]
+    assert [(row.actor, row.action, row.remote_addr) for row in noted] == [
+        ("ana@example.org", "user.join", "testclient"),
+        ("bia@example.org", "user.password", "testclient"),
+    ]
+
+
+def test_ones_own_address_is_no_password(browser: TestClient) -> None:
+    join = invite(browser, "ana.maria@example.org")
+    typed = {"password": "Ana.Maria@Example.org", "password_again": "Ana.Maria@Example.org"}
+
+    refused = browser.post(join, data=typed)
+
+    assert refused.status_code == 422
+    assert "This password is the e-mail address" in refused.text
+    assert browser.get(join).status_code == 200
+
+
+def test_a_page_that_shows_something_once_leads_nobody_away_from_it(browser: TestClient) -> None:
+    make_user(browser)
+    log_in(browser)
+    assert 'hreflang="pt-BR"' in browser.get("/account").text
+    browser.post("/account/second-factor", data={})
+    secret = re.search(r'id="factor-secret"[^>]*>([A-Z2-7 ]+)<', browser.get("/account/second-factor").text)
+    assert secret
+    codes = browser.post(
+        "/account/second-factor", data={"code": pyotp.TOTP(secret[1].replace(" ", "")).at(clock.now())}
+    )
+
+    assert 'id="recovery-codes"' in codes.text
+    assert "hreflang" not in codes.text
+    assert 'hreflang="pt-BR"' in browser.post("/login", data={"email": "x@example.org", "password": OTHER}).text
+
+
+def test_the_token_that_comes_back_with_the_last_factor_is_told(browser: TestClient) -> None:
+    make_user(browser, owner=True)
+    log_in(browser)
+    assert "No owner has a second factor yet." in browser.get("/account").text
+    set_up_factor(browser)
+    assert "No owner has a second factor yet." not in browser.get("/account").text
+    browser.post("/account/admin-token", data={"switch": "off"})
+
+    told = browser.post("/account/second-factor/off")
+
+    assert "the admin token opens everything again" in told.text
+
+
 def test_a_session_of_the_token_proves_with_the_token(browser: TestClient) -> None:
     make_user(browser)
     browser.post("/login", data={"token": ADMIN_TOKEN})

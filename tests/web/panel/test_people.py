@@ -14,8 +14,9 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from pulsemon import clock
-from pulsemon.accounts import members, users
+from pulsemon.accounts import members, projects, users
 from pulsemon.accounts.roles import Role
+from pulsemon.accounts.users import UserChanges
 from pulsemon.db.tables.accounts import ApiKey, Session, User
 from pulsemon.db.tables.messages import Delivery
 from pulsemon.db.tables.projects import DEFAULT_ID
@@ -55,6 +56,15 @@ def people(client: TestClient) -> TestClient:
     return client
 
 
+@pytest.fixture
+def mailing(make_client: Callable[..., TestClient], database_url: str) -> TestClient:
+    """The browser of an admin of the only project, where mail is set up."""
+    mail = {"smtp_host": "127.0.0.1", "smtp_port": 9, "mail_from": "a@example.org", "base_url": "http://testserver"}
+    client = make_client(database_url, **mail, smtp_security="none")
+    log_in_as(client, make_user(client, "ana@example.org", Role.ADMIN))
+    return client
+
+
 # Members
 
 
@@ -72,8 +82,17 @@ def test_somebody_new_is_asked_about_then_made_a_member_and_invited_by_a_link(pe
     assert made.status_code == 200
     assert roles_of(people)["eva@example.org"] == "responder"
     assert "invited, has not come yet" in text_of(made)
-    assert people.get(urlsplit(link_on(made)).path).status_code == 200
-    assert link_on(made) not in people.get("/people").text
+    # Without mail an owner makes the link: an admin could choose that password, and be Eva in other projects.
+    assert "ask an owner to make the link by which eva@example.org chooses a password" in text_of(made)
+    assert "/join/" not in made.text
+    path = f"/people/{id_of(people, 'eva@example.org')}"
+    assert "Make a new link" not in people.get(path).text
+    assert send(people, f"{path}/link").status_code == 403
+
+    log_in_as(people, make_user(people, "owner@example.org", is_owner=True))
+    link = link_on(send(people, f"{path}/link"))
+    assert people.get(urlsplit(link).path).status_code == 200
+    assert link not in people.get("/people").text
 
 
 def test_somebody_who_is_there_already_is_added_without_a_link(people: TestClient) -> None:
@@ -144,26 +163,22 @@ def test_members_of_another_project_are_as_good_as_missing(people: TestClient) -
     assert people.get("/users").status_code == 403
 
 
-def test_an_admin_makes_a_new_link_only_for_whoever_is_his_alone(people: TestClient) -> None:
-    send(people, "/people", email="eva@example.org", role="viewer", sure="yes")
-    eva, path = id_of(people, "eva@example.org"), f"/people/{id_of(people, 'eva@example.org')}"
-    first = send(people, f"{path}/link")
-    assert first.status_code == 200
-    second = send(people, f"{path}/link")
-    assert people.get(urlsplit(link_on(first)).path).status_code != 200
-    assert people.get(urlsplit(link_on(second)).path).status_code == 200
+def test_an_admin_has_a_new_link_mailed_only_to_whoever_is_his_alone(mailing: TestClient) -> None:
+    send(mailing, "/people", email="eva@example.org", role="viewer", sure="yes")
+    eva, path = id_of(mailing, "eva@example.org"), f"/people/{id_of(mailing, 'eva@example.org')}"
+    assert send(mailing, f"{path}/link").status_code == 200
 
-    shop = {each.slug: each.id for each in _projects(people)}["shop"]
-    a_member(database_of(people), users.get(database_of(people), eva).row_id, Role.VIEWER, shop)
-    assert send(people, f"{path}/link").status_code == 403
-    assert "Make a new link" not in people.get(path).text
-    log_in_as(people, make_user(people, "owner@example.org", is_owner=True))
-    assert send(people, f"{path}/link").status_code == 200
+    shop = make_project(mailing, "shop")
+    a_member(database_of(mailing), users.get(database_of(mailing), eva).row_id, Role.VIEWER, shop)
+    assert send(mailing, f"{path}/link").status_code == 403
+    assert "Make a new link" not in mailing.get(path).text
+    log_in_as(mailing, make_user(mailing, "owner@example.org", is_owner=True))
+    first, second = (link_on(send(mailing, f"{path}/link")) for _ in range(2))
+    assert mailing.get(urlsplit(first).path).status_code != 200
+    assert mailing.get(urlsplit(second).path).status_code == 200
 
 
 def _projects(client: TestClient) -> Any:
-    from pulsemon.accounts import projects
-
     return projects.list_all(database_of(client))[0]
 
 
@@ -175,23 +190,87 @@ def test_nobody_gets_a_link_to_another_ones_password_from_an_admin(people: TestC
     assert send(people, f"/people/{id_of(people, 'eva@example.org')}/link").status_code == 403
 
 
-def test_where_mail_is_set_up_an_admin_does_not_see_the_link_and_an_owner_does(
-    make_client: Callable[..., TestClient], database_url: str
-) -> None:
-    mail = {"smtp_host": "127.0.0.1", "smtp_port": 9, "mail_from": "a@example.org", "base_url": "http://testserver"}
-    client = make_client(database_url, **mail, smtp_security="none")
-    client.headers.update({"accept": "text/html", "accept-language": "en"})
-    log_in_as(client, make_user(client, "ana@example.org", Role.ADMIN))
-
-    answers = [send(client, "/people", email="eva@example.org", name="Eva", role="viewer", sure="yes")]
-    answers.append(send(client, f"/people/{id_of(client, 'eva@example.org')}/link"))
+def test_where_mail_is_set_up_an_admin_does_not_see_the_link_and_an_owner_does(mailing: TestClient) -> None:
+    answers = [send(mailing, "/people", email="eva@example.org", name="Eva", role="viewer", sure="yes")]
+    answers.append(send(mailing, f"/people/{id_of(mailing, 'eva@example.org')}/link"))
 
     for answer in answers:
         assert "An invitation was mailed to eva@example.org." in text_of(answer)
         assert "/join/" not in answer.text
-    assert len(rows(database_of(client), Delivery)) == len(answers)
-    log_in_as(client, make_user(client, "owner@example.org", is_owner=True))
-    assert "/join/" in link_on(send(client, f"/people/{id_of(client, 'eva@example.org')}/link"))
+    assert len(rows(database_of(mailing), Delivery)) == len(answers)
+    log_in_as(mailing, make_user(mailing, "owner@example.org", is_owner=True))
+    assert "/join/" in link_on(send(mailing, f"/people/{id_of(mailing, 'eva@example.org')}/link"))
+
+
+def test_who_is_here_already_is_said_before_the_role_becomes_another_one(people: TestClient) -> None:
+    make_user(people, "eva@example.org", Role.VIEWER)
+
+    asked = text_of(send(people, "/people", email="eva@example.org", role="editor"))
+    assert "Has a role here already: viewer." in asked
+    asked = text_of(send(people, "/people", email="eva@example.org", role="viewer"))
+    assert "Has this role here already." in asked
+    assert "already" not in text_of(send(people, "/people", email="new@example.org", role="viewer"))
+
+
+def test_an_admin_who_gives_his_own_role_away_is_warned_and_told_that_it_was_done(people: TestClient) -> None:
+    ana = id_of(people, "ana@example.org")
+    assert "This is you" in text_of(send(people, f"/people/{ana}", role="viewer"))
+    assert "This is you" not in text_of(send(people, f"/people/{ana}", role="admin"))
+
+    answer = send(people, f"/people/{ana}", role="viewer", sure="yes")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?done=own-role")
+    assert "You have another role in this project now." in text_of(people.get(answer.headers["location"]))
+    assert roles_of(people)["ana@example.org"] == "viewer"
+
+
+def made_key(client: TestClient, **form: Any) -> str:
+    """Make a key in the panel and return its secret."""
+    answer = send(client, "/keys", name="His", **form)
+    return link_on(answer, "made-key")
+
+
+def opens(client: TestClient, key: str, path: str = "/api/keys") -> int:
+    client.cookies.clear()
+    return client.get(path, headers={"X-Api-Key": key}).status_code
+
+
+def test_keys_that_open_more_than_their_maker_may_now_end_with_his_role(people: TestClient) -> None:
+    eva = make_user(people, "eva@example.org", Role.ADMIN)
+    log_in_as(people, eva)
+    admins, readers = made_key(people, scopes="admin"), made_key(people, scopes="read")
+    assert (opens(people, admins), opens(people, readers, "/api/monitors")) == (200, 200)
+
+    members.set_role(database_of(people), DEFAULT_ID, id_of(people, "eva@example.org"), Role.EDITOR, now=clock.now())
+    assert (opens(people, admins), opens(people, readers, "/api/monitors")) == (401, 200)
+    members.remove(database_of(people), DEFAULT_ID, id_of(people, "eva@example.org"), now=clock.now())
+    assert opens(people, readers, "/api/monitors") == 401
+
+
+def test_an_owner_who_is_none_any_more_has_no_key_of_all_projects(people: TestClient) -> None:
+    eva = make_user(people, "eva@example.org", Role.ADMIN, is_owner=True)
+    make_user(people, "owner@example.org", is_owner=True)
+    log_in_as(people, eva)
+    of_all, of_one = made_key(people, scopes="admin", whole="yes"), made_key(people, scopes="admin")
+    assert opens(people, of_all, "/api/users") == 200
+
+    users.edit(database_of(people), id_of(people, "eva@example.org"), UserChanges(is_owner=False), now=clock.now())
+
+    assert (opens(people, of_all, "/api/users"), opens(people, of_one)) == (401, 200)
+
+
+def test_a_link_ends_with_the_address_that_it_was_made_for(people: TestClient) -> None:
+    log_in_as(people, make_user(people, "owner@example.org", is_owner=True))
+    link = urlsplit(link_on(send(people, "/users", email="typo@example.org"))).path
+    assert people.get(link).status_code == 200
+    user_id = id_of(people, "typo@example.org")
+
+    changes = UserChanges(email="right@example.org", email_key="right@example.org")
+    users.edit(database_of(people), user_id, UserChanges(name="Same"), now=clock.now())
+    assert people.get(link).status_code == 200
+    users.edit(database_of(people), user_id, changes, now=clock.now())
+
+    assert people.get(link).status_code == 404
 
 
 # Once more, please

@@ -142,7 +142,9 @@ def test_with_several_projects_it_says_in_which(one: TestClient) -> None:
 
     assert "Your role in Shop is viewer." in text_of(one.get("/monitors/new"))
     told = one.get("/monitors/new", headers={"accept": "application/json"})
-    assert (told.status_code, told.json()) == (403, {"detail": "What you are here does not allow this."})
+    said = "Your role here, or the scopes of this key, do not allow this. "
+    said += "It takes the role editor, or a key with one of the scopes write, admin."
+    assert (told.status_code, told.json()) == (403, {"detail": said})
 
 
 def test_a_member_of_no_project_is_told_how_to_get_in(one: TestClient) -> None:

@@ -126,7 +126,12 @@ def test_an_address_that_opens_nothing_is_404_whatever_is_wrong(client: TestClie
     answers = {token: client.get(f"/screen/{token}") for token in tokens}
 
     assert {answer.status_code for answer in answers.values()} == {404}
-    assert len({answer.text.replace(token, "") for token, answer in answers.items()}) == 1
+    told = {token: answer.text.replace(token, "") for token, answer in answers.items()}
+    assert told[tokens[0]] == told[tokens[1]]
+    assert "This address was revoked." in told[tokens[0]]
+    assert "<script" not in told[tokens[0]]  # nobody has to ask again
+    assert len({told[token] for token in tokens[2:]}) == 1
+    assert "revoked" not in told[tokens[2]]
     assert {client.get(f"/screen/{token}").status_code for token in ("%00", "pm_%ff", "a%2Fb")} == {404}
 
 
