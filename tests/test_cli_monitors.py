@@ -65,7 +65,8 @@ def test_a_server_on_an_ipv6_address_is_found(make_server: Callable[..., Server]
     # Nobody listens there; what counts is that the address can be read.
     found = run(server, "list", APP_HOST=host)
 
-    assert found.stderr.startswith("PulseMon: The server holds the database and does not answer at [::1]: ")
+    where = f"[::1]:{server.url.rpartition(':')[2]} (APP_HOST, APP_PORT)"
+    assert found.stderr.startswith(f"PulseMon: The server holds the database and does not answer at {where}: ")
     assert found.returncode == 1
 
 

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 PARTS = (
     "pings", "kinds", "signals", "flush", "postgres", "detection", "burst", "idle", "status", "page", "many", "metrics",
-    "sweep", "panel", "panels", "million",
+    "sweep", "panel", "panels", "doors", "logins", "projects", "million",
 )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ NOBODYS = {"incident": "0" * 16, "plan": "0" * 16, "page": "no-such-page"}
 
 
 @pytest.fixture
-def two(client: TestClient) -> Two:
+def two(never_blind: None, client: TestClient) -> Two:
     return make_two(client)
 
 

@@ -166,6 +166,7 @@ def test_members_of_another_project_are_as_good_as_missing(people: TestClient) -
 def test_an_admin_has_a_new_link_mailed_only_to_whoever_is_his_alone(mailing: TestClient) -> None:
     send(mailing, "/people", email="eva@example.org", role="viewer", sure="yes")
     eva, path = id_of(mailing, "eva@example.org"), f"/people/{id_of(mailing, 'eva@example.org')}"
+    assert "Make a new link" in mailing.get(path).text
     assert send(mailing, f"{path}/link").status_code == 200
 
     shop = make_project(mailing, "shop")
